@@ -1,0 +1,32 @@
+//! `SIGA`: signal handlers, those that are not the default. Owner: the process. (rt_sigaction(2))
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::prim::{Addr, List};
+
+/// The handlers of one process.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actions {
+    /// Sorted by signal; a signal that is absent has SIG_DFL.
+    pub actions: List<Action>,
+}
+
+/// One handler.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// Signal number, 1 to 64.
+    pub signal: u32,
+    /// Must be zero.
+    pub reserved: u32,
+    /// 1 is SIG_IGN.
+    pub handler: Addr,
+    /// SA_* flags.
+    pub flags: Addr,
+    /// SA_RESTORER's function.
+    pub restorer: Addr,
+    /// Signals blocked while it runs.
+    pub mask: Addr,
+}

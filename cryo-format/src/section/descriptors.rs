@@ -1,0 +1,29 @@
+//! `FDTB`: the table of file descriptors. Owner: the process.
+//!
+//! A descriptor is a number that refers to an open file description; descriptions that several descriptors share have one
+//! local id. What a description is stands in a section of its kind (`FILE`, `OUTS`, ...) whose owner is that id.
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::prim::List;
+
+/// All descriptors of one process, sorted by number.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descriptors {
+    /// The descriptors.
+    pub descriptors: List<Descriptor>,
+}
+
+/// One descriptor.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// Its number.
+    pub fd: u32,
+    /// FD_CLOEXEC is 1.
+    pub flags: u32,
+    /// Local id of the open file description.
+    pub description: u64,
+}

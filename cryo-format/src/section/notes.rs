@@ -1,0 +1,24 @@
+//! `NOTE`: what was left out, replaced or could not be seen, for people. Ancillary.
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::prim::{Bytes, List};
+
+/// Notes of the freezer.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notes {
+    /// The notes.
+    pub notes: List<Note>,
+}
+
+/// One note.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What it is about: `fd 7`, `7f00-7f01`.
+    pub object: Bytes,
+    /// What happened to it.
+    pub text: Bytes,
+}

@@ -1,0 +1,38 @@
+//! `THRD`: what the kernel keeps for one thread beside its registers. Owner: the thread.
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::prim::{Addr, Bytes};
+
+/// One thread.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// Local id of its process.
+    pub process: u64,
+    /// Thread id in the freezer's pid namespace.
+    pub tid: u64,
+    /// prctl(PR_GET_NAME).
+    pub comm: Bytes,
+    /// Blocked signals, bit n-1 for signal n.
+    pub sigmask: Addr,
+    /// sigaltstack(2): base.
+    pub altstack_sp: Addr,
+    /// sigaltstack(2): size in bytes.
+    pub altstack_size: u64,
+    /// sigaltstack(2): SS_DISABLE 2, SS_AUTODISARM 1<<31.
+    pub altstack_flags: u64,
+    /// set_tid_address(2): cleared and woken at the thread's exit.
+    pub clear_child_tid: Addr,
+    /// get_robust_list(2): head; 0 for none.
+    pub robust_list: Addr,
+    /// get_robust_list(2): size of the head.
+    pub robust_list_len: u64,
+    /// rseq(2): the registered area; 0 for none.
+    pub rseq: Addr,
+    /// rseq(2): its size.
+    pub rseq_size: u32,
+    /// rseq(2): the signature before abort handlers.
+    pub rseq_signature: u32,
+}

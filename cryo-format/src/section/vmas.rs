@@ -1,0 +1,97 @@
+//! `VMAS`: the ranges of a process's address space and what each is, in ascending order. (proc(5), `/proc/PID/smaps`)
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::prim::{Addr, Bytes, List};
+
+/// All mappings of one process, sorted by start, without overlap.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vmas {
+    /// The mappings.
+    pub vmas: List<Vma>,
+}
+
+/// One mapping.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vma {
+    /// First address; page-aligned.
+    pub start: Addr,
+    /// First address behind it; page-aligned, above `start`.
+    pub end: Addr,
+    /// `PROT_READ` 1, `PROT_WRITE` 2, `PROT_EXEC` 4.
+    pub prot: u32,
+    /// What the content is before any page of the image is laid over it: one of the constants of [`Backing`].
+    pub backing: Backing,
+    /// [`VmFlags`] as a bit set.
+    pub flags: VmFlags,
+    /// The local id of the object in `OBJS` that is mapped; 0 for none.
+    pub object: u64,
+    /// Byte offset into that object; for special mappings 0.
+    pub offset: u64,
+    /// The name that /proc shows for a mapping without a file: `[heap]`, `[stack]`, `[vdso]`, `[anon:NAME]`; else empty.
+    pub name: Bytes,
+}
+
+/// What lies under a mapping. Unknown values are kept, and refused by the thawer by number.
+#[binrw]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Backing(pub u32);
+
+impl Backing {
+    /// Private memory that reads as zero until written.
+    pub const ANONYMOUS: Self = Self(0);
+    /// A private mapping of the object: its pages until they are written.
+    pub const PRIVATE_FILE: Self = Self(1);
+    /// A shared mapping of the object.
+    pub const SHARED: Self = Self(2);
+    /// A mapping of the kernel's own (`[vdso]`, `[vvar]`, `[vvar_vclock]`): recognised by VM_IO, VM_PFNMAP or its name, moved, never copied into.
+    pub const SPECIAL: Self = Self(3);
+}
+
+/// The `VmFlags` of proc(5) that a thaw brings back.
+#[binrw]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VmFlags(pub u64);
+
+impl VmFlags {
+    /// `gd`: grows down (a stack).
+    pub const GROWSDOWN: u64 = 1 << 0;
+    /// `lo`: pages are locked in memory.
+    pub const LOCKED: u64 = 1 << 1;
+    /// `dc`: not copied on fork (MADV_DONTFORK).
+    pub const DONTFORK: u64 = 1 << 2;
+    /// `wf`: wiped on fork (MADV_WIPEONFORK).
+    pub const WIPEONFORK: u64 = 1 << 3;
+    /// `dd`: not in core dumps (MADV_DONTDUMP).
+    pub const DONTDUMP: u64 = 1 << 4;
+    /// `hg`: MADV_HUGEPAGE.
+    pub const HUGEPAGE: u64 = 1 << 5;
+    /// `nh`: MADV_NOHUGEPAGE.
+    pub const NOHUGEPAGE: u64 = 1 << 6;
+    /// `mg`: MADV_MERGEABLE.
+    pub const MERGEABLE: u64 = 1 << 7;
+    /// `nr`: MAP_NORESERVE.
+    pub const NORESERVE: u64 = 1 << 8;
+    /// `ht`: huge TLB pages.
+    pub const HUGETLB: u64 = 1 << 9;
+    /// `sr`: MADV_SEQUENTIAL.
+    pub const SEQUENTIAL: u64 = 1 << 10;
+    /// `rr`: MADV_RANDOM.
+    pub const RANDOM: u64 = 1 << 11;
+    /// `lf`: locked on fault (MLOCK_ONFAULT).
+    pub const LOCKONFAULT: u64 = 1 << 12;
+    /// `dp`: MAP_DROPPABLE.
+    pub const DROPPABLE: u64 = 1 << 13;
+    /// `sl`: sealed (mseal).
+    pub const SEALED: u64 = 1 << 14;
+
+    /// Is `bit` set?
+    pub fn has(self, bit: u64) -> bool {
+        self.0 & bit != 0
+    }
+}

@@ -1,0 +1,34 @@
+//! `XSTA`: x87, SSE, AVX, AVX-512, PKRU: the XSAVE area with the layout that gives it meaning on another CPU. Owner: the thread.
+//! (ptrace NT_X86_XSTATE: the standard, non-compacted format; Intel SDM vol. 1 ch. 13)
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::prim::{Addr, Blob, List};
+
+/// Extended state of one thread.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Xstate {
+    /// XCR0 of the CPU it was saved on.
+    pub xcr0: Addr,
+    /// Where each component beyond the legacy area stands, from CPUID leaf 0xD, sorted by number.
+    pub layout: List<Component>,
+    /// The area: 512 bytes legacy (FXSAVE), 64 bytes header (XSTATE_BV first), then the components. On a CPU without XSAVE, and for i386
+    /// from NT_PRXFPREG, just the first 512 bytes.
+    pub area: Blob,
+}
+
+/// One component of the area.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Component {
+    /// Its number: bit in XCR0 (2 AVX, 5-7 AVX-512, 9 PKRU, 17-18 AMX).
+    pub number: u32,
+    /// CPUID 0xD ecx.
+    pub flags: u32,
+    /// Byte offset in the area.
+    pub offset: u32,
+    /// Bytes.
+    pub size: u32,
+}

@@ -1,0 +1,2 @@
+//! (in building)
+fn main() {}
