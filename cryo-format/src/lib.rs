@@ -1,6 +1,35 @@
 //! The contract between Cryo's programs: what the bytes of `.freeze`, `.frore` and `.frost` mean (written down in `spec/`).
 //!
 //! No system calls and no knowledge of processes here: only bytes, and what they promise.
+//!
+//! - [`section`]: the payloads, each the spec page of its name in Rust, and the one table of them.
+//! - [`write::Writer`] and [`read::Stream`]: the container in one pass, for files and pipes.
+//! - [`image::Image`] and [`set::Set`]: the container opened through its index; [`model::Model`]: all of it but the pages.
+//! - [`verify`]: every promise checked, by rule number.
 
+#[macro_use]
+mod table;
+
+pub mod chunk;
+pub mod dump;
+pub mod error;
+pub mod header;
+pub mod image;
+pub mod index;
+pub mod kind;
+pub mod limits;
+pub mod memory;
+pub mod model;
 pub mod prim;
+pub mod read;
+mod root;
+pub mod rules;
 pub mod section;
+pub mod set;
+pub mod verify;
+pub mod write;
+
+pub use error::{Error, Result};
+pub use header::{Header, Profile};
+pub use kind::Kind;
+pub use root::digest;

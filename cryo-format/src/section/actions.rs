@@ -4,6 +4,8 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, List};
+use crate::rules::{Rule, Violation, ascending, ensure};
+use crate::section::Validate;
 
 /// The handlers of one process.
 #[binrw]
@@ -29,4 +31,16 @@ pub struct Action {
     pub restorer: Addr,
     /// Signals blocked while it runs.
     pub mask: Addr,
+}
+
+impl Validate for Actions {
+    fn validate(&self) -> Result<(), Violation> {
+        for a in &self.actions {
+            ensure((1..=64).contains(&a.signal), Rule::SIGNAL, || {
+                format!("signal {} is not between 1 and 64", a.signal)
+            })?;
+            ensure(a.reserved == 0, Rule::RESERVED, || format!("reserved field of signal {} is not zero", a.signal))?;
+        }
+        ascending(&self.actions, |a| a.signal).map_err(|i| Rule::SIGNAL.broken(format!("handler {i} is out of order")))
+    }
 }

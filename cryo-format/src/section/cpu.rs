@@ -4,6 +4,8 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, Bytes, List};
+use crate::rules::{Rule, Violation, ascending, ensure};
+use crate::section::Validate;
 
 /// The processor that the process ran on.
 #[binrw]
@@ -17,4 +19,13 @@ pub struct Cpu {
     pub in_use: Addr,
     /// Instruction-set features by the names of /proc/cpuinfo, sorted: programs choose code by them at start and keep the choice.
     pub features: List<Bytes>,
+}
+
+impl Validate for Cpu {
+    fn validate(&self) -> Result<(), Violation> {
+        ascending(&self.features, Clone::clone)
+            .map_err(|i| Rule::SORTED.broken(format!("feature {i} is out of order")))?;
+        let beyond = self.in_use.0 & !self.xcr0.0 & !0b11;
+        ensure(beyond == 0, Rule::XSTATE, || format!("components {beyond:#x} are in use that xcr0 does not have"))
+    }
 }

@@ -7,6 +7,8 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::List;
+use crate::rules::{Rule, Violation, ascending, ensure};
+use crate::section::Validate;
 
 /// All descriptors of one process, sorted by number.
 #[binrw]
@@ -26,4 +28,14 @@ pub struct Descriptor {
     pub flags: u32,
     /// Local id of the open file description.
     pub description: u64,
+}
+
+impl Validate for Descriptors {
+    fn validate(&self) -> Result<(), Violation> {
+        for d in &self.descriptors {
+            ensure(d.description != 0, Rule::DESCRIPTOR, || format!("descriptor {} refers to no description", d.fd))?;
+        }
+        ascending(&self.descriptors, |d| d.fd)
+            .map_err(|i| Rule::DESCRIPTOR.broken(format!("descriptor {} is out of order", self.descriptors[i].fd)))
+    }
 }

@@ -6,7 +6,10 @@
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{MAX_DATA, MIN_PAGE_SHIFT};
 use crate::prim::{Addr, List, Raw};
+use crate::rules::{Rule, Violation, ensure};
+use crate::section::Validate;
 
 /// One batch of extents.
 #[binrw]
@@ -49,4 +52,49 @@ impl Content {
     pub const DATA: Self = Self(1);
     /// In the `DATA` chunk, and equal to the mapped file's own bytes: where the identical file is present it need not be copied.
     pub const FILE_DATA: Self = Self(2);
+}
+
+impl Extents {
+    /// Checks the extents on their own and against the page size; `after` is the end of the owner's extents before these.
+    /// Gives the end of the last one.
+    pub fn check(&self, page: u64, after: u64) -> Result<u64, Violation> {
+        let limit = MAX_DATA / page;
+        ensure(self.data_pages <= limit, Rule::CHUNK_LIMIT, || {
+            format!("{} pages of data are above the limit of {limit}", self.data_pages)
+        })?;
+        ensure(self.data_pages > 0 || self.digest == Raw::default(), Rule::DIGEST, || "a digest, but no data")?;
+        let mut end = after;
+        for e in &self.extents {
+            let at = e.vaddr;
+            ensure(e.reserved == 0, Rule::RESERVED, || format!("reserved field of the extent at {at} is not zero"))?;
+            ensure(at.0 % page == 0, Rule::EXTENT_ALIGN, || format!("the extent at {at} begins inside a page"))?;
+            ensure(e.pages > 0, Rule::EXTENT_ORDER, || format!("the extent at {at} is empty"))?;
+            ensure(at.0 >= end, Rule::EXTENT_ORDER, || {
+                format!("the extent at {at} begins before {end:#x}, where the last one ends")
+            })?;
+            let bytes = e.pages.checked_mul(page).and_then(|len| at.0.checked_add(len));
+            end = bytes.ok_or_else(|| Rule::EXTENT_ORDER.broken(format!("the extent at {at} wraps around")))?;
+            match e.content {
+                Content::DATA | Content::FILE_DATA => {
+                    let last = e.reference.checked_add(e.pages);
+                    ensure(last.is_some_and(|last| last <= self.data_pages), Rule::EXTENT_REFERENCE, || {
+                        format!("the extent at {at} refers to pages {}+{} of {}", e.reference, e.pages, self.data_pages)
+                    })?;
+                }
+                Content::ZERO => ensure(e.reference == 0, Rule::EXTENT_REFERENCE, || {
+                    format!("the zero extent at {at} refers to page {}", e.reference)
+                })?,
+                Content(other) => {
+                    return Err(Rule::VALUE.broken(format!("the extent at {at} has unknown content {other}")));
+                }
+            }
+        }
+        Ok(end)
+    }
+}
+
+impl Validate for Extents {
+    fn validate(&self) -> Result<(), Violation> {
+        self.check(1 << MIN_PAGE_SHIFT, 0).map(drop)
+    }
 }

@@ -4,6 +4,8 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, Bytes};
+use crate::rules::{Rule, Violation, ensure};
+use crate::section::Validate;
 
 /// An open file with a path, or a deleted one with its content in the image.
 #[binrw]
@@ -33,4 +35,10 @@ pub struct OpenFile {
     pub mtime_nsec: u64,
     /// Local id of the object with its content, for a deleted file; 0 otherwise.
     pub object: u64,
+}
+
+impl Validate for OpenFile {
+    fn validate(&self) -> Result<(), Violation> {
+        ensure(self.reserved == 0, Rule::RESERVED, || "the reserved field is not zero")
+    }
 }

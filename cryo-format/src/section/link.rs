@@ -4,6 +4,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::Raw;
+use crate::section::Validate;
 
 /// The other two files of the set.
 #[binrw]
@@ -16,3 +17,5 @@ pub struct Link {
     /// Root of the .frost.
     pub frost_root: Raw<32>,
 }
+
+impl Validate for Link {}

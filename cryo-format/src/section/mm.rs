@@ -4,6 +4,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, List};
+use crate::section::Validate;
 
 /// Landmarks of one process's memory.
 #[binrw]
@@ -40,3 +41,5 @@ pub struct Mm {
     /// The auxiliary vector: pairs of type and value, ending with AT_NULL.
     pub auxv: List<Addr>,
 }
+
+impl Validate for Mm {}

@@ -3,6 +3,19 @@
 //! A section is the payload of one chunk. The table [`for_each_section!`](crate::for_each_section) is the only list of them:
 //! reading, validating and printing are driven by it, so that a section that is added there and forgotten elsewhere does not compile.
 
+use std::fmt::Debug;
+use std::io::Cursor;
+
+use binrw::{BinRead, BinWrite, Endian};
+use serde::{Serialize, Serializer};
+
+use crate::chunk::ChunkFlags;
+use crate::header::Profile;
+use crate::index::Index;
+use crate::kind::Kind;
+use crate::prim::Blob;
+use crate::rules::{Rule, Violation, ensure};
+
 pub mod actions;
 pub mod cpu;
 pub mod descriptors;
@@ -22,3 +35,206 @@ pub mod thread;
 pub mod tls;
 pub mod vmas;
 pub mod xstate;
+
+/// What a section promises beyond its layout. Every section says so, if only that there is nothing to say: `impl Validate for X {}`.
+pub trait Validate {
+    /// Does it keep the rules that can be checked without knowing any other section?
+    fn validate(&self) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+
+/// What the owner of a section is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole file: owner 0.
+    Image,
+    /// A process (it has a PROC section).
+    Process,
+    /// A thread (it has a THRD section).
+    Thread,
+    /// A process or a thread.
+    ProcessOrThread,
+    /// An open file description (an FDTB refers to it).
+    Description,
+    /// What has pages: a process or an object in OBJS.
+    Memory,
+}
+
+/// A line of the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Info {
+    /// Name: of the module, the spec page and the printer.
+    pub name: &'static str,
+    /// Chunk kind.
+    pub kind: Kind,
+    /// Version.
+    pub version: u16,
+    /// The file that it stands in.
+    pub profile: Profile,
+    /// What its owner is.
+    pub scope: Scope,
+    /// Chunk flags.
+    pub flags: ChunkFlags,
+}
+
+/// The payload of a chunk, by type.
+pub trait Section:
+    Validate
+    + for<'a> BinRead<Args<'a> = ()>
+    + for<'a> BinWrite<Args<'a> = ()>
+    + Serialize
+    + Clone
+    + Debug
+    + PartialEq
+    + Into<AnySection>
+    + 'static
+{
+    /// Its line of the registry.
+    const INFO: Info;
+    /// Chunk kind.
+    const KIND: Kind = Self::INFO.kind;
+    /// Version.
+    const VERSION: u16 = Self::INFO.version;
+    /// Chunk flags.
+    const FLAGS: ChunkFlags = Self::INFO.flags;
+    /// Name: of the module, the spec page and the printer.
+    const NAME: &'static str = Self::INFO.name;
+    /// The file that it stands in.
+    const PROFILE: Profile = Self::INFO.profile;
+
+    /// The section inside `any`, if it is of this type.
+    fn of(any: &AnySection) -> Option<&Self>;
+
+    /// From a payload, all of which it must take; validated.
+    fn from_payload(payload: &[u8]) -> Result<Self, Violation> {
+        let mut r = Cursor::new(payload);
+        let section = Self::read_options(&mut r, Endian::Little, ()).map_err(|e| Rule::PAYLOAD.broken(plain(&e)))?;
+        let left = payload.len() as u64 - r.position();
+        ensure(left == 0, Rule::PAYLOAD, || format!("{left} bytes are left over behind the section"))?;
+        section.validate()?;
+        Ok(section)
+    }
+
+    /// As a payload, appended to `out`.
+    fn append_payload(&self, out: &mut Vec<u8>) {
+        let mut w = Cursor::new(out);
+        w.set_position(w.get_ref().len() as u64);
+        // Writing to memory fails only where a type refuses its own value, and none of ours does.
+        let _ = self.write_options(&mut w, Endian::Little, ());
+    }
+}
+
+/// binrw's message in one line.
+fn plain(e: &binrw::Error) -> String {
+    match e.root_cause() {
+        binrw::Error::AssertFail { pos, message } => format!("{message}, at byte {pos:#x} of the payload"),
+        binrw::Error::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the payload ends inside a field".to_owned()
+        }
+        other => other.to_string().lines().collect::<Vec<_>>().join(" "),
+    }
+}
+
+macro_rules! sections {
+    ($($module:ident $ty:ident $kind:literal $version:literal $profile:ident $scope:ident $flags:ident;)*) => {
+        /// Any payload, by its chunk's kind. As serde sees it: the fields of the section, or null for [`AnySection::Bulk`].
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        #[allow(missing_docs)] // each is the section of its name
+        pub enum AnySection {
+            $($ty($module::$ty),)*
+            /// `INDX`.
+            Index(Index),
+            /// `DATA` or `PAD`: bytes without fields.
+            Bulk,
+            /// A kind, or a version of a kind, that this program does not know.
+            Unknown(Blob),
+        }
+
+        /// The registry.
+        pub const SECTIONS: &[Info] = &[$($module::$ty::INFO),*];
+
+        $(
+            impl Section for $module::$ty {
+                const INFO: Info = Info {
+                    name: stringify!($module),
+                    kind: Kind(*$kind),
+                    version: $version,
+                    profile: Profile::$profile,
+                    scope: Scope::$scope,
+                    flags: ChunkFlags::$flags,
+                };
+
+                fn of(any: &AnySection) -> Option<&Self> {
+                    match any {
+                        AnySection::$ty(section) => Some(section),
+                        _ => None,
+                    }
+                }
+            }
+
+            impl From<$module::$ty> for AnySection {
+                fn from(section: $module::$ty) -> Self {
+                    Self::$ty(section)
+                }
+            }
+        )*
+
+        impl AnySection {
+            /// From the payload of a chunk of this kind and version.
+            pub fn parse(kind: Kind, version: u16, payload: &[u8]) -> Result<Self, Violation> {
+                match kind {
+                    $($module::$ty::KIND if version == $version => $module::$ty::from_payload(payload).map(Self::$ty),)*
+                    Kind::INDX => Index::from_payload(payload).map(Self::Index),
+                    Kind::DATA | Kind::PAD => Ok(Self::Bulk),
+                    _ => Ok(Self::Unknown(payload.into())),
+                }
+            }
+
+            /// Its line of the registry; none for the container's own chunks and unknown ones.
+            pub fn info(&self) -> Option<&'static Info> {
+                match self {
+                    $(Self::$ty(_) => Some(&$module::$ty::INFO),)*
+                    _ => None,
+                }
+            }
+
+            /// As a payload, appended to `out`.
+            pub fn append_payload(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$ty(section) => section.append_payload(out),)*
+                    Self::Index(index) => out.extend_from_slice(&index.to_payload()),
+                    Self::Bulk => {}
+                    Self::Unknown(bytes) => out.extend_from_slice(bytes),
+                }
+            }
+
+            /// Does it keep the rules of its section?
+            pub fn validate(&self) -> Result<(), Violation> {
+                match self {
+                    $(Self::$ty(section) => section.validate(),)*
+                    Self::Index(_) | Self::Bulk | Self::Unknown(_) => Ok(()),
+                }
+            }
+        }
+
+        impl Serialize for AnySection {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Self::$ty(section) => section.serialize(s),)*
+                    Self::Index(index) => index.serialize(s),
+                    Self::Bulk => s.serialize_none(),
+                    Self::Unknown(bytes) => bytes.serialize(s),
+                }
+            }
+        }
+    };
+}
+
+for_each_section!(sections);
+
+/// The registry's line for `kind`.
+pub fn info(kind: Kind) -> Option<&'static Info> {
+    SECTIONS.iter().find(|info| info.kind == kind)
+}

@@ -4,6 +4,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Bytes, List};
+use crate::section::Validate;
 
 /// Notes of the freezer.
 #[binrw]
@@ -22,3 +23,5 @@ pub struct Note {
     /// What happened to it.
     pub text: Bytes,
 }
+
+impl Validate for Notes {}

@@ -6,7 +6,9 @@
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
-use crate::prim::{Addr, Bytes, Blob, List, Raw};
+use crate::prim::{Addr, Blob, Bytes, List, Raw};
+use crate::rules::{Rule, Violation, ascending, ensure};
+use crate::section::Validate;
 
 /// All objects of the set.
 #[binrw]
@@ -67,4 +69,17 @@ impl ObjectKind {
     pub const MEMFD: Self = Self(3);
     /// SysV shared memory.
     pub const SYSV_SHM: Self = Self(4);
+}
+
+impl Validate for Objects {
+    fn validate(&self) -> Result<(), Violation> {
+        for o in &self.objects {
+            ensure(o.id != 0, Rule::OBJECT_ORDER, || "an object has the id 0")?;
+            ensure(o.embedded <= 1, Rule::VALUE, || {
+                format!("object {}: embedded is {}, not 0 or 1", o.id, o.embedded)
+            })?;
+        }
+        ascending(&self.objects, |o| o.id)
+            .map_err(|i| Rule::OBJECT_ORDER.broken(format!("object {} is out of order", self.objects[i].id)))
+    }
 }

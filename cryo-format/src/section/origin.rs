@@ -4,6 +4,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::Bytes;
+use crate::section::Validate;
 
 /// Origin of the set.
 #[binrw]
@@ -22,3 +23,5 @@ pub struct Origin {
     /// How long the process stood still until the image was complete, in nanoseconds; 0 if unknown.
     pub stopped_ns: u64,
 }
+
+impl Validate for Origin {}

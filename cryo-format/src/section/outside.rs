@@ -4,6 +4,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, Bytes};
+use crate::section::Validate;
 
 /// An end that the thawer has to find again.
 #[binrw]
@@ -37,3 +38,5 @@ impl Policy {
     /// The terminal that the thawer runs on: its controlling terminal, else its first standard descriptor.
     pub const TERMINAL: Self = Self(3);
 }
+
+impl Validate for Outside {}

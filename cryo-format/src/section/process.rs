@@ -4,6 +4,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, Bytes};
+use crate::section::Validate;
 
 /// Identity and place of one process.
 #[binrw]
@@ -58,3 +59,5 @@ impl ProcessFlags {
     /// It is not dumpable (PR_SET_DUMPABLE 0).
     pub const NOT_DUMPABLE: u32 = 8;
 }
+
+impl Validate for Process {}

@@ -4,6 +4,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::Addr;
+use crate::section::Validate;
 
 /// x86-64: `struct user_regs_struct`, 27 words.
 #[binrw]
@@ -62,3 +63,7 @@ pub struct RegsI386 {
     pub esp: u32,
     pub ss: u32,
 }
+
+impl Validate for RegsX86_64 {}
+
+impl Validate for RegsI386 {}

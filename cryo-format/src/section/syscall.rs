@@ -8,6 +8,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::Addr;
+use crate::section::Validate;
 
 /// An interrupted system call.
 #[binrw]
@@ -43,3 +44,5 @@ impl Restart {
     /// -ERESTART_RESTARTBLOCK (516): again for the time that is left.
     pub const RESTARTBLOCK: Self = Self(516);
 }
+
+impl Validate for Syscall {}

@@ -4,6 +4,8 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, Bytes};
+use crate::rules::{Rule, Violation, ensure};
+use crate::section::Validate;
 
 /// One thread.
 #[binrw]
@@ -35,4 +37,10 @@ pub struct Thread {
     pub rseq_size: u32,
     /// rseq(2): the signature before abort handlers.
     pub rseq_signature: u32,
+}
+
+impl Validate for Thread {
+    fn validate(&self) -> Result<(), Violation> {
+        ensure(self.process != 0, Rule::THREAD_PROCESS, || "the thread has no process")
+    }
 }

@@ -4,6 +4,8 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::List;
+use crate::rules::{Rule, Violation, ascending, ensure};
+use crate::section::Validate;
 
 /// TLS entries in use.
 #[binrw]
@@ -25,4 +27,15 @@ pub struct TlsEntry {
     pub limit: u32,
     /// The bit field of user_desc: seg_32bit 1, contents 6, read_exec_only 8, limit_in_pages 16, seg_not_present 32, useable 64.
     pub flags: u32,
+}
+
+impl Validate for Tls {
+    fn validate(&self) -> Result<(), Violation> {
+        ascending(&self.entries, |e| e.entry)
+            .map_err(|i| Rule::SORTED.broken(format!("TLS entry {i} is out of order")))?;
+        for e in &self.entries {
+            ensure(e.flags < 128, Rule::RESERVED, || format!("TLS entry {}: unknown flags {:#x}", e.entry, e.flags))?;
+        }
+        Ok(())
+    }
 }

@@ -3,7 +3,10 @@
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MIN_PAGE_SHIFT;
 use crate::prim::{Addr, Bytes, List};
+use crate::rules::{Rule, Violation, ensure};
+use crate::section::Validate;
 
 /// All mappings of one process, sorted by start, without overlap.
 #[binrw]
@@ -93,5 +96,34 @@ impl VmFlags {
     /// Is `bit` set?
     pub fn has(self, bit: u64) -> bool {
         self.0 & bit != 0
+    }
+}
+
+impl Vmas {
+    /// Checks order and alignment for pages of `page` bytes.
+    pub fn check(&self, page: u64) -> Result<(), Violation> {
+        let mut end = 0;
+        for v in &self.vmas {
+            let range = || format!("{}-{}", v.start, v.end);
+            ensure(v.start.0 % page == 0 && v.end.0 % page == 0, Rule::VMA_ALIGN, || {
+                format!("{} is not page-aligned", range())
+            })?;
+            ensure(v.start < v.end, Rule::VMA_ORDER, || format!("{} is empty", range()))?;
+            ensure(v.start.0 >= end, Rule::VMA_ORDER, || {
+                format!("{} begins before {end:#x}, where the last one ends", range())
+            })?;
+            let wants = v.backing == Backing::PRIVATE_FILE || v.backing == Backing::SHARED;
+            ensure(!wants || v.object != 0, Rule::VMA_OBJECT, || {
+                format!("{} maps an object, but names none", range())
+            })?;
+            end = v.end.0;
+        }
+        Ok(())
+    }
+}
+
+impl Validate for Vmas {
+    fn validate(&self) -> Result<(), Violation> {
+        self.check(1 << MIN_PAGE_SHIFT)
     }
 }

@@ -5,6 +5,8 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, Blob, List};
+use crate::rules::{Rule, Violation, ascending, ensure};
+use crate::section::Validate;
 
 /// Extended state of one thread.
 #[binrw]
@@ -31,4 +33,23 @@ pub struct Component {
     pub offset: u32,
     /// Bytes.
     pub size: u32,
+}
+
+/// The legacy region of the XSAVE area.
+pub const LEGACY_LEN: usize = 512;
+
+impl Validate for Xstate {
+    fn validate(&self) -> Result<(), Violation> {
+        let len = self.area.len() as u64;
+        ensure(len >= LEGACY_LEN as u64, Rule::XSTATE, || {
+            format!("the area has {len} bytes: less than the legacy 512")
+        })?;
+        ascending(&self.layout, |c| c.number)
+            .map_err(|i| Rule::XSTATE.broken(format!("component {i} of the layout is out of order")))?;
+        for c in &self.layout {
+            let end = u64::from(c.offset) + u64::from(c.size);
+            ensure(end <= len, Rule::XSTATE, || format!("component {} ends at {end}, the area at {len}", c.number))?;
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,145 @@
+//! What can go wrong, with the place where it did.
+
+use std::fmt;
+use std::io;
+
+use crate::kind::Kind;
+use crate::rules::{Rule, Violation};
+
+/// Shorthand.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A place in a file, for messages: `img.freeze: chunk VMAS at offset 0x40`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name, or what stands for it.
+    pub file: String,
+    /// The chunk, or `None` for header and footer.
+    pub kind: Option<Kind>,
+    /// Offset of the chunk (or header, or footer) from the beginning of the file.
+    pub offset: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Some(kind) => write!(f, "{}: chunk {kind} at offset {:#x}", self.file, self.offset),
+            None if self.offset == 0 => write!(f, "{}: header", self.file),
+            None => write!(f, "{}: at offset {:#x}", self.file, self.offset),
+        }
+    }
+}
+
+/// An error of reading or writing an image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system said no.
+    #[error("{place}: {source}")]
+    Io {
+        /// Where.
+        place: Place,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Nothing at all to read.
+    #[error("{file}: empty: no Cryo file")]
+    Empty {
+        /// The file.
+        file: String,
+    },
+    /// It ends too early.
+    #[error("{file}: truncated at offset {offset:#x} {inside} (no END chunk)")]
+    Truncated {
+        /// The file.
+        file: String,
+        /// Where the bytes end.
+        offset: u64,
+        /// In or behind what.
+        inside: String,
+    },
+    /// A rule of the format does not hold.
+    #[error("{place}: {violation}")]
+    Broken {
+        /// Where.
+        place: Place,
+        /// Which rule, and how.
+        violation: Violation,
+    },
+    /// The caller asked a chunk for what it is not.
+    #[error("{place}: not the {wanted} that was asked for")]
+    WrongKind {
+        /// Where.
+        place: Place,
+        /// What was asked for.
+        wanted: String,
+    },
+    /// A file of another profile than the one that was asked for.
+    #[error("{file}: a .{is}, not a .{wanted}")]
+    WrongProfile {
+        /// The file.
+        file: String,
+        /// What it is.
+        is: crate::header::Profile,
+        /// What it should be.
+        wanted: crate::header::Profile,
+    },
+    /// The caller gave the writer something that the format cannot hold.
+    #[error("cannot write {what}: {why}")]
+    Unwritable {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// Files that do not belong together.
+    #[error("{0}")]
+    Mismatch(Mismatch),
+}
+
+/// Two files of different sets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file} does not belong to {freeze}: {detail} ({rule})")]
+pub struct Mismatch {
+    /// The file that does not fit.
+    pub file: String,
+    /// The .freeze that was opened.
+    pub freeze: String,
+    /// What differs.
+    pub detail: String,
+    /// The rule.
+    pub rule: Rule,
+}
+
+impl Error {
+    /// The rule that is broken, where it is one.
+    pub fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::Broken { violation, .. } => Some(violation.rule),
+            Self::Empty { .. } | Self::Truncated { .. } => Some(Rule::TRUNCATED),
+            Self::Mismatch(m) => Some(m.rule),
+            _ => None,
+        }
+    }
+
+    /// Offset in the file, where there is one.
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Broken { place, .. } | Self::Io { place, .. } | Self::WrongKind { place, .. } => Some(place.offset),
+            Self::Truncated { offset, .. } => Some(*offset),
+            Self::Empty { .. } => Some(0),
+            _ => None,
+        }
+    }
+
+    /// The message without the file's name.
+    pub fn message(&self) -> String {
+        let text = self.to_string();
+        let file = match self {
+            Self::Broken { place, .. } | Self::Io { place, .. } | Self::WrongKind { place, .. } => &place.file,
+            Self::Truncated { file, .. } | Self::Empty { file } | Self::WrongProfile { file, .. } => file,
+            Self::Unwritable { .. } | Self::Mismatch(_) => return text,
+        };
+        text.strip_prefix(file.as_str()).and_then(|t| t.strip_prefix(": ")).map_or(text.clone(), str::to_owned)
+    }
+}

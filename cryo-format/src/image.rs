@@ -1,0 +1,392 @@
+//! The reader at random: opens a file through its footer and index, and reads only what is asked for (spec/12-streaming.md).
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader};
+use crate::error::{Error, Place, Result};
+use crate::header::{HEADER_LEN, Header, magic};
+use crate::index::{End, FOOTER_LEN, Footer, Index, IndexEntry};
+use crate::kind::Kind;
+use crate::memory::Memory;
+use crate::read::Stream;
+use crate::rules::{Rule, Violation, ensure};
+use crate::section::{self, AnySection, Section};
+
+/// Bytes that can be read at any offset.
+pub trait ReadAt {
+    /// Fills `buf` from `offset`, or fails.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Number of bytes.
+    fn size(&self) -> io::Result<u64>;
+}
+
+impl ReadAt for File {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, buf, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}
+
+impl ReadAt for [u8] {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).ok();
+        let part = start.and_then(|s| self.get(s..s.checked_add(buf.len())?)).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buf.copy_from_slice(part);
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.as_slice().read_exact_at(buf, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+}
+
+impl<T: ReadAt + ?Sized> ReadAt for &T {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buf, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        (**self).size()
+    }
+}
+
+/// `input` as something that reads from the beginning to the end.
+pub(crate) struct Sequential<'a, R> {
+    input: &'a R,
+    offset: u64,
+    size: u64,
+}
+
+impl<'a, R: ReadAt> Sequential<'a, R> {
+    pub fn new(input: &'a R) -> io::Result<Self> {
+        Ok(Self { input, offset: 0, size: input.size()? })
+    }
+}
+
+impl<R: ReadAt> io::Read for Sequential<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = (self.size - self.offset).min(buf.len() as u64) as usize;
+        self.input.read_exact_at(&mut buf[..n], self.offset)?;
+        self.offset += n as u64;
+        Ok(n)
+    }
+}
+
+/// One file of a set, opened.
+pub struct Image<R = File> {
+    input: R,
+    name: String,
+    header: Header,
+    end: End,
+    chunks: Vec<IndexEntry>,
+}
+
+impl Image<File> {
+    /// Opens a file. Reads its header, footer, END and index, and nothing else.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let (file, name) = open_file(path.as_ref())?;
+        Self::new(file, name)
+    }
+
+    /// Opens a file whose index is lost or damaged, by walking through the stream. Everything is read and checked.
+    pub fn open_by_scan(path: impl AsRef<Path>) -> Result<Self> {
+        let (file, name) = open_file(path.as_ref())?;
+        Self::scan(file, name)
+    }
+}
+
+fn open_file(path: &Path) -> Result<(File, String)> {
+    let name = path.display().to_string();
+    let place = || Place { file: name.clone(), kind: None, offset: 0 };
+    let file = File::open(path).map_err(|source| Error::Io { place: place(), source })?;
+    Ok((file, name))
+}
+
+impl<R: ReadAt> Image<R> {
+    /// Opens bytes of any kind. `name` is what messages call them.
+    pub fn new(input: R, name: impl Into<String>) -> Result<Self> {
+        let at = At { input: &input, name: &name.into() };
+        let size = at.size()?;
+        let header = at.file_header(size)?;
+        let tail = size - FOOTER_LEN as u64;
+        let footer = Footer::from_bytes(&at.array(tail)?).map_err(|v| {
+            // Without a footer the file was cut off or something was appended; only a scan can tell, and `verify` does it.
+            let detail = format!("{}: the file is truncated or something was appended to it", v.detail);
+            at.broken(None, tail, v.rule.broken(detail))
+        })?;
+        let payload = at.chunk_at(Kind::END, footer.end)?;
+        let end = End::from_payload(&payload).map_err(|v| at.broken(Some(Kind::END), footer.end, v))?;
+        let chunks = at.index(&footer)?;
+        let name = at.name.clone();
+        Ok(Self { input, name, header, end, chunks })
+    }
+
+    /// Like [`Image::open_by_scan`].
+    pub fn scan(input: R, name: impl Into<String>) -> Result<Self> {
+        let name = name.into();
+        let place = || Place { file: name.clone(), kind: None, offset: 0 };
+        let sequential = Sequential::new(&input).map_err(|source| Error::Io { place: place(), source })?;
+        let mut stream = Stream::named(sequential, &name)?;
+        let mut chunks = Vec::new();
+        while let Some(chunk) = stream.next()? {
+            if !matches!(chunk.kind(), Kind::PAD | Kind::INDX) {
+                chunks.push(IndexEntry::new(chunk.header(), chunk.offset()));
+            }
+        }
+        let header = stream.header().clone();
+        let end = stream.end().copied().unwrap_or_default();
+        Ok(Self { input, name, header, end, chunks })
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The END chunk: root and number of chunks. (The root is what the file says; [`crate::verify`] computes it.)
+    pub fn end(&self) -> &End {
+        &self.end
+    }
+
+    /// What messages call the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it reads from.
+    pub fn input(&self) -> &R {
+        &self.input
+    }
+
+    /// Every chunk but PAD, INDX and END, in file order.
+    pub fn chunks(&self) -> &[IndexEntry] {
+        &self.chunks
+    }
+
+    /// Refuses a file of another profile.
+    pub fn expect(&self, wanted: crate::Profile) -> Result<()> {
+        let is = self.header.profile;
+        if is == wanted { Ok(()) } else { Err(Error::WrongProfile { file: self.name.clone(), is, wanted }) }
+    }
+
+    /// The section of this type that belongs to `owner`.
+    pub fn get<S: Section>(&self, owner: u64) -> Result<Option<S>> {
+        let mut found = self.chunks.iter().filter(|e| e.kind == S::KIND && e.owner == owner);
+        found.next().map(|e| self.section(e)).transpose()
+    }
+
+    /// All sections of this type, with their owners, in file order.
+    pub fn all<S: Section>(&self) -> Result<Vec<(u64, S)>> {
+        let found = self.chunks.iter().filter(|e| e.kind == S::KIND);
+        found.map(|e| Ok((e.owner, self.section(e)?))).collect()
+    }
+
+    /// The section that `entry` stands for.
+    pub fn section<S: Section>(&self, entry: &IndexEntry) -> Result<S> {
+        if entry.kind != S::KIND || entry.version != S::VERSION {
+            let place = Place { file: self.name.clone(), kind: Some(entry.kind), offset: entry.offset };
+            return Err(Error::WrongKind { place, wanted: format!("{} version {}", S::KIND, S::VERSION) });
+        }
+        let payload = self.payload(entry)?;
+        S::from_payload(&payload).map_err(|v| self.at().broken(Some(entry.kind), entry.offset, v))
+    }
+
+    /// Whatever `entry` stands for.
+    pub fn any(&self, entry: &IndexEntry) -> Result<AnySection> {
+        let payload = if entry.kind == Kind::DATA { Vec::new() } else { self.payload(entry)? };
+        AnySection::parse(entry.kind, entry.version, &payload)
+            .map_err(|v| self.at().broken(Some(entry.kind), entry.offset, v))
+    }
+
+    /// The payload of a chunk; its checksum is compared.
+    pub fn payload(&self, entry: &IndexEntry) -> Result<Vec<u8>> {
+        self.at().payload(entry)
+    }
+
+    /// The payload of a DATA chunk, into memory of exactly its length; its checksum is compared.
+    pub fn data(&self, entry: &IndexEntry, out: &mut [u8]) -> Result<()> {
+        if entry.kind != Kind::DATA || out.len() as u64 != entry.stored {
+            let place = Place { file: self.name.clone(), kind: Some(entry.kind), offset: entry.offset };
+            return Err(Error::WrongKind { place, wanted: format!("{} bytes of DATA", out.len()) });
+        }
+        self.at().payload_into(entry, out)
+    }
+
+    /// The memory of a process or an object: its extents, loaded; its pages are read when they are asked for.
+    pub fn memory(&self, owner: u64) -> Result<Memory<'_, R>> {
+        Memory::new(self, owner)
+    }
+
+    /// Reads memory of a process (or bytes of an object) from `vaddr`, and gives how many bytes of `out` are filled: fewer than asked for
+    /// where the image says nothing about what follows. For many reads keep a [`Memory`].
+    pub fn read_memory(&self, owner: u64, vaddr: u64, out: &mut [u8]) -> Result<usize> {
+        self.memory(owner)?.read(vaddr, out)
+    }
+
+    fn at(&self) -> At<'_, R> {
+        At { input: &self.input, name: &self.name }
+    }
+
+    pub(crate) fn broken(&self, entry: &IndexEntry, violation: Violation) -> Error {
+        self.at().broken(Some(entry.kind), entry.offset, violation)
+    }
+}
+
+/// Reading with names for messages.
+struct At<'a, R> {
+    input: &'a R,
+    name: &'a String,
+}
+
+impl<R: ReadAt> At<'_, R> {
+    fn broken(&self, kind: Option<Kind>, offset: u64, violation: Violation) -> Error {
+        Error::Broken { place: Place { file: self.name.clone(), kind, offset }, violation }
+    }
+
+    fn size(&self) -> Result<u64> {
+        let place = || Place { file: self.name.clone(), kind: None, offset: 0 };
+        self.input.size().map_err(|source| Error::Io { place: place(), source })
+    }
+
+    fn read(&self, kind: Option<Kind>, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.input.read_exact_at(buf, offset).map_err(|source| {
+            if source.kind() == io::ErrorKind::UnexpectedEof {
+                let inside = kind.map_or("inside the container".to_owned(), |k| format!("inside chunk {k}"));
+                return Error::Truncated {
+                    file: self.name.clone(),
+                    offset: self.input.size().unwrap_or(offset),
+                    inside,
+                };
+            }
+            Error::Io { place: Place { file: self.name.clone(), kind, offset }, source }
+        })
+    }
+
+    fn array<const N: usize>(&self, offset: u64) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.read(None, offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn file_header(&self, size: u64) -> Result<Header> {
+        if size == 0 {
+            return Err(Error::Empty { file: self.name.clone() });
+        }
+        let mut bytes = [0; HEADER_LEN];
+        let n = size.min(HEADER_LEN as u64) as usize;
+        self.read(None, 0, &mut bytes[..n])?;
+        magic(&bytes[..n]).map_err(|v| self.broken(None, 0, v))?;
+        if n < HEADER_LEN {
+            return Err(Error::Truncated {
+                file: self.name.clone(),
+                offset: size,
+                inside: "inside the header".to_owned(),
+            });
+        }
+        let header = Header::from_bytes(&bytes).map_err(|v| self.broken(None, 0, v))?;
+        if size < (HEADER_LEN + FOOTER_LEN) as u64 {
+            return Err(Error::Truncated {
+                file: self.name.clone(),
+                offset: size,
+                inside: "behind the header".to_owned(),
+            });
+        }
+        Ok(header)
+    }
+
+    fn chunk_header(&self, offset: u64) -> Result<ChunkHeader> {
+        let bytes: [u8; CHUNK_HEADER_LEN] = self.array(offset)?;
+        ChunkHeader::from_bytes(&bytes).map_err(|v| self.broken(None, offset, v))
+    }
+
+    /// The payload of the metadata chunk that must stand at `offset`.
+    fn chunk_at(&self, kind: Kind, offset: u64) -> Result<Vec<u8>> {
+        let header = self.chunk_header(offset)?;
+        let check =
+            ensure(header.kind == kind, Rule::FOOTER, || format!("a chunk {} where {kind} should be", header.kind));
+        check.map_err(|v| self.broken(None, offset, v))?;
+        self.payload(&IndexEntry::new(&header, offset))
+    }
+
+    /// All chunks, by following the INDX chunks from the last to the first.
+    fn index(&self, footer: &Footer) -> Result<Vec<IndexEntry>> {
+        let mut batches = Vec::new();
+        let mut offset = footer.index;
+        let mut before = footer.end;
+        loop {
+            let check = ensure(offset < before, Rule::INDEX, || format!("an INDX refers forward, to {offset:#x}"));
+            check.map_err(|v| self.broken(Some(Kind::INDX), before, v))?;
+            let index = Index::from_payload(&self.chunk_at(Kind::INDX, offset)?);
+            let index = index.map_err(|v| self.broken(Some(Kind::INDX), offset, v))?;
+            batches.push((offset, index.entries));
+            if index.previous == 0 {
+                break;
+            }
+            before = offset;
+            offset = index.previous;
+        }
+        let mut chunks: Vec<IndexEntry> = Vec::new();
+        let mut free = HEADER_LEN as u64;
+        for (at, entries) in batches.into_iter().rev() {
+            for e in &entries {
+                self.entry(e, free, at).map_err(|v| self.broken(Some(Kind::INDX), at, v))?;
+                free = e.offset + e.header().span();
+            }
+            free = at;
+            chunks.extend(entries.0);
+        }
+        Ok(chunks)
+    }
+
+    /// An entry must be one that the chunk's own header could have passed with, and lie between `free` and `limit`.
+    fn entry(&self, e: &IndexEntry, free: u64, limit: u64) -> Result<(), Violation> {
+        let header = e.header();
+        ChunkHeader::from_bytes(&header.to_bytes())?;
+        let fits = e.offset >= free && e.offset.checked_add(header.span()).is_some_and(|end| end <= limit);
+        ensure(fits, Rule::INDEX, || {
+            format!("it lists a chunk {} at {:#x}, where there is no room for it", e.kind, e.offset)
+        })?;
+        let unknown = e.flags.is_critical() && section::info(e.kind).is_none() && e.kind != Kind::DATA;
+        ensure(!unknown, Rule::CRITICAL, || {
+            format!("{} is critical and unknown to this program: use a newer Cryo", e.kind)
+        })
+    }
+
+    fn payload(&self, entry: &IndexEntry) -> Result<Vec<u8>> {
+        // Both what is allocated and what it is compared with are bounded: a header passes only below its limit.
+        let end = entry.offset.saturating_add(entry.header().span());
+        let size = self.size()?;
+        if end > size {
+            let inside = format!("inside chunk {}", entry.kind);
+            return Err(Error::Truncated { file: self.name.clone(), offset: size, inside });
+        }
+        let mut payload = vec![0; entry.stored as usize];
+        self.payload_into(entry, &mut payload)?;
+        Ok(payload)
+    }
+
+    fn payload_into(&self, entry: &IndexEntry, out: &mut [u8]) -> Result<()> {
+        let broken = |v| self.broken(Some(entry.kind), entry.offset, v);
+        let header = self.chunk_header(entry.offset)?;
+        ensure(header == entry.header(), Rule::INDEX, || "the index says otherwise than the chunk's header")
+            .map_err(broken)?;
+        self.read(Some(entry.kind), entry.offset + CHUNK_HEADER_LEN as u64, out)?;
+        ensure(crc32c::crc32c(out) == entry.crc, Rule::PAYLOAD_CHECKSUM, || "payload checksum is wrong").map_err(broken)
+    }
+}

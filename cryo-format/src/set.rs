@@ -1,0 +1,116 @@
+//! The three files of a set, opened together (spec/10-linking.md).
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Mismatch, Result};
+use crate::header::Profile;
+use crate::image::{Image, ReadAt};
+use crate::model::{FileModel, Model};
+use crate::rules::Rule;
+use crate::section::Section;
+use crate::section::link::Link;
+
+/// A .freeze with the .frore and the .frost that it belongs to.
+pub struct Set<R = File> {
+    /// Registers and memory.
+    pub freeze: Image<R>,
+    /// The template.
+    pub frore: Image<R>,
+    /// What the kernel keeps.
+    pub frost: Image<R>,
+    /// What the .freeze says of the other two.
+    pub link: Link,
+}
+
+/// The paths of a set: `path` may be NAME, or NAME with any of the three extensions.
+pub fn paths(path: &Path) -> [(Profile, PathBuf); 3] {
+    let known = path.extension().is_some_and(|x| Profile::ALL.iter().any(|p| x == p.extension()));
+    let stem = if known { path.with_extension("") } else { path.to_owned() };
+    Profile::ALL.map(|p| {
+        let mut name = stem.clone().into_os_string();
+        name.push(".");
+        name.push(p.extension());
+        (p, name.into())
+    })
+}
+
+impl Set<File> {
+    /// Opens NAME.freeze and its siblings. The name says where to look; ids and roots decide whether they belong together.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let [frore, frost, freeze] = paths(path.as_ref()).map(|(_, path)| path);
+        // The .freeze first: it is the one that people name, so its absence is the error that they understand.
+        let freeze = Image::open(freeze)?;
+        Self::new(Image::open(frore)?, Image::open(frost)?, freeze)
+    }
+}
+
+impl<R: ReadAt> Set<R> {
+    /// Joins three files, if they belong together.
+    pub fn new(frore: Image<R>, frost: Image<R>, freeze: Image<R>) -> Result<Self> {
+        frore.expect(Profile::Frore)?;
+        frost.expect(Profile::Frost)?;
+        freeze.expect(Profile::Freeze)?;
+        let mismatch = |image: &Image<R>, rule, detail: String| {
+            let (file, freeze) = (image.name().to_owned(), freeze.name().to_owned());
+            Err(Error::Mismatch(Mismatch { file, freeze, detail, rule }))
+        };
+        let Some(link) = freeze.get::<Link>(0)? else {
+            return mismatch(&freeze, Rule::LINK, "it has no LINK section, which names its template".to_owned());
+        };
+        for image in [&frore, &frost] {
+            let wanted = if image.header().profile == Profile::Frore { link.frore_set } else { freeze.header().set };
+            let (is, wants) = (image.header().set, wanted);
+            let rule = if image.header().profile == Profile::Frore { Rule::LINK_ROOT } else { Rule::SET_ID };
+            if is != wants {
+                return mismatch(image, rule, format!("it is of set {is}, the .freeze wants one of set {wants}"));
+            }
+            let wants = if image.header().profile == Profile::Frore { link.frore_root } else { link.frost_root };
+            let is = image.end().root;
+            if is != wants {
+                return mismatch(
+                    image,
+                    Rule::LINK_ROOT,
+                    format!("its root is {is}, the .freeze was made with {wants}"),
+                );
+            }
+            let (a, b) = (image.header(), freeze.header());
+            if (a.machine, a.page_shift) != (b.machine, b.page_shift) {
+                let detail = format!(
+                    "machine {} and page shift {} against {} and {}",
+                    a.machine, a.page_shift, b.machine, b.page_shift
+                );
+                return mismatch(image, Rule::SAME_MACHINE, detail);
+            }
+        }
+        Ok(Self { freeze, frore, frost, link })
+    }
+
+    /// One of the three files.
+    pub fn file(&self, profile: Profile) -> &Image<R> {
+        match profile {
+            Profile::Freeze => &self.freeze,
+            Profile::Frore => &self.frore,
+            Profile::Frost => &self.frost,
+        }
+    }
+
+    /// The section of this type that belongs to `owner`, from the file where it belongs.
+    pub fn get<S: Section>(&self, owner: u64) -> Result<Option<S>> {
+        self.file(S::PROFILE).get(owner)
+    }
+
+    /// All sections of this type, with their owners.
+    pub fn all<S: Section>(&self) -> Result<Vec<(u64, S)>> {
+        self.file(S::PROFILE).all()
+    }
+
+    /// Everything but the pages.
+    pub fn model(&self) -> Result<Model> {
+        Ok(Model {
+            frore: FileModel::read(&self.frore)?,
+            frost: FileModel::read(&self.frost)?,
+            freeze: FileModel::read(&self.freeze)?,
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! The registry of sections: the only list of them. Adding one is its module and a line here (spec/13-evolution.md).
+
+/// Calls the macro `$callback` with the table of all sections.
+///
+/// Columns: module, type, kind, version, profile (a variant of [`Profile`](crate::Profile)), scope (a variant of
+/// [`Scope`](crate::section::Scope): what the owner is), flags (a constant of [`ChunkFlags`](crate::chunk::ChunkFlags)).
+/// The callback matches
+/// `$($module:ident $type:ident $kind:literal $version:literal $profile:ident $scope:ident $flags:ident;)*`.
+#[macro_export]
+macro_rules! for_each_section {
+    ($callback:ident) => {
+        $callback! {
+            cpu         Cpu         b"CPU " 1 Frore  Image           CRITICAL;
+            objects     Objects     b"OBJS" 1 Frore  Image           CRITICAL;
+            mm          Mm          b"MM  " 1 Frore  Process         CRITICAL;
+            vmas        Vmas        b"VMAS" 1 Frore  Process         CRITICAL;
+
+            process     Process     b"PROC" 1 Frost  Process         CRITICAL;
+            thread      Thread      b"THRD" 1 Frost  Thread          CRITICAL;
+            actions     Actions     b"SIGA" 1 Frost  Process         CRITICAL;
+            pending     Pending     b"SIGP" 1 Frost  ProcessOrThread CRITICAL;
+            descriptors Descriptors b"FDTB" 1 Frost  Process         CRITICAL;
+            files       OpenFile    b"FILE" 1 Frost  Description     CRITICAL;
+            outside     Outside     b"OUTS" 1 Frost  Description     CRITICAL;
+            notes       Notes       b"NOTE" 1 Frost  Image           SAFE_TO_COPY;
+            origin      Origin      b"ORIG" 1 Frost  Image           SAFE_TO_COPY;
+
+            link        Link        b"LINK" 1 Freeze Image           CRITICAL;
+            regs        RegsX86_64  b"RX64" 1 Freeze Thread          CRITICAL;
+            regs        RegsI386    b"RI32" 1 Freeze Thread          CRITICAL;
+            xstate      Xstate      b"XSTA" 1 Freeze Thread          CRITICAL;
+            tls         Tls         b"TLSE" 1 Freeze Thread          CRITICAL;
+            syscall     Syscall     b"SYSC" 1 Freeze Thread          CRITICAL;
+            extents     Extents     b"EXTS" 1 Freeze Memory          CRITICAL;
+        }
+    };
+}
