@@ -1,2 +1,68 @@
-//! (in building)
-fn main() {}
+//! The house's own chores. `cargo xtask help` lists them; each is one module.
+
+mod bench;
+mod bless;
+mod ci;
+mod demo;
+mod fixtures;
+mod install;
+mod report;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Cryo's chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Show what Cryo does: freeze a running python3 program, look inside, thaw it twice
+    Demo,
+    /// Install what the tests need, build, run all tests
+    Test {
+        /// Passed on to `cargo test`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// What has to hold before a change lands: format, lints, docs, fixtures, tests
+    Ci,
+    /// Measure freezing and thawing on tmpfs
+    Bench(bench::Args),
+    /// Re-record the snapshots of what the tools print
+    Bless,
+    /// Record images of this format version into fixtures/vN; what is there already is never touched
+    Fixtures {
+        /// Only check what is recorded
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    // What a frozen program leaves behind becomes our child, so that it can be waited for whatever pid 1 does here.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    let done = match Cli::parse().chore {
+        Chore::Demo => demo::demo(),
+        Chore::Test { args } => test::test(&args),
+        Chore::Ci => ci::ci(),
+        Chore::Bench(args) => bench::bench(&args),
+        Chore::Bless => bless::bless(),
+        Chore::Fixtures { check: true } => fixtures::check(),
+        Chore::Fixtures { check: false } => fixtures::record(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

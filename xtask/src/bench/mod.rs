@@ -1,0 +1,210 @@
+//! `cargo xtask bench`: how long freezing and thawing take, beside what copying the same bytes takes.
+//!
+//! Everything is on tmpfs, in one run, with a round before the first that counts: the first touch of memory is slow in a
+//! virtual machine. What is reported is the median. To measure one more thing, add a row to [`ROWS`], and to
+//! `xtask/bench/subject.c` the state, if it is a new one.
+
+// Nanoseconds and bytes are shown with three digits.
+#![allow(clippy::cast_precision_loss)]
+
+mod measure;
+mod subject;
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use crate::{
+    install::{Need, ensure},
+    report::table,
+    run::{cargo, check, root},
+};
+use measure::{Bench, Figures};
+
+const NEEDS: &[Need] = &[
+    Need { package: "gcc", proof: "/usr/bin/gcc", why: "compiles the program that is frozen" },
+    Need { package: "libc6-dev", proof: "/usr/lib/x86_64-linux-gnu/libc.a", why: "it is a static one" },
+];
+
+/// A process to measure.
+struct Row {
+    name: &'static str,
+    /// Arguments of subject.c: kind and count.
+    kind: &'static str,
+    count: &'static str,
+    linked: Linked,
+}
+
+/// A static program is what it says; a dynamic one brings the C library along in its image.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Linked {
+    Static,
+    Dynamic,
+}
+
+const fn row(name: &'static str, kind: &'static str, count: &'static str) -> Row {
+    Row { name, kind, count, linked: Linked::Static }
+}
+
+const ROWS: &[Row] = &[
+    row("tiny, static", "tiny", "0"),
+    Row { name: "tiny, dynamic", kind: "tiny", count: "0", linked: Linked::Dynamic },
+    row("1 GiB random", "random", "1024"),
+    row("1 GiB, 90 % zero", "zero", "1024"),
+    row("1 GiB untouched", "untouched", "1024"),
+];
+
+/// The figures of any row that was measured.
+type Others<'a> = &'a dyn Fn(&str) -> Option<Figures>;
+
+/// What is aimed at: a row, what, and whether its figures have it.
+struct Aim {
+    row: &'static str,
+    text: &'static str,
+    value: fn(&Figures, Others) -> Option<(f64, f64)>,
+}
+
+/// The value, and what it is to be below.
+const AIMS: &[Aim] = &[
+    Aim { row: "tiny, static", text: "freeze, ms", value: |f, _| Some((f.freeze_ms, 5.0)) },
+    Aim { row: "tiny, static", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 1.0)) },
+    Aim { row: "1 GiB random", text: "freeze / cp", value: |f, _| Some((f.freeze_ms / f.cp_ms, 1.3)) },
+    Aim { row: "1 GiB random", text: "thaw / cp", value: |f, _| Some((f.thaw_ms / f.cp_ms, 1.3)) },
+    Aim {
+        row: "1 GiB, 90 % zero",
+        text: "bytes / those of random",
+        value: |f, of| Some((f.stored as f64 / of("1 GiB random")?.stored as f64, 0.101)),
+    },
+    Aim {
+        row: "1 GiB, 90 % zero",
+        text: "freeze / that of random",
+        value: |f, of| Some((f.freeze_ms / of("1 GiB random")?.freeze_ms, 0.5)),
+    },
+    Aim {
+        row: "1 GiB, 90 % zero",
+        text: "thaw / that of random",
+        value: |f, of| Some((f.thaw_ms / of("1 GiB random")?.thaw_ms, 0.5)),
+    },
+    Aim {
+        row: "1 GiB random",
+        text: "peak of the tools / of tiny",
+        value: |f, of| Some((f.peak() as f64 / of("tiny, static")?.peak() as f64, 1.2)),
+    },
+];
+
+/// How to run and report.
+#[derive(clap::Args)]
+pub struct Args {
+    /// How many rounds count; one more is run before them
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only rows with this in their name
+    #[arg(long, default_value = "")]
+    only: String,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Measures every row and prints the table.
+pub fn bench(args: &Args) -> Result<()> {
+    if args.format == Format::Text {
+        ensure(NEEDS)?;
+    }
+    if args.rounds == 0 {
+        bail!("--rounds 0 measures nothing");
+    }
+    let tools = [
+        "build",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--bin",
+        "cryo-freeze",
+        "--bin",
+        "cryo-thaw",
+        "--bin",
+        "cryo-inspect",
+    ];
+    check(&mut cargo(&tools), Duration::from_mins(20))?;
+    let bench = Bench::new(&root().join("target/release"))?;
+
+    let mut done: Vec<(&Row, Result<Figures>)> = Vec::new();
+    for row in ROWS.iter().filter(|r| r.name.contains(&args.only)) {
+        eprintln!("{} ...", row.name);
+        done.push((row, bench.row(row, args.rounds)));
+    }
+    let of = |name: &str| done.iter().find(|(r, _)| r.name == name).and_then(|(_, f)| f.as_ref().ok().cloned());
+    match args.format {
+        Format::Json => {
+            let rows: Vec<_> = done
+                .iter()
+                .map(|(row, f)| match f {
+                    Ok(f) => f.json(row.name),
+                    Err(e) => json!({ "name": row.name, "error": format!("{e:#}") }),
+                })
+                .collect();
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&json!({ "machine": machine()?, "rounds": args.rounds, "rows": rows }))?
+            );
+        }
+        Format::Text => {
+            println!("\n{}. Medians of {} rounds, on tmpfs.\n", machine()?, args.rounds);
+            let rows: Vec<_> = done.iter().filter_map(|(row, f)| Some(f.as_ref().ok()?.cells(row.name))).collect();
+            println!("{}", table(Figures::HEAD, &rows));
+            println!("{}", LEGEND.trim());
+            aims(&of);
+        }
+    }
+    let failed: Vec<_> =
+        done.iter().filter_map(|(r, f)| Some(format!("{}: {:#}", r.name, f.as_ref().err()?))).collect();
+    if !failed.is_empty() {
+        bail!("not measured:\n  {}", failed.join("\n  "));
+    }
+    Ok(())
+}
+
+const LEGEND: &str = "
+freeze   cryo-freeze from its start to its end, the original ended
+stopped  how long the process stood still until its image was complete, by the image's own word (ORIG)
+seen     the longest that the process itself did not run during a --leave-running freeze
+thaw     from the start of cryo-thaw --detach to the program's first own instruction
+cp       `cp` of one file of the same size
+peak     resident memory of the tool at its highest
+smaps    reading /proc/PID/smaps once
+";
+
+fn aims(of: Others) {
+    let rows: Vec<Vec<String>> = AIMS
+        .iter()
+        .filter_map(|aim| {
+            let (value, below) = (aim.value)(&of(aim.row)?, of)?;
+            let verdict = if value < below { "yes" } else { "no" };
+            Some(vec![
+                format!("{}: {}", aim.row, aim.text),
+                format!("{value:.2}"),
+                format!("< {below}"),
+                verdict.to_owned(),
+            ])
+        })
+        .collect();
+    if !rows.is_empty() {
+        print!("\n{}", table(&["aim", "is", "aimed at", "met"], &rows));
+    }
+}
+
+/// The machine, in one line.
+fn machine() -> Result<String> {
+    let cpu = fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpu.lines().find_map(|l| l.strip_prefix("model name")).context("no model name in /proc/cpuinfo")?;
+    let cpus = cpu.lines().filter(|l| l.starts_with("processor")).count();
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    Ok(format!("{} x {}, Linux {}", cpus, model.trim_start_matches(['\t', ':', ' ']), kernel.trim()))
+}

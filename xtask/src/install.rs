@@ -1,0 +1,66 @@
+//! What a chore needs from the system, and fetching what is missing through apt-get.
+
+use std::{path::Path, process::Command, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, bail};
+
+use crate::run;
+
+/// A package, the file that shows that it is there, and why it is needed.
+pub struct Need {
+    pub package: &'static str,
+    pub proof: &'static str,
+    pub why: &'static str,
+}
+
+/// Installs what is missing, and says so. A second run finds everything and installs nothing.
+pub fn ensure(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|n| !Path::new(n.proof).exists()).collect();
+    if missing.is_empty() {
+        let names: Vec<&str> = needs.iter().map(|n| n.package).collect();
+        println!("Nothing to install: {} {} here.", names.join(", "), if names.len() == 1 { "is" } else { "are" });
+        return Ok(());
+    }
+    let width = missing.iter().map(|n| n.package.len()).max().unwrap_or(0);
+    println!("Missing on this machine:");
+    for need in &missing {
+        println!("  {:width$}  {}", need.package, need.why);
+    }
+    apt_get(&missing.iter().map(|n| n.package).collect::<Vec<_>>())?;
+    for need in missing {
+        if !Path::new(need.proof).exists() {
+            bail!("package {} is installed, but {} is not there", need.package, need.proof);
+        }
+    }
+    Ok(())
+}
+
+fn apt_get(packages: &[&str]) -> Result<()> {
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!("there is no apt-get here: install these by the means of your system: {}", packages.join(" "));
+    }
+    let command = |args: &[&str]| {
+        let mut cmd = if rustix::process::geteuid().is_root() {
+            Command::new("apt-get")
+        } else {
+            let mut cmd = Command::new("sudo");
+            cmd.arg("apt-get");
+            cmd
+        };
+        cmd.args(["-o", "DPkg::Lock::Timeout=120", "-qq"]).args(args).env("DEBIAN_FRONTEND", "noninteractive");
+        if rustix::process::geteuid().is_root() {
+            cmd.stdin(Stdio::null());
+        }
+        cmd
+    };
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend(packages);
+    for args in [&["update"][..], &install] {
+        let mut cmd = command(args);
+        run::show(&cmd);
+        // dpkg's progress is not ours to print; what goes wrong is on stderr.
+        run::check(cmd.stdout(Stdio::null()), Duration::from_mins(15))
+            .with_context(|| format!("to install by hand (as root): apt-get install {}", packages.join(" ")))?;
+    }
+    Ok(())
+}

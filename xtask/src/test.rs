@@ -1,0 +1,108 @@
+//! `cargo xtask test`: all tests, on a machine that has nothing but Rust.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    install::{Need, ensure},
+    run::{cargo, check, show, wait},
+};
+
+/// What the tests freeze, or compile what they freeze with.
+const NEEDS: &[Need] = &[
+    Need { package: "gcc", proof: "/usr/bin/gcc", why: "the programs in fixtures/programs are C" },
+    Need { package: "libc6-dev", proof: "/usr/include/stdio.h", why: "their headers, and libc.a for the static ones" },
+    Need { package: "python3", proof: "/usr/bin/python3", why: "is frozen, and reads every fixture by spec/cryo.ksy" },
+    Need {
+        package: "python3-kaitaistruct",
+        proof: "/usr/lib/python3/dist-packages/kaitaistruct.py",
+        why: "runs spec/cryo.ksy",
+    },
+    Need { package: "perl", proof: "/usr/bin/perl", why: "is frozen" },
+    Need { package: "lua5.4", proof: "/usr/bin/lua5.4", why: "is frozen" },
+    Need { package: "sqlite3", proof: "/usr/bin/sqlite3", why: "is frozen in the middle of a query" },
+    Need { package: "tmux", proof: "/usr/bin/tmux", why: "is the terminal of what is frozen in a terminal" },
+    Need { package: "util-linux", proof: "/usr/bin/setpriv", why: "makes an ordinary user of root for the tests" },
+];
+
+const BUILD: Duration = Duration::from_mins(20);
+const TESTS: Duration = Duration::from_mins(40);
+
+/// Installs what is missing, builds, runs all tests.
+pub fn test(args: &[String]) -> Result<()> {
+    ensure(NEEDS)?;
+    // The tests run the tools themselves, and cargo builds binaries only for the tests of their own crate.
+    let mut build = cargo(&["build", "--workspace", "--locked"]);
+    show(&build);
+    check(&mut build, BUILD)?;
+
+    let mut cmd = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    if !args.is_empty() {
+        cmd.arg("--").args(args);
+    }
+    show(&cmd);
+    let mut child = cmd.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let pipe = child.stdout.take().context("no stdout")?;
+    let total = thread::spawn(move || {
+        let mut total = Total::default();
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            println!("{line}");
+            total.add(&line);
+        }
+        total
+    });
+    let status = wait(&mut child, "cargo test", TESTS)?;
+    let Ok(total) = total.join() else { bail!("lost count of the tests") };
+    println!(
+        "\nAll in all: {} passed, {} failed, {} ignored, in {} groups.",
+        total.passed, total.failed, total.ignored, total.groups
+    );
+    if !status.success() {
+        bail!("`cargo test`: {status}");
+    }
+    Ok(())
+}
+
+/// The sum of cargo's closing lines.
+#[derive(Default)]
+struct Total {
+    groups: u64,
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Total {
+    fn add(&mut self, line: &str) {
+        let Some(counts) = line.strip_prefix("test result: ") else { return };
+        self.groups += 1;
+        for part in counts.split(['.', ';']) {
+            match part.split_whitespace().collect::<Vec<_>>()[..] {
+                [n, "passed"] => self.passed += n.parse().unwrap_or(0),
+                [n, "failed"] => self.failed += n.parse().unwrap_or(0),
+                [n, "ignored"] => self.ignored += n.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Total;
+
+    #[test]
+    fn closing_lines_are_added_up() {
+        let mut total = Total::default();
+        total.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s");
+        total.add("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s");
+        total.add("running 6 tests");
+        assert_eq!((total.groups, total.passed, total.failed, total.ignored), (2, 7, 2, 1));
+    }
+}
