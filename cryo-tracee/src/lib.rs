@@ -1,1 +1,33 @@
-//! (in building)
+//! A stopped process in our hands: ptrace, remote memory, remote system calls, /proc.
+//!
+//! This is the only crate of the house with `unsafe`. It knows nothing of image files. What it promises:
+//!
+//! * a thread that is stopped ([`Stopped`]) and one that runs are different things, and only the first can be read or changed;
+//! * dropping a [`Stopped`] puts back every register and mask that was changed and lets the thread go ([`Stopped::drop`]);
+//! * a [`Host`] that is dropped is gone: a half-thawed process is never left behind;
+//! * everything that waits has a limit ([`LIMIT`]).
+
+mod arch;
+pub mod cpu;
+mod error;
+pub mod fault;
+pub mod fds;
+pub mod guardian;
+pub mod host;
+pub mod mem;
+pub mod proc;
+pub mod remote;
+pub mod signals;
+mod stopped;
+mod sys;
+
+pub use error::{Error, Result};
+pub use host::Host;
+pub use mem::Memory;
+pub use remote::{Batch, Remote};
+pub use stopped::{Process, Regs, Stopped, Xstate};
+pub use sys::set_limit;
+
+/// How long a thread may take to stop, or a remote call to return, before we give up and let everything go. A thread in
+/// uninterruptible sleep (a dead NFS server) does not stop at all.
+pub const LIMIT: std::time::Duration = std::time::Duration::from_secs(10);

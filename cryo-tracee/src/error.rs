@@ -1,0 +1,84 @@
+//! What can go wrong with a process in our hands.
+
+use std::io;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error that names its object.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A system call of ours, or one made inside the process, failed.
+    #[error("{what}: {source}")]
+    Sys {
+        /// What was tried, with its object.
+        what: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The process or thread ended under our hands.
+    #[error("process {0} has ended")]
+    Died(i32),
+    /// It did not stop, or a remote call did not return, within [`crate::LIMIT`].
+    #[error("thread {tid} did not stop within {seconds} s ({state}): try again when it is out of that state")]
+    Stuck {
+        /// The thread.
+        tid: i32,
+        /// The limit.
+        seconds: u64,
+        /// Its state as /proc shows it.
+        state: String,
+    },
+    /// A text of /proc was not what proc(5) says.
+    #[error("{file}: unexpected text: {text}")]
+    Proc {
+        /// Which file.
+        file: String,
+        /// What stood there.
+        text: String,
+    },
+    /// No right to trace.
+    #[error("{0}")]
+    Refused(String),
+    /// No place or no instruction in the process's memory for what we need.
+    #[error("process {pid}: {what}")]
+    NoRoom {
+        /// The process.
+        pid: i32,
+        /// What was looked for.
+        what: String,
+    },
+}
+
+impl Error {
+    /// The last error of the C library, about `what`.
+    pub fn last(what: impl Into<String>) -> Self {
+        Self::sys(what, io::Error::last_os_error())
+    }
+
+    /// `source`, about `what`.
+    pub fn sys(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::Sys { what: what.into(), source: source.into() }
+    }
+
+    /// errno, where there is one.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Sys { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+}
+
+/// Puts the object's name to an I/O error.
+pub trait Context<T> {
+    /// `f` says what was tried.
+    fn about(self, f: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
+    fn about(self, f: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| Error::sys(f(), e))
+    }
+}

@@ -1,0 +1,49 @@
+//! Descriptors of another process: taken over with pidfd_getfd(2), compared with kcmp(2).
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use crate::{Error, Result, fault};
+
+/// pidfd_open(2).
+pub fn pidfd(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: takes two numbers; a result that is not negative is a new descriptor that nobody else owns.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(Error::last(format!("pidfd_open of process {pid}")));
+    }
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// A duplicate of descriptor `fd` of the process behind `pidfd`: the same open file description.
+pub fn take(pidfd: &OwnedFd, fd: i32) -> Result<OwnedFd> {
+    let what = || format!("taking over fd {fd}");
+    fault::point().map_err(|e| Error::sys(what(), e))?;
+    // SAFETY: takes three numbers; the result is a new descriptor.
+    let got = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) };
+    if got < 0 {
+        return Err(Error::last(what()));
+    }
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(got as i32) })
+}
+
+/// Orders the open file descriptions of two descriptors of one process; equal means the same one (KCMP_FILE).
+pub fn compare(pid: i32, a: i32, b: i32) -> Result<std::cmp::Ordering> {
+    fault::point().map_err(|e| Error::sys(format!("comparing fd {a} with fd {b}"), e))?;
+    // SAFETY: takes numbers only.
+    match unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, 0, a as i64, b as i64) } {
+        0 => Ok(std::cmp::Ordering::Equal),
+        1 => Ok(std::cmp::Ordering::Less),
+        2 => Ok(std::cmp::Ordering::Greater),
+        _ => Err(Error::last(format!("comparing fd {a} with fd {b} of process {pid}"))),
+    }
+}
+
+/// get_robust_list(2) of any thread that we may trace: head and size.
+pub fn robust_list(tid: i32) -> Result<(u64, u64)> {
+    let (mut head, mut len) = (0_u64, 0_u64);
+    // SAFETY: the kernel writes one word to each of the two.
+    let r = unsafe { libc::syscall(libc::SYS_get_robust_list, tid, &raw mut head, &raw mut len) };
+    if r < 0 { Err(Error::last(format!("get_robust_list of thread {tid}"))) } else { Ok((head, len)) }
+}

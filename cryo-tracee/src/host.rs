@@ -1,0 +1,274 @@
+//! The host: a fresh process that stops before its first instruction and waits to be possessed.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::error::Context;
+use crate::mem::Memory;
+use crate::proc;
+use crate::remote::{Batch, Done, Remote, SCRATCH, Scratch};
+use crate::stopped::Stopped;
+use crate::sys::{self, Fault, Wait};
+use crate::{Error, Result, arch, signals};
+
+const PTRACE_EVENT_EXEC: i32 = 4;
+const PAGE: u64 = 4096;
+
+/// What a host is started from and as.
+pub struct Start<'a> {
+    /// The executable: a path, or a memfd.
+    pub program: Program<'a>,
+    /// The pid it shall have; needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN.
+    pub pid: Option<i32>,
+    /// A session of its own?
+    pub new_session: bool,
+    /// Descriptors that stay open in the host, by their own numbers: all others close at exec.
+    pub keep: &'a [RawFd],
+    /// personality(2) that it shall start with (it decides about address-space layout).
+    pub personality: u64,
+}
+
+/// An executable.
+pub enum Program<'a> {
+    /// By path: the host then has the right /proc/PID/exe.
+    Path(&'a CStr),
+    /// By descriptor.
+    Fd(&'a OwnedFd),
+}
+
+/// A process of ours that stands before its first instruction, or is being filled. Dropping it ends it.
+pub struct Host {
+    pid: i32,
+    thread: Option<Stopped>,
+    memory: Memory,
+    scratch: Option<Scratch>,
+}
+
+impl Host {
+    /// Starts a host and stops it behind its exec.
+    pub fn start(start: &Start<'_>) -> Result<Self> {
+        let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
+        let pid = spawn(start, &gate_out, &gate_in)?;
+        drop(gate_out);
+        let mut unseized = Unseized { pid, done: false };
+        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_TRACESYSGOOD;
+        sys::ptrace(libc::PTRACE_SEIZE, pid, 0, options as usize, Fault::Counted)?;
+        rustix::io::write(&gate_in, b"g").about(|| "releasing the host".into())?;
+        match sys::wait(pid)? {
+            Wait::Event(PTRACE_EVENT_EXEC, _) => {}
+            Wait::Ended(status) => {
+                unseized.done = true;
+                let errno = libc::WEXITSTATUS(status);
+                return Err(Error::sys("starting the host", io::Error::from_raw_os_error(errno)));
+            }
+            other => return Err(Error::Refused(format!("the host stopped unexpectedly: {other:?}"))),
+        }
+        // The exec is still on its way out of the kernel, which will write its result into rax: go on to a stop where registers hold.
+        sys::ptrace(libc::PTRACE_INTERRUPT, pid, 0, 0, Fault::Counted)?;
+        sys::ptrace(libc::PTRACE_CONT, pid, 0, 0, Fault::Counted)?;
+        let mut thread = Stopped::new(pid, pid);
+        let settled = thread.settle();
+        let memory = Memory::open(pid);
+        unseized.done = true;
+        let mut host = Self { pid, thread: Some(thread), memory: memory?, scratch: None };
+        settled?;
+        host.thread()?.forget_original();
+        Ok(host)
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Its thread.
+    pub fn thread(&mut self) -> Result<&mut Stopped> {
+        self.thread.as_mut().ok_or(Error::Died(self.pid))
+    }
+
+    /// Puts the scratch mapping at `base`, where nothing is and nothing of the image will be, and clears all else but the kernel's own
+    /// mappings, of which it returns the list.
+    pub fn clear(&mut self, base: u64) -> Result<Vec<proc::Mapping>> {
+        let maps = proc::mappings(self.pid)?;
+        let pid = self.pid;
+        let thread = self.thread.as_mut().ok_or(Error::Died(pid))?;
+        let entry = thread.regs()?.rip;
+        self.memory.write(entry, &arch::SYSCALL)?;
+        let first = Scratch { base: 0, insn: entry, stub: false };
+        let mut remote = Remote::with_scratch(thread, &self.memory, first)?;
+        let rwx = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE) as u64;
+        let got = remote.call(libc::SYS_mmap, [base, SCRATCH, rwx, flags, u64::MAX, 0])?;
+        if got != base {
+            return Err(Error::NoRoom { pid, what: format!("the scratch mapping went to {got:#x}, not {base:#x}") });
+        }
+        self.memory.write(base, arch::stub())?;
+        let rx = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+        remote.call(libc::SYS_mprotect, [base, PAGE, rx, 0, 0, 0])?;
+        drop(remote);
+        let syscall = arch::stub().windows(2).position(|w| w == arch::SYSCALL).unwrap_or(0) as u64;
+        self.scratch = Some(Scratch { base, insn: base + syscall, stub: true });
+        let (special, others): (Vec<_>, Vec<_>) = maps.into_iter().partition(is_special);
+        let mut batch = self.batch()?;
+        for m in others {
+            if !batch.has_room(1, 0) {
+                self.run(std::mem::replace(&mut batch, self.batch()?))?.all()?;
+            }
+            batch.call(libc::SYS_munmap, &[m.start, m.end - m.start]);
+        }
+        self.run(batch)?.all()?;
+        Ok(special)
+    }
+
+    fn scratch(&self) -> Result<Scratch> {
+        self.scratch.ok_or_else(|| Error::NoRoom { pid: self.pid, what: "the host has no scratch mapping yet".into() })
+    }
+
+    /// Makes remote calls in the host.
+    pub fn remote(&mut self) -> Result<Remote<'_>> {
+        let scratch = self.scratch()?;
+        let pid = self.pid;
+        Remote::with_scratch(self.thread.as_mut().ok_or(Error::Died(pid))?, &self.memory, scratch)
+    }
+
+    /// An empty batch for [`Host::run`].
+    pub fn batch(&self) -> Result<Batch> {
+        Ok(Remote::batch_at(self.scratch()?).stop_at_error())
+    }
+
+    /// Makes all calls of the batch; see [`Done::all`] for their errors.
+    pub fn run(&mut self, batch: Batch) -> Result<Done> {
+        self.remote()?.run(batch)
+    }
+
+    /// One call.
+    pub fn call(&mut self, number: i64, args: [u64; 6]) -> Result<u64> {
+        self.remote()?.call(number, args)
+    }
+
+    /// Takes the scratch mapping away: the last remote call.
+    pub fn leave_scratch(&mut self) -> Result<()> {
+        let scratch = self.scratch()?;
+        // The step traps when the call is done, at an address that is mapped no more; nothing is executed there.
+        self.call(libc::SYS_munmap, [scratch.base, SCRATCH, 0, 0, 0, 0])?;
+        self.scratch = None;
+        Ok(())
+    }
+
+    /// Lets it go as the process that it has become.
+    pub fn release(mut self) -> i32 {
+        drop(self.thread.take());
+        self.pid
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            end(self.pid);
+            std::mem::forget(thread);
+        }
+    }
+}
+
+/// A mapping of the kernel's own: `[vdso]`, `[vvar]` and what newer kernels put beside them. Known by what they are (VM_IO, VM_PFNMAP) and by
+/// the brackets around a name that is neither heap, stack nor ours to choose; never by a list of names alone.
+pub fn is_special(m: &proc::Mapping) -> bool {
+    m.path == b"[vdso]"
+        || m.path == b"[vsyscall]"
+        || (m.path.starts_with(b"[v") && m.ino == 0 && (m.has("io") || m.has("pf") || m.has("dd")))
+}
+
+fn end(pid: i32) {
+    let _ = signals::kill(pid, libc::SIGKILL);
+    while !matches!(sys::wait(pid), Ok(Wait::Ended(_)) | Err(_)) {}
+}
+
+/// Between fork and seize.
+struct Unseized {
+    pid: i32,
+    done: bool,
+}
+
+impl Drop for Unseized {
+    fn drop(&mut self) {
+        if !self.done {
+            end(self.pid);
+        }
+    }
+}
+
+/// Forks a child that waits for a byte at the gate and then executes the program. It exits with errno if that fails.
+fn spawn(start: &Start<'_>, gate_out: &OwnedFd, gate_in: &OwnedFd) -> Result<i32> {
+    let empty: CString = CString::default();
+    let argv: [*const libc::c_char; 2] = [c"cryo-host".as_ptr(), ptr::null()];
+    let envp: [*const libc::c_char; 1] = [ptr::null()];
+    let (dir, path, flags) = match start.program {
+        Program::Path(p) => (libc::AT_FDCWD, p.as_ptr(), 0),
+        Program::Fd(fd) => (fd.as_raw_fd(), empty.as_ptr(), libc::AT_EMPTY_PATH),
+    };
+    let set_tid: [i32; 1] = [start.pid.unwrap_or(0)];
+    let args = CloneArgs {
+        exit_signal: libc::SIGCHLD as u64,
+        set_tid: if start.pid.is_some() { set_tid.as_ptr() as u64 } else { 0 },
+        set_tid_size: u64::from(start.pid.is_some()),
+        ..CloneArgs::default()
+    };
+    // SAFETY: without CLONE_VM this is fork(2); the child below makes only system calls and never returns.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    if pid < 0 {
+        return Err(Error::last(match start.pid {
+            Some(p) => format!("making a process with pid {p}"),
+            None => "making a process".into(),
+        }));
+    }
+    if pid > 0 {
+        return Ok(pid as i32);
+    }
+    // SAFETY: async-signal-safe calls only; every pointer is to memory made before the fork.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+        if start.new_session {
+            libc::setsid();
+        }
+        libc::close(gate_in.as_raw_fd());
+        let mut byte = 0_u8;
+        if libc::read(gate_out.as_raw_fd(), (&raw mut byte).cast(), 1) != 1 {
+            libc::_exit(libc::ECANCELED);
+        }
+        for fd in start.keep {
+            libc::fcntl(*fd, libc::F_SETFD, 0);
+        }
+        libc::syscall(libc::SYS_personality, start.personality);
+        libc::syscall(libc::SYS_execveat, dir, path, argv.as_ptr(), envp.as_ptr(), flags);
+        libc::_exit(*libc::__errno_location());
+    }
+}
+
+/// linux/sched.h struct clone_args.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}

@@ -1,0 +1,369 @@
+//! A thread, and a process, that stands still.
+
+use std::marker::PhantomData;
+use std::mem::size_of;
+
+use crate::mem::Memory;
+use crate::proc;
+use crate::sys::{self, Fault, Wait};
+use crate::{Error, Result};
+
+/// General registers of x86-64, the kernel's own structure (sys/user.h).
+pub type Regs = libc::user_regs_struct;
+
+/// The extended state of a thread as NT_X86_XSTATE gives it, or only the 512 bytes of the legacy area where the CPU has no XSAVE.
+pub type Xstate = Vec<u8>;
+
+const PTRACE_EVENT_STOP: i32 = 128;
+
+/// Registers as bytes: the kernel's interface takes them so.
+pub(crate) fn regs_bytes(r: &Regs) -> [u8; size_of::<Regs>()] {
+    // SAFETY: user_regs_struct is 27 u64 without padding; every bit pattern is valid on both sides.
+    unsafe { std::mem::transmute_copy(r) }
+}
+
+pub(crate) fn regs_from(bytes: &[u8; size_of::<Regs>()]) -> Regs {
+    // SAFETY: as above.
+    unsafe { std::mem::transmute_copy(bytes) }
+}
+
+/// What a thread was before remote calls were made in it.
+struct Original {
+    regs: Regs,
+    sigmask: u64,
+    /// The rseq area's `rseq_cs` field and its address. The kernel clears it as soon as the thread runs outside the critical section that
+    /// it names; a thread that was frozen inside one would then not be sent to its abort handler.
+    rseq_cs: Option<(u64, u64)>,
+}
+
+/// A thread in a ptrace stop. It cannot leave the thread that traces it: for the kernel only that one is the tracer.
+///
+/// Dropping it puts back what was changed and lets the thread go on.
+pub struct Stopped {
+    tid: i32,
+    pid: i32,
+    /// The signal of a job-control stop that the thread was in; 0 for none.
+    stopped_by: i32,
+    original: Option<Original>,
+    /// Signals that came while remote calls were made and could not be blocked.
+    held: Vec<i32>,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Stopped {
+    /// Seizes and stops thread `tid` of process `pid`.
+    pub fn seize(pid: i32, tid: i32) -> Result<Self> {
+        Self::begin(pid, tid)?.finish()
+    }
+
+    /// The first half: the thread will stop soon. Many threads are told before the first is waited for.
+    fn begin(pid: i32, tid: i32) -> Result<Stopping> {
+        sys::ptrace(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize, Fault::Counted)?;
+        let stopping = Stopping { thread: Some(Self::new(pid, tid)) };
+        sys::ptrace(libc::PTRACE_INTERRUPT, tid, 0, 0, Fault::Counted)?;
+        Ok(stopping)
+    }
+
+    pub(crate) fn new(pid: i32, tid: i32) -> Self {
+        Self { tid, pid, stopped_by: 0, original: None, held: Vec::new(), _not_send: PhantomData }
+    }
+
+    /// Thread id.
+    pub fn tid(&self) -> i32 {
+        self.tid
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The signal of the job-control stop that it was in; 0 for none.
+    pub fn stopped_by(&self) -> i32 {
+        self.stopped_by
+    }
+
+    /// General registers. A 32-bit thread is an error here (its set is shorter).
+    pub fn regs(&self) -> Result<Regs> {
+        let mut bytes = [0; size_of::<Regs>()];
+        let n = sys::get_regset(self.tid, sys::NT_PRSTATUS, &mut bytes)?;
+        if n != bytes.len() {
+            return Err(Error::Refused(format!(
+                "thread {} runs 32-bit code, which cannot be frozen yet",
+                self.tid
+            )));
+        }
+        Ok(regs_from(&bytes))
+    }
+
+    /// Sets the general registers, for good: what is dropped later leaves them so.
+    pub fn set_regs(&mut self, regs: &Regs) -> Result<()> {
+        sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(regs), Fault::Counted)
+    }
+
+    /// Extended state.
+    pub fn xstate(&self) -> Result<Xstate> {
+        // AMX makes it 11 KiB; the kernel cuts at what it has.
+        let mut buf = vec![0; 32 << 10];
+        let n = match sys::get_regset(self.tid, sys::NT_X86_XSTATE, &mut buf) {
+            Ok(n) => n,
+            Err(e) if e.errno() == Some(libc::ENODEV) => sys::get_regset(self.tid, sys::NT_PRFPREG, &mut buf)?,
+            Err(e) => return Err(e),
+        };
+        buf.truncate(n);
+        Ok(buf)
+    }
+
+    /// Sets the extended state; `area` must have this CPU's layout and size.
+    pub fn set_xstate(&mut self, area: &[u8]) -> Result<()> {
+        let set = if area.len() <= 512 { sys::NT_PRFPREG } else { sys::NT_X86_XSTATE };
+        sys::set_regset(self.tid, set, area, Fault::Counted)
+    }
+
+    /// Blocked signals, bit n-1 for signal n. In sigsuspend and its like: the mask that will hold when it returns.
+    pub fn sigmask(&self) -> Result<u64> {
+        sys::get_sigmask(self.tid)
+    }
+
+    /// Sets the blocked signals, for good.
+    pub fn set_sigmask(&mut self, mask: u64) -> Result<()> {
+        sys::set_sigmask(self.tid, mask, Fault::Counted)
+    }
+
+    /// rseq registration: address, size, signature. `None` if there is none or the kernel does not tell.
+    pub fn rseq(&self) -> Option<(u64, u32, u32)> {
+        sys::rseq(self.tid).filter(|r| r.0 != 0).map(|(p, size, signature, _)| (p, size, signature))
+    }
+
+    /// Pending signals of the thread, or of the whole process: siginfo_t each.
+    pub fn pending(&self, shared: bool) -> Result<Vec<[u8; 128]>> {
+        sys::peek_siginfo(self.tid, shared)
+    }
+
+    /// Remembers what the thread is before remote calls are made in it, and keeps signals away.
+    pub(crate) fn borrow_registers(&mut self, mem: &Memory) -> Result<()> {
+        if self.original.is_some() {
+            return Ok(());
+        }
+        let rseq_cs = self.rseq().and_then(|(area, ..)| {
+            let mut cs = [0; 8];
+            mem.read(area + 8, &mut cs).ok().map(|()| (area + 8, u64::from_le_bytes(cs)))
+        });
+        let original = Original { regs: self.regs()?, sigmask: self.sigmask()?, rseq_cs };
+        sys::set_sigmask(self.tid, u64::MAX, Fault::Counted)?;
+        self.original = Some(original);
+        Ok(())
+    }
+
+    /// Puts registers, mask and rseq pointer back.
+    pub(crate) fn return_registers(&mut self, mem: Option<&Memory>) -> Result<()> {
+        let Some(original) = self.original.take() else { return Ok(()) };
+        let regs = sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(&original.regs), Fault::Never);
+        let mask = sys::set_sigmask(self.tid, original.sigmask, Fault::Never);
+        if let (Some((at, cs)), Some(mem)) = (original.rseq_cs, mem)
+            && cs != 0
+        {
+            mem.restore(at, &cs.to_le_bytes());
+        }
+        regs.and(mask)
+    }
+
+    /// What it was before is of no interest: a host.
+    pub(crate) fn forget_original(&mut self) {
+        self.original = None;
+    }
+
+    /// Lets it run, until the next stop, without a signal.
+    pub(crate) fn go(&mut self, request: libc::c_uint) -> Result<()> {
+        sys::ptrace(request, self.tid, 0, 0, Fault::Counted).map(drop)
+    }
+
+    /// Waits for the SIGTRAP that ends remote calls. `request` is how the thread was sent off, and is sent off again when something
+    /// else stops it: a step that became a continue would run on into the program's code.
+    pub(crate) fn wait_trap(&mut self, request: libc::c_uint) -> Result<()> {
+        loop {
+            match sys::wait(self.tid)? {
+                Wait::Signal(libc::SIGTRAP) => return Ok(()),
+                Wait::Signal(signal) => {
+                    if matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGSYS) {
+                        let info = sys::siginfo(self.tid).unwrap_or([0; 128]);
+                        let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
+                        if code > 0 {
+                            return Err(Error::Refused(format!(
+                                "a system call made inside process {} was answered by signal {signal}{}",
+                                self.pid,
+                                if signal == libc::SIGSYS { " (its seccomp filter forbids it)" } else { "" }
+                            )));
+                        }
+                    }
+                    // SIGSTOP cannot be blocked; it is given back when the thread is let go.
+                    self.held.push(signal);
+                    sys::ptrace(request, self.tid, 0, 0, Fault::Never)?;
+                }
+                Wait::Event(..) | Wait::Syscall => {
+                    sys::ptrace(request, self.tid, 0, 0, Fault::Never)?;
+                }
+                Wait::Ended(_) => return Err(Error::Died(self.pid)),
+            }
+        }
+    }
+
+    /// Runs it on to its next event stop, delivering signals on the way, so that registers are stable and the kernel is ready to
+    /// apply restarts when it is let go.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        loop {
+            match sys::wait(self.tid)? {
+                Wait::Event(PTRACE_EVENT_STOP, signal) => {
+                    self.stopped_by = if signal == libc::SIGTRAP { 0 } else { signal };
+                    return Ok(());
+                }
+                // A signal that was just about to be delivered: let it be. The kernel builds the handler's frame and stops again at once.
+                Wait::Signal(signal) => {
+                    sys::ptrace(libc::PTRACE_CONT, self.tid, 0, signal as usize, Fault::Never)?;
+                }
+                Wait::Event(..) | Wait::Syscall => {
+                    sys::ptrace(libc::PTRACE_CONT, self.tid, 0, 0, Fault::Never)?;
+                }
+                Wait::Ended(_) => return Err(Error::Died(self.tid)),
+            }
+        }
+    }
+
+    /// Executes one instruction of the thread's own.
+    pub fn step(&mut self) -> Result<()> {
+        self.go(libc::PTRACE_SINGLESTEP)?;
+        self.wait_trap(libc::PTRACE_SINGLESTEP)
+    }
+
+    /// Makes the call that the registers are set for (`rip` at a `syscall` instruction) and interrupts it at once, if it sleeps. Afterwards the
+    /// thread is in an event stop and, if the call was one of those, the kernel holds its restart block.
+    pub fn begin_call(&mut self) -> Result<()> {
+        self.go(libc::PTRACE_SYSCALL)?;
+        match sys::wait(self.tid)? {
+            Wait::Syscall => {}
+            other => {
+                return Err(Error::Refused(format!("thread {} did not enter its system call: {other:?}", self.tid)));
+            }
+        }
+        sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Counted)?;
+        self.go(libc::PTRACE_CONT)?;
+        self.settle()
+    }
+
+    fn release(&mut self) {
+        // Errors mean that the thread is gone, and then there is nothing to put back.
+        let mem = Memory::open(self.pid).ok();
+        let _ = self.return_registers(mem.as_ref());
+        let _ = sys::ptrace(libc::PTRACE_DETACH, self.tid, 0, 0, Fault::Never);
+        for signal in self.held.drain(..) {
+            crate::signals::send_thread(self.pid, self.tid, signal);
+        }
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// Seized and told to stop, not yet seen to.
+struct Stopping {
+    thread: Option<Stopped>,
+}
+
+impl Stopping {
+    fn finish(mut self) -> Result<Stopped> {
+        let mut thread = self.thread.take().ok_or(Error::Died(0))?;
+        match thread.settle() {
+            Ok(()) => Ok(thread),
+            Err(e) => {
+                std::mem::forget(thread); // gone, or not stopped: either way it cannot be detached
+                Err(e)
+            }
+        }
+    }
+}
+
+impl Drop for Stopping {
+    /// A thread can be let go only from a stop.
+    fn drop(&mut self) {
+        if let Some(mut thread) = self.thread.take()
+            && thread.settle().is_err()
+        {
+            std::mem::forget(thread);
+        }
+    }
+}
+
+/// A process of which every thread stands still.
+pub struct Process {
+    pid: i32,
+    /// Its memory.
+    pub memory: Memory,
+    /// Its threads; the first is the main thread.
+    pub threads: Vec<Stopped>,
+}
+
+impl Process {
+    /// Stops every thread of `pid`. New ones that are born meanwhile are stopped, too; ones that end meanwhile are forgotten.
+    pub fn seize(pid: i32) -> Result<Self> {
+        let mut threads: Vec<Stopped> = Vec::new();
+        loop {
+            let fresh: Vec<i32> =
+                proc::tasks(pid)?.into_iter().filter(|tid| threads.iter().all(|t| t.tid != *tid)).collect();
+            let mut stopping = Vec::new();
+            for tid in fresh {
+                match Stopped::begin(pid, tid) {
+                    Ok(s) => stopping.push(s),
+                    Err(e) if e.errno() == Some(libc::ESRCH) => {}
+                    Err(e) if e.errno() == Some(libc::EPERM) && proc::state(tid).is_none_or(|s| s.starts_with(['Z', 'X'])) => {
+                        if tid == pid {
+                            return Err(match proc::tasks(pid) {
+                                Ok(t) if t.len() > 1 => Error::Refused(format!(
+                                    "process {pid}: its main thread has exited while others run; that cannot be frozen yet"
+                                )),
+                                _ => Error::Died(pid),
+                            });
+                        }
+                    }
+                    Err(e) => return Err(e),
+                }
+            }
+            if stopping.is_empty() {
+                break;
+            }
+            for s in stopping {
+                match s.finish() {
+                    Ok(t) => threads.push(t),
+                    Err(Error::Died(tid)) if tid != pid => {}
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        if threads.is_empty() {
+            return Err(Error::Died(pid));
+        }
+        Ok(Self { pid, memory: Memory::open(pid)?, threads })
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The main thread.
+    pub fn main(&mut self) -> &mut Stopped {
+        &mut self.threads[0]
+    }
+
+    /// Ends the process, and waits until it is gone.
+    pub fn kill(mut self) -> Result<()> {
+        crate::signals::kill(self.pid, libc::SIGKILL)?;
+        for t in self.threads.drain(..) {
+            while !matches!(sys::wait(t.tid), Ok(Wait::Ended(_)) | Err(_)) {}
+            std::mem::forget(t); // nothing is left to be let go
+        }
+        Ok(())
+    }
+}

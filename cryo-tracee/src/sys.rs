@@ -1,0 +1,222 @@
+//! ptrace(2) and waitpid(2), thinly.
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::{Error, LIMIT, Result, fault};
+
+/// NT_PRSTATUS (linux/elf.h).
+pub const NT_PRSTATUS: i32 = 1;
+/// NT_X86_XSTATE.
+pub const NT_X86_XSTATE: i32 = 0x202;
+/// NT_PRFPREG.
+pub const NT_PRFPREG: i32 = 2;
+const PTRACE_GET_RSEQ_CONFIGURATION: libc::c_uint = 0x420f;
+
+static LIMIT_MS: AtomicU64 = AtomicU64::new(LIMIT.as_millis() as u64);
+
+/// Changes how long we wait for a thread ([`LIMIT`] by default).
+pub fn set_limit(limit: Duration) {
+    LIMIT_MS.store(limit.as_millis() as u64, Ordering::Relaxed);
+}
+
+pub fn limit() -> Duration {
+    Duration::from_millis(LIMIT_MS.load(Ordering::Relaxed))
+}
+
+fn check(r: libc::c_long, what: impl FnOnce() -> String) -> Result<libc::c_long> {
+    if r != -1 {
+        return Ok(r);
+    }
+    let e = io::Error::last_os_error();
+    Err(Error::sys(what(), e))
+}
+
+/// Which undoing is going on: those calls are not made to fail on purpose.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    Counted,
+    Never,
+}
+
+/// A request whose address and data are plain numbers.
+pub fn ptrace(request: libc::c_uint, tid: i32, addr: usize, data: usize, fault: Fault) -> Result<libc::c_long> {
+    let what = || format!("ptrace request {request:#x} on thread {tid}");
+    if fault == Fault::Counted {
+        fault::point().map_err(|e| Error::sys(what(), e))?;
+    }
+    // SAFETY: the requests that are passed here (SEIZE, INTERRUPT, CONT, SINGLESTEP, SYSCALL, DETACH, SETOPTIONS) take numbers, no pointers.
+    check(unsafe { libc::ptrace(request, tid, addr, data) }, what)
+}
+
+/// Reads register set `set` into `buf`; returns how many bytes the kernel wrote.
+pub fn get_regset(tid: i32, set: i32, buf: &mut [u8]) -> Result<usize> {
+    let what = || format!("reading register set {set:#x} of thread {tid}");
+    fault::point().map_err(|e| Error::sys(what(), e))?;
+    let mut iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
+    // SAFETY: iov describes `buf`, which outlives the call; the kernel writes at most iov_len bytes.
+    check(unsafe { libc::ptrace(libc::PTRACE_GETREGSET, tid, set as usize, &raw mut iov) }, what)?;
+    Ok(iov.iov_len)
+}
+
+/// Writes register set `set`.
+pub fn set_regset(tid: i32, set: i32, buf: &[u8], fault: Fault) -> Result<()> {
+    let what = || format!("setting register set {set:#x} of thread {tid}");
+    if fault == Fault::Counted {
+        fault::point().map_err(|e| Error::sys(what(), e))?;
+    }
+    let mut iov = libc::iovec { iov_base: buf.as_ptr().cast_mut().cast(), iov_len: buf.len() };
+    // SAFETY: the kernel only reads iov_len bytes from `buf`.
+    check(unsafe { libc::ptrace(libc::PTRACE_SETREGSET, tid, set as usize, &raw mut iov) }, what)?;
+    Ok(())
+}
+
+/// Blocked signals (ptrace(2) PTRACE_GETSIGMASK).
+pub fn get_sigmask(tid: i32) -> Result<u64> {
+    let what = || format!("reading the signal mask of thread {tid}");
+    fault::point().map_err(|e| Error::sys(what(), e))?;
+    let mut mask = 0_u64;
+    // SAFETY: the kernel writes the 8 bytes that `addr` announces into `mask`.
+    check(unsafe { libc::ptrace(libc::PTRACE_GETSIGMASK, tid, size_of::<u64>(), &raw mut mask) }, what)?;
+    Ok(mask)
+}
+
+/// Sets the blocked signals.
+pub fn set_sigmask(tid: i32, mask: u64, fault: Fault) -> Result<()> {
+    let what = || format!("setting the signal mask of thread {tid}");
+    if fault == Fault::Counted {
+        fault::point().map_err(|e| Error::sys(what(), e))?;
+    }
+    // SAFETY: the kernel reads 8 bytes of `mask`.
+    check(unsafe { libc::ptrace(libc::PTRACE_SETSIGMASK, tid, size_of::<u64>(), &raw const mask) }, what)?;
+    Ok(())
+}
+
+/// rseq(2) registration of a thread: address, size, signature, flags. `None` where the kernel does not tell (before 5.13).
+pub fn rseq(tid: i32) -> Option<(u64, u32, u32, u32)> {
+    #[repr(C)]
+    #[derive(Default)]
+    struct Configuration {
+        pointer: u64,
+        size: u32,
+        signature: u32,
+        flags: u32,
+        pad: u32,
+    }
+    let mut c = Configuration::default();
+    // SAFETY: the kernel writes at most size_of::<Configuration>() bytes into `c`.
+    let r = unsafe { libc::ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, size_of::<Configuration>(), &raw mut c) };
+    (r > 0).then_some((c.pointer, c.size, c.signature, c.flags))
+}
+
+/// siginfo of the signal that the thread stopped for; an error in a group stop.
+pub fn siginfo(tid: i32) -> Result<[u8; 128]> {
+    let mut info = [0_u8; 128];
+    // SAFETY: siginfo_t is 128 bytes (asm-generic/siginfo.h SI_MAX_SIZE).
+    check(unsafe { libc::ptrace(libc::PTRACE_GETSIGINFO, tid, 0, info.as_mut_ptr()) }, || {
+        format!("reading the signal of thread {tid}")
+    })?;
+    Ok(info)
+}
+
+/// Pending signals of the thread, or of its process if `shared`, without taking them (PTRACE_PEEKSIGINFO).
+pub fn peek_siginfo(tid: i32, shared: bool) -> Result<Vec<[u8; 128]>> {
+    #[repr(C)]
+    struct Args {
+        off: u64,
+        flags: u32,
+        nr: i32,
+    }
+    let mut all = Vec::new();
+    loop {
+        let what = || format!("reading the pending signals of thread {tid}");
+        fault::point().map_err(|e| Error::sys(what(), e))?;
+        let mut batch = [[0_u8; 128]; 32];
+        let args = Args { off: all.len() as u64, flags: u32::from(shared), nr: 32 };
+        // SAFETY: the kernel reads `args` and writes at most `nr` entries of 128 bytes into `batch`.
+        let n =
+            check(unsafe { libc::ptrace(libc::PTRACE_PEEKSIGINFO, tid, &raw const args, batch.as_mut_ptr()) }, what)?;
+        all.extend_from_slice(&batch[..n as usize]);
+        if n < 32 {
+            return Ok(all);
+        }
+    }
+}
+
+/// What waitpid said of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// A signal is about to be delivered.
+    Signal(i32),
+    /// A PTRACE_EVENT_* with the stop signal.
+    Event(i32, i32),
+    /// A system call stop (PTRACE_O_TRACESYSGOOD).
+    Syscall,
+    /// Ended with this wait status.
+    Ended(i32),
+}
+
+/// ptrace stops are announced by SIGCHLD: we keep it blocked and wait for it with a time limit, since waitpid has none.
+fn block_sigchld() -> libc::sigset_t {
+    static ONCE: Once = Once::new();
+    // SAFETY: sigset_t is plain data; sigemptyset and sigaddset initialise it.
+    let set = unsafe {
+        let mut set: libc::sigset_t = zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        set
+    };
+    // SAFETY: changes this thread's mask only; `set` is initialised.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut());
+    });
+    set
+}
+
+fn decode(status: i32) -> Wait {
+    if !libc::WIFSTOPPED(status) {
+        return Wait::Ended(status);
+    }
+    let signal = libc::WSTOPSIG(status);
+    match status >> 16 {
+        0 if signal == libc::SIGTRAP | 0x80 => Wait::Syscall,
+        0 => Wait::Signal(signal),
+        event => Wait::Event(event, signal),
+    }
+}
+
+/// Waits until thread `tid` stops or ends, at most [`limit`].
+pub fn wait(tid: i32) -> Result<Wait> {
+    let set = block_sigchld();
+    let deadline = Instant::now() + limit();
+    loop {
+        let mut status = 0;
+        // SAFETY: the kernel writes one int.
+        let r = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
+        if r == tid {
+            return Ok(decode(status));
+        }
+        if r == -1 {
+            let e = io::Error::last_os_error();
+            return match e.raw_os_error() {
+                Some(libc::EINTR) => continue,
+                Some(libc::ECHILD) => Err(Error::Died(tid)),
+                _ => Err(Error::sys(format!("waiting for thread {tid}"), e)),
+            };
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let state = crate::proc::state(tid).unwrap_or_else(|| "gone".into());
+            return Err(Error::Stuck { tid, seconds: limit().as_secs(), state });
+        }
+        // A SIGCHLD may be lost to another thread of ours or merged with one that was there: look again every 20 ms at least.
+        let nap = left.min(Duration::from_millis(20));
+        let ts = libc::timespec { tv_sec: 0, tv_nsec: nap.as_nanos() as i64 };
+        // SAFETY: `set` and `ts` are initialised; no siginfo is asked for.
+        unsafe { libc::sigtimedwait(&raw const set, ptr::null_mut(), &raw const ts) };
+    }
+}
