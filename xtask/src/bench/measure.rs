@@ -85,7 +85,7 @@ impl Bench {
         let freeze = self.tool("cryo-freeze", &[&pid, "-o", path(&image)?])?;
         subject.wait_for_end()?;
         let freeze_file = image.with_extension("freeze");
-        let stopped_ms = self.stopped_ms(&freeze_file)?;
+        let stopped_ms = self.stopped_ms(&image.with_extension("frost"))?;
         let stored = stored(&image)?;
 
         let thaw = self.tool("cryo-thaw", &[path(&freeze_file)?, "--detach"])?;
@@ -135,7 +135,7 @@ impl Bench {
     fn stopped_ms(&self, image: &Path) -> Result<f64> {
         let mut dump = Command::new(self.tools.join("cryo-inspect"));
         let text = capture(dump.arg("dump").arg(image).args(["--format", "json"]).stdin(Stdio::null()), LIMIT)?;
-        let found = find(&serde_json::from_str(&text)?, "stopped_ns").context("no stopped_ns in the image")?;
+        let found = find(&serde_json::from_str(&text)?, "stopped_ns").context("no stopped_ns in the .frost")?;
         Ok(found / MS)
     }
 
