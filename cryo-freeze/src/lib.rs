@@ -1,1 +1,17 @@
-//! (in building)
+//! Process → image.
+//!
+//! `seize` every thread → `collect` (one collector per kind of state, in [`collect`]) → stream pages to the writer ([`pages`]) → sync and
+//! rename ([`output`]) → and only then let the original go. Whatever fails on the way, the target goes on as if nothing had been.
+
+pub mod collect;
+mod error;
+pub mod freeze;
+pub mod options;
+pub mod output;
+pub mod pages;
+mod progress;
+mod refused;
+
+pub use error::{Error, Result};
+pub use freeze::{Frozen, freeze};
+pub use options::{Afterwards, FdRule, Files, Options};

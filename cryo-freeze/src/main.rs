@@ -1,2 +1,109 @@
-//! (in building)
-fn main() {}
+//! `cryo-freeze`: freezes a running program into files, or down a pipe.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use cryo_freeze::freeze::Target;
+use cryo_freeze::{Afterwards, FdRule, Files, Options, freeze};
+
+/// Freeze a running program: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
+///
+/// Whatever fails, the program goes on as if nothing had been tried.
+#[derive(Parser)]
+#[command(version, after_help = "Exit status: 0 frozen; 2 not frozen, the program goes on.\n\nOn another machine:  cryo-freeze 4242 -o - | ssh there cryo-thaw -")]
+struct Cli {
+    /// The process to freeze
+    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+    pid: i32,
+    /// Name of the three files without their endings [default: the pid]; `-` sends them down standard output
+    #[arg(short, long, value_name = "NAME")]
+    output: Option<PathBuf>,
+    /// Let the original go on
+    #[arg(long, conflicts_with = "leave_stopped")]
+    leave_running: bool,
+    /// Leave the original stopped (kill -CONT lets it go on)
+    #[arg(long)]
+    leave_stopped: bool,
+    /// Overwrite a set that exists
+    #[arg(long)]
+    force: bool,
+    /// Pages of mapped files (libraries, the program itself): in the image, or named with size, build-id and hash
+    #[arg(long, value_enum, default_value_t = FilesArg::Embed)]
+    files: FilesArg,
+    /// What takes the place of descriptor N: `N=inherit` (the thawer's own), `N=null`, `N=FILE`
+    #[arg(long = "fd", value_name = "N=inherit|null|FILE")]
+    fds: Vec<FdRule>,
+    /// Leave out the BLAKE3 digests of pages (checksums remain): the shortest freeze
+    #[arg(long)]
+    no_digest: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FilesArg {
+    Embed,
+    Refer,
+}
+
+impl Cli {
+    fn options(&self) -> Options {
+        Options {
+            afterwards: match (self.leave_running, self.leave_stopped) {
+                (true, _) => Afterwards::Run,
+                (_, true) => Afterwards::Stop,
+                _ => Afterwards::End,
+            },
+            files: match self.files {
+                FilesArg::Embed => Files::Embed,
+                FilesArg::Refer => Files::Refer,
+            },
+            fds: self.fds.clone(),
+            force: self.force,
+            digests: !self.no_digest,
+            progress: true,
+        }
+    }
+
+    fn run(&self) -> anyhow::Result<()> {
+        let name = self.output.clone().unwrap_or_else(|| self.pid.to_string().into());
+        if name.as_os_str() == "-" {
+            // The writer makes large writes of its own; std's line buffering would copy every page once more.
+            let mut pipe = std::fs::File::from(rustix::io::dup(rustix::stdio::stdout())?);
+            let frozen = freeze(self.pid, Target::Pipe(&mut pipe), &self.options())?;
+            tell(&frozen.notes);
+            return Ok(());
+        }
+        let frozen = freeze(self.pid, Target::Name(&name), &self.options())?;
+        tell(&frozen.notes);
+        if let Some(path) = frozen.path {
+            // Who does not read the name has the file all the same.
+            let _ = writeln!(std::io::stdout(), "{}", path.display());
+        }
+        Ok(())
+    }
+}
+
+fn tell(notes: &[String]) {
+    for note in notes {
+        eprintln!("cryo-freeze: note: {note}");
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let work = || match cli.run() {
+        Ok(()) => 0,
+        Err(e) => {
+            eprintln!("cryo-freeze: {e:#}");
+            2
+        }
+    };
+    match cryo_tracee::guardian::run(work) {
+        Ok(code) => ExitCode::from(code as u8),
+        Err(e) => {
+            eprintln!("cryo-freeze: {e}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `SIGA`: signal handlers. Only the process itself can be asked for them.
+
+use cryo_format::prim::Addr;
+use cryo_format::section::actions::{Action, Actions};
+use cryo_tracee::Batch;
+use cryo_tracee::remote::Slot;
+
+use super::thread::Answers;
+use super::{Collected, Scene};
+
+/// One answer per signal.
+pub struct Questions(Vec<(u32, Slot)>);
+
+impl Questions {
+    /// rt_sigaction(2) for every signal; SIGKILL and SIGSTOP have no handler.
+    pub fn ask(batch: &mut Batch) -> Self {
+        let signals = (1..=64).filter(|s| *s != libc::SIGKILL as u32 && *s != libc::SIGSTOP as u32);
+        Self(
+            signals
+                .map(|signal| {
+                    let slot = batch.space(32);
+                    batch.call(libc::SYS_rt_sigaction, &[signal.into(), 0, slot.addr, 8]);
+                    (signal, slot)
+                })
+                .collect(),
+        )
+    }
+}
+
+/// Adds the handlers that are not the default.
+pub fn collect(scene: &Scene<'_>, answers: &Answers, out: &mut Collected) {
+    let actions = answers.actions.0.iter().filter_map(|(signal, slot)| {
+        let word = |i| Addr(answers.done.word(*slot, i));
+        let action =
+            Action { signal: *signal, reserved: 0, handler: word(0), flags: word(1), restorer: word(2), mask: word(3) };
+        (action != Action { signal: *signal, ..Action::default() }).then_some(action)
+    });
+    out.add(scene.id, Actions { actions: actions.collect() });
+}

@@ -1,0 +1,150 @@
+//! Collectors: one module per kind of state, of the same name as its section.
+//!
+//! They run while the process stands still, in this order: what /proc tells, what only the process itself can be asked (one batch of remote
+//! calls for the process, one for each thread), what is under its descriptors. Pages come later, see [`crate::pages`].
+
+pub mod actions;
+pub mod cpu;
+pub mod descriptors;
+pub mod files;
+pub mod mm;
+pub mod objects;
+pub mod origin;
+pub mod outside;
+pub mod pending;
+pub mod process;
+pub mod regs;
+pub mod syscall;
+pub mod thread;
+pub mod unsupported;
+pub mod vmas;
+pub mod xstate;
+
+use std::io::Write;
+
+use cryo_format::Profile;
+use cryo_format::section::AnySection;
+use cryo_format::section::notes::{Note, Notes};
+use cryo_format::write::Writer;
+use cryo_tracee::Process;
+use cryo_tracee::proc::{Mapping, Stat, Status};
+
+use crate::options::Options;
+use crate::pages::Run;
+use crate::{Error, Result};
+
+/// Local ids: one numbering for processes, threads, objects and descriptions.
+#[derive(Default)]
+pub struct Ids(u64);
+
+impl Ids {
+    /// The next one; the first is 1.
+    pub fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// What every collector may look at.
+pub struct Scene<'a> {
+    /// The process's pid.
+    pub pid: i32,
+    /// Its local id.
+    pub id: u64,
+    /// /proc/PID/stat.
+    pub stat: Stat,
+    /// /proc/PID/status.
+    pub status: Status,
+    /// Its mappings, without the vsyscall page, which every process has and none can change.
+    pub maps: Vec<Mapping>,
+    /// The person's choices.
+    pub options: &'a Options,
+}
+
+/// Everything but the pages, in the order in which it is written.
+#[derive(Default)]
+pub struct Collected {
+    sections: Vec<(u64, AnySection)>,
+    notes: Vec<Note>,
+    /// What the pages of processes and objects are read from.
+    pub content: Vec<objects::Content>,
+    /// Union of the threads' XCR0 and of the components that they use.
+    pub xcr0: u64,
+    /// See `xcr0`.
+    pub in_use: u64,
+}
+
+impl Collected {
+    /// Adds a section.
+    pub fn add(&mut self, owner: u64, section: impl Into<AnySection>) {
+        self.sections.push((owner, section.into()));
+    }
+
+    /// Adds a note.
+    pub fn note(&mut self, object: impl Into<String>, text: impl Into<String>) {
+        self.notes.push(Note { object: object.into().into_bytes().into(), text: text.into().into_bytes().into() });
+    }
+
+    /// The notes as lines of text.
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.iter().map(|n| format!("{}: {}", n.object, n.text)).collect()
+    }
+
+    /// Writes the sections of one of the three files.
+    pub fn write<W: Write>(&self, writer: &mut Writer<W>) -> Result<()> {
+        let profile = writer.header().profile;
+        for (owner, section) in &self.sections {
+            if section.info().is_some_and(|i| i.profile == profile) {
+                writer.any(*owner, section)?;
+            }
+        }
+        if profile == Profile::Frost && !self.notes.is_empty() {
+            writer.section(0, &Notes { notes: self.notes.clone().into() })?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects the whole state of a process that stands still. `blocked` is what its threads were seen to sleep in before.
+pub fn collect(process: &mut Process, blocked: &syscall::Blocked, options: &Options) -> Result<Collected> {
+    let pid = process.pid();
+    let maps = cryo_tracee::proc::mappings(pid)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
+    let mut ids = Ids::default();
+    let scene =
+        Scene { pid, id: ids.next(), stat: Stat::of(pid)?, status: Status::of(pid)?, maps, options };
+    unsupported::check(&scene)?;
+    let mut out = Collected::default();
+    let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.next()).collect();
+
+    // Registers first: they show what the remote calls must not disturb.
+    for (thread, id) in process.threads.iter_mut().zip(&thread_ids) {
+        regs::leave_vdso(thread, &scene)?;
+        let regs = syscall::collect(thread, *id, &process.memory, blocked, &mut out)?;
+        regs::collect(*id, &regs, &mut out);
+        xstate::collect(thread, *id, &mut out)?;
+        pending::collect(thread, *id, false, &mut out)?;
+    }
+    pending::collect(&process.threads[0], scene.id, true, &mut out)?;
+    cpu::collect(&mut out);
+
+    let answers = thread::ask(process, &scene, &thread_ids, &mut out)?;
+    let mut objects = objects::Objects::new(&scene);
+    vmas::collect(&scene, &mut ids, &mut objects, &mut out)?;
+    mm::collect(&scene, &answers, &mut ids, &mut objects, &mut out)?;
+    actions::collect(&scene, &answers, &mut out);
+    process::collect(&scene, process, &answers, &mut out)?;
+    descriptors::collect(&scene, &mut ids, &mut objects, &mut out)?;
+    objects.finish(&mut out);
+    origin::collect(&mut out);
+    Ok(out)
+}
+
+/// The runs of pages of all that was collected.
+pub fn runs(collected: &Collected) -> Vec<Run<'_>> {
+    collected.content.iter().flat_map(objects::Content::runs).collect()
+}
+
+/// A refusal that names its object.
+pub(crate) fn refuse<T>(text: impl Into<String>) -> Result<T> {
+    Err(Error::Refused(text.into()))
+}

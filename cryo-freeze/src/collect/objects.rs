@@ -1,0 +1,337 @@
+//! `OBJS`: what mappings and deleted descriptors refer to, and where the content of all memory is read from.
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use cryo_format::prim::{Blob, Raw};
+use cryo_format::section::extents::Content as Kind;
+use cryo_format::section::objects::{Object, ObjectKind, Objects as Section};
+use cryo_tracee::proc::{self, Mapping, Present};
+use object::Endianness;
+use object::read::ReadCache;
+use object::read::elf::ElfFile64;
+
+use super::{Collected, Ids, Scene, refuse};
+use crate::options::Files;
+use crate::pages::{PAGE, Run, Source};
+use crate::Result;
+use crate::error::About;
+
+/// Content of one owner, still to be read.
+pub struct Content {
+    owner: u64,
+    file: Option<File>,
+    runs: Vec<Part>,
+}
+
+struct Part {
+    start: u64,
+    len: u64,
+    kind: Kind,
+    from: From,
+}
+
+enum From {
+    /// The process's memory, at `start` plus this.
+    Memory(i64),
+    /// The file, at this offset.
+    File(u64),
+}
+
+impl Content {
+    /// As runs for the writer.
+    pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
+        self.runs.iter().filter_map(|p| {
+            let source = match p.from {
+                From::Memory(shift) => Source::Memory(shift),
+                From::File(offset) => Source::File(self.file.as_ref()?, offset),
+            };
+            Some(Run { owner: self.owner, start: p.start, len: p.len, content: p.kind, source })
+        })
+    }
+}
+
+/// What is under a mapping.
+pub enum Place {
+    /// Nothing: private memory.
+    Anonymous,
+    /// A private mapping of this object.
+    Private(u64),
+    /// A shared mapping of this object.
+    Shared(u64),
+}
+
+type Key = (u64, u64);
+
+/// Objects found so far.
+pub struct Objects {
+    objects: Vec<Object>,
+    /// The file behind an object, where it can be read.
+    files: HashMap<u64, File>,
+    known: HashMap<Key, u64>,
+    /// Mappings of memory objects: object, offset, address, length, page map.
+    shared: Vec<(u64, u64, u64, u64)>,
+    pagemap: Option<File>,
+    refer: bool,
+}
+
+fn makedev(m: &Mapping) -> u64 {
+    rustix::fs::makedev(m.dev.0, m.dev.1)
+}
+
+impl Objects {
+    /// None yet.
+    pub fn new(scene: &Scene<'_>) -> Self {
+        Self {
+            objects: Vec::new(),
+            files: HashMap::new(),
+            known: HashMap::new(),
+            shared: Vec::new(),
+            pagemap: None,
+            refer: scene.options.files == Files::Refer,
+        }
+    }
+
+    /// Finds or makes the object under a mapping.
+    pub fn place(&mut self, scene: &Scene<'_>, m: &Mapping, ids: &mut Ids) -> Result<Place> {
+        if m.ino == 0 && !m.path.starts_with(b"/") && !m.path.starts_with(b"anon_inode:") {
+            return Ok(Place::Anonymous);
+        }
+        let what = || format!("memory {:x}-{:x} ({})", m.start, m.end, String::from_utf8_lossy(&m.path));
+        // A private mapping of /dev/zero is the old way to ask for anonymous memory.
+        if m.path == b"/dev/zero" && !m.shared {
+            return Ok(Place::Anonymous);
+        }
+        if m.path.starts_with(b"anon_inode:") || m.has("io") || m.has("pf") {
+            return refuse(format!("{} of process {} maps a device, which cannot be carried", what(), scene.pid));
+        }
+        let key = (makedev(m), m.ino);
+        let id = match self.known.get(&key) {
+            Some(id) => *id,
+            None => self.make(m, key, ids)?,
+        };
+        Ok(if m.shared { Place::Shared(id) } else { Place::Private(id) })
+    }
+
+    fn make(&mut self, m: &Mapping, key: Key, ids: &mut Ids) -> Result<u64> {
+        let id = ids.next();
+        let live = open_identical(&m.path, m);
+        let bare = m.path.strip_suffix(b" (deleted)").unwrap_or(&m.path).to_vec();
+        let mut object = Object { id, path: m.path.clone().into(), dev: key.0, ino: m.ino, ..Object::default() };
+        if let Some((file, meta)) = live {
+            object.kind = ObjectKind::FILE;
+            describe(&mut object, &meta);
+            if let Some(file) = file {
+                object.build_id = build_id(&file);
+                if self.refer {
+                    object.digest = hash(&file, &m.path)?;
+                }
+                self.files.insert(id, file);
+            }
+        } else {
+            object.kind = match &bare[..] {
+                b"/dev/zero" => ObjectKind::SHARED_ANONYMOUS,
+                p if p.starts_with(b"/memfd:") => ObjectKind::MEMFD,
+                p if p.starts_with(b"/SYSV") => ObjectKind::SYSV_SHM,
+                _ => ObjectKind::DELETED,
+            };
+            if object.kind == ObjectKind::SYSV_SHM {
+                return refuse(format!("memory {:x}-{:x} is SysV shared memory, which is not carried yet", m.start, m.end));
+            }
+            if object.kind == ObjectKind::SHARED_ANONYMOUS {
+                object.path = Vec::new().into();
+            } else {
+                object.path = bare.strip_prefix(b"/memfd:").map_or(bare.clone(), <[u8]>::to_vec).into();
+            }
+        }
+        self.objects.push(object);
+        self.known.insert(key, id);
+        Ok(id)
+    }
+
+    fn get(&mut self, id: u64) -> Option<&mut Object> {
+        self.objects.iter_mut().find(|o| o.id == id)
+    }
+
+    fn present(&mut self, scene: &Scene<'_>, start: u64, end: u64) -> Result<Vec<Present>> {
+        if self.pagemap.is_none() {
+            self.pagemap = Some(proc::pagemap(scene.pid)?);
+        }
+        match &self.pagemap {
+            Some(p) => Ok(proc::present(p, start, end)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Content of anonymous memory: the pages that are there.
+    pub fn anonymous(&mut self, scene: &Scene<'_>, m: &Mapping, out: &mut Collected) -> Result<()> {
+        let special = cryo_tracee::host::is_special(m);
+        let runs = if special {
+            vec![part(m.start, m.end - m.start, Kind::DATA)]
+        } else {
+            self.present(scene, m.start, m.end)?.iter().map(|p| part(p.start, p.end - p.start, Kind::DATA)).collect()
+        };
+        out.content.push(Content { owner: scene.id, file: None, runs });
+        Ok(())
+    }
+
+    /// Content of a private file mapping: the process's own pages, and the file's if the image shall hold them or nobody else does.
+    pub fn private(&mut self, scene: &Scene<'_>, m: &Mapping, id: u64, out: &mut Collected) -> Result<()> {
+        let own: Vec<Present> = self.present(scene, m.start, m.end)?.into_iter().filter(|p| !p.file).collect();
+        let file = self.files.get(&id).and_then(|f| f.try_clone().ok());
+        let size = self.get(id).map_or(0, |o| o.size);
+        let embed = !self.refer || file.is_none();
+        let mut runs = Vec::new();
+        let mut file_pages = |from: u64, to: u64| {
+            // A page wholly behind the end of the file does not exist: touching it is SIGBUS.
+            let to = if file.is_some() { to.min(m.start + size.saturating_sub(m.offset).next_multiple_of(PAGE)) } else { to };
+            if embed && from < to {
+                let from_where =
+                    if file.is_some() { From::File(m.offset + (from - m.start)) } else { From::Memory(0) };
+                runs.push(Part { start: from, len: to - from, kind: Kind::FILE_DATA, from: from_where });
+            }
+        };
+        let mut at = m.start;
+        let mut edges = Vec::new();
+        for p in &own {
+            file_pages(at, p.start);
+            edges.push(part(p.start, p.end - p.start, Kind::DATA));
+            at = p.end;
+        }
+        file_pages(at, m.end);
+        runs.extend(edges);
+        runs.sort_by_key(|p| p.start);
+        out.content.push(Content { owner: scene.id, file, runs });
+        Ok(())
+    }
+
+    /// Content of a shared mapping: a file that may be written holds its own; one that is only read is kept like a private one; memory objects are
+    /// read once, however often they are mapped.
+    pub fn shared(&mut self, scene: &Scene<'_>, m: &Mapping, id: u64, out: &mut Collected) -> Result<()> {
+        let Some(object) = self.get(id) else { return Ok(()) };
+        match object.kind {
+            ObjectKind::FILE if m.has("mw") => Ok(()),
+            ObjectKind::FILE => self.private(scene, m, id, out),
+            ObjectKind::DELETED => refuse(format!(
+                "memory {:x}-{:x} is a shared mapping of the deleted file {}, which is not carried yet",
+                m.start, m.end, object.path
+            )),
+            _ => {
+                object.embedded = 1;
+                object.size = object.size.max(m.offset + (m.end - m.start));
+                self.shared.push((id, m.offset, m.start, m.end - m.start));
+                let present = self.present(scene, m.start, m.end)?;
+                let shift = m.start.wrapping_sub(m.offset) as i64;
+                let runs = present
+                    .iter()
+                    .map(|p| Part {
+                        start: p.start.wrapping_add_signed(-shift),
+                        len: p.end - p.start,
+                        kind: Kind::DATA,
+                        from: From::Memory(shift),
+                    })
+                    .collect();
+                // Mapped twice, it is stored once: the first mapping that was found stands for all.
+                if self.shared.iter().filter(|s| s.0 == id).count() == 1 {
+                    out.content.push(Content { owner: id, file: None, runs });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The executable's object.
+    pub fn executable(&mut self, scene: &Scene<'_>, ids: &mut Ids) -> Result<u64> {
+        let exe = format!("/proc/{}/exe", scene.pid);
+        let Ok(meta) = std::fs::metadata(&exe) else { return Ok(0) };
+        if let Some(id) = self.known.get(&(meta.dev(), meta.ino())) {
+            return Ok(*id);
+        }
+        let path = proc::link(scene.pid, "exe")?;
+        if let Some(known) = self.objects.iter().find(|o| o.ino == meta.ino() && o.path.0 == path) {
+            return Ok(known.id);
+        }
+        let id = ids.next();
+        let mut object = Object { id, path: path.into(), ..Object::default() };
+        describe(&mut object, &meta);
+        if let Ok(file) = File::open(&exe) {
+            object.build_id = build_id(&file);
+        }
+        self.objects.push(object);
+        Ok(id)
+    }
+
+    /// A deleted file under a descriptor: its content is all there is.
+    pub fn deleted(&mut self, path: &[u8], meta: &Metadata, file: File, ids: &mut Ids, out: &mut Collected) -> u64 {
+        let key = (meta.dev(), meta.ino());
+        if let Some(id) = self.known.get(&key)
+            && self.objects.iter().any(|o| o.id == *id && o.embedded != 0)
+        {
+            return *id;
+        }
+        let id = ids.next();
+        let mut object = Object {
+            id,
+            kind: ObjectKind::DELETED,
+            embedded: 1,
+            path: path.to_vec().into(),
+            ..Object::default()
+        };
+        describe(&mut object, meta);
+        let len = meta.len().next_multiple_of(PAGE);
+        let runs = vec![Part { start: 0, len, kind: Kind::DATA, from: From::File(0) }];
+        out.content.push(Content { owner: id, file: Some(file), runs: if len == 0 { Vec::new() } else { runs } });
+        self.objects.push(object);
+        self.known.insert(key, id);
+        id
+    }
+
+    /// Adds the section.
+    pub fn finish(mut self, out: &mut Collected) {
+        self.objects.sort_by_key(|o| o.id);
+        out.add(0, Section { objects: self.objects.into() });
+    }
+}
+
+fn part(start: u64, len: u64, kind: Kind) -> Part {
+    Part { start, len, kind, from: From::Memory(0) }
+}
+
+fn describe(object: &mut Object, meta: &Metadata) {
+    object.dev = meta.dev();
+    object.ino = meta.ino();
+    object.mode = meta.mode();
+    object.size = meta.len();
+    object.mtime_sec = meta.mtime();
+    object.mtime_nsec = meta.mtime_nsec() as u64;
+}
+
+/// The file at `path`, if it is still the one that is mapped; opened if we may read it.
+fn open_identical(path: &[u8], m: &Mapping) -> Option<(Option<File>, Metadata)> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(path));
+    let meta = path.metadata().ok()?;
+    // File systems with devices of their own (btrfs, overlayfs: major 0) show another number in maps than stat gives.
+    let same_device = meta.dev() == makedev(m) || m.dev.0 == 0;
+    if meta.ino() != m.ino || !same_device || !meta.is_file() {
+        return None;
+    }
+    let file = File::open(path).ok();
+    Some((file, meta))
+}
+
+fn build_id(file: &File) -> Blob {
+    let cache = ReadCache::new(file);
+    let id = ElfFile64::<Endianness, _>::parse(&cache)
+        .ok()
+        .and_then(|elf| object::Object::build_id(&elf).ok().flatten().map(<[u8]>::to_vec));
+    id.unwrap_or_default().into()
+}
+
+fn hash(file: &File, path: &[u8]) -> Result<Raw<32>> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).about(|| format!("reading {}", String::from_utf8_lossy(path)))?;
+    Ok(Raw(*hasher.finalize().as_bytes()))
+}

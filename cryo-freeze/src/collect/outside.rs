@@ -1,0 +1,90 @@
+//! `OUTS`: descriptors whose other end is not in the image.
+
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+use cryo_format::prim::Addr;
+use cryo_format::section::outside::{Outside, Policy};
+
+use super::descriptors::Fd;
+use super::{Collected, Ids, Scene, refuse};
+use crate::options::Instead;
+use crate::Result;
+
+fn section(f: &Fd, policy: Policy) -> Outside {
+    Outside {
+        what: f.link.clone().into(),
+        open_flags: Addr(f.info.flags() & !(libc::O_CLOEXEC as u64)),
+        policy,
+        inherit: f.fd as u32,
+        path: Vec::new().into(),
+    }
+}
+
+/// What the person asked for with --fd.
+pub fn by_rule(scene: &Scene<'_>, f: &Fd, ids: &mut Ids, out: &mut Collected) -> u64 {
+    let rule = scene.options.fds.iter().rev().find(|r| r.fd == f.fd).map(|r| &r.instead);
+    let section = match rule {
+        Some(Instead::File(path)) => {
+            Outside { path: path.as_os_str().as_bytes().into(), ..section(f, Policy::PATH) }
+        }
+        Some(Instead::Null) => section(f, Policy::NULL),
+        Some(Instead::Inherit) | None => section(f, Policy::INHERIT),
+    };
+    let instead = match &section.policy {
+        p if *p == Policy::PATH => section.path.lossless(),
+        p if *p == Policy::NULL => "/dev/null".to_owned(),
+        _ => "the thawer's own".to_owned(),
+    };
+    out.note(f.name(), format!("replaced by {instead} (--fd)"));
+    let id = ids.next();
+    out.add(id, section);
+    id
+}
+
+/// A description that cannot be carried: standard descriptors become the thawer's own, a terminal becomes its terminal, the rest is refused.
+///
+/// Standard descriptors that share one description (a terminal is open once, for all three) are told apart from here on: whoever thaws may
+/// have redirected one of them.
+pub fn collect<'f>(
+    scene: &Scene<'_>,
+    group: &[&'f Fd],
+    ids: &mut Ids,
+    out: &mut Collected,
+    table: &mut Vec<(&'f Fd, u64)>,
+) -> Result<()> {
+    let Some(first) = group.first() else { return Ok(()) };
+    let mut shared = None;
+    for f in group {
+        if f.fd <= 2 {
+            let id = ids.next();
+            out.add(id, section(f, Policy::INHERIT));
+            shared.get_or_insert(id);
+            table.push((f, id));
+            continue;
+        }
+        let id = match shared {
+            Some(id) => id,
+            None if is_terminal(first) => {
+                let id = ids.next();
+                out.add(id, section(f, Policy::TERMINAL));
+                *shared.insert(id)
+            }
+            None => {
+                return refuse(format!(
+                    "{} of process {}: what is behind it is outside the image: use --fd {}=inherit|null|FILE",
+                    f.name(),
+                    scene.pid,
+                    f.fd
+                ));
+            }
+        };
+        table.push((f, id));
+    }
+    Ok(())
+}
+
+/// Terminals by device number: 4 (consoles, serial), 5 (/dev/tty), 136-143 (pseudo-terminals). Documentation/admin-guide/devices.txt
+fn is_terminal(f: &Fd) -> bool {
+    f.meta.file_type().is_char_device() && matches!(rustix::fs::major(f.meta.rdev()), 4 | 5 | 136..=143)
+}

@@ -1,0 +1,70 @@
+//! `PROC`: who the process is.
+
+use cryo_format::prim::Addr;
+use cryo_format::section::process::{Process, ProcessFlags};
+use cryo_tracee::remote::Slot;
+use cryo_tracee::{Batch, proc};
+
+use super::thread::Answers;
+use super::{Collected, Scene, refuse};
+use crate::Result;
+
+/// Calls whose results are answers.
+pub struct Questions {
+    parent_death_signal: Slot,
+    subreaper: Slot,
+    dumpable: usize,
+}
+
+impl Questions {
+    /// prctl(2).
+    pub fn ask(batch: &mut Batch) -> Self {
+        let parent_death_signal = batch.space(4);
+        batch.call(libc::SYS_prctl, &[libc::PR_GET_PDEATHSIG as u64, parent_death_signal.addr]);
+        let subreaper = batch.space(4);
+        batch.call(libc::SYS_prctl, &[libc::PR_GET_CHILD_SUBREAPER as u64, subreaper.addr]);
+        Self { parent_death_signal, subreaper, dumpable: batch.call(libc::SYS_prctl, &[libc::PR_GET_DUMPABLE as u64]) }
+    }
+}
+
+/// Adds the process.
+pub fn collect(scene: &Scene<'_>, stopped: &cryo_tracee::Process, answers: &Answers, out: &mut Collected) -> Result<()> {
+    let pid = scene.pid;
+    let word = |slot| answers.done.bytes(slot).try_into().map_or(0, u32::from_le_bytes);
+    let number = |n| scene.stat.field(n).map(|v| v as u64);
+    let mut flags = 0;
+    let mut flag = |bit, set: bool| flags |= if set { bit } else { 0 };
+    flag(ProcessFlags::CHILD_SUBREAPER, word(answers.process.subreaper) != 0);
+    flag(ProcessFlags::NO_NEW_PRIVS, scene.status.number("NoNewPrivs") == Some(1));
+    flag(ProcessFlags::HAS_TTY, number(7)? != 0);
+    flag(ProcessFlags::NOT_DUMPABLE, answers.done.result(answers.process.dumpable)? != 1);
+    let text = String::from_utf8_lossy(&proc::bytes(pid, "personality")?).into_owned();
+    let Ok(personality) = u64::from_str_radix(text.trim(), 16) else {
+        return refuse(format!("/proc/{pid}/personality: unexpected text: {text}"));
+    };
+    let oom: i64 = String::from_utf8_lossy(&proc::bytes(pid, "oom_score_adj")?).trim().parse().unwrap_or(0);
+    let umask = scene.status.text("Umask").and_then(|t| u32::from_str_radix(t, 8).ok());
+    out.add(
+        scene.id,
+        Process {
+            pid: scene.status.number("Pid").unwrap_or(pid as u64),
+            ppid: number(4)?,
+            pgid: number(5)?,
+            sid: number(6)?,
+            exit_signal: number(38)?,
+            personality,
+            umask: umask.unwrap_or(0o22),
+            flags,
+            parent_death_signal: word(answers.process.parent_death_signal),
+            stopped_by: stopped.threads[0].stopped_by() as u32,
+            uid: scene.status.ids("Uid"),
+            gid: scene.status.ids("Gid"),
+            exe: proc::link(pid, "exe")?.into(),
+            cwd: proc::link(pid, "cwd")?.into(),
+            root: proc::link(pid, "root")?.into(),
+            cmdline: proc::bytes(pid, "cmdline")?.into(),
+            oom_score_adj: Addr((oom + 1000) as u64),
+        },
+    );
+    Ok(())
+}

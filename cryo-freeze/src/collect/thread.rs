@@ -1,0 +1,103 @@
+//! `THRD`: what the kernel keeps for each thread; and the questions that only the process itself can be asked, all in one go.
+
+use cryo_format::prim::Addr;
+use cryo_format::section::thread::Thread;
+use cryo_tracee::proc::{self, Status};
+use cryo_tracee::remote::{Done, Remote, Slot};
+use cryo_tracee::{Batch, Process, fds};
+
+use super::{Collected, Scene, actions, mm, process};
+use crate::Result;
+
+/// Questions to a thread about itself.
+struct Questions {
+    altstack: Slot,
+    tid_address: Slot,
+}
+
+impl Questions {
+    fn ask(batch: &mut Batch) -> Self {
+        let altstack = batch.space(24);
+        batch.call(libc::SYS_sigaltstack, &[0, altstack.addr]);
+        let tid_address = batch.space(8);
+        batch.call(libc::SYS_prctl, &[libc::PR_GET_TID_ADDRESS as u64, tid_address.addr]);
+        Self { altstack, tid_address }
+    }
+}
+
+/// Questions to the process, and its answers.
+pub struct Answers {
+    /// What the calls brought.
+    pub done: Done,
+    /// Handlers.
+    pub actions: actions::Questions,
+    /// Landmarks of memory.
+    pub mm: mm::Questions,
+    /// Identity.
+    pub process: process::Questions,
+}
+
+/// Asks the process and each of its threads; adds the threads.
+pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mut Collected) -> Result<Answers> {
+    let memory = &scene_process.memory;
+    let (main, others) = scene_process.threads.split_first_mut().ok_or(cryo_tracee::Error::Died(scene.pid))?;
+    let (main_id, other_ids) = ids.split_first().ok_or(cryo_tracee::Error::Died(scene.pid))?;
+    let main_rest = kernel_side(main, scene)?;
+    let mut remote = Remote::enter(main, memory, &scene.maps)?;
+    let scratch = remote.scratch();
+
+    let mut batch = remote.batch();
+    let questions = Questions::ask(&mut batch);
+    let actions = actions::Questions::ask(&mut batch);
+    let mm = mm::Questions::ask(&mut batch);
+    let process = process::Questions::ask(&mut batch);
+    let done = remote.run(batch)?;
+    let main_thread = with_answers(main_rest, &questions, &done)?;
+    out.add(*main_id, main_thread);
+
+    for (thread, id) in others.iter_mut().zip(other_ids) {
+        let rest = kernel_side(thread, scene)?;
+        let mut remote = Remote::with_scratch(thread, memory, scratch)?;
+        let mut batch = remote.batch();
+        let questions = Questions::ask(&mut batch);
+        let done = remote.run(batch)?;
+        drop(remote);
+        out.add(*id, with_answers(rest, &questions, &done)?);
+    }
+    drop(remote);
+    Ok(Answers { done, actions, mm, process })
+}
+
+/// What can be read from outside.
+fn kernel_side(thread: &cryo_tracee::Stopped, scene: &Scene<'_>) -> Result<Thread> {
+    let tid = thread.tid();
+    let (robust_list, robust_list_len) = fds::robust_list(tid)?;
+    let (rseq, rseq_size, rseq_signature) = thread.rseq().unwrap_or_default();
+    let comm = proc::bytes(tid, "comm")?;
+    // comm of a single thread needs no parsing of status, which quotes odd characters.
+    let comm = comm.strip_suffix(b"\n").unwrap_or(&comm).to_vec();
+    let tid_there = Status::of(tid)?.number("Pid").unwrap_or(tid as u64);
+    Ok(Thread {
+        process: scene.id,
+        tid: tid_there,
+        comm: comm.into(),
+        sigmask: Addr(thread.sigmask()?),
+        robust_list: Addr(robust_list),
+        robust_list_len,
+        rseq: Addr(rseq),
+        rseq_size,
+        rseq_signature,
+        ..Thread::default()
+    })
+}
+
+fn with_answers(mut thread: Thread, q: &Questions, done: &Done) -> Result<Thread> {
+    // A kernel without PR_GET_TID_ADDRESS (no CONFIG_CHECKPOINT_RESTORE) leaves the slot zero.
+    done.result(0)?;
+    thread.altstack_sp = Addr(done.word(q.altstack, 0));
+    // The on-stack bit is a fact of the moment, not a setting.
+    thread.altstack_flags = (done.word(q.altstack, 1) as u32 & !(libc::SS_ONSTACK as u32)).into();
+    thread.altstack_size = done.word(q.altstack, 2);
+    thread.clear_child_tid = Addr(done.word(q.tid_address, 0));
+    Ok(thread)
+}

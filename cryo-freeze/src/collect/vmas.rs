@@ -1,0 +1,78 @@
+//! `VMAS`: what is mapped where.
+
+use cryo_format::prim::Addr;
+use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
+use cryo_tracee::proc::Mapping;
+
+use super::objects::{Objects, Place};
+use super::{Collected, Ids, Scene};
+use crate::Result;
+
+/// The VmFlags of proc(5) that are carried.
+const FLAGS: [(&str, u64); 15] = [
+    ("gd", VmFlags::GROWSDOWN),
+    ("lo", VmFlags::LOCKED),
+    ("dc", VmFlags::DONTFORK),
+    ("wf", VmFlags::WIPEONFORK),
+    ("dd", VmFlags::DONTDUMP),
+    ("hg", VmFlags::HUGEPAGE),
+    ("nh", VmFlags::NOHUGEPAGE),
+    ("mg", VmFlags::MERGEABLE),
+    ("nr", VmFlags::NORESERVE),
+    ("ht", VmFlags::HUGETLB),
+    ("sr", VmFlags::SEQUENTIAL),
+    ("rr", VmFlags::RANDOM),
+    ("lf", VmFlags::LOCKONFAULT),
+    ("dp", VmFlags::DROPPABLE),
+    ("sl", VmFlags::SEALED),
+];
+
+/// Adds the mappings, notes the objects under them and what of their content is to be stored.
+pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mut Collected) -> Result<()> {
+    let mut vmas = Vec::with_capacity(scene.maps.len());
+    for m in &scene.maps {
+        let (backing, object) = under(scene, m, ids, objects, out)?;
+        vmas.push(Vma {
+            start: Addr(m.start),
+            end: Addr(m.end),
+            prot: m.prot,
+            backing,
+            flags: VmFlags(FLAGS.iter().filter(|(name, _)| m.has(name)).map(|(_, bit)| bit).sum()),
+            object,
+            offset: if object == 0 { 0 } else { m.offset },
+            name: if m.path.starts_with(b"[") { m.path.clone().into() } else { Vec::new().into() },
+        });
+    }
+    out.add(scene.id, Vmas { vmas: vmas.into() });
+    Ok(())
+}
+
+fn under(
+    scene: &Scene<'_>,
+    m: &Mapping,
+    ids: &mut Ids,
+    objects: &mut Objects,
+    out: &mut Collected,
+) -> Result<(Backing, u64)> {
+    if cryo_tracee::host::is_special(m) {
+        // The vDSO's code is kept: on another kernel its old entry points must lead to the new ones.
+        if m.path == b"[vdso]" {
+            objects.anonymous(scene, m, out)?;
+        }
+        return Ok((Backing::SPECIAL, 0));
+    }
+    match objects.place(scene, m, ids)? {
+        Place::Anonymous => {
+            objects.anonymous(scene, m, out)?;
+            Ok((Backing::ANONYMOUS, 0))
+        }
+        Place::Private(id) => {
+            objects.private(scene, m, id, out)?;
+            Ok((Backing::PRIVATE_FILE, id))
+        }
+        Place::Shared(id) => {
+            objects.shared(scene, m, id, out)?;
+            Ok((Backing::SHARED, id))
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Why a freeze did not come about.
+
+use std::io;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A freeze that did not come about. The target goes on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Something that the image cannot carry. The text names the object and the way out.
+    #[error("{0}")]
+    Refused(String),
+    /// The process in our hands.
+    #[error(transparent)]
+    Tracee(#[from] cryo_tracee::Error),
+    /// The image could not be written.
+    #[error(transparent)]
+    Format(#[from] cryo_format::Error),
+    /// A file of ours.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried, with its object.
+        what: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+/// Puts the object's name to an I/O error.
+pub(crate) trait About<T> {
+    fn about(self, f: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> About<T> for std::result::Result<T, E> {
+    fn about(self, f: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| Error::Io { what: f(), source: e.into() })
+    }
+}

@@ -1,0 +1,115 @@
+//! The freeze itself, from seizing the process to letting it go or ending it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use cryo_format::header::{EM_X86_64, Header};
+use cryo_format::prim::Raw;
+use cryo_format::section::link::Link;
+use cryo_format::write::Writer;
+use cryo_format::Profile;
+use cryo_tracee::signals::Uninterrupted;
+use cryo_tracee::{Memory, Process};
+
+use crate::collect::{self, Collected};
+use crate::error::About;
+use crate::options::{Afterwards, Options};
+use crate::output::Files;
+use crate::{Error, Result, pages, refused};
+
+/// Where the set goes.
+pub enum Target<'a> {
+    /// NAME.freeze, NAME.frore and NAME.frost.
+    Name(&'a Path),
+    /// One after another into this.
+    Pipe(&'a mut (dyn Write + Send)),
+}
+
+/// A freeze that is complete.
+#[derive(Debug)]
+pub struct Frozen {
+    /// Path of the .freeze; `None` if it went into a pipe.
+    pub path: Option<PathBuf>,
+    /// What was left out or replaced.
+    pub notes: Vec<String>,
+}
+
+/// Freezes process `pid`.
+///
+/// Call it in a process that nobody kills carelessly (see [`cryo_tracee::guardian`]): while remote calls are made, the target depends on us.
+pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen> {
+    // All that can fail without the target is done first.
+    let files = match &target {
+        Target::Name(name) => Some(Files::create(name, options.force)?),
+        Target::Pipe(_) => None,
+    };
+    let uninterrupted = Uninterrupted::begin();
+    let blocked = collect::syscall::Blocked::look(pid);
+    let mut process = Process::seize(pid).map_err(|e| refused::explain(pid, e))?;
+    if process.threads.len() > 1 {
+        return Err(Error::Refused(format!(
+            "process {pid} has {} threads; only one can be carried yet",
+            process.threads.len()
+        )));
+    }
+    let collected = collect::collect(&mut process, &blocked, options)?;
+    // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed.
+    drop(uninterrupted);
+
+    let path = match (target, files) {
+        (Target::Pipe(out), _) => {
+            write(out, |out| Ok(out), |out| Ok(out), &collected, &process.memory, options)?.flush().about(|| "writing the pipe".into())?;
+            None
+        }
+        (Target::Name(_), Some(files)) => {
+            let frore = files.file(Profile::Frore)?;
+            write(frore, |_| files.file(Profile::Frost), |_| files.file(Profile::Freeze), &collected, &process.memory, options)?;
+            Some(files.commit()?)
+        }
+        (Target::Name(_), None) => None,
+    };
+    match options.afterwards {
+        Afterwards::End => process.kill()?,
+        Afterwards::Run => drop(process),
+        Afterwards::Stop => {
+            cryo_tracee::signals::kill(pid, libc::SIGSTOP)?;
+            drop(process);
+        }
+    }
+    Ok(Frozen { path, notes: collected.notes() })
+}
+
+/// Writes the three files in their order; `frost` and `freeze` say where the next one goes.
+fn write<W: Write + Send>(
+    frore: W,
+    frost: impl FnOnce(W) -> Result<W>,
+    freeze: impl FnOnce(W) -> Result<W>,
+    collected: &Collected,
+    memory: &Memory,
+    options: &Options,
+) -> Result<W> {
+    let set = set_id()?;
+    let header = |profile| Header::new(profile, EM_X86_64, pages::PAGE.trailing_zeros() as u8, set);
+
+    let mut writer = Writer::new(frore, &header(Profile::Frore))?;
+    collected.write(&mut writer)?;
+    let (out, frore_root) = writer.finish()?;
+
+    let mut writer = Writer::new(frost(out)?, &header(Profile::Frost))?;
+    collected.write(&mut writer)?;
+    let (out, frost_root) = writer.finish()?;
+
+    let mut writer = Writer::new(freeze(out)?, &header(Profile::Freeze))?;
+    writer.section(0, &Link { frore_set: set, frore_root, frost_root })?;
+    collected.write(&mut writer)?;
+    let runs = collect::runs(collected);
+    let writer = pages::stream(writer, memory, &runs, options.digests, options.progress)?;
+    Ok(writer.finish()?.0)
+}
+
+/// 128 random bits.
+fn set_id() -> Result<Raw<16>> {
+    let mut id = [0; 16];
+    rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty()).about(|| "getting random bits".into())?;
+    Ok(Raw(id))
+}

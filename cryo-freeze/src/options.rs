@@ -1,0 +1,93 @@
+//! What the person who freezes may choose.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// What becomes of the original when the image is complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It ends.
+    #[default]
+    End,
+    /// It goes on.
+    Run,
+    /// It stays, stopped by SIGSTOP.
+    Stop,
+}
+
+/// Whether the image holds the pages of mapped files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Files {
+    /// It does: it thaws on a machine without them.
+    #[default]
+    Embed,
+    /// It names them, with size, build-id and hash.
+    Refer,
+}
+
+/// What takes the place of a descriptor that cannot be carried, or shall not be: `N=inherit|null|FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FdRule {
+    /// The descriptor.
+    pub fd: i32,
+    /// What the thawer puts there.
+    pub instead: Instead,
+}
+
+/// See [`FdRule`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// The thawer's own descriptor of the same number.
+    Inherit,
+    /// /dev/null.
+    Null,
+    /// This file.
+    File(PathBuf),
+}
+
+impl FromStr for FdRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let usage = || format!("{text:?} is not of the form N=inherit|null|FILE");
+        let (fd, what) = text.split_once('=').ok_or_else(usage)?;
+        let fd = fd.parse().ok().filter(|fd| *fd >= 0).ok_or_else(usage)?;
+        let instead = match what {
+            "" => return Err(usage()),
+            "inherit" => Instead::Inherit,
+            "null" => Instead::Null,
+            file => Instead::File(file.into()),
+        };
+        Ok(Self { fd, instead })
+    }
+}
+
+/// Choices of one freeze.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What becomes of the original.
+    pub afterwards: Afterwards,
+    /// Pages of mapped files.
+    pub files: Files,
+    /// Descriptors to be replaced.
+    pub fds: Vec<FdRule>,
+    /// Overwrite a set that exists.
+    pub force: bool,
+    /// Compute BLAKE3 digests of the page data.
+    pub digests: bool,
+    /// Show progress on stderr when it takes long.
+    pub progress: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            afterwards: Afterwards::default(),
+            files: Files::default(),
+            fds: Vec::new(),
+            force: false,
+            digests: true,
+            progress: false,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Memory → `EXTS` and `DATA` chunks.
+//!
+//! Two threads and a handful of 1 MiB buffers: one reads pages out of the process and looks at them while they are in its cache (zero? digest),
+//! the other computes the checksum and writes. A page crosses main memory once on its way; see spec/rationale.md for why it goes through a
+//! buffer that fits the cache instead of being written by the target itself.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use cryo_format::prim::Addr;
+use cryo_format::section::extents::{Content, Extent};
+use cryo_format::write::Writer;
+use cryo_tracee::Memory;
+
+use crate::progress::Progress;
+use crate::{Error, Result};
+
+/// Page size of x86.
+pub const PAGE: u64 = 4096;
+/// Bytes of one DATA chunk.
+const RUN: usize = 1 << 20;
+/// Buffers under way.
+const BUFFERS: usize = 4;
+/// Extents of one EXTS chunk: bounds what a sparse process costs us in memory.
+const EXTENTS: usize = 16 << 10;
+
+/// Where bytes come from.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// The process's memory, at the extent's own address plus this difference.
+    Memory(i64),
+    /// A file, at this offset for the first page.
+    File(&'a File, u64),
+}
+
+/// Something to be stored: pages of one owner.
+pub struct Run<'a> {
+    /// Process or object.
+    pub owner: u64,
+    /// First address (in an object: offset), page-aligned.
+    pub start: u64,
+    /// Bytes, whole pages.
+    pub len: u64,
+    /// DATA or FILE_DATA.
+    pub content: Content,
+    /// Where from.
+    pub source: Source<'a>,
+}
+
+struct Batch {
+    owner: u64,
+    extents: Vec<Extent>,
+    data: Vec<u8>,
+    digest: bool,
+}
+
+/// Streams all `runs` (ascending within each owner) into `writer`.
+pub fn stream<W: Write + Send>(
+    writer: Writer<W>,
+    memory: &Memory,
+    runs: &[Run<'_>],
+    digest: bool,
+    progress: bool,
+) -> Result<Writer<W>> {
+    let mut progress = Progress::new(runs.iter().map(|r| r.len).sum(), progress);
+    std::thread::scope(|scope| {
+        let (full, fulls) = sync_channel::<Batch>(BUFFERS);
+        let (empty, empties) = sync_channel::<Vec<u8>>(BUFFERS + 1);
+        let writing = scope.spawn(move || write(writer, &fulls, &empty));
+        let mut reader = Reader { memory, full, empties, batch: None, made: 0, digest };
+        let read = runs.iter().try_for_each(|run| reader.run(run, &mut progress)).and_then(|()| reader.send());
+        drop(reader);
+        let written = writing.join().map_err(|_| Error::Refused("the writing thread failed".into()))?;
+        // A reader that found the channel closed has only seen the writer's error.
+        match (read, written) {
+            (Err(Stop::Error(e)), _) | (_, Err(e)) => Err(e),
+            (_, Ok(writer)) => Ok(writer),
+        }
+    })
+}
+
+fn write<W: Write>(mut writer: Writer<W>, fulls: &Receiver<Batch>, empty: &SyncSender<Vec<u8>>) -> Result<Writer<W>> {
+    for mut batch in fulls {
+        let digest = (batch.digest && !batch.data.is_empty()).then(|| cryo_format::digest(&batch.data));
+        writer.pages(batch.owner, &batch.extents, &batch.data, digest)?;
+        batch.data.clear();
+        // A reader that has gone needs no more buffers.
+        let _ = empty.try_send(batch.data);
+    }
+    Ok(writer)
+}
+
+/// Why reading ended early.
+enum Stop {
+    /// The writer is gone; it knows why.
+    Writer,
+    Error(Error),
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(e: E) -> Self {
+        Self::Error(e.into())
+    }
+}
+
+struct Reader<'a> {
+    memory: &'a Memory,
+    full: SyncSender<Batch>,
+    empties: Receiver<Vec<u8>>,
+    batch: Option<Batch>,
+    made: usize,
+    digest: bool,
+}
+
+impl Reader<'_> {
+    fn run(&mut self, run: &Run<'_>, progress: &mut Progress) -> std::result::Result<(), Stop> {
+        let mut done = 0;
+        while done < run.len {
+            let at = run.start + done;
+            let batch = self.batch(run.owner)?;
+            let used = batch.data.len();
+            let n = ((RUN - used) as u64).min(run.len - done) as usize;
+            // Filling with zeroes first is a write to memory that is in the cache anyway; Rust has no safe way around it.
+            batch.data.resize(used + n, 0);
+            let memory = self.memory;
+            let Some(batch) = self.batch.as_mut() else { continue };
+            let room = &mut batch.data[used..];
+            match run.source {
+                Source::Memory(shift) => memory.read(at.wrapping_add_signed(shift), room)?,
+                Source::File(file, offset) => read_file(file, offset + done, room)?,
+            }
+            sift(batch, used, at, run.content);
+            done += n as u64;
+            progress.add(n as u64);
+            if batch.data.len() == RUN || batch.extents.len() >= EXTENTS {
+                self.send()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The batch under way, of this owner.
+    fn batch(&mut self, owner: u64) -> std::result::Result<&mut Batch, Stop> {
+        if self.batch.as_ref().is_some_and(|b| b.owner != owner) {
+            self.send()?;
+        }
+        if self.batch.is_none() {
+            let data = if self.made < BUFFERS {
+                self.made += 1;
+                Vec::with_capacity(RUN)
+            } else {
+                self.empties.recv().map_err(|_| Stop::Writer)?
+            };
+            self.batch = Some(Batch { owner, extents: Vec::new(), data, digest: self.digest });
+        }
+        self.batch.as_mut().ok_or(Stop::Writer)
+    }
+
+    fn send(&mut self) -> std::result::Result<(), Stop> {
+        match self.batch.take() {
+            Some(b) if !b.extents.is_empty() => self.full.send(b).map_err(|_| Stop::Writer),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Looks at the pages that were read behind `used`: zero pages are taken out, the others move together, extents are noted.
+fn sift(batch: &mut Batch, used: usize, at: u64, content: Content) {
+    const ZERO: [u8; PAGE as usize] = [0; PAGE as usize];
+    let page = PAGE as usize;
+    let mut keep = used;
+    for from in (used..batch.data.len()).step_by(page) {
+        let vaddr = at + (from - used) as u64;
+        if batch.data[from..from + page] == ZERO {
+            // A zero page that is the file's own needs no extent: where the file is missing, what is not covered is zero, too.
+            if content != Content::FILE_DATA {
+                note(&mut batch.extents, vaddr, Content::ZERO, 0);
+            }
+        } else {
+            if keep != from {
+                batch.data.copy_within(from..from + page, keep);
+            }
+            note(&mut batch.extents, vaddr, content, (keep / page) as u64);
+            keep += page;
+        }
+    }
+    batch.data.truncate(keep);
+}
+
+/// Adds one page to the extents.
+fn note(extents: &mut Vec<Extent>, vaddr: u64, content: Content, reference: u64) {
+    if let Some(last) = extents.last_mut()
+        && last.content == content
+        && last.vaddr.0 + last.pages * PAGE == vaddr
+        && (content == Content::ZERO || last.reference + last.pages == reference)
+    {
+        last.pages += 1;
+        return;
+    }
+    extents.push(Extent { vaddr: Addr(vaddr), pages: 1, content, reserved: 0, reference });
+}
+
+/// Reads what the file has; behind its end is zero, as in a mapping's last page.
+fn read_file(file: &File, offset: u64, mut room: &mut [u8]) -> Result<()> {
+    let mut at = offset;
+    while !room.is_empty() {
+        match file.read_at(room, at) {
+            Ok(0) => {
+                room.fill(0);
+                return Ok(());
+            }
+            Ok(n) => {
+                at += n as u64;
+                room = &mut room[n..];
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(Error::Io { what: "reading a mapped file".into(), source }),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Why the kernel does not let us trace a process, in words (ptrace(2), "Ptrace access mode checking").
+
+use cryo_tracee::proc::{self, Status};
+
+use crate::Error;
+
+fn name(pid: u64) -> String {
+    let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("process {pid} ({})", comm.trim())
+}
+
+/// `e` came from the attempt to seize `pid`: says what stands in the way.
+pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
+    if e.errno() != Some(libc::EPERM) && e.errno() != Some(libc::EACCES) {
+        return e.into();
+    }
+    let (Ok(target), Ok(ours)) = (Status::of(pid), Status::of(std::process::id() as i32)) else { return e.into() };
+    let comm = target.text("Name").unwrap_or("?").to_owned();
+    let why = if let Some(tracer) = target.number("TracerPid").filter(|t| *t != 0) {
+        format!("it is traced already, by {}: end that first", name(tracer))
+    } else if target.number("Kthread") == Some(1) || proc::link(pid, "exe").is_err() && target.text("VmSize").is_none() {
+        match target.text("State") {
+            Some(s) if s.starts_with('Z') => "it has ended and only its exit status is left (a zombie)".to_owned(),
+            _ => "it is a thread of the kernel".to_owned(),
+        }
+    } else if ours.ids("Uid")[0] != 0 && target.ids("Uid") != [ours.ids("Uid")[0]; 4] {
+        format!("it belongs to user {}, and you are user {}: freeze it as that user or as root", target.ids("Uid")[0], ours.ids("Uid")[0])
+    } else if seccomp_forbids(&ours) {
+        "this container's seccomp filter forbids ptrace: start the container with a profile that allows ptrace and process_vm_readv \
+         (docker: --security-opt seccomp=unconfined or --cap-add SYS_PTRACE)"
+            .to_owned()
+    } else if let Some(scope) = yama() {
+        let way = match scope {
+            1 => "start the program with prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY), run cryo-freeze as root, or have root set it to 0",
+            2 => "run cryo-freeze with CAP_SYS_PTRACE (as root), or have root set it to 0",
+            _ => "it stays so until the next boot",
+        };
+        format!("/proc/sys/kernel/yama/ptrace_scope is {scope} (Yama): {way}")
+    } else {
+        "it is not dumpable (a set-user-id program, one without read permission, or prctl(PR_SET_DUMPABLE, 0)): freeze it as root".to_owned()
+    };
+    Error::Refused(format!("process {pid} ({comm}) cannot be traced: {why}"))
+}
+
+fn yama() -> Option<u32> {
+    std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok()?.trim().parse().ok().filter(|s| *s > 0)
+}
+
+/// We are under a filter, and it does not even let us ask about a process that does not exist.
+fn seccomp_forbids(ours: &Status) -> bool {
+    ours.number("Seccomp") == Some(2)
+        && matches!(cryo_tracee::Stopped::seize(i32::MAX, i32::MAX), Err(e) if e.errno() != Some(libc::ESRCH))
+}
