@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader};
 use crate::error::{Error, Place, Result};
-use crate::header::{HEADER_LEN, Header, magic};
+use crate::header::{HEADER_LEN, Header, Profile, magic};
 use crate::index::{End, FOOTER_LEN, Footer, Index, IndexEntry};
 use crate::kind::Kind;
 use crate::memory::Memory;
@@ -111,7 +111,7 @@ impl Image<File> {
     }
 }
 
-fn open_file(path: &Path) -> Result<(File, String)> {
+pub(crate) fn open_file(path: &Path) -> Result<(File, String)> {
     let name = path.display().to_string();
     let place = || Place { file: name.clone(), kind: None, offset: 0 };
     let file = File::open(path).map_err(|source| Error::Io { place: place(), source })?;
@@ -132,7 +132,7 @@ impl<R: ReadAt> Image<R> {
         })?;
         let payload = at.chunk_at(Kind::END, footer.end)?;
         let end = End::from_payload(&payload).map_err(|v| at.broken(Some(Kind::END), footer.end, v))?;
-        let chunks = at.index(&footer)?;
+        let chunks = at.index(&footer, header.profile)?;
         let name = at.name.clone();
         Ok(Self { input, name, header, end, chunks })
     }
@@ -180,7 +180,7 @@ impl<R: ReadAt> Image<R> {
     }
 
     /// Refuses a file of another profile.
-    pub fn expect(&self, wanted: crate::Profile) -> Result<()> {
+    pub fn expect(&self, wanted: Profile) -> Result<()> {
         let is = self.header.profile;
         if is == wanted { Ok(()) } else { Err(Error::WrongProfile { file: self.name.clone(), is, wanted }) }
     }
@@ -325,7 +325,7 @@ impl<R: ReadAt> At<'_, R> {
     }
 
     /// All chunks, by following the INDX chunks from the last to the first.
-    fn index(&self, footer: &Footer) -> Result<Vec<IndexEntry>> {
+    fn index(&self, footer: &Footer, profile: Profile) -> Result<Vec<IndexEntry>> {
         let mut batches = Vec::new();
         let mut offset = footer.index;
         let mut before = footer.end;
@@ -345,7 +345,7 @@ impl<R: ReadAt> At<'_, R> {
         let mut free = HEADER_LEN as u64;
         for (at, entries) in batches.into_iter().rev() {
             for e in &entries {
-                self.entry(e, free, at).map_err(|v| self.broken(Some(Kind::INDX), at, v))?;
+                Self::entry(e, profile, free, at).map_err(|v| self.broken(Some(Kind::INDX), at, v))?;
                 free = e.offset + e.header().span();
             }
             free = at;
@@ -355,17 +355,14 @@ impl<R: ReadAt> At<'_, R> {
     }
 
     /// An entry must be one that the chunk's own header could have passed with, and lie between `free` and `limit`.
-    fn entry(&self, e: &IndexEntry, free: u64, limit: u64) -> Result<(), Violation> {
+    fn entry(e: &IndexEntry, profile: Profile, free: u64, limit: u64) -> Result<(), Violation> {
         let header = e.header();
         ChunkHeader::from_bytes(&header.to_bytes())?;
         let fits = e.offset >= free && e.offset.checked_add(header.span()).is_some_and(|end| end <= limit);
         ensure(fits, Rule::INDEX, || {
             format!("it lists a chunk {} at {:#x}, where there is no room for it", e.kind, e.offset)
         })?;
-        let unknown = e.flags.is_critical() && section::info(e.kind).is_none() && e.kind != Kind::DATA;
-        ensure(!unknown, Rule::CRITICAL, || {
-            format!("{} is critical and unknown to this program: use a newer Cryo", e.kind)
-        })
+        section::admit(&header, profile)
     }
 
     fn payload(&self, entry: &IndexEntry) -> Result<Vec<u8>> {

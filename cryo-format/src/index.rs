@@ -55,6 +55,7 @@ pub struct IndexEntry {
 }
 
 /// A checksum as `0x` and eight digits.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 pub(crate) fn hex_crc<S: Serializer>(crc: &u32, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(&format_args!("{crc:#010x}"))
 }

@@ -7,6 +7,9 @@
 //! - [`image::Image`] and [`set::Set`]: the container opened through its index; [`model::Model`]: all of it but the pages.
 //! - [`verify`]: every promise checked, by rule number.
 
+// The kernel's names (SIG_DFL, PTRACE_PEEKSIGINFO, si_code) stand in running text as they do in man pages.
+#![allow(clippy::doc_markdown)]
+
 #[macro_use]
 mod table;
 

@@ -1,14 +1,59 @@
 //! The pages of one owner: which there are, and what is in them (spec/07-memory.md).
 
+use std::collections::BTreeMap;
 use std::fs::File;
 
+use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader};
 use crate::error::Result;
+use crate::header::Header;
 use crate::image::{Image, ReadAt};
 use crate::index::IndexEntry;
 use crate::kind::Kind;
-use crate::rules::{Rule, ensure};
+use crate::rules::{Rule, Violation, ensure};
 use crate::section::Section;
 use crate::section::extents::{Content, Extent, Extents};
+
+/// What a reader remembers to check the rules of memory while chunks pass by.
+#[derive(Default)]
+pub(crate) struct Order {
+    /// Where the last extent of each owner ends.
+    ends: BTreeMap<u64, u64>,
+    /// Owner and length of the DATA that must come next.
+    announced: Option<(u64, u64)>,
+}
+
+impl Order {
+    /// A chunk begins.
+    pub fn chunk(&mut self, h: &ChunkHeader, offset: u64, file: &Header) -> Result<(), Violation> {
+        if h.kind == Kind::PAD {
+            return Ok(());
+        }
+        let announced = self.announced.take();
+        if h.kind != Kind::DATA {
+            return ensure(announced.is_none(), Rule::DATA_FOLLOWS, || {
+                format!("{} stands where the DATA should be that EXTS announces", h.kind)
+            });
+        }
+        ensure(announced == Some((h.owner, h.stored)), Rule::DATA_FOLLOWS, || {
+            format!("no EXTS before it announces {} bytes of owner {}", h.stored, h.owner)
+        })?;
+        let start = offset + CHUNK_HEADER_LEN as u64;
+        ensure(
+            start.is_multiple_of(file.page_size()),
+            Rule::DATA_ALIGN,
+            || "its payload does not begin at a page boundary",
+        )
+    }
+
+    /// It is an EXTS chunk.
+    pub fn extents(&mut self, owner: u64, extents: &Extents, file: &Header) -> Result<(), Violation> {
+        let page = file.page_size();
+        let end = self.ends.entry(owner).or_default();
+        *end = extents.check(page, *end)?;
+        self.announced = (extents.data_pages > 0).then_some((owner, extents.data_pages * page));
+        Ok(())
+    }
+}
 
 /// The extents of a process or an object, in ascending order, with the DATA chunks that they refer to.
 pub struct Memory<'a, R = File> {
@@ -60,7 +105,9 @@ impl<'a, R: ReadAt> Memory<'a, R> {
                 check.map_err(|v| image.broken(entry, v))?;
                 next.copied()
             };
-            batches.push(Batch { extents, data });
+            if !extents.extents.is_empty() {
+                batches.push(Batch { extents, data });
+            }
         }
         Ok(Self { image, batches, cache: None })
     }
@@ -83,14 +130,8 @@ impl<'a, R: ReadAt> Memory<'a, R> {
         while done < out.len() {
             let Some(here) = vaddr.checked_add(done as u64) else { break };
             let i = self.batches.partition_point(|b| b.extents.extents.first().is_some_and(|e| e.vaddr.0 <= here));
-            let Some((e, data)) = self.batches[..i]
-                .iter()
-                .rev()
-                .find_map(|b| (!b.extents.extents.is_empty()).then(|| b.find(here, page).map(|e| (e.clone(), b.data))))
-                .flatten()
-            else {
-                break;
-            };
+            let batch = i.checked_sub(1).and_then(|i| self.batches.get(i));
+            let Some((e, data)) = batch.and_then(|b| Some((b.find(here, page)?.clone(), b.data))) else { break };
             let into = here - e.vaddr.0;
             let n = (e.pages * page - into).min((out.len() - done) as u64) as usize;
             let part = &mut out[done..done + n];

@@ -60,6 +60,7 @@ pub struct Bytes(pub Vec<u8>);
 impl Bytes {
     /// As text for people: UTF-8 where it is, `\xNN` where it is not.
     pub fn lossless(&self) -> String {
+        use fmt::Write as _;
         let mut out = String::new();
         for part in self.0.utf8_chunks() {
             for c in part.valid().chars() {
@@ -70,7 +71,7 @@ impl Bytes {
                 }
             }
             for b in part.invalid() {
-                out.push_str(&format!("\\x{b:02x}"));
+                let _ = write!(out, "\\x{b:02x}");
             }
         }
         out

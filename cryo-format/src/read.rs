@@ -2,42 +2,44 @@
 
 use std::io::{self, Read};
 
-use crate::chunk::{CHUNK_HEADER_LEN, ChunkFlags, ChunkHeader};
+use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader};
 use crate::error::{Error, Place, Result};
 use crate::header::{HEADER_LEN, Header, magic};
-use crate::index::{End, FOOTER_LEN, Footer, STRUCTURAL_VERSION};
+use crate::index::{End, FOOTER_LEN, Footer};
 use crate::kind::Kind;
 use crate::limits::CHUNK_ALIGN;
+use crate::memory::Order;
 use crate::root::RootHasher;
 use crate::rules::{Rule, Violation, ensure};
+use crate::section::extents::Extents;
 use crate::section::{self, AnySection, Section};
 
-/// Reads one file, chunk by chunk, and checks it as it goes: when [`Stream::next`] has given `None`, every checksum, the number of chunks,
-/// the root and the footer were right. (What needs to know several sections at once is checked by [`crate::verify`].)
+/// Reserved before the first byte of a payload has arrived.
+const FIRST_READ: usize = 64 << 10;
+
+/// Reads one file, chunk by chunk, and checks it as it goes: when [`Stream::next`] has given `None`, every checksum, the order of the
+/// extents and their pages, the number of chunks, the root and the footer were right. (What needs to know several sections at once is
+/// checked by [`crate::verify`].)
 ///
 /// Nothing behind the footer is touched, so that the next file of a set follows on the same pipe: [`Stream::into_inner`].
 pub struct Stream<R> {
     input: R,
-    file: String,
+    /// The file's name, and the chunk that it stands at.
+    place: Place,
     header: Header,
     /// Of the next byte of `input`.
     offset: u64,
-    current: Option<Current>,
+    /// Payload of the chunk it stands at, unless it is DATA.
+    payload: Vec<u8>,
+    /// DATA that nobody has read yet.
+    unread: Option<ChunkHeader>,
+    order: Order,
     root: RootHasher,
     chunks: u64,
     last_index: u64,
     end: Option<End>,
     /// When verifying: what is broken but does not stop the reading.
     faults: Option<Vec<Error>>,
-}
-
-struct Current {
-    header: ChunkHeader,
-    offset: u64,
-    /// All of it, unless it is DATA.
-    payload: Vec<u8>,
-    /// DATA that nobody has read yet.
-    unread: bool,
 }
 
 impl<R: Read> Stream<R> {
@@ -57,25 +59,32 @@ impl<R: Read> Stream<R> {
     }
 
     fn open(mut input: R, name: Option<String>, faults: Option<Vec<Error>>) -> Result<Self> {
-        let file = name.clone().unwrap_or_else(|| "the image".to_owned());
-        let place = || Place { file: file.clone(), kind: None, offset: 0 };
+        let unnamed = name.is_none();
+        let file = name.unwrap_or_else(|| "the image".to_owned());
+        let mut place = Place { file: file.clone(), kind: None, offset: 0 };
         let mut bytes = [0; HEADER_LEN];
-        let n = read_full(&mut input, &mut bytes).map_err(|source| Error::Io { place: place(), source })?;
+        let n = read_full(&mut input, &mut bytes).map_err(|source| Error::Io { place: place.clone(), source })?;
         if n == 0 {
             return Err(Error::Empty { file });
         }
-        magic(&bytes[..n]).map_err(|violation| Error::Broken { place: place(), violation })?;
+        let broken = |violation| Error::Broken { place: place.clone(), violation };
+        magic(&bytes[..n]).map_err(broken)?;
         if n < HEADER_LEN {
             return Err(Error::Truncated { file, offset: n as u64, inside: "inside the header".to_owned() });
         }
-        let header = Header::from_bytes(&bytes).map_err(|violation| Error::Broken { place: place(), violation })?;
+        let header = Header::from_bytes(&bytes).map_err(broken)?;
+        if unnamed {
+            place.file = format!("the .{}", header.profile);
+        }
         Ok(Self {
             input,
-            file: name.unwrap_or_else(|| format!("the .{}", header.profile)),
+            place,
             root: RootHasher::new(&bytes),
             header,
             offset: HEADER_LEN as u64,
-            current: None,
+            payload: Vec::new(),
+            unread: None,
+            order: Order::default(),
             chunks: 0,
             last_index: 0,
             end: None,
@@ -91,7 +100,7 @@ impl<R: Read> Stream<R> {
     /// Refuses a file of another profile.
     pub fn expect(&self, wanted: crate::Profile) -> Result<()> {
         let is = self.header.profile;
-        if is == wanted { Ok(()) } else { Err(Error::WrongProfile { file: self.file.clone(), is, wanted }) }
+        if is == wanted { Ok(()) } else { Err(Error::WrongProfile { file: self.place.file.clone(), is, wanted }) }
     }
 
     /// The END chunk, once [`Stream::next`] has given `None`.
@@ -120,190 +129,140 @@ impl<R: Read> Stream<R> {
         if self.end.is_some() {
             return Ok(None);
         }
-        let offset = self.offset;
-        let behind = match &self.current {
-            Some(c) => format!("behind chunk {}", c.header.kind),
-            None => "behind the header".to_owned(),
-        };
-        let mut bytes = [0; CHUNK_HEADER_LEN];
-        let n = read_full(&mut self.input, &mut bytes).map_err(|e| self.io(None, offset, e))?;
-        self.offset += n as u64;
-        if n < CHUNK_HEADER_LEN {
-            let inside = if n == 0 { behind } else { format!("inside the header of the chunk {behind}") };
-            return Err(self.truncated(inside));
+        let (header, bytes) = self.chunk_header()?;
+        self.check(section::admit(&header, self.header.profile))?;
+        let order = self.order.chunk(&header, self.place.offset, &self.header);
+        self.check(order)?;
+        self.payload.clear();
+        if header.kind == Kind::DATA {
+            self.unread = Some(header);
+        } else {
+            self.read_payload(&header)?;
         }
-        let header = ChunkHeader::from_bytes(&bytes).map_err(|v| {
-            // A kind from a damaged header would be noise.
-            let kind = (v.rule != Rule::CHUNK_CHECKSUM).then(|| Kind([bytes[0], bytes[1], bytes[2], bytes[3]]));
-            self.broken(kind, offset, v)
-        })?;
-        self.check_kind(&header, offset)?;
-        let mut payload = Vec::new();
-        if header.kind != Kind::DATA {
-            // Grows as the bytes arrive: a length costs nothing that was not sent.
-            let n = (&mut self.input).take(header.stored).read_to_end(&mut payload);
-            let n = n.map_err(|e| self.io(Some(header.kind), offset, e))?;
-            self.offset += n as u64;
-            if (n as u64) < header.stored {
-                return Err(self.truncated(format!("inside chunk {}", header.kind)));
+        self.root.chunk(&header, &bytes, &self.payload);
+        match header.kind {
+            Kind::END => return self.finish().map(|()| None),
+            Kind::INDX => self.last_index = self.place.offset,
+            Extents::KIND if header.version == Extents::VERSION => {
+                let extents = Extents::from_payload(&self.payload);
+                let extents = extents.and_then(|e| self.order.extents(header.owner, &e, &self.header));
+                self.check(extents)?;
             }
-            self.payload_done(&header, offset, crc32c::crc32c(&payload))?;
-            if header.kind == Kind::PAD && payload.iter().any(|b| *b != 0) {
-                self.fault(header.kind, offset, Rule::PAD_ZERO.broken("it is not zero"))?;
-            }
-        }
-        self.root.chunk(&header, &bytes, &payload);
-        if header.kind == Kind::END {
-            return self.finish(&header, offset, &payload).map(|()| None);
-        }
-        if header.kind == Kind::INDX {
-            self.last_index = offset;
+            _ => {}
         }
         self.chunks += 1;
-        let unread = header.kind == Kind::DATA;
-        self.current = Some(Current { header, offset, payload, unread });
-        Ok(Some(Chunk { stream: self }))
+        Ok(Some(Chunk { header, stream: self }))
     }
 
-    /// What the registry says about the kind, before the payload is read.
-    fn check_kind(&mut self, header: &ChunkHeader, offset: u64) -> Result<()> {
-        let kind = header.kind;
-        let (version, flags, profile) = match (section::info(kind), kind) {
-            (Some(info), _) => (info.version, info.flags, Some(info.profile)),
-            (None, Kind::DATA | Kind::END) => (STRUCTURAL_VERSION, ChunkFlags::CRITICAL, None),
-            (None, Kind::PAD | Kind::INDX) => (STRUCTURAL_VERSION, ChunkFlags::NONE, None),
-            (None, _) => {
-                let critical = header.flags.is_critical();
-                let check = ensure(!critical, Rule::CRITICAL, || {
-                    format!("{kind} is critical and unknown to this program: use a newer Cryo")
-                });
-                return check.or_else(|v| self.fault(kind, offset, v));
-            }
-        };
-        if header.version != version {
-            let critical = header.flags.is_critical() || flags.is_critical();
-            let check = ensure(!critical, Rule::VERSION, || {
-                format!(
-                    "version {} of {kind} is unknown to this program, which reads version {version}: use a newer Cryo",
-                    header.version
-                )
-            });
-            return check.or_else(|v| self.fault(kind, offset, v));
+    fn chunk_header(&mut self) -> Result<(ChunkHeader, [u8; CHUNK_HEADER_LEN])> {
+        let behind = self.place.kind.map_or("behind the header".to_owned(), |kind| format!("behind chunk {kind}"));
+        self.place = Place { kind: None, offset: self.offset, ..self.place.clone() };
+        let mut bytes = [0; CHUNK_HEADER_LEN];
+        let n = self.read(&mut bytes)?;
+        if n < CHUNK_HEADER_LEN {
+            return Err(self.truncated(match n {
+                0 => behind,
+                _ => format!("inside the header of the chunk {behind}"),
+            }));
         }
-        let check = ensure(header.flags == flags, Rule::FLAGS, || {
-            format!("its flags are {:#06x}, not {:#06x}", header.flags.0, flags.0)
-        });
-        check.or_else(|v| self.fault(kind, offset, v))?;
-        let here = self.header.profile;
-        let check = ensure(profile.is_none_or(|p| p == here), Rule::MISPLACED, || {
-            format!("{kind} does not belong into a .{here}")
-        });
-        check.or_else(|v| self.fault(kind, offset, v))?;
-        if kind == Kind::DATA {
-            let page = self.header.page_size();
-            let check = ensure(header.stored % page == 0, Rule::DATA_FOLLOWS, || {
-                format!("{} bytes are not whole pages", header.stored)
-            });
-            check.or_else(|v| self.fault(kind, offset, v))?;
-            let check = ensure(
-                (offset + CHUNK_HEADER_LEN as u64) % page == 0,
-                Rule::DATA_ALIGN,
-                || "its payload does not begin at a page boundary",
-            );
-            check.or_else(|v| self.fault(kind, offset, v))?;
+        let header = ChunkHeader::from_bytes(&bytes);
+        // A kind from a damaged header would be noise.
+        if !matches!(&header, Err(v) if v.rule == Rule::CHUNK_CHECKSUM) {
+            self.place.kind = Some(Kind([bytes[0], bytes[1], bytes[2], bytes[3]]));
         }
-        Ok(())
+        header.map(|header| (header, bytes)).map_err(|v| self.broken(v))
+    }
+
+    fn read_payload(&mut self, header: &ChunkHeader) -> Result<()> {
+        // Grows as the bytes arrive: a length costs little that was not sent.
+        self.payload.reserve(FIRST_READ.min(header.stored as usize));
+        let n = (&mut self.input).take(header.stored).read_to_end(&mut self.payload);
+        let n = n.map_err(|e| self.io(e))? as u64;
+        self.offset += n;
+        if n < header.stored {
+            return Err(self.truncated(format!("inside chunk {}", header.kind)));
+        }
+        self.payload_done(header, crc32c::crc32c(&self.payload))?;
+        let zero = header.kind != Kind::PAD || self.payload.iter().all(|b| *b == 0);
+        self.check(ensure(zero, Rule::PAD_ZERO, || "its payload is not zero"))
     }
 
     /// Compares the payload's checksum, and reads the zeros behind it.
-    fn payload_done(&mut self, header: &ChunkHeader, offset: u64, crc: u32) -> Result<()> {
-        let check = ensure(crc == header.crc, Rule::PAYLOAD_CHECKSUM, || "payload checksum is wrong");
-        check.or_else(|v| self.fault(header.kind, offset, v))?;
+    fn payload_done(&mut self, header: &ChunkHeader, crc: u32) -> Result<()> {
+        self.check(ensure(crc == header.crc, Rule::PAYLOAD_CHECKSUM, || "payload checksum is wrong"))?;
         let mut zeros = [0; CHUNK_ALIGN as usize];
         let zeros = &mut zeros[..header.padding() as usize];
-        let n = read_full(&mut self.input, zeros).map_err(|e| self.io(Some(header.kind), offset, e))?;
-        self.offset += n as u64;
-        if n < zeros.len() {
+        if self.read(zeros)? < zeros.len() {
             return Err(self.truncated(format!("inside the padding of chunk {}", header.kind)));
         }
-        let check = ensure(zeros.iter().all(|b| *b == 0), Rule::PADDING, || "the padding behind it is not zero");
-        check.or_else(|v| self.fault(header.kind, offset, v))
+        self.check(ensure(zeros.iter().all(|b| *b == 0), Rule::PADDING, || "the padding behind it is not zero"))
     }
 
     /// END and footer.
-    fn finish(&mut self, header: &ChunkHeader, offset: u64, payload: &[u8]) -> Result<()> {
-        let end = End::from_payload(payload).map_err(|v| self.broken(Some(header.kind), offset, v))?;
+    fn finish(&mut self) -> Result<()> {
+        let end = End::from_payload(&self.payload).map_err(|v| self.broken(v))?;
+        let at = self.place.offset;
         let chunks = self.chunks;
-        let check = ensure(end.chunks == chunks, Rule::END_COUNT, || {
+        self.check(ensure(end.chunks == chunks, Rule::END_COUNT, || {
             format!("it counts {} chunks, and there are {chunks}", end.chunks)
-        });
-        check.or_else(|v| self.fault(header.kind, offset, v))?;
+        }))?;
         let root = self.root.finish();
-        let check = ensure(end.root == root, Rule::ROOT, || format!("its root is {}, the file's is {root}", end.root));
-        check.or_else(|v| self.fault(header.kind, offset, v))?;
+        self.check(ensure(end.root == root, Rule::ROOT, || {
+            format!("the root in it is {}, that of the file is {root}", end.root)
+        }))?;
 
-        let at = self.offset;
+        self.place = Place { kind: None, offset: self.offset, ..self.place.clone() };
         let mut bytes = [0; FOOTER_LEN];
-        let n = read_full(&mut self.input, &mut bytes).map_err(|e| self.io(None, at, e))?;
-        self.offset += n as u64;
+        let n = self.read(&mut bytes)?;
         if n < FOOTER_LEN {
-            return Err(Error::Broken {
-                place: Place { file: self.file.clone(), kind: None, offset: at },
-                violation: Rule::TRUNCATED.broken(format!("truncated inside the footer, {n} bytes of {FOOTER_LEN}")),
-            });
+            return Err(
+                self.broken(Rule::TRUNCATED.broken(format!("truncated in the footer, {n} bytes of {FOOTER_LEN}")))
+            );
         }
-        let footer = Footer::from_bytes(&bytes).and_then(|f| {
-            ensure(f.end == offset, Rule::FOOTER, || format!("the footer says that END is at {:#x}", f.end))?;
-            ensure(f.index == self.last_index, Rule::FOOTER, || {
-                format!("the footer says that the last INDX is at {:#x}, and it is at {:#x}", f.index, self.last_index)
+        let index = self.last_index;
+        self.check(Footer::from_bytes(&bytes).and_then(|f| {
+            ensure(f.end == at, Rule::FOOTER, || format!("the footer says that END is at {:#x}, not {at:#x}", f.end))?;
+            ensure(f.index == index, Rule::FOOTER, || {
+                format!("the footer says that the last INDX is at {:#x}, not {index:#x}", f.index)
             })
-        });
-        if let Err(violation) = footer {
-            let error = Error::Broken { place: Place { file: self.file.clone(), kind: None, offset: at }, violation };
-            match &mut self.faults {
-                Some(faults) => faults.push(error),
-                None => return Err(error),
-            }
-        }
-        self.current = None;
+        }))?;
         self.end = Some(end);
         Ok(())
     }
 
     /// Passes over DATA that nobody wanted; its checksum is still compared.
     fn skip(&mut self) -> Result<()> {
-        let Some(Current { header, offset, unread: true, .. }) = self.current else { return Ok(()) };
-        let mut scratch = vec![0; 64 << 10];
+        let Some(header) = self.unread.take() else { return Ok(()) };
+        let mut scratch = vec![0; FIRST_READ];
         let mut left = header.stored;
         let mut crc = 0;
         while left > 0 {
-            let part = &mut scratch[..left.min(64 << 10) as usize];
-            self.read_data(&header, offset, part)?;
+            let part = &mut scratch[..left.min(FIRST_READ as u64) as usize];
+            self.read_data(part)?;
             crc = crc32c::crc32c_append(crc, part);
             left -= part.len() as u64;
         }
-        self.data_done(&header, offset, crc)
+        self.payload_done(&header, crc)
     }
 
-    fn read_data(&mut self, header: &ChunkHeader, offset: u64, part: &mut [u8]) -> Result<()> {
-        let n = read_full(&mut self.input, part).map_err(|e| self.io(Some(header.kind), offset, e))?;
+    fn read_data(&mut self, part: &mut [u8]) -> Result<()> {
+        if self.read(part)? < part.len() { Err(self.truncated("inside chunk DATA".to_owned())) } else { Ok(()) }
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let n = read_full(&mut self.input, buf).map_err(|e| self.io(e))?;
         self.offset += n as u64;
-        if n < part.len() { Err(self.truncated("inside chunk DATA".to_owned())) } else { Ok(()) }
+        Ok(n)
     }
 
-    fn data_done(&mut self, header: &ChunkHeader, offset: u64, crc: u32) -> Result<()> {
-        if let Some(current) = &mut self.current {
-            current.unread = false;
-        }
-        self.payload_done(header, offset, crc)
+    fn broken(&self, violation: Violation) -> Error {
+        Error::Broken { place: self.place.clone(), violation }
     }
 
-    fn broken(&self, kind: Option<Kind>, offset: u64, violation: Violation) -> Error {
-        Error::Broken { place: Place { file: self.file.clone(), kind, offset }, violation }
-    }
-
-    fn fault(&mut self, kind: Kind, offset: u64, violation: Violation) -> Result<()> {
-        let error = self.broken(Some(kind), offset, violation);
+    /// An error, or when verifying a fault to remember.
+    fn check(&mut self, result: Result<(), Violation>) -> Result<()> {
+        let Err(violation) = result else { return Ok(()) };
+        let error = self.broken(violation);
         match &mut self.faults {
             Some(faults) => {
                 faults.push(error);
@@ -314,87 +273,79 @@ impl<R: Read> Stream<R> {
     }
 
     fn truncated(&self, inside: String) -> Error {
-        Error::Truncated { file: self.file.clone(), offset: self.offset, inside }
+        Error::Truncated { file: self.place.file.clone(), offset: self.offset, inside }
     }
 
-    fn io(&self, kind: Option<Kind>, offset: u64, source: io::Error) -> Error {
-        Error::Io { place: Place { file: self.file.clone(), kind, offset }, source }
+    fn io(&self, source: io::Error) -> Error {
+        Error::Io { place: self.place.clone(), source }
     }
 }
 
 /// The chunk that a stream stands at.
 pub struct Chunk<'a, R> {
+    header: ChunkHeader,
     stream: &'a mut Stream<R>,
 }
 
 impl<R: Read> Chunk<'_, R> {
-    fn current(&self) -> (&ChunkHeader, u64, &[u8]) {
-        const NONE: ChunkHeader =
-            ChunkHeader { kind: Kind::PAD, version: 0, flags: ChunkFlags::NONE, owner: 0, stored: 0, raw: 0, crc: 0 };
-        // `next` makes a Chunk only where there is a current one.
-        self.stream.current.as_ref().map_or((&NONE, 0, &[]), |c| (&c.header, c.offset, &c.payload))
-    }
-
     /// Its header.
     pub fn header(&self) -> &ChunkHeader {
-        self.current().0
+        &self.header
     }
 
     /// Its kind.
     pub fn kind(&self) -> Kind {
-        self.header().kind
+        self.header.kind
     }
 
     /// The local id that it belongs to.
     pub fn owner(&self) -> u64 {
-        self.header().owner
+        self.header.owner
     }
 
     /// Offset of its header in the file.
     pub fn offset(&self) -> u64 {
-        self.current().1
+        self.stream.place.offset
     }
 
     /// The payload, unless it is DATA.
     pub fn payload(&self) -> &[u8] {
-        self.current().2
+        &self.stream.payload
     }
 
     /// The payload as a section of this type.
     pub fn section<S: Section>(&self) -> Result<S> {
-        let (header, offset, payload) = self.current();
-        if header.kind != S::KIND || header.version != S::VERSION {
-            let place = Place { file: self.stream.file.clone(), kind: Some(header.kind), offset };
-            return Err(Error::WrongKind { place, wanted: format!("{} version {}", S::KIND, S::VERSION) });
+        if self.header.kind != S::KIND || self.header.version != S::VERSION {
+            return Err(self.wrong(format!("{} version {}", S::KIND, S::VERSION)));
         }
-        S::from_payload(payload).map_err(|v| self.stream.broken(Some(header.kind), offset, v))
+        S::from_payload(self.payload()).map_err(|v| self.stream.broken(v))
     }
 
     /// The payload as whatever it is.
     pub fn any(&self) -> Result<AnySection> {
-        let (header, offset, payload) = self.current();
-        AnySection::parse(header.kind, header.version, payload)
-            .map_err(|v| self.stream.broken(Some(header.kind), offset, v))
+        let any = AnySection::parse(self.header.kind, self.header.version, self.payload());
+        any.map_err(|v| self.stream.broken(v))
     }
 
     /// The pages of a DATA chunk, into `out`, which gets their length.
     pub fn data(&mut self, out: &mut Vec<u8>) -> Result<()> {
-        let (header, ..) = self.current();
         // At most MAX_DATA: the header was checked.
-        out.resize(header.stored as usize, 0);
+        out.resize(self.header.stored as usize, 0);
         self.data_into(out)
     }
 
-    /// The pages of a DATA chunk, straight into memory of exactly their length.
+    /// The pages of a DATA chunk, straight into memory of exactly their length. Once.
     pub fn data_into(&mut self, out: &mut [u8]) -> Result<()> {
-        let (&header, offset, _) = self.current();
-        let fresh = self.stream.current.as_ref().is_some_and(|c| c.unread);
-        if !fresh || out.len() as u64 != header.stored {
-            let place = Place { file: self.stream.file.clone(), kind: Some(header.kind), offset };
-            return Err(Error::WrongKind { place, wanted: format!("{} bytes of DATA", out.len()) });
-        }
-        self.stream.read_data(&header, offset, out)?;
-        self.stream.data_done(&header, offset, crc32c::crc32c(out))
+        let Some(header) = self.stream.unread.filter(|h| h.stored == out.len() as u64) else {
+            return Err(self.wrong(format!("{} bytes of DATA not read yet", out.len())));
+        };
+        self.stream.unread = None;
+        self.stream.read_data(out)?;
+        self.stream.payload_done(&header, crc32c::crc32c(out))
+    }
+
+    fn wrong(&self, wanted: String) -> Error {
+        Error::WrongKind { place: self.stream.place.clone(), wanted }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Mismatch, Result};
 use crate::header::Profile;
 use crate::image::{Image, ReadAt};
 use crate::model::{FileModel, Model};
-use crate::rules::Rule;
+use crate::rules::{Rule, Violation};
 use crate::section::Section;
 use crate::section::link::Link;
 
@@ -51,37 +51,15 @@ impl<R: ReadAt> Set<R> {
         frore.expect(Profile::Frore)?;
         frost.expect(Profile::Frost)?;
         freeze.expect(Profile::Freeze)?;
-        let mismatch = |image: &Image<R>, rule, detail: String| {
+        let mismatch = |image: &Image<R>, v: Violation| {
             let (file, freeze) = (image.name().to_owned(), freeze.name().to_owned());
-            Err(Error::Mismatch(Mismatch { file, freeze, detail, rule }))
+            Error::Mismatch(Mismatch { file, freeze, detail: v.detail, rule: v.rule })
         };
-        let Some(link) = freeze.get::<Link>(0)? else {
-            return mismatch(&freeze, Rule::LINK, "it has no LINK section, which names its template".to_owned());
-        };
+        let no_link =
+            || mismatch(&frore, Rule::LINK.broken("the .freeze has no LINK section, which names its template"));
+        let link = freeze.get::<Link>(0)?.ok_or_else(no_link)?;
         for image in [&frore, &frost] {
-            let wanted = if image.header().profile == Profile::Frore { link.frore_set } else { freeze.header().set };
-            let (is, wants) = (image.header().set, wanted);
-            let rule = if image.header().profile == Profile::Frore { Rule::LINK_ROOT } else { Rule::SET_ID };
-            if is != wants {
-                return mismatch(image, rule, format!("it is of set {is}, the .freeze wants one of set {wants}"));
-            }
-            let wants = if image.header().profile == Profile::Frore { link.frore_root } else { link.frost_root };
-            let is = image.end().root;
-            if is != wants {
-                return mismatch(
-                    image,
-                    Rule::LINK_ROOT,
-                    format!("its root is {is}, the .freeze was made with {wants}"),
-                );
-            }
-            let (a, b) = (image.header(), freeze.header());
-            if (a.machine, a.page_shift) != (b.machine, b.page_shift) {
-                let detail = format!(
-                    "machine {} and page shift {} against {} and {}",
-                    a.machine, a.page_shift, b.machine, b.page_shift
-                );
-                return mismatch(image, Rule::SAME_MACHINE, detail);
-            }
+            link.admits(freeze.header(), image.header(), &image.end().root).map_err(|v| mismatch(image, v))?;
         }
         Ok(Self { freeze, frore, frost, link })
     }

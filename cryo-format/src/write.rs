@@ -71,7 +71,7 @@ impl<W: Write> Writer<W> {
 
     /// Writes a section whose type is known only at run time.
     pub fn any(&mut self, owner: u64, section: &AnySection) -> Result<()> {
-        let info = section.info().ok_or_else(|| unwritable("a chunk", "it is not a section".to_owned()))?;
+        let info = section.info().ok_or_else(|| unwritable("a chunk", "it is not a section"))?;
         if info.profile != self.header.profile {
             return Err(unwritable(
                 info.kind,
@@ -85,7 +85,7 @@ impl<W: Write> Writer<W> {
     /// Copies a chunk that this program does not know. Editors may do so if its flags say `SAFE_TO_COPY`.
     pub fn opaque(&mut self, kind: Kind, version: u16, flags: ChunkFlags, owner: u64, payload: &[u8]) -> Result<()> {
         if kind.is_structural() {
-            return Err(unwritable(kind, "the writer makes these itself".to_owned()));
+            return Err(unwritable(kind, "the writer makes these itself"));
         }
         self.chunk(kind, version, flags, owner, |out| out.extend_from_slice(payload))
     }
@@ -96,7 +96,7 @@ impl<W: Write> Writer<W> {
     pub fn pages(&mut self, owner: u64, extents: &[Extent], data: &[u8], digest: Option<Raw<32>>) -> Result<()> {
         let page = self.header.page_size();
         let len = data.len() as u64;
-        if len > MAX_DATA || len % page != 0 {
+        if len > MAX_DATA || !len.is_multiple_of(page) {
             return Err(unwritable(Kind::DATA, format!("{len} bytes are not whole pages of {page} up to {MAX_DATA}")));
         }
         let digest = if data.is_empty() { Raw::default() } else { digest.unwrap_or_default() };
@@ -126,7 +126,7 @@ impl<W: Write> Writer<W> {
         let footer = Footer { index: self.previous_index, end: self.offset };
         let end = End { root, chunks: self.chunks };
         self.chunk(Kind::END, STRUCTURAL_VERSION, ChunkFlags::CRITICAL, 0, |out| {
-            out.extend_from_slice(&end.to_payload())
+            out.extend_from_slice(&end.to_payload());
         })?;
         self.buffer.extend_from_slice(&footer.to_bytes());
         self.flush()?;
@@ -137,7 +137,7 @@ impl<W: Write> Writer<W> {
     /// A PAD chunk, if the payload of the next chunk would not begin at a multiple of `page`.
     fn align(&mut self, page: u64) -> Result<()> {
         let header = CHUNK_HEADER_LEN as u64;
-        if (self.offset + header) % page == 0 {
+        if (self.offset + header).is_multiple_of(page) {
             return Ok(());
         }
         let zeros = (self.offset + 2 * header).wrapping_neg() % page;
@@ -187,7 +187,7 @@ impl<W: Write> Writer<W> {
         let index = Index { previous: self.previous_index, entries: List(std::mem::take(&mut self.index)) };
         self.previous_index = self.offset;
         self.chunk(Kind::INDX, STRUCTURAL_VERSION, ChunkFlags::NONE, 0, |out| {
-            out.extend_from_slice(&index.to_payload())
+            out.extend_from_slice(&index.to_payload());
         })
     }
 
@@ -203,6 +203,6 @@ impl<W: Write> Writer<W> {
     }
 }
 
-fn unwritable(what: impl ToString, why: String) -> Error {
-    Error::Unwritable { what: what.to_string(), why }
+fn unwritable(what: impl Into<String>, why: impl Into<String>) -> Error {
+    Error::Unwritable { what: what.into(), why: why.into() }
 }

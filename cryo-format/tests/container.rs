@@ -1,5 +1,7 @@
 //! Write, read in one pass, open at random, verify: the same things come back.
 
+#![allow(clippy::unwrap_used)] // also outside of test functions
+
 mod common;
 
 use common::{Files, PAGE, small_set};

@@ -9,9 +9,9 @@ use std::io::Cursor;
 use binrw::{BinRead, BinWrite, Endian};
 use serde::{Serialize, Serializer};
 
-use crate::chunk::ChunkFlags;
+use crate::chunk::{ChunkFlags, ChunkHeader};
 use crate::header::Profile;
-use crate::index::Index;
+use crate::index::{Index, STRUCTURAL_VERSION};
 use crate::kind::Kind;
 use crate::prim::Blob;
 use crate::rules::{Rule, Violation, ensure};
@@ -237,4 +237,34 @@ for_each_section!(sections);
 /// The registry's line for `kind`.
 pub fn info(kind: Kind) -> Option<&'static Info> {
     SECTIONS.iter().find(|info| info.kind == kind)
+}
+
+/// May this chunk stand in a file of this profile, and can a program of this version read it?
+pub fn admit(header: &ChunkHeader, here: Profile) -> Result<(), Violation> {
+    let kind = header.kind;
+    let (version, flags, profile) = match (info(kind), kind) {
+        (Some(info), _) => (info.version, info.flags, Some(info.profile)),
+        (None, Kind::DATA | Kind::END) => (STRUCTURAL_VERSION, ChunkFlags::CRITICAL, None),
+        (None, Kind::PAD | Kind::INDX) => (STRUCTURAL_VERSION, ChunkFlags::NONE, None),
+        (None, _) => {
+            return ensure(!header.flags.is_critical(), Rule::CRITICAL, || {
+                format!("{kind} is critical and unknown to this program: use a newer Cryo")
+            });
+        }
+    };
+    if header.version != version {
+        // INDX and PAD of another version cannot be passed over: the footer refers to one, DATA relies on the other.
+        let needed = header.flags.is_critical() || flags.is_critical() || kind.is_structural();
+        return ensure(!needed, Rule::VERSION, || {
+            let is = header.version;
+            format!(
+                "version {is} of {kind} is unknown to this program, which reads version {version}: use a newer Cryo"
+            )
+        });
+    }
+    ensure(header.flags == flags, Rule::FLAGS, || {
+        format!("its flags are {:#06x}, not {:#06x}", header.flags.0, flags.0)
+    })?;
+    let at_home = profile.is_none_or(|profile| profile == here);
+    ensure(at_home, Rule::MISPLACED, || format!("{kind} does not belong into a .{here}"))
 }

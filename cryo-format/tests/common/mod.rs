@@ -1,5 +1,6 @@
 //! A small set for the tests.
 #![allow(dead_code)] // every test file uses its part
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
