@@ -121,7 +121,10 @@ impl<W: Write> Writer<W> {
 
     /// Ends the file. Gives back what was written to, and the root.
     pub fn finish(mut self) -> Result<(W, Raw<32>)> {
-        self.write_index()?;
+        // Every file has one, if only to say that there is nothing.
+        if !self.index.is_empty() || self.previous_index == 0 {
+            self.write_index()?;
+        }
         let root = self.root.finish();
         let footer = Footer { index: self.previous_index, end: self.offset };
         let end = End { root, chunks: self.chunks };

@@ -1,0 +1,154 @@
+//! Damaged files: every truncation, and flipped bits, are named and never pass as good.
+
+#![allow(clippy::unwrap_used)] // also outside of test functions
+
+mod common;
+
+use common::{Files, small_set};
+use cryo_format::image::Image;
+use cryo_format::read::Stream;
+use cryo_format::verify::{Finding, verify, verify_together};
+use cryo_format::{Kind, Profile, Result};
+
+/// Reads all of a file in one pass.
+fn stream(bytes: &[u8]) -> Result<()> {
+    let mut stream = Stream::named(bytes, "img")?;
+    while let Some(mut chunk) = stream.next()? {
+        chunk.any()?;
+        if chunk.kind() == Kind::DATA {
+            chunk.data(&mut Vec::new())?;
+        }
+    }
+    Ok(())
+}
+
+/// Everything that can be reached through the index.
+fn contents(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let image = Image::new(bytes.to_vec(), "img")?;
+    image.chunks().iter().map(|e| image.any(e).and_then(|_| image.payload(e))).collect()
+}
+
+fn found(bytes: &[u8]) -> Vec<Finding> {
+    verify(&bytes.to_vec(), "img").unwrap()
+}
+
+#[test]
+fn every_truncation_is_named() {
+    let set = small_set();
+    for profile in Profile::ALL {
+        let whole = set.get(profile);
+        // Inside of pages one length is like the next: take every one around chunk borders, some of the rest.
+        for len in (0..whole.len()).filter(|n| whole.len() < 4096 || n % 8 < 2 || n % 4096 < 300) {
+            let bytes = &whole[..len];
+            let message = stream(bytes).unwrap_err().to_string();
+            assert!(message.starts_with("img: "), "{message}");
+            assert!(message.contains("truncated") || len == 0 && message.contains("empty"), "{len}: {message}");
+            assert!(Image::new(bytes.to_vec(), "img").is_err(), "{len} bytes were opened");
+            let found = found(bytes);
+            assert!(found.iter().any(|f| f.rule.0 == 19 && f.offset <= len as u64), "{len}: {found:?}");
+        }
+    }
+}
+
+fn assert_flip_is_seen(whole: &[u8], original: &[Vec<u8>], flip: &dyn Fn(&mut [u8]), what: &str) {
+    let mut bytes = whole.to_vec();
+    flip(&mut bytes);
+    assert!(stream(&bytes).is_err(), "{what}: read in one pass");
+    assert!(!found(&bytes).is_empty(), "{what}: verified");
+    // Through the index, parts that are never looked at may be damaged (padding), but nothing else may come out.
+    if let Ok(read) = contents(&bytes) {
+        assert!(read == original, "{what}: other contents through the index");
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_the_small_files_is_seen() {
+    let set = small_set();
+    for profile in [Profile::Frore, Profile::Frost] {
+        let whole = set.get(profile);
+        let original = contents(whole).unwrap();
+        for bit in 0..whole.len() * 8 {
+            assert_flip_is_seen(whole, &original, &|b| b[bit / 8] ^= 1 << (bit % 8), &format!(".{profile}, bit {bit}"));
+        }
+    }
+}
+
+/// A small generator of chance; the seed is printed, and can be given as SEED.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Self {
+        let clock =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
+        let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(clock) | 1;
+        println!("SEED={seed}");
+        Self(seed)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n as u64) as usize
+    }
+}
+
+#[test]
+fn random_damage_is_seen() {
+    let mut chance = Chance::new();
+    let Files { freeze, frost, .. } = small_set();
+    for whole in [&freeze, &frost] {
+        let original = contents(whole).unwrap();
+        for round in 0..3000 {
+            let flips: Vec<_> =
+                (0..=chance.below(4)).map(|_| (chance.below(whole.len()), 1 + chance.below(255) as u8)).collect();
+            let flip = |b: &mut [u8]| flips.iter().for_each(|(at, bits)| b[*at] ^= bits);
+            let mut changed = whole.clone();
+            flip(&mut changed);
+            if changed != *whole {
+                assert_flip_is_seen(whole, &original, &flip, &format!("round {round}: {flips:x?}"));
+            }
+        }
+        // Pieces cut out, doubled, or moved.
+        for round in 0..1000 {
+            let (a, b) = (chance.below(whole.len()), chance.below(whole.len()));
+            let (a, b) = (a.min(b), a.max(b) + 1);
+            let changed = match chance.below(3) {
+                0 => [&whole[..a], &whole[b..]].concat(),
+                1 => [&whole[..b], &whole[a..]].concat(),
+                _ => [&whole[..a], &whole[b..], &whole[a..b]].concat(),
+            };
+            if changed != *whole {
+                assert!(!found(&changed).is_empty(), "round {round}: {a}..{b} verified");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_of_different_sets_do_not_join() {
+    let ours = small_set();
+    // Same ids, another content: only the roots tell.
+    let mut frost = Vec::new();
+    {
+        use cryo_format::section::origin::Origin;
+        let mut w = cryo_format::write::Writer::new(&mut frost, &common::header(Profile::Frost)).unwrap();
+        w.section(0, &Origin::default()).unwrap();
+        w.finish().unwrap();
+    }
+    let found = verify_together(&[(&ours.frore, "a.frore"), (&frost, "b.frost"), (&ours.freeze, "a.freeze")]).unwrap();
+    let finding = found.iter().find(|f| f.rule.0 == 71).unwrap();
+    assert!(
+        finding.file == "b.frost" && finding.message.contains("does not belong to a.freeze"),
+        "{}",
+        finding.message
+    );
+    let open = |bytes: &Vec<u8>, name: &str| Image::new(bytes.clone(), name).unwrap();
+    let joined = cryo_format::set::Set::new(
+        open(&ours.frore, "a.frore"),
+        open(&frost, "b.frost"),
+        open(&ours.freeze, "a.freeze"),
+    );
+    let message = joined.err().unwrap().to_string();
+    assert!(message.starts_with("b.frost does not belong to a.freeze: its root is"), "{message}");
+}
