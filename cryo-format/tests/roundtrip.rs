@@ -26,7 +26,7 @@ struct Chance<'a> {
 impl Chance<'_> {
     fn word(&mut self) -> u64 {
         let w = self.words.next().copied().unwrap_or(0);
-        if w >> 62 != 3 { w & 3 } else { w }
+        if w >> 62 == 3 { w } else { w & 3 }
     }
 }
 
@@ -162,7 +162,7 @@ fn write(profile: Profile, sections: &[(u64, AnySection)], pages: &[(Vec<Extent>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_written_is_read(

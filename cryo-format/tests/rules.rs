@@ -1,6 +1,6 @@
 //! One file, or set, that breaks each rule, made without the crate's own layouts; and the spec's list of rules against the crate's.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // also outside of test functions
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also outside of test functions
 
 mod common {
     pub mod synth;
@@ -65,7 +65,7 @@ fn break_rule(rule: Rule, s: &mut Set) {
         Rule::VALUE => s.frore.chunk(b"OBJS").payload = list(&[object(3, 0), object(4, 2)]).0,
 
         Rule::VMA_ORDER => {
-            s.frore.chunk(b"VMAS").payload = list(&[vma(0x10000, 0x21000, 0, 0), vma(0x20000, 0x22000, 0, 0)]).0
+            s.frore.chunk(b"VMAS").payload = list(&[vma(0x10000, 0x21000, 0, 0), vma(0x20000, 0x22000, 0, 0)]).0;
         }
         Rule::VMA_ALIGN => s.frore.chunk(b"VMAS").payload = list(&[vma(0x10000, 0x20fff, 0, 0)]).0,
         Rule::EXTENT_ORDER => s.freeze.chunks.push(extents(1, 0, [0; 32], &[extent(0x12000, 1, 0, 0)])),
@@ -140,9 +140,11 @@ fn readers_refuse_what_they_can_see() {
     }
 }
 
+type Vector = (Rule, fn(&mut Set));
+
 #[test]
 fn variants_of_broken_rules() {
-    let vectors: &[(Rule, fn(&mut Set))] = &[
+    let vectors: &[Vector] = &[
         (Rule::CODEC, |s| s.frost.chunk(b"SIGA").raw = Some(7)),
         (Rule::CHUNK_LIMIT, |s| s.frost.chunk(b"SIGA").stored = Some(u64::MAX)),
         (Rule::CHUNK_LIMIT, |s| s.freeze.chunk(b"DATA").stored = Some((1 << 20) + 4096)),

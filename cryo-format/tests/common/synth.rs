@@ -1,5 +1,6 @@
 //! Builds files byte by byte, without the crate's layouts: what is wrong in one of the two shows as a difference.
 #![allow(dead_code)] // every test file uses its part
+#![allow(clippy::trivially_copy_pass_by_ref, clippy::expect_used)] // `b"DATA"` reads well; test code
 
 /// crc32c, bit by bit.
 pub fn crc32c(bytes: &[u8]) -> u32 {
@@ -216,7 +217,7 @@ impl File {
 fn push(out: &mut Vec<u8>, c: &Chunk) {
     out.extend(c.header());
     out.extend(&c.payload);
-    while out.len() % 8 != 0 {
+    while !out.len().is_multiple_of(8) {
         out.push(c.pad_byte);
     }
 }
