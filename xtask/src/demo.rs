@@ -48,7 +48,7 @@ pub fn demo() -> Result<()> {
     check(&mut build, BUILD)?;
 
     let stage = Stage::new()?;
-    println!("$ cp target/release/cryo-* xtask/demo/count.py {0}; cd {0}; PATH=$PWD:$PATH", stage.path().display());
+    println!("$ cp target/release/cryo-{{freeze,thaw,inspect}} xtask/demo/count.py {0}; cd {0}; PATH=$PWD:$PATH", stage.path().display());
     if stage.nobody {
         println!("(From here on as the user nobody: no privilege is needed.)");
     }
