@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     install::{Need, ensure as install},
-    run::{Guard, capture, cargo, check, line, root, show, wait},
+    run::{Guard, bare, capture, cargo, check, line, root, show, wait},
 };
 
 const NEEDS: &[Need] = &[
@@ -48,7 +48,10 @@ pub fn demo() -> Result<()> {
     check(&mut build, BUILD)?;
 
     let stage = Stage::new()?;
-    println!("$ cp target/release/cryo-{{freeze,thaw,inspect}} xtask/demo/count.py {0}; cd {0}; PATH=$PWD:$PATH", stage.path().display());
+    println!(
+        "$ cp target/release/cryo-{{freeze,thaw,inspect}} xtask/demo/count.py {0}; cd {0}; PATH=$PWD:$PATH",
+        stage.path().display()
+    );
     if stage.nobody {
         println!("(From here on as the user nobody: no privilege is needed.)");
     }
@@ -233,20 +236,21 @@ impl Stage {
             other => PathBuf::from(other),
         };
         let mut cmd = if self.nobody {
-            let mut cmd = Command::new("setpriv");
+            let mut cmd = bare("setpriv");
             cmd.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"]).arg(program);
             cmd
         } else {
-            Command::new(program)
+            bare(program)
         };
         cmd.args(&words[1..]).current_dir(self.path()).stdin(Stdio::null());
         cmd
     }
 
-    /// As one would type it: without becoming nobody first.
+    /// As one would type it: without what comes before the program.
     fn typed(&self, cmd: &Command) -> String {
         let text = line(cmd);
-        let text = text.split_once(" -- ").map_or(text.as_str(), |(_, rest)| rest);
+        let before = if self.nobody { " -- " } else { " bash " };
+        let text = text.split_once(before).map_or(text.as_str(), |(_, rest)| rest);
         let here = format!("{}/", self.path().display());
         text.replace(&here, "").replace("/usr/bin/python3", "python3")
     }

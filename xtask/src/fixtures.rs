@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     install::{Need, ensure},
-    run::{Guard, capture, cargo, check as succeed, root, show},
+    run::{Guard, bare, capture, cargo, check as succeed, root, show},
 };
 
 /// The format version that this checkout writes.
@@ -197,15 +197,10 @@ impl Recipe {
         let source = root().join("xtask/fixtures").join(self.name).with_extension("c");
         let mut gcc = Command::new("gcc");
         succeed(gcc.args(self.cflags).arg("-o").arg(&program).arg(source), SOON)?;
-        // It writes a line when it is ready.
-        let mut child = Guard(
-            Command::new(&program)
-                .env_clear()
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn()?,
-        );
+        // Without an environment: the image is public, and the same everywhere. It writes a line when it is ready.
+        let mut start = bare("env");
+        start.arg("-i").arg(&program).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = Guard(start.spawn()?);
         let pipe = child.0.stdout.take().context("no stdout")?;
         BufReader::new(pipe).read_line(&mut String::new())?;
         let set = scratch.join(format!("{}.set", self.name));

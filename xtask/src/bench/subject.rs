@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::Stdio,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Result, bail};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::run::{Guard, end_family};
+use crate::run::{Guard, bare, end_family};
 
 const READY: Duration = Duration::from_mins(1);
 
@@ -32,7 +32,7 @@ impl Subject {
     /// Starts it, and waits until it has the state that is asked for.
     pub fn start(program: &std::path::Path, log: PathBuf, kind: &str, count: &str) -> Result<Self> {
         let _ = fs::remove_file(&log);
-        let mut cmd = Command::new(program);
+        let mut cmd = bare(program);
         cmd.arg(&log).args([kind, count]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut subject = Self { log, process: Guard(cmd.spawn()?) };
         let end = Instant::now() + READY;
