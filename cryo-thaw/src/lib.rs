@@ -1,1 +1,21 @@
-//! (in building)
+//! Image → process.
+//!
+//! Read the .frore and the .frost → [`check`] that this machine can → start a [`host`] → [`remap`] it into the template's shape → [`fill`] it with
+//! pages → bring back what the kernel keeps (one restorer per kind of state, in [`restore`]) → registers → let it go.
+//!
+//! Until the last step the host is ours: whatever fails, nothing is left behind.
+
+pub mod check;
+mod error;
+pub mod fill;
+pub mod host;
+pub mod ice;
+pub mod options;
+pub mod remap;
+pub mod restore;
+pub mod thaw;
+pub mod vdso;
+
+pub use error::{Error, Result};
+pub use options::{Options, Pid};
+pub use thaw::{Thawed, thaw};

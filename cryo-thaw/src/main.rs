@@ -1,2 +1,88 @@
-//! (in building)
-fn main() {}
+//! `cryo-thaw`: brings a frozen program back to life.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum};
+use cryo_thaw::ice::Ice;
+use cryo_thaw::options::FdRule;
+use cryo_thaw::{Options, Pid, thaw};
+
+/// Thaw a frozen program: it goes on where it was, in the foreground as if it had been started here.
+///
+/// Signals and Ctrl-C reach it; its exit status becomes ours.
+#[derive(Parser)]
+#[command(version, after_help = "Exit status: the program's own; 128+n if signal n ended it; 125 if it could not be thawed. \
+With --detach: 0 or 125.")]
+struct Cli {
+    /// NAME.freeze, with NAME.frore and NAME.frost beside it; `-` reads the set from standard input
+    image: PathBuf,
+    /// Print the new pid and leave the program to itself, in a session of its own
+    #[arg(long)]
+    detach: bool,
+    /// Write the new pid into FILE
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// Leave it stopped (kill -CONT lets it go on)
+    #[arg(long)]
+    stopped: bool,
+    /// Its process id: the same where free and allowed, the same or nothing, a new one
+    #[arg(long, value_enum, default_value_t = PidArg::Auto)]
+    pid: PidArg,
+    /// What takes the place of descriptor N: `N=inherit` (our own), `N=null`, `N=FILE`
+    #[arg(long = "fd", value_name = "N=inherit|null|FILE")]
+    fds: Vec<FdRule>,
+    /// Go on although this CPU lacks instructions that the program may use
+    #[arg(long)]
+    ignore_cpu: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PidArg {
+    Auto,
+    Same,
+    New,
+}
+
+impl Cli {
+    fn run(&self) -> anyhow::Result<i32> {
+        let options = Options {
+            pid: match self.pid {
+                PidArg::Auto => Pid::Auto,
+                PidArg::Same => Pid::Same,
+                PidArg::New => Pid::New,
+            },
+            fds: self.fds.clone(),
+            stopped: self.stopped,
+            detach: self.detach,
+            ignore_cpu: self.ignore_cpu,
+        };
+        let ice = if self.image == Path::new("-") {
+            Ice::pipe(Box::new(std::fs::File::from(rustix::io::dup(rustix::stdio::stdin())?)))?
+        } else {
+            Ice::open(&self.image)?
+        };
+        let thawed = thaw(ice, &options)?;
+        if let Some(file) = &self.pid_file {
+            std::fs::write(file, format!("{}\n", thawed.pid)).with_context(|| format!("writing {}", file.display()))?;
+        }
+        if self.detach {
+            let _ = writeln!(std::io::stdout(), "{}", thawed.pid);
+            return Ok(0);
+        }
+        Ok(cryo_tracee::signals::stand_before(thawed.pid)?.code())
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.run() {
+        Ok(code) => ExitCode::from(code as u8),
+        Err(e) => {
+            eprintln!("cryo-thaw: {e:#}");
+            ExitCode::from(125)
+        }
+    }
+}

@@ -60,3 +60,10 @@ pub fn brand_and_features() -> (String, Vec<String>) {
     features.dedup();
     (value("model name").to_owned(), features)
 }
+
+/// The components that this machine can enable for user space (CPUID leaf 0xD, sub-leaf 0); `None` without XSAVE.
+pub fn xcr0() -> Option<u64> {
+    let osxsave = __cpuid_count(1, 0).ecx >> 27 & 1 != 0;
+    let leaf = __cpuid_count(0xd, 0);
+    osxsave.then_some(u64::from(leaf.eax) | u64::from(leaf.edx) << 32)
+}

@@ -155,6 +155,20 @@ impl Host {
         self.remote()?.call(number, args)
     }
 
+    /// Begins a call that sleeps, and interrupts it at once; returns what the kernel left in `rax`. See [`Stopped::begin_call`].
+    pub fn begin_call(&mut self, number: i64, a: [u64; 6]) -> Result<i64> {
+        let scratch = self.scratch()?;
+        let thread = self.thread()?;
+        let mut regs = thread.regs()?;
+        regs.rax = number as u64;
+        (regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9) = (a[0], a[1], a[2], a[3], a[4], a[5]);
+        regs.rip = scratch.insn;
+        regs.orig_rax = u64::MAX;
+        thread.set_regs(&regs)?;
+        thread.begin_call()?;
+        Ok(thread.regs()?.rax as i64)
+    }
+
     /// Takes the scratch mapping away: the last remote call.
     pub fn leave_scratch(&mut self) -> Result<()> {
         let scratch = self.scratch()?;
@@ -271,4 +285,17 @@ struct CloneArgs {
     set_tid: u64,
     set_tid_size: u64,
     cgroup: u64,
+}
+
+/// Raises the soft limit of open files of a process of ours to its hard limit.
+pub fn raise_file_limit(pid: i32) -> Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one rlimit.
+    let read = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, ptr::null(), &raw mut limit) };
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the kernel reads one rlimit.
+    if read != 0 || unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, ptr::null_mut()) } != 0 {
+        return Err(Error::last("raising the host's limit of open files"));
+    }
+    Ok(())
 }

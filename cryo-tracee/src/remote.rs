@@ -204,6 +204,12 @@ impl Batch {
         self
     }
 
+    /// Makes all calls, whatever the result of each.
+    pub fn continue_at_error(mut self) -> Self {
+        self.stop_at_error = false;
+        self
+    }
+
     /// Puts bytes at the calls' disposal.
     pub fn put(&mut self, bytes: &[u8]) -> Slot {
         self.data.resize(self.data.len().next_multiple_of(16), 0);

@@ -69,6 +69,8 @@ impl ObjectKind {
     pub const MEMFD: Self = Self(3);
     /// SysV shared memory.
     pub const SYSV_SHM: Self = Self(4);
+    /// The kernel's vDSO: its build-id tells whether another kernel's is the same.
+    pub const VDSO: Self = Self(5);
 }
 
 impl Validate for Objects {

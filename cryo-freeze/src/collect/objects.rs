@@ -243,6 +243,24 @@ impl Objects {
         }
     }
 
+    /// The vDSO: its build-id tells the thawer whether its kernel has the same.
+    pub fn vdso(&mut self, scene: &Scene<'_>, m: &Mapping, ids: &mut Ids) -> Result<u64> {
+        let mut image = vec![0; (m.end - m.start) as usize];
+        cryo_tracee::Memory::open(scene.pid)?.read(m.start, &mut image)?;
+        let build_id = ElfFile64::<Endianness>::parse(&image[..]).ok().and_then(|elf| {
+            object::Object::build_id(&elf).ok().flatten().map(<[u8]>::to_vec)
+        });
+        let id = ids.next();
+        self.objects.push(Object {
+            id,
+            kind: ObjectKind::VDSO,
+            size: m.end - m.start,
+            build_id: build_id.unwrap_or_default().into(),
+            ..Object::default()
+        });
+        Ok(id)
+    }
+
     /// The executable's object.
     pub fn executable(&mut self, scene: &Scene<'_>, ids: &mut Ids) -> Result<u64> {
         let exe = format!("/proc/{}/exe", scene.pid);

@@ -39,7 +39,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
             backing,
             flags: VmFlags(FLAGS.iter().filter(|(name, _)| m.has(name)).map(|(_, bit)| bit).sum()),
             object,
-            offset: if object == 0 { 0 } else { m.offset },
+            offset: if object == 0 || backing == Backing::SPECIAL { 0 } else { m.offset },
             name: if m.path.starts_with(b"[") { m.path.clone().into() } else { Vec::new().into() },
         });
     }
@@ -58,6 +58,7 @@ fn under(
         // The vDSO's code is kept: on another kernel its old entry points must lead to the new ones.
         if m.path == b"[vdso]" {
             objects.anonymous(scene, m, out)?;
+            return Ok((Backing::SPECIAL, objects.vdso(scene, m, ids)?));
         }
         return Ok((Backing::SPECIAL, 0));
     }

@@ -1,0 +1,45 @@
+//! Why a thaw did not come about.
+
+use std::io;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A thaw that did not come about. No process is left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Something that cannot be brought back here. The text names the object and the way out.
+    #[error("{0}")]
+    Refused(String),
+    /// The host in our hands.
+    #[error(transparent)]
+    Tracee(#[from] cryo_tracee::Error),
+    /// The image is missing, damaged, or not one.
+    #[error(transparent)]
+    Format(#[from] cryo_format::Error),
+    /// A file of ours.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried, with its object.
+        what: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+/// Puts the object's name to an I/O error.
+pub(crate) trait About<T> {
+    fn about(self, f: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> About<T> for std::result::Result<T, E> {
+    fn about(self, f: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| Error::Io { what: f(), source: e.into() })
+    }
+}
+
+/// A refusal that names its object.
+pub(crate) fn refuse<T>(text: impl Into<String>) -> Result<T> {
+    Err(Error::Refused(text.into()))
+}

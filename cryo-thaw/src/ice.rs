@@ -1,0 +1,120 @@
+//! The frozen set as the thawer needs it: template and services whole, registers, and then the pages, from files or from a pipe.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use cryo_format::Profile;
+use cryo_format::image::Image;
+use cryo_format::model::{Entry, FileModel};
+use cryo_format::read::Stream;
+use cryo_format::section::Section;
+use cryo_format::section::extents::Extents;
+use cryo_format::section::link::Link;
+use cryo_format::set::Set;
+
+use crate::error::refuse;
+use crate::Result;
+
+/// An open set.
+pub struct Ice {
+    /// Ranges and permissions.
+    pub frore: FileModel,
+    /// What the kernel keeps.
+    pub frost: FileModel,
+    /// Registers: the sections of the .freeze before its pages.
+    pub freeze: FileModel,
+    /// The pages.
+    pub pages: Pages,
+}
+
+/// Where the pages are.
+pub enum Pages {
+    /// In a file, in any order.
+    File(Image<File>),
+    /// Still in the pipe. The stream stands at the first `EXTS`, which is given.
+    Pipe(Box<Stream<Box<dyn Read>>>, Option<(u64, Extents)>),
+}
+
+impl Ice {
+    /// Opens NAME.freeze and its siblings.
+    pub fn open(path: &Path) -> Result<Self> {
+        let set = Set::open(path)?;
+        let frore = FileModel::read(&set.frore)?;
+        let frost = FileModel::read(&set.frost)?;
+        let mut sections = Vec::new();
+        for entry in set.freeze.chunks() {
+            if entry.kind == Extents::KIND {
+                break;
+            }
+            sections.push(Entry { kind: entry.kind, owner: entry.owner, payload: set.freeze.any(entry)? });
+        }
+        let freeze = FileModel { header: set.freeze.header().clone(), root: set.freeze.end().root, sections };
+        Ok(Self { frore, frost, freeze, pages: Pages::File(set.freeze) })
+    }
+
+    /// Reads a set from a pipe, up to its first page.
+    pub fn pipe(input: Box<dyn Read>) -> Result<Self> {
+        let (frore, input) = whole(input, Profile::Frore)?;
+        let (frost, input) = whole(input, Profile::Frost)?;
+        let mut stream = Stream::new(input)?;
+        stream.expect(Profile::Freeze)?;
+        let mut sections = Vec::new();
+        let mut first = None;
+        while let Some(chunk) = stream.next()? {
+            if chunk.kind() == Extents::KIND {
+                first = Some((chunk.owner(), chunk.section::<Extents>()?));
+                break;
+            }
+            sections.push(Entry { kind: chunk.kind(), owner: chunk.owner(), payload: chunk.any()? });
+        }
+        let freeze = FileModel { header: stream.header().clone(), root: cryo_format::prim::Raw::default(), sections };
+        let Some(link) = freeze.get::<Link>(0) else {
+            return refuse("the .freeze has no LINK section before its pages");
+        };
+        if (link.frore_root, link.frost_root) != (frore.root, frost.root) || freeze.header.set != frost.header.set {
+            return refuse("the three files in the pipe do not belong together: the roots in the .freeze are others");
+        }
+        Ok(Self { frore, frost, freeze, pages: Pages::Pipe(Box::new(stream), first) })
+    }
+
+    fn file(&self, profile: Profile) -> &FileModel {
+        match profile {
+            Profile::Freeze => &self.freeze,
+            Profile::Frore => &self.frore,
+            Profile::Frost => &self.frost,
+        }
+    }
+
+    /// All sections of a type, with their owners.
+    pub fn all<S: Section>(&self) -> impl Iterator<Item = (u64, &S)> {
+        self.file(S::PROFILE).all()
+    }
+
+    /// The section of a type that must be there.
+    pub fn need<S: Section>(&self, owner: u64) -> Result<&S> {
+        match self.file(S::PROFILE).get(owner) {
+            Some(s) => Ok(s),
+            None => refuse(format!("the .{} has no {} section for owner {owner}", S::PROFILE, S::KIND)),
+        }
+    }
+
+    /// The section of a type, if it is there.
+    pub fn get<S: Section>(&self, owner: u64) -> Option<&S> {
+        self.file(S::PROFILE).get(owner)
+    }
+}
+
+/// Reads a whole small file of the set.
+fn whole(input: Box<dyn Read>, profile: Profile) -> Result<(FileModel, Box<dyn Read>)> {
+    let mut stream = Stream::new(input)?;
+    stream.expect(profile)?;
+    let mut sections = Vec::new();
+    while let Some(chunk) = stream.next()? {
+        if !chunk.kind().is_structural() {
+            sections.push(Entry { kind: chunk.kind(), owner: chunk.owner(), payload: chunk.any()? });
+        }
+    }
+    let root = stream.end().map(|e| e.root).unwrap_or_default();
+    Ok((FileModel { header: stream.header().clone(), root, sections }, stream.into_inner()))
+}

@@ -1,0 +1,277 @@
+//! The host into the template's shape.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use cryo_format::prim::Blob;
+use cryo_format::section::objects::{Object, ObjectKind, Objects};
+use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
+use cryo_tracee::remote::SCRATCH;
+use cryo_tracee::{Batch, Host, proc};
+use object::Endianness;
+use object::read::ReadCache;
+use object::read::elf::ElfFile64;
+
+use crate::error::refuse;
+use crate::ice::Ice;
+use crate::vdso;
+use crate::Result;
+
+/// MAP_DROPPABLE (linux/mman.h, 6.11): a map type beside MAP_PRIVATE and MAP_SHARED.
+const MAP_DROPPABLE: i32 = 0x08;
+const PR_SET_VMA: u64 = 0x53564d41;
+const USER_END: u64 = 0x7fff_ffff_f000;
+
+/// A road to a host in the template's shape.
+pub trait Remapper {
+    /// Gives the host exactly the mappings of the template, empty or of the identical original files.
+    fn remap(&self, host: &mut Host, template: &Template<'_>) -> Result<Shape>;
+}
+
+/// What a host is shaped from.
+pub struct Template<'a> {
+    /// The mappings.
+    pub vmas: &'a [Vma],
+    /// What is under them.
+    pub objects: &'a [Object],
+}
+
+impl<'a> Template<'a> {
+    /// The template of process `id`.
+    pub fn of(ice: &'a Ice, id: u64) -> Result<Self> {
+        Ok(Self { vmas: &ice.need::<Vmas>(id)?.vmas, objects: &ice.need::<Objects>(0)?.objects })
+    }
+
+    fn object(&self, vma: &Vma) -> Result<&'a Object> {
+        match self.objects.iter().find(|o| o.id == vma.object) {
+            Some(o) => Ok(o),
+            None => refuse(format!("memory {}-{}: its object {} is not in the image", vma.start, vma.end, vma.object)),
+        }
+    }
+}
+
+/// What became of the template.
+pub struct Shape {
+    /// Objects whose identical original is mapped: their FILE_DATA pages need not be copied.
+    pub identical: Vec<u64>,
+    /// Where this kernel's vDSO is, if it is another than the image's and the old one's entry points must lead to it.
+    pub vdso: Option<vdso::Bridge>,
+}
+
+/// System calls made inside the host.
+pub struct Inject;
+
+impl Remapper for Inject {
+    fn remap(&self, host: &mut Host, template: &Template<'_>) -> Result<Shape> {
+        let here = proc::mappings(host.pid())?;
+        let base = hole(template, &here, SCRATCH)?;
+        let special = host.clear(base)?;
+        let bridge = vdso::place(host, template.vmas, template.objects, &special, base)?;
+        let mut mapper = Mapper { template, files: HashMap::new(), identical: Vec::new() };
+        let mut batch = host.batch()?;
+        let mut advice = host.batch()?;
+        for vma in template.vmas {
+            if vma.backing == Backing::SPECIAL && (bridge.is_none() || vma.name.0 != b"[vdso]") {
+                continue;
+            }
+            if !batch.has_room(1, 0) || !advice.has_room(12, 256) {
+                run(host, &mut batch, &mut advice)?;
+            }
+            mapper.map(host, &mut batch, vma)?;
+            advise(&mut advice, vma);
+        }
+        run(host, &mut batch, &mut advice)?;
+        for fd in mapper.files.values() {
+            host.call(libc::SYS_close, [*fd, 0, 0, 0, 0, 0])?;
+        }
+        Ok(Shape { identical: mapper.identical, vdso: bridge })
+    }
+}
+
+fn run(host: &mut Host, batch: &mut Batch, advice: &mut Batch) -> Result<()> {
+    let fresh = host.batch()?;
+    host.run(std::mem::replace(batch, fresh))?.all()?;
+    let fresh = host.batch()?;
+    // Advice is advice: a kernel without transparent huge pages or names for memory says no, and the program runs all the same.
+    host.run(std::mem::replace(advice, fresh).continue_at_error())?;
+    Ok(())
+}
+
+struct Mapper<'a> {
+    template: &'a Template<'a>,
+    /// Descriptors in the host, by object.
+    files: HashMap<u64, u64>,
+    identical: Vec<u64>,
+}
+
+impl Mapper<'_> {
+    fn map(&mut self, host: &mut Host, batch: &mut Batch, vma: &Vma) -> Result<()> {
+        let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
+        let mut flags = libc::MAP_FIXED_NOREPLACE;
+        let mut fd = u64::MAX;
+        let mut offset = 0;
+        match vma.backing {
+            Backing::ANONYMOUS | Backing::SPECIAL => flags |= libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            Backing::SHARED if self.template.object(vma)?.kind == ObjectKind::SHARED_ANONYMOUS => {
+                let object = self.template.object(vma)?;
+                if vma.offset != 0 || self.template.vmas.iter().filter(|v| v.object == object.id).count() > 1 {
+                    return refuse(format!(
+                        "memory {}-{}: shared memory that is mapped more than once cannot be thawed yet",
+                        vma.start, vma.end
+                    ));
+                }
+                flags |= libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+            }
+            Backing::SHARED if self.template.object(vma)?.kind == ObjectKind::MEMFD => {
+                fd = self.memfd(host, self.template.object(vma)?)?;
+                offset = vma.offset;
+                flags |= libc::MAP_SHARED;
+            }
+            _ => match self.file(host, vma)? {
+                Some(open) => {
+                    fd = open;
+                    offset = vma.offset;
+                    flags |= if vma.backing == Backing::SHARED { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
+                }
+                None => flags |= libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            },
+        }
+        if vma.flags.has(VmFlags::DROPPABLE) {
+            flags = flags & !libc::MAP_PRIVATE | MAP_DROPPABLE;
+        }
+        if vma.flags.has(VmFlags::GROWSDOWN) {
+            flags |= libc::MAP_GROWSDOWN;
+        }
+        if vma.flags.has(VmFlags::NORESERVE) {
+            flags |= libc::MAP_NORESERVE;
+        }
+        let prot = if vma.backing == Backing::SPECIAL { libc::PROT_READ | libc::PROT_EXEC } else { vma.prot as i32 };
+        batch.call(libc::SYS_mmap, &[start, len, prot as u64, flags as u64, fd, offset]);
+        Ok(())
+    }
+
+    /// A new memfd of the same name and size, open in the host.
+    fn memfd(&mut self, host: &mut Host, object: &Object) -> Result<u64> {
+        if let Some(fd) = self.files.get(&object.id) {
+            return Ok(*fd);
+        }
+        let mut batch = host.batch()?;
+        let name = batch.put(&[&object.path[..], b"\0"].concat());
+        let call = batch.call(libc::SYS_memfd_create, &[name.addr, libc::MFD_CLOEXEC.into()]);
+        let fd = host.run(batch)?.result(call)?;
+        host.call(libc::SYS_ftruncate, [fd, object.size, 0, 0, 0, 0])?;
+        self.files.insert(object.id, fd);
+        Ok(fd)
+    }
+
+    /// The original file under a mapping, opened in the host; `None` where the copy in the image must do.
+    fn file(&mut self, host: &mut Host, vma: &Vma) -> Result<Option<u64>> {
+        let object = self.template.object(vma)?;
+        if let Some(fd) = self.files.get(&object.id) {
+            return Ok(Some(*fd));
+        }
+        let written = vma.backing == Backing::SHARED && vma.prot & libc::PROT_WRITE as u32 != 0;
+        let identical = object.kind == ObjectKind::FILE && (written || same_file(object).is_some());
+        if !identical {
+            // BLAKE3 was computed only where the pages were left out.
+            if object.digest.0 != [0; 32] {
+                return refuse(format!(
+                    "{} (mapped at {}) is not here as it was frozen (size {}, build-id {}): bring it, or freeze with --files embed",
+                    object.path,
+                    vma.start,
+                    object.size,
+                    cryo_format::prim::hex(&object.build_id)
+                ));
+            }
+            return Ok(None);
+        }
+        let mode = if written { libc::O_RDWR } else { libc::O_RDONLY };
+        let mut batch = host.batch()?;
+        let path = batch.put(&[&object.path[..], b"\0"].concat());
+        let flags = (mode | libc::O_CLOEXEC) as u64;
+        let call = batch.call(libc::SYS_openat, &[libc::AT_FDCWD as u64, path.addr, flags]);
+        let fd = match host.run(batch)?.result(call) {
+            Ok(fd) => fd,
+            Err(_) if !written => return Ok(None),
+            Err(e) => return refuse(format!("{} (mapped at {}): {e}", object.path, vma.start)),
+        };
+        self.files.insert(object.id, fd);
+        self.identical.push(object.id);
+        Ok(Some(fd))
+    }
+}
+
+/// madvise(2) and names.
+fn advise(batch: &mut Batch, vma: &Vma) {
+    const ADVICE: [(u64, i32); 8] = [
+        (VmFlags::DONTFORK, libc::MADV_DONTFORK),
+        (VmFlags::WIPEONFORK, libc::MADV_WIPEONFORK),
+        (VmFlags::DONTDUMP, libc::MADV_DONTDUMP),
+        (VmFlags::HUGEPAGE, libc::MADV_HUGEPAGE),
+        (VmFlags::NOHUGEPAGE, libc::MADV_NOHUGEPAGE),
+        (VmFlags::MERGEABLE, libc::MADV_MERGEABLE),
+        (VmFlags::SEQUENTIAL, libc::MADV_SEQUENTIAL),
+        (VmFlags::RANDOM, libc::MADV_RANDOM),
+    ];
+    let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
+    for (flag, advice) in ADVICE {
+        if vma.flags.has(flag) {
+            batch.call(libc::SYS_madvise, &[start, len, advice as u64]);
+        }
+    }
+    if let Some(name) = vma.name.strip_prefix(b"[anon:").and_then(|n| n.strip_suffix(b"]")) {
+        let name = batch.put(&[name, b"\0"].concat());
+        batch.call(libc::SYS_prctl, &[PR_SET_VMA, 0, start, len, name.addr]);
+    }
+}
+
+/// Is the file at the object's path the very one that was frozen? By inode and time of change, by build-id, or by hash.
+pub fn same_file(object: &Object) -> Option<File> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(&object.path));
+    let meta = path.metadata().ok()?;
+    if !meta.is_file() || meta.len() != object.size {
+        return None;
+    }
+    let file = File::open(path).ok()?;
+    let untouched = (meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec() as u64)
+        == (object.dev, object.ino, object.mtime_sec, object.mtime_nsec);
+    let same_build = || !object.build_id.is_empty() && build_id(&file) == object.build_id;
+    let same_hash = || {
+        let mut hasher = blake3::Hasher::new();
+        object.digest.0 != [0; 32]
+            && hasher.update_reader(&file).is_ok()
+            && *hasher.finalize().as_bytes() == object.digest.0
+    };
+    (untouched || same_build() || same_hash()).then_some(file)
+}
+
+fn build_id(file: &File) -> Blob {
+    let cache = ReadCache::new(file);
+    let id = ElfFile64::<Endianness, _>::parse(&cache)
+        .ok()
+        .and_then(|elf| object::Object::build_id(&elf).ok().flatten().map(<[u8]>::to_vec));
+    id.unwrap_or_default().into()
+}
+
+/// Room for `len` bytes where neither the host nor the image has anything, as high as possible: the addresses below the stack are the least
+/// likely to be next to something that grows.
+pub fn hole(template: &Template<'_>, here: &[proc::Mapping], len: u64) -> Result<u64> {
+    const APART: u64 = 1 << 21; // farther from a growing stack than its guard gap
+    let mut taken: Vec<(u64, u64)> = here.iter().map(|m| (m.start, m.end)).collect();
+    taken.extend(template.vmas.iter().map(|v| (v.start.0, v.end.0)));
+    taken.sort_unstable();
+    let mut top = USER_END;
+    for (start, end) in taken.iter().rev().filter(|t| t.0 < USER_END) {
+        if top.saturating_sub(*end) >= len + 2 * APART {
+            return Ok(top - APART - len);
+        }
+        top = top.min(*start);
+    }
+    if top >= len + 2 * APART {
+        return Ok(top - APART - len);
+    }
+    refuse("the image leaves no room for the scratch mapping")
+}

@@ -1,0 +1,38 @@
+//! `MM  `: landmarks of the address space.
+
+use cryo_format::section::mm::Mm;
+use cryo_tracee::Host;
+
+use crate::Result;
+
+/// prctl(PR_SET_MM_MAP) takes all of it at once and, as long as the executable's link is left alone, needs no capability.
+pub fn restore(host: &mut Host, mm: &Mm) -> Result<()> {
+    let mut batch = host.batch()?;
+    let auxv: Vec<u8> = mm.auxv.iter().flat_map(|a| a.0.to_le_bytes()).collect();
+    let auxv_at = batch.put(&auxv);
+    let landmarks = [
+        mm.start_code,
+        mm.end_code,
+        mm.start_data,
+        mm.end_data,
+        mm.start_brk,
+        mm.brk,
+        mm.start_stack,
+        mm.arg_start,
+        mm.arg_end,
+        mm.env_start,
+        mm.env_end,
+    ];
+    let mut map: Vec<u8> = landmarks.iter().flat_map(|a| a.0.to_le_bytes()).collect();
+    map.extend_from_slice(&auxv_at.addr.to_le_bytes());
+    map.extend_from_slice(&(auxv.len() as u32).to_le_bytes());
+    map.extend_from_slice(&u32::MAX.to_le_bytes()); // exe_fd: none
+    let at = batch.put(&map);
+    let prctl = [libc::PR_SET_MM as u64, libc::PR_SET_MM_MAP as u64, at.addr, map.len() as u64, 0];
+    batch.call(libc::SYS_prctl, &prctl);
+    if mm.thp_disable != 0 {
+        batch.call(libc::SYS_prctl, &[libc::PR_SET_THP_DISABLE as u64, 1]);
+    }
+    host.run(batch)?.all()?;
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! `OUTS`: ends that were outside: the thawer's own descriptors and terminal take their place.
+
+use cryo_format::section::outside::{Outside, Policy};
+use cryo_tracee::Host;
+
+use super::descriptors::Table;
+use super::files::open;
+use crate::Result;
+use crate::error::refuse;
+
+/// Finds the end in the host and returns a descriptor's number there.
+pub fn restore(host: &mut Host, fd: u32, outside: &Outside, table: &Table<'_>) -> Result<u64> {
+    let flags = outside.open_flags.0 as i32 & (libc::O_ACCMODE | libc::O_APPEND | libc::O_NONBLOCK) | libc::O_CLOEXEC;
+    match outside.policy {
+        Policy::INHERIT => match table.inherited(outside.inherit) {
+            Some(parked) => table.duplicate(host, parked),
+            None => refuse(format!(
+                "fd {fd} ({}): cryo-thaw itself has no descriptor {}: open it, or use --fd {fd}=null|FILE",
+                outside.what, outside.inherit
+            )),
+        },
+        Policy::NULL => path(host, fd, b"/dev/null", flags),
+        Policy::PATH => path(host, fd, &outside.path, flags),
+        Policy::TERMINAL => match table.terminal(host)? {
+            Some(opened) => Ok(opened),
+            None => refuse(format!(
+                "fd {fd} ({}): it was a terminal, and cryo-thaw has none: use --fd {fd}=null|FILE",
+                outside.what
+            )),
+        },
+        other => refuse(format!("fd {fd} ({}): policy {} is unknown to this release", outside.what, other.0)),
+    }
+}
+
+/// A file named by the image or by the person.
+pub fn path(host: &mut Host, fd: u32, path: &[u8], flags: i32) -> Result<u64> {
+    match open(host, path, flags | libc::O_NOCTTY)? {
+        Ok(opened) => Ok(opened),
+        Err(e) => refuse(format!("fd {fd}: {e}")),
+    }
+}

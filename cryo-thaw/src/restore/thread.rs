@@ -1,0 +1,27 @@
+//! `THRD`: what the kernel keeps for a thread.
+
+use cryo_format::section::thread::Thread;
+use cryo_tracee::Host;
+
+use crate::Result;
+
+/// RSEQ_FLAG_UNREGISTER has no part here: the host never ran, so nothing is registered.
+pub fn restore(host: &mut Host, thread: &Thread) -> Result<()> {
+    let mut batch = host.batch()?;
+    let comm = batch.put(&[&thread.comm[..], b"\0"].concat());
+    batch.call(libc::SYS_prctl, &[libc::PR_SET_NAME as u64, comm.addr]);
+    let mut stack = thread.altstack_sp.0.to_le_bytes().to_vec();
+    stack.extend_from_slice(&thread.altstack_flags.to_le_bytes());
+    stack.extend_from_slice(&thread.altstack_size.to_le_bytes());
+    let stack = batch.put(&stack);
+    batch.call(libc::SYS_sigaltstack, &[stack.addr, 0]);
+    batch.call(libc::SYS_set_tid_address, &[thread.clear_child_tid.0]);
+    if thread.robust_list.0 != 0 {
+        batch.call(libc::SYS_set_robust_list, &[thread.robust_list.0, thread.robust_list_len]);
+    }
+    if thread.rseq.0 != 0 {
+        // The kernel wants the ids in the area as they are before a registration; it fills them in itself.
+        batch.call(libc::SYS_rseq, &[thread.rseq.0, thread.rseq_size.into(), 0, thread.rseq_signature.into()]);
+    }
+    Ok(host.run(batch)?.all()?)
+}
