@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Files, small_set};
+use common::{Files, Random, small_set};
 use cryo_format::image::Image;
 use cryo_format::read::Stream;
 use cryo_format::verify::{Finding, verify, verify_together};
@@ -73,29 +73,9 @@ fn every_flipped_bit_of_the_small_files_is_seen() {
     }
 }
 
-/// A small generator of chance; the seed is printed, and can be given as SEED.
-struct Chance(u64);
-
-impl Chance {
-    fn new() -> Self {
-        let clock =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
-        let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(clock) | 1;
-        println!("SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as usize
-    }
-}
-
 #[test]
 fn random_damage_is_seen() {
-    let mut chance = Chance::new();
+    let mut chance = Random::new();
     let Files { freeze, frost, .. } = small_set();
     for whole in [&freeze, &frost] {
         let original = contents(whole).unwrap();

@@ -4,128 +4,16 @@
 
 mod common;
 
-use std::io::{self, Read, Seek, SeekFrom};
-
-use binrw::Endian;
+use common::chance::{Chance, generate};
 use common::{PAGE, header};
 use cryo_format::image::Image;
-use cryo_format::prim::{Addr, Blob};
+use cryo_format::prim::Addr;
 use cryo_format::read::Stream;
 use cryo_format::section::extents::{Content, Extent};
-use cryo_format::section::{AnySection, Info, SECTIONS, Section, pending, xstate};
+use cryo_format::section::{AnySection, SECTIONS};
 use cryo_format::write::Writer;
 use cryo_format::{Kind, Profile, digest, verify};
 use proptest::prelude::*;
-
-/// Words of chance that sections are read from: many of them small, so that counts and lengths fit; zeros when they run out.
-struct Chance<'a> {
-    words: std::slice::Iter<'a, u64>,
-    read: u64,
-}
-
-impl Chance<'_> {
-    fn word(&mut self) -> u64 {
-        let w = self.words.next().copied().unwrap_or(0);
-        if w >> 62 == 3 { w } else { w & 3 }
-    }
-}
-
-impl Read for Chance<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        for part in buf.chunks_mut(8) {
-            let word = self.word().to_le_bytes();
-            part.copy_from_slice(&word[..part.len()]);
-        }
-        self.read += buf.len() as u64;
-        Ok(buf.len())
-    }
-}
-
-impl Seek for Chance<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        // Sections ask how much is left, to refuse counts that do not fit.
-        Ok(if matches!(to, SeekFrom::End(_)) { self.read + 1024 } else { self.read })
-    }
-}
-
-fn arbitrary<S: Section>(chance: &mut Chance<'_>) -> AnySection {
-    loop {
-        if let Ok(section) = S::read_options(chance, Endian::Little, ()) {
-            let mut section = section.into();
-            mend(&mut section);
-            return section;
-        }
-    }
-}
-
-/// Makes what chance gave keep the rules of its section.
-fn mend(section: &mut AnySection) {
-    match section {
-        AnySection::Cpu(s) => {
-            s.features.sort();
-            s.features.dedup();
-            s.in_use.0 &= s.xcr0.0;
-        }
-        AnySection::Objects(s) => {
-            s.objects.iter_mut().for_each(|o| o.embedded &= 1);
-            s.objects.retain(|o| o.id != 0);
-            s.objects.sort_by_key(|o| o.id);
-            s.objects.dedup_by_key(|o| o.id);
-        }
-        AnySection::Vmas(s) => {
-            let mut at = 0;
-            for v in s.vmas.iter_mut() {
-                v.start = Addr(at + (v.start.0 % 1000) * PAGE as u64);
-                v.end = Addr(v.start.0 + (v.end.0 % 1000 + 1) * PAGE as u64);
-                v.object |= 1;
-                at = v.end.0;
-            }
-        }
-        AnySection::Thread(s) => s.process |= 1,
-        AnySection::Actions(s) => {
-            for a in s.actions.iter_mut() {
-                (a.signal, a.reserved) = (a.signal % 64 + 1, 0);
-            }
-            s.actions.sort_by_key(|a| a.signal);
-            s.actions.dedup_by_key(|a| a.signal);
-        }
-        AnySection::Pending(s) => {
-            let sized = |b: &Blob| [b.as_slice(), &[0; pending::SIGINFO_LEN]].concat()[..pending::SIGINFO_LEN].to_vec();
-            s.signals = s.signals.iter().map(|b| sized(b).into()).collect();
-        }
-        AnySection::Descriptors(s) => {
-            s.descriptors.iter_mut().for_each(|d| d.description |= 1);
-            s.descriptors.sort_by_key(|d| d.fd);
-            s.descriptors.dedup_by_key(|d| d.fd);
-        }
-        AnySection::OpenFile(s) => s.reserved = 0,
-        AnySection::Xstate(s) => {
-            s.area = [s.area.as_slice(), &[1; xstate::LEGACY_LEN]].concat().into();
-            s.layout.iter_mut().for_each(|c| (c.offset, c.size) = (c.offset % 256, c.size % 256));
-            s.layout.sort_by_key(|c| c.number);
-            s.layout.dedup_by_key(|c| c.number);
-        }
-        AnySection::Tls(s) => {
-            s.entries.iter_mut().for_each(|e| e.flags %= 128);
-            s.entries.sort_by_key(|e| e.entry);
-            s.entries.dedup_by_key(|e| e.entry);
-        }
-        AnySection::Extents(s) => *s = cryo_format::section::extents::Extents::default(),
-        _ => {}
-    }
-}
-
-macro_rules! generators {
-    ($($module:ident $ty:ident $kind:literal $version:literal $profile:ident $scope:ident $flags:ident;)*) => {
-        fn generate(info: &Info, chance: &mut Chance<'_>) -> AnySection {
-            match info.kind {
-                $(cryo_format::section::$module::$ty::KIND => arbitrary::<cryo_format::section::$module::$ty>(chance),)*
-                _ => unreachable!("the registry is the list"),
-            }
-        }
-    };
-}
-cryo_format::for_each_section!(generators);
 
 /// Pages with extents over them, one batch for each size, ascending.
 fn batches(sizes: &[(u8, u8)]) -> Vec<(Vec<Extent>, Vec<u8>)> {
@@ -173,7 +61,7 @@ proptest! {
         let infos: Vec<_> = SECTIONS.iter().filter(|i| i.profile == profile).collect();
         let sections: Vec<(u64, AnySection)> = picks.iter().enumerate().map(|(i, (pick, words))| {
             let info = infos[pick.index(infos.len())];
-            (i as u64, generate(info, &mut Chance { words: words.iter(), read: 0 }))
+            (i as u64, generate(info, &mut Chance::new(words)))
         }).collect();
         let pages = if profile == Profile::Freeze { batches(&sizes) } else { Vec::new() };
         let bytes = write(profile, &sections, &pages);

@@ -4,9 +4,11 @@
 
 mod common {
     pub mod synth;
+    pub mod vectors;
 }
 
-use common::synth::{self, CRITICAL, SAFE_TO_COPY, Set, b, chunk, extent, extents, good_set, list, object, vma};
+use common::synth::{SAFE_TO_COPY, b, chunk, good_set};
+use common::vectors::{break_rule, variants};
 use cryo_format::image::Image;
 use cryo_format::read::Stream;
 use cryo_format::rules::Rule;
@@ -26,78 +28,6 @@ fn strict(bytes: &[u8]) -> cryo_format::Result<()> {
         chunk.any()?;
     }
     Ok(())
-}
-
-/// Makes `s` break the rule.
-#[allow(clippy::too_many_lines)] // one line a rule
-fn break_rule(rule: Rule, s: &mut Set) {
-    match rule {
-        Rule::MAGIC => s.frost.magic[6] = 0x0d,
-        Rule::HEADER_CHECKSUM => s.frost.header_crc = 1,
-        Rule::PROFILE => s.frost.profile = 4,
-        Rule::MAJOR => s.frost.major = 2,
-        Rule::INCOMPAT => s.frost.incompat = 1 << 63,
-        Rule::HEADER_RESERVED => s.frost.reserved = 1,
-        Rule::MACHINE => s.frost.machine = 183,
-        Rule::PAGE_SHIFT => s.frost.page_shift = 17,
-
-        Rule::CHUNK_CHECKSUM => s.frost.chunk(b"SIGA").header_crc = 1 << 31,
-        Rule::CHUNK_RESERVED => s.frost.chunk(b"SIGA").reserved = 1,
-        Rule::PAYLOAD_CHECKSUM => s.freeze.chunk(b"DATA").crc = 1,
-        Rule::PADDING => s.frost.chunk(b"THRD").pad_byte = 1,
-        Rule::CHUNK_LIMIT => s.frost.chunk(b"SIGA").stored = Some((16 << 20) + 1),
-        Rule::CODEC => s.frost.chunk(b"SIGA").flags |= 1 << 8,
-        Rule::CRITICAL => s.frost.chunks.push(chunk(b"NEW!", CRITICAL, 1, b())),
-        Rule::VERSION => s.frost.chunk(b"SIGA").version = 2,
-        Rule::MISPLACED => s.freeze.chunks.push(chunk(b"NOTE", SAFE_TO_COPY, 0, list(&[]))),
-        Rule::TRUNCATED => s.freeze.cut = true,
-        Rule::END_COUNT => s.frost.end = |p| p[32] += 1,
-        Rule::ROOT => s.frost.end = |p| p[0] ^= 1,
-        Rule::FOOTER => s.frost.footer = |p| p[8] += 8,
-        Rule::TRAILING => s.frost.trailing = vec![0],
-        Rule::INDEX => s.frost.index = |p| p[20] ^= 1,
-        Rule::PAD_ZERO => s.frost.chunks.push(chunk(b"PAD ", 0, 0, b().u64(1))),
-        Rule::FLAGS => s.frost.chunk(b"SIGA").flags = SAFE_TO_COPY,
-        Rule::TWICE => s.frost.chunks.push(s.frost.chunks[2].clone()),
-
-        Rule::PAYLOAD => s.frost.chunk(b"SIGA").payload.push(0),
-        Rule::RESERVED => s.frost.chunk(b"FILE").payload = synth::open_file(1, 4).0,
-        Rule::VALUE => s.frore.chunk(b"OBJS").payload = list(&[object(3, 0), object(4, 2)]).0,
-
-        Rule::VMA_ORDER => {
-            s.frore.chunk(b"VMAS").payload = list(&[vma(0x10000, 0x21000, 0, 0), vma(0x20000, 0x22000, 0, 0)]).0;
-        }
-        Rule::VMA_ALIGN => s.frore.chunk(b"VMAS").payload = list(&[vma(0x10000, 0x20fff, 0, 0)]).0,
-        Rule::EXTENT_ORDER => s.freeze.chunks.push(extents(1, 0, [0; 32], &[extent(0x12000, 1, 0, 0)])),
-        Rule::EXTENT_ALIGN => s.freeze.chunks.push(extents(1, 0, [0; 32], &[extent(0x20e00, 1, 0, 0)])),
-        Rule::DATA_FOLLOWS => s.freeze.chunk(b"DATA").owner = 2,
-        Rule::EXTENT_REFERENCE => s.freeze.chunks.push(extents(4, 0, [0; 32], &[extent(0x1000, 1, 1, 0)])),
-        Rule::DIGEST => s.freeze.chunk(b"EXTS").payload[0] ^= 1,
-        Rule::DATA_ALIGN => s.freeze.misalign = 8,
-        Rule::EXTENT_PLACE => s.freeze.chunks.push(extents(1, 0, [0; 32], &[extent(0x30000, 1, 0, 0)])),
-
-        Rule::OBJECT_ORDER => s.frore.chunk(b"OBJS").payload = list(&[object(4, 1), object(3, 0)]).0,
-        Rule::VMA_OBJECT => s.frore.chunk(b"VMAS").payload = list(&[vma(0x10000, 0x21000, 1, 8)]).0,
-        Rule::EXE_OBJECT => s.frore.chunk(b"MM  ").payload = synth::mm(8).0,
-        Rule::THREAD_PROCESS => s.frost.chunk(b"THRD").payload = synth::thread(8).0,
-        Rule::DESCRIPTOR => s.frost.chunk(b"FDTB").payload = list(&[synth::descriptor(0, 8)]).0,
-        Rule::FILE_OBJECT => s.frost.chunk(b"FILE").payload = synth::open_file(0, 8).0,
-        Rule::OWNER => s.frost.chunk(b"SIGP").owner = 8,
-        Rule::LOCAL_ID => s.frore.chunk(b"OBJS").payload = list(&[object(2, 0), object(3, 0), object(4, 1)]).0,
-        Rule::REGISTERS => s.freeze.chunks.retain(|c| &c.kind != b"RX64"),
-        Rule::EMBEDDED => s.frore.chunk(b"OBJS").payload = list(&[object(3, 0), object(4, 0)]).0,
-
-        Rule::SIGNAL => s.frost.chunk(b"SIGA").payload = list(&[synth::action(65)]).0,
-        Rule::SIGINFO => s.frost.chunk(b"SIGP").payload = list(&[b().string(&[9; 127])]).0,
-        Rule::XSTATE => s.freeze.chunk(b"XSTA").payload = synth::xstate(&[2], 831).0,
-        Rule::SORTED => s.frore.chunk(b"CPU ").payload = synth::cpu(&["sse", "avx"]).0,
-
-        Rule::SET_ID => s.frost.set = [8; 16],
-        Rule::LINK_ROOT => s.link = |p| p[16] ^= 1,
-        Rule::LINK => s.freeze.chunks.retain(|c| &c.kind != b"LINK"),
-        Rule::SAME_MACHINE => s.frost.machine = 3,
-        other => panic!("no vector for {other}: add one"),
-    }
 }
 
 #[test]
@@ -140,48 +70,9 @@ fn readers_refuse_what_they_can_see() {
     }
 }
 
-type Vector = (Rule, fn(&mut Set));
-
 #[test]
 fn variants_of_broken_rules() {
-    let vectors: &[Vector] = &[
-        (Rule::CODEC, |s| s.frost.chunk(b"SIGA").raw = Some(7)),
-        (Rule::CHUNK_LIMIT, |s| s.frost.chunk(b"SIGA").stored = Some(u64::MAX)),
-        (Rule::CHUNK_LIMIT, |s| s.freeze.chunk(b"DATA").stored = Some((1 << 20) + 4096)),
-        (Rule::CHUNK_RESERVED, |s| s.frost.chunk(b"SIGA").flags |= 4),
-        (Rule::VERSION, |s| {
-            // Clearing the flag does not make a known critical section optional.
-            s.frost.chunk(b"SIGA").version = 2;
-            s.frost.chunk(b"SIGA").flags = 0;
-        }),
-        (Rule::PAYLOAD, |s| s.frost.chunk(b"SIGA").payload = b().u64(u64::MAX).0),
-        (Rule::PAYLOAD, |s| s.frost.chunk(b"SIGA").payload = b().u64(1 << 40).u64s(100).0),
-        (Rule::PAYLOAD, |s| s.frost.chunk(b"NOTE").payload = b().u64(1).u64(u64::MAX).u64s(2).0),
-        (Rule::EXTENT_ORDER, |s| s.freeze.chunks.push(extents(1, 0, [0; 32], &[extent(0x30000, u64::MAX, 0, 0)]))),
-        (Rule::EXTENT_ORDER, |s| s.freeze.chunks.push(extents(1, 0, [0; 32], &[extent(0x30000, 0, 0, 0)]))),
-        (Rule::EXTENT_REFERENCE, |s| s.freeze.chunks.push(extents(1, 0, [0; 32], &[extent(0x30000, 1, 0, 1)]))),
-        (Rule::VALUE, |s| s.freeze.chunks.push(extents(1, 0, [0; 32], &[extent(0x30000, 1, 9, 0)]))),
-        (Rule::CHUNK_LIMIT, |s| s.freeze.chunks.push(extents(1, 257, [0; 32], &[]))),
-        (Rule::DATA_FOLLOWS, |s| s.freeze.chunks.push(extents(1, 1, [0; 32], &[]))),
-        (Rule::OWNER, |s| s.freeze.chunks.push(extents(8, 0, [0; 32], &[extent(0, 1, 0, 0)]))),
-        (Rule::OWNER, |s| s.frore.chunk(b"CPU ").owner = 1),
-        (Rule::EXTENT_PLACE, |s| s.freeze.chunks.push(extents(4, 0, [0; 32], &[extent(0x1000, 1, 0, 0)]))),
-        (Rule::SIGNAL, |s| s.frost.chunk(b"SIGA").payload = list(&[synth::action(3), synth::action(3)]).0),
-        (Rule::XSTATE, |s| s.freeze.chunk(b"XSTA").payload = synth::xstate(&[3, 2], 832).0),
-        (Rule::XSTATE, |s| s.freeze.chunk(b"XSTA").payload = synth::xstate(&[], 511).0),
-        (Rule::FOOTER, |s| s.frost.footer = |p| p[24] = 1),
-        (Rule::FOOTER, |s| s.frost.footer = |p| p[0] = 0),
-        (Rule::INDEX, |s| s.frost.index = |p| p[0] = 8),
-        (Rule::LINK_ROOT, |s| s.link = |p| p[48] ^= 1),
-        (Rule::LINK_ROOT, |s| s.link = |p| p[0] ^= 1),
-        (Rule::MISPLACED, |s| std::mem::swap(&mut s.frost.chunks, &mut s.frore.chunks)),
-        (Rule::REGISTERS, |s| {
-            for file in [&mut s.frore, &mut s.frost, &mut s.freeze] {
-                file.machine = 3;
-            }
-        }),
-    ];
-    for (i, (rule, vector)) in vectors.iter().enumerate() {
+    for (i, (rule, vector)) in variants().iter().enumerate() {
         let mut set = good_set();
         vector(&mut set);
         let found = findings(&set.build());

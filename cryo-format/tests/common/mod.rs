@@ -2,6 +2,8 @@
 #![allow(dead_code)] // every test file uses its part
 #![allow(clippy::unwrap_used)]
 
+pub mod chance;
+
 use std::path::Path;
 
 use cryo_format::header::{EM_X86_64, Header};
@@ -131,4 +133,28 @@ pub fn small_set() -> Files {
     w.pages(1, &[extent(0x20000, 1, Content::ZERO, 0)], &[], None).unwrap();
     let (freeze, _) = w.finish().unwrap();
     Files { frore, frost, freeze }
+}
+
+/// A small generator of chance; the seed is printed, and can be given as SEED.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new() -> Self {
+        let clock = std::time::UNIX_EPOCH.elapsed().map_or(1, |d| d.as_nanos() as u64);
+        let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(clock) | 1;
+        println!("SEED={seed}");
+        Self(seed)
+    }
+
+    pub fn word(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        // The low bits of the state alone repeat early.
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.word() % n as u64) as usize
+    }
 }

@@ -1,0 +1,700 @@
+# The format, executable: an independent second reader of .freeze, .frore and .frost (spec/README.md is its text).
+#
+# Compile it with any Kaitai Struct compiler. spec/ksy/check.py adds what Kaitai cannot say (checksums, the root, sorted lists) and compares
+# every field with what cryo-inspect prints. A section that this file does not know stays bytes.
+meta:
+  id: cryo
+  title: Cryo image of a frozen Linux process, version 1
+  file-extension:
+    - freeze
+    - frore
+    - frost
+  license: MIT OR Apache-2.0
+  ks-version: '0.11'
+  endian: le
+doc: |
+  A header, chunks up to and including END, and a footer. See spec/02-overview.md.
+seq:
+  - id: header
+    type: header
+    size: 64
+  - id: chunks
+    type: chunk
+    repeat: until
+    repeat-until: _.kind == "END "
+  - id: footer
+    type: footer
+    size: 32
+enums:
+  profile:
+    1: freeze
+    2: frore
+    3: frost
+types:
+  # Primitives (03-primitives.md). `addr` is a u8 here; spec/json.md says which fields print as hex.
+  bytes:
+    seq:
+      - id: num
+        type: u8
+      - id: data
+        size: num
+  blob:
+    seq:
+      - id: num
+        type: u8
+      - id: data
+        size: num
+
+  # Container (04-header.md, 05-chunks.md, 12-streaming.md).
+  header:
+    seq:
+      - id: magic
+        contents: [0xc7, CRYO, 0x0d, 0x0a, 0x1a, 0x0a]
+      - id: profile
+        type: u1
+        enum: profile
+        valid:
+          in-enum: true
+      - id: machine
+        type: u2
+        valid:
+          any-of: [3, 62]
+      - id: major
+        type: u2
+        valid: 1
+      - id: minor
+        type: u2
+      - id: incompat
+        type: u8
+        valid: 0
+      - id: compat
+        type: u8
+      - id: set
+        size: 16
+      - id: page_shift
+        type: u1
+        valid:
+          min: 12
+          max: 16
+      - id: reserved
+        contents: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+      - id: crc
+        type: u4
+  chunk:
+    seq:
+      - id: kind
+        type: str
+        size: 4
+        encoding: ISO-8859-1
+      - id: version
+        type: u2
+      - id: flags
+        type: u2
+        valid:
+          # 1 CRITICAL, 2 SAFE_TO_COPY; bits 8 to 11 are the codec, of which only 0 (stored) exists.
+          expr: _ < 4
+      - id: owner
+        type: u8
+      - id: stored
+        type: u8
+        valid:
+          max: 'kind == "DATA" ? 1048576 : 16777216'
+      - id: raw
+        type: u8
+        valid: stored
+      - id: crc
+        type: u4
+      - id: reserved
+        type: u8
+        valid: 0
+      - id: header_crc
+        type: u4
+      - id: payload
+        size: stored
+        type:
+          switch-on: 'version == 1 ? kind : ""'
+          cases:
+            '"CPU "': cpu
+            '"OBJS"': objects
+            '"MM  "': mm
+            '"VMAS"': vmas
+            '"PROC"': process
+            '"THRD"': thread
+            '"SIGA"': actions
+            '"SIGP"': pending
+            '"FDTB"': descriptors
+            '"FILE"': open_file
+            '"OUTS"': outside
+            '"NOTE"': notes
+            '"ORIG"': origin
+            '"LINK"': link
+            '"RX64"': regs_x86_64
+            '"RI32"': regs_i386
+            '"XSTA"': xstate
+            '"TLSE"': tls
+            '"SYSC"': syscall
+            '"EXTS"': extents
+            '"INDX"': index
+            '"END "': end
+      - id: padding
+        size: (8 - stored % 8) % 8
+  index:
+    seq:
+      - id: previous
+        type: u8
+      - id: num_entries
+        type: u8
+      - id: entries
+        type: index_entry
+        repeat: expr
+        repeat-expr: num_entries
+  index_entry:
+    seq:
+      - id: kind
+        type: str
+        size: 4
+        encoding: ISO-8859-1
+      - id: version
+        type: u2
+      - id: flags
+        type: u2
+      - id: owner
+        type: u8
+      - id: offset
+        type: u8
+      - id: stored
+        type: u8
+      - id: raw
+        type: u8
+      - id: crc
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+  end:
+    seq:
+      - id: root
+        size: 32
+      - id: chunks
+        type: u8
+  footer:
+    seq:
+      - id: magic
+        contents: [0xc7, CRYOEND]
+      - id: index
+        type: u8
+      - id: end
+        type: u8
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: crc
+        type: u4
+
+  # Sections (spec/sections/), in the order of the registry.
+  cpu:
+    seq:
+      - id: brand
+        type: bytes
+      - id: xcr0
+        type: u8
+      - id: in_use
+        type: u8
+      - id: num_features
+        type: u8
+      - id: features
+        type: bytes
+        repeat: expr
+        repeat-expr: num_features
+  objects:
+    seq:
+      - id: num_objects
+        type: u8
+      - id: objects
+        type: object
+        repeat: expr
+        repeat-expr: num_objects
+  object:
+    seq:
+      - id: id
+        type: u8
+        valid:
+          min: 1
+      - id: kind
+        type: u4
+        doc: 0 file, 1 deleted file, 2 shared anonymous memory, 3 memfd, 4 SysV shared memory
+      - id: embedded
+        type: u4
+        valid:
+          max: 1
+      - id: path
+        type: bytes
+      - id: dev
+        type: u8
+      - id: ino
+        type: u8
+      - id: mode
+        type: u4
+      - id: seals
+        type: u4
+      - id: size
+        type: u8
+      - id: mtime_sec
+        type: s8
+      - id: mtime_nsec
+        type: u8
+      - id: build_id
+        type: blob
+      - id: digest
+        size: 32
+      - id: shm
+        type: u8
+  mm:
+    seq:
+      - id: start_code
+        type: u8
+      - id: end_code
+        type: u8
+      - id: start_data
+        type: u8
+      - id: end_data
+        type: u8
+      - id: start_brk
+        type: u8
+      - id: brk
+        type: u8
+      - id: start_stack
+        type: u8
+      - id: arg_start
+        type: u8
+      - id: arg_end
+        type: u8
+      - id: env_start
+        type: u8
+      - id: env_end
+        type: u8
+      - id: exe
+        type: u8
+      - id: thp_disable
+        type: u4
+      - id: mlock_future
+        type: u4
+      - id: num_auxv
+        type: u8
+      - id: auxv
+        type: u8
+        repeat: expr
+        repeat-expr: num_auxv
+  vmas:
+    seq:
+      - id: num_vmas
+        type: u8
+      - id: vmas
+        type: vma
+        repeat: expr
+        repeat-expr: num_vmas
+  vma:
+    seq:
+      - id: start
+        type: u8
+      - id: end
+        type: u8
+        valid:
+          expr: _ > start
+      - id: prot
+        type: u4
+      - id: backing
+        type: u4
+        doc: 0 anonymous, 1 private mapping of a file, 2 shared mapping, 3 special mapping of the kernel
+      - id: flags
+        type: u8
+      - id: object
+        type: u8
+      - id: offset
+        type: u8
+      - id: name
+        type: bytes
+  process:
+    seq:
+      - id: pid
+        type: u8
+      - id: ppid
+        type: u8
+      - id: pgid
+        type: u8
+      - id: sid
+        type: u8
+      - id: exit_signal
+        type: u8
+      - id: personality
+        type: u8
+      - id: umask
+        type: u4
+      - id: flags
+        type: u4
+      - id: parent_death_signal
+        type: u4
+      - id: stopped_by
+        type: u4
+      - id: uid
+        type: u4
+        repeat: expr
+        repeat-expr: 4
+      - id: gid
+        type: u4
+        repeat: expr
+        repeat-expr: 4
+      - id: exe
+        type: bytes
+      - id: cwd
+        type: bytes
+      - id: root
+        type: bytes
+      - id: cmdline
+        type: bytes
+      - id: oom_score_adj
+        type: u8
+  thread:
+    seq:
+      - id: process
+        type: u8
+        valid:
+          min: 1
+      - id: tid
+        type: u8
+      - id: comm
+        type: bytes
+      - id: sigmask
+        type: u8
+      - id: altstack_sp
+        type: u8
+      - id: altstack_size
+        type: u8
+      - id: altstack_flags
+        type: u8
+      - id: clear_child_tid
+        type: u8
+      - id: robust_list
+        type: u8
+      - id: robust_list_len
+        type: u8
+      - id: rseq
+        type: u8
+      - id: rseq_size
+        type: u4
+      - id: rseq_signature
+        type: u4
+  actions:
+    seq:
+      - id: num_actions
+        type: u8
+      - id: actions
+        type: action
+        repeat: expr
+        repeat-expr: num_actions
+  action:
+    seq:
+      - id: signal
+        type: u4
+        valid:
+          min: 1
+          max: 64
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: handler
+        type: u8
+      - id: flags
+        type: u8
+      - id: restorer
+        type: u8
+      - id: mask
+        type: u8
+  pending:
+    seq:
+      - id: num_signals
+        type: u8
+      - id: signals
+        type: siginfo
+        repeat: expr
+        repeat-expr: num_signals
+  siginfo:
+    seq:
+      - id: num
+        type: u8
+        valid: 128
+      - id: data
+        size: num
+  descriptors:
+    seq:
+      - id: num_descriptors
+        type: u8
+      - id: descriptors
+        type: descriptor
+        repeat: expr
+        repeat-expr: num_descriptors
+  descriptor:
+    seq:
+      - id: fd
+        type: u4
+      - id: flags
+        type: u4
+      - id: description
+        type: u8
+        valid:
+          min: 1
+  open_file:
+    seq:
+      - id: path
+        type: bytes
+      - id: open_flags
+        type: u8
+      - id: offset
+        type: u8
+      - id: dev
+        type: u8
+      - id: ino
+        type: u8
+      - id: rdev
+        type: u8
+      - id: mode
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: size
+        type: u8
+      - id: mtime_sec
+        type: s8
+      - id: mtime_nsec
+        type: u8
+      - id: object
+        type: u8
+  outside:
+    seq:
+      - id: what
+        type: bytes
+      - id: open_flags
+        type: u8
+      - id: policy
+        type: u4
+        doc: 0 inherit, 1 /dev/null, 2 the file in `path`, 3 the thawer's terminal
+      - id: inherit
+        type: u4
+      - id: path
+        type: bytes
+  notes:
+    seq:
+      - id: num_notes
+        type: u8
+      - id: notes
+        type: note
+        repeat: expr
+        repeat-expr: num_notes
+  note:
+    seq:
+      - id: object
+        type: bytes
+      - id: text
+        type: bytes
+  origin:
+    seq:
+      - id: time_sec
+        type: s8
+      - id: time_nsec
+        type: u8
+      - id: tool
+        type: bytes
+      - id: host
+        type: bytes
+      - id: kernel
+        type: bytes
+      - id: stopped_ns
+        type: u8
+  link:
+    seq:
+      - id: frore_set
+        size: 16
+      - id: frore_root
+        size: 32
+      - id: frost_root
+        size: 32
+  regs_x86_64:
+    seq:
+      - id: r15
+        type: u8
+      - id: r14
+        type: u8
+      - id: r13
+        type: u8
+      - id: r12
+        type: u8
+      - id: rbp
+        type: u8
+      - id: rbx
+        type: u8
+      - id: r11
+        type: u8
+      - id: r10
+        type: u8
+      - id: r9
+        type: u8
+      - id: r8
+        type: u8
+      - id: rax
+        type: u8
+      - id: rcx
+        type: u8
+      - id: rdx
+        type: u8
+      - id: rsi
+        type: u8
+      - id: rdi
+        type: u8
+      - id: orig_rax
+        type: u8
+      - id: rip
+        type: u8
+      - id: cs
+        type: u8
+      - id: eflags
+        type: u8
+      - id: rsp
+        type: u8
+      - id: ss
+        type: u8
+      - id: fs_base
+        type: u8
+      - id: gs_base
+        type: u8
+      - id: ds
+        type: u8
+      - id: es
+        type: u8
+      - id: fs
+        type: u8
+      - id: gs
+        type: u8
+  regs_i386:
+    seq:
+      - id: ebx
+        type: u4
+      - id: ecx
+        type: u4
+      - id: edx
+        type: u4
+      - id: esi
+        type: u4
+      - id: edi
+        type: u4
+      - id: ebp
+        type: u4
+      - id: eax
+        type: u4
+      - id: ds
+        type: u4
+      - id: es
+        type: u4
+      - id: fs
+        type: u4
+      - id: gs
+        type: u4
+      - id: orig_eax
+        type: u4
+      - id: eip
+        type: u4
+      - id: cs
+        type: u4
+      - id: eflags
+        type: u4
+      - id: esp
+        type: u4
+      - id: ss
+        type: u4
+  xstate:
+    seq:
+      - id: xcr0
+        type: u8
+      - id: num_layout
+        type: u8
+      - id: layout
+        type: component
+        repeat: expr
+        repeat-expr: num_layout
+      - id: area
+        type: blob
+  component:
+    seq:
+      - id: number
+        type: u4
+      - id: flags
+        type: u4
+      - id: offset
+        type: u4
+      - id: size
+        type: u4
+  tls:
+    seq:
+      - id: num_entries
+        type: u8
+      - id: entries
+        type: tls_entry
+        repeat: expr
+        repeat-expr: num_entries
+  tls_entry:
+    seq:
+      - id: entry
+        type: u4
+      - id: base
+        type: u4
+      - id: limit
+        type: u4
+      - id: flags
+        type: u4
+        valid:
+          max: 127
+  syscall:
+    seq:
+      - id: number
+        type: u8
+      - id: args
+        type: u8
+        repeat: expr
+        repeat-expr: 6
+      - id: restart
+        type: u4
+        doc: 0 finished, 512 ERESTARTSYS, 513 ERESTARTNOINTR, 514 ERESTARTNOHAND, 516 ERESTART_RESTARTBLOCK
+      - id: flags
+        type: u4
+      - id: remaining_ns
+        type: u8
+  extents:
+    seq:
+      - id: digest
+        size: 32
+      - id: data_pages
+        type: u8
+      - id: num_extents
+        type: u8
+      - id: extents
+        type: extent
+        repeat: expr
+        repeat-expr: num_extents
+  extent:
+    seq:
+      - id: vaddr
+        type: u8
+      - id: pages
+        type: u8
+        valid:
+          min: 1
+      - id: content
+        type: u4
+        valid:
+          any-of: [0, 1, 2]
+        doc: 0 zero, 1 in the DATA chunk, 2 in the DATA chunk and equal to the mapped file
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: reference
+        type: u8
