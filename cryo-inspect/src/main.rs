@@ -1,2 +1,108 @@
-//! (in building)
-fn main() {}
+//! `cryo-inspect`: looks into the ice.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use cryo_inspect::Outcome;
+use cryo_inspect::ice::Ice;
+use cryo_inspect::{dump, json, text, verify};
+
+/// Look into a frozen process, without thawing it.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 all is well; 1 something in the image is broken; 2 it could not be read."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show what is in an image
+    ///
+    /// Of NAME.freeze the other two files of the set are shown too, where they are there.
+    Dump {
+        /// NAME.freeze, NAME.frore or NAME.frost; `-` is standard input: one file, or the set as `cryo-freeze -o -` sends it
+        image: PathBuf,
+        /// As text for people, or every field as JSON (spec/json.md)
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Check everything that the format promises
+    ///
+    /// Of NAME.freeze the other two files are checked too, where they are there, and whether they belong together; of NAME all three.
+    /// Each line that is printed says where a promise is broken: FILE: offset: rule: text (spec/15-rules.md lists the rules).
+    Verify {
+        /// NAME, NAME.freeze, NAME.frore or NAME.frost; `-` is standard input
+        image: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let pipe = |path: &PathBuf| path.as_os_str() == "-";
+    match command {
+        Command::Dump { image, format: Format::Json } => {
+            if pipe(image) {
+                json::dump_pipe(io::stdin().lock(), out)?;
+            } else {
+                json::dump(image, out)?;
+            }
+            Ok(Outcome::Good)
+        }
+        Command::Dump { image, format: Format::Text } => {
+            let ice = if pipe(image) { Ice::read(io::stdin().lock())? } else { Ice::open(image)? };
+            dump::dump(&ice, out)?;
+            out.flush()?;
+            for problem in &ice.problems {
+                eprintln!("cryo-inspect: {}", text::harmless(problem));
+            }
+            Ok(if ice.problems.is_empty() { Outcome::Good } else { Outcome::Problems })
+        }
+        Command::Verify { image } if pipe(image) => verify::pipe(io::stdin().lock(), out),
+        Command::Verify { image } => verify::files(image, out),
+    }
+}
+
+/// Did the reader of our output go away? It has seen what it wanted.
+fn reader_is_gone(e: &anyhow::Error) -> bool {
+    let kinds = e.chain().filter_map(|e| {
+        let json = e.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        json.or_else(|| e.downcast_ref::<io::Error>().map(io::Error::kind))
+    });
+    kinds.into_iter().any(|kind| kind == io::ErrorKind::BrokenPipe)
+}
+
+/// Is the image at fault, and not the way to it?
+fn image_is_broken(e: &anyhow::Error) -> bool {
+    e.chain().any(|e| e.downcast_ref::<cryo_format::Error>().is_some_and(|e| e.rule().is_some()))
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    let done = run(&cli.command, &mut out).and_then(|outcome| {
+        out.flush()?;
+        Ok(outcome)
+    });
+    // What is left in the buffer has failed before: it is not tried again.
+    let _ = out.into_parts();
+    match done {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Problems) => ExitCode::from(1),
+        Err(e) if reader_is_gone(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("cryo-inspect: {}", text::harmless(&format!("{e:#}")));
+            ExitCode::from(if image_is_broken(&e) { 1 } else { 2 })
+        }
+    }
+}

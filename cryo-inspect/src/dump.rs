@@ -1,0 +1,226 @@
+//! The text dump: a summary, then every process with its threads, then what belongs to all of them. Nothing is left out: what nobody
+//! refers to, and what this program does not know, comes at the end.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Write};
+
+use cryo_format::header::EM_386;
+use cryo_format::section::descriptors::Descriptors;
+use cryo_format::section::extents::Extents;
+use cryo_format::section::objects::Objects;
+use cryo_format::section::process::Process;
+use cryo_format::section::regs::RegsX86_64;
+use cryo_format::section::syscall::Syscall;
+use cryo_format::section::thread::Thread;
+use cryo_format::section::vmas::Vmas;
+use cryo_format::section::{AnySection, Scope};
+use cryo_format::{Kind, Profile};
+
+use crate::ice::{Entry, Ice, Part};
+use crate::names::syscall;
+use crate::print::{self, Cx, Order, indented, pages};
+use crate::style::{DIM, HEADING, WARN, paint};
+use crate::table::Table;
+use crate::text::{command_line, count, harmless, shown, size};
+
+/// Writes all of it.
+pub fn dump(ice: &Ice, out: &mut dyn Write) -> io::Result<()> {
+    let people = People::of(ice);
+    summary(ice, out)?;
+    let image = Cx { ice, owner: 0, process: None };
+    sections(&image, out, |order| order < Order::Late)?;
+    for (id, threads) in &people.processes {
+        process(&Cx { ice, owner: *id, process: Some(*id) }, threads, out)?;
+    }
+    for id in &people.strangers {
+        thread(&Cx { ice, owner: *id, process: None }, out)?;
+    }
+    sections(&image, out, |order| order >= Order::Late)?;
+    others(ice, &people, out)
+}
+
+/// Who is in the image.
+struct People {
+    /// Processes with their threads.
+    processes: BTreeMap<u64, Vec<u64>>,
+    /// Threads of which nobody says whose they are.
+    strangers: Vec<u64>,
+}
+
+impl People {
+    fn of(ice: &Ice) -> Self {
+        let mut processes: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        let mut strangers = Vec::new();
+        for owner in ice.owners() {
+            if let Some(thread) = ice.get::<Thread>(owner) {
+                processes.entry(thread.process).or_default().push(owner);
+            } else if ice.of(owner).any(|e| scope(e) == Some(Scope::Process)) {
+                processes.entry(owner).or_default();
+            } else if ice.of(owner).any(|e| scope(e) == Some(Scope::Thread)) {
+                strangers.push(owner);
+            }
+        }
+        Self { processes, strangers }
+    }
+}
+
+fn scope(entry: &Entry) -> Option<Scope> {
+    entry.section.as_ref().ok().and_then(AnySection::info).map(|info| info.scope)
+}
+
+fn heading(out: &mut dyn Write, text: &str) -> io::Result<()> {
+    writeln!(out, "\n{}", paint(HEADING, text))
+}
+
+/// The files, and how much of what is in them.
+fn summary(ice: &Ice, out: &mut dyn Write) -> io::Result<()> {
+    let Some(first) = ice.parts.first() else { return Ok(()) };
+    let mut all = ice.all::<Process>().map(|(_, p)| format!("{} (pid {})", command_line(&p.cmdline, 60), p.pid));
+    let who = match (all.next(), all.count()) {
+        (None, _) => "A frozen process".to_owned(),
+        (Some(who), 0) => who,
+        (Some(who), more) => format!("{who} and {}", count(more as u64, "other", "others")),
+    };
+    writeln!(out, "{}", paint(HEADING, &who))?;
+    indented(out, 2, |out| {
+        let mut table = Table::new(&["file", ">size", "set", "format", "machine", ">page"]);
+        ice.parts.iter().for_each(|part| table.row(file(part)));
+        table.print(out)
+    })?;
+    for profile in Profile::ALL {
+        let single = ice.parts.len() == 1 && first.header.profile != Profile::Freeze;
+        if ice.part(profile).is_none() && !single {
+            writeln!(out, "  {}", paint(WARN, &format!("no .{profile}: what it holds is not shown")))?;
+        }
+    }
+    memory(ice, out)
+}
+
+fn file(part: &Part) -> [String; 6] {
+    let h = &part.header;
+    let machine = if h.machine == EM_386 { "i386" } else { "x86-64" };
+    let name = harmless(&part.name);
+    let version = format!("{}.{}", h.major, h.minor);
+    [name, size(part.size), h.set.to_string(), version, machine.to_owned(), size(h.page_size())]
+}
+
+/// All pages of the image.
+fn memory(ice: &Ice, out: &mut dyn Write) -> io::Result<()> {
+    let owners: HashSet<u64> = ice.all::<Extents>().map(|(owner, _)| owner).collect();
+    if owners.is_empty() {
+        return Ok(());
+    }
+    let all = owners.iter().fold(pages::Pages::default(), |sum, owner| sum.plus(pages::of(ice, *owner)));
+    let bytes = |n: u64| size(n.saturating_mul(ice.page_size()));
+    writeln!(
+        out,
+        "  pages: {} stored ({}), {} stored that files have too ({}), {} zero ({})",
+        all.stored,
+        bytes(all.stored),
+        all.file,
+        bytes(all.file),
+        all.zero,
+        bytes(all.zero)
+    )
+}
+
+fn process(cx: &Cx<'_>, threads: &[u64], out: &mut dyn Write) -> io::Result<()> {
+    let who = match cx.ice.get::<Process>(cx.owner) {
+        Some(p) => format!("process {}", p.pid),
+        None => "process".to_owned(),
+    };
+    let mut about = vec![format!("local id {}", cx.owner)];
+    if !threads.is_empty() {
+        about.push(count(threads.len() as u64, "thread", "threads"));
+    }
+    heading(out, &format!("{who} ({})", about.join(", ")))?;
+    sections(cx, out, |_| true)?;
+    threads.iter().try_for_each(|id| thread(&Cx { ice: cx.ice, owner: *id, process: cx.process }, out))
+}
+
+fn thread(cx: &Cx<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut who = match cx.ice.get::<Thread>(cx.owner) {
+        Some(t) => format!("thread {} \"{}\" (local id {})", t.tid, shown(&t.comm), cx.owner),
+        None => format!("thread (local id {})", cx.owner),
+    };
+    if let Some(call) = cx.ice.get::<Syscall>(cx.owner) {
+        who += &format!(" in {}", syscall::name(cx.machine(), call.number).unwrap_or("an unknown system call"));
+    } else if let Some(place) = cx.ice.get::<RegsX86_64>(cx.owner).and_then(|r| cx.at(r.rip.0)) {
+        who += &format!(" at {place}");
+    }
+    heading(out, &who)?;
+    sections(cx, out, |_| true)
+}
+
+/// The sections of an owner, in their order.
+fn sections(cx: &Cx<'_>, out: &mut dyn Write, wanted: impl Fn(Order) -> bool) -> io::Result<()> {
+    let mut found: Vec<(Order, usize, &Entry)> = Vec::new();
+    for entry in cx.ice.of(cx.owner) {
+        // Unknown and broken ones come at the end of everything.
+        let Ok(section) = &entry.section else { continue };
+        let Some((_, order)) = print::place(section) else { continue };
+        if wanted(order) && !shown_elsewhere(entry, cx.ice) {
+            found.push((order, file_rank(entry.kind), entry));
+        }
+    }
+    found.sort_by_key(|(order, rank, _)| (*order, *rank));
+    for (_, _, entry) in found {
+        block(entry, cx, out)?;
+    }
+    Ok(())
+}
+
+/// What the kernel keeps, then the template, then registers; within a file as in the table.
+fn file_rank(kind: Kind) -> usize {
+    let table = cryo_format::section::SECTIONS;
+    let Some(at) = table.iter().position(|info| info.kind == kind) else { return usize::MAX };
+    let file = match table[at].profile {
+        Profile::Frost => 0,
+        Profile::Frore => 1,
+        Profile::Freeze => 2,
+    };
+    file * table.len() + at
+}
+
+/// Pages are within the segment map and the table of objects, where these are there.
+fn shown_elsewhere(entry: &Entry, ice: &Ice) -> bool {
+    entry.kind == <Extents as cryo_format::section::Section>::KIND
+        && (ice.get::<Vmas>(entry.owner).is_some()
+            || ice.get::<Objects>(0).is_some_and(|o| o.objects.binary_search_by_key(&entry.owner, |o| o.id).is_ok()))
+}
+
+fn block(entry: &Entry, cx: &Cx<'_>, out: &mut dyn Write) -> io::Result<()> {
+    match &entry.section {
+        Ok(section) => {
+            let title = print::place(section).map_or("section", |(title, _)| title);
+            writeln!(out, "  {}", paint(HEADING, title))?;
+            indented(out, 4, |out| print::print(section, out, cx))
+        }
+        Err(problem) => writeln!(out, "  {}", paint(WARN, &harmless(problem))),
+    }
+}
+
+/// What nobody refers to, and what cannot be understood.
+fn others(ice: &Ice, people: &People, out: &mut dyn Write) -> io::Result<()> {
+    let mut known: HashSet<u64> = [0].into();
+    known.extend(people.processes.keys().chain(people.processes.values().flatten()).chain(&people.strangers));
+    known.extend(ice.all::<Descriptors>().flat_map(|(_, d)| &d.descriptors).map(|d| d.description));
+    let mut first = true;
+    for owner in ice.owners() {
+        let cx = Cx { ice, owner, process: None };
+        for entry in ice.of(owner) {
+            let understood = entry.section.as_ref().is_ok_and(|s| print::place(s).is_some());
+            if (understood && known.contains(&owner)) || shown_elsewhere(entry, ice) {
+                continue;
+            }
+            if std::mem::take(&mut first) {
+                heading(out, "also in the image")?;
+            }
+            let about =
+                format!("{} version {} of owner {owner}, at offset {:#x}", entry.kind, entry.version, entry.offset);
+            writeln!(out, "  {}", paint(DIM, &about))?;
+            block(entry, &cx, out)?;
+        }
+    }
+    Ok(())
+}

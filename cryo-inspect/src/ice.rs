@@ -1,0 +1,228 @@
+//! What is to be looked at: one file, or the files of a set, with every section of theirs in memory and the pages left where they are.
+
+use std::collections::HashMap;
+use std::io::{BufRead, Read};
+use std::path::Path;
+
+use cryo_format::chunk::ChunkFlags;
+use cryo_format::image::Image;
+use cryo_format::prim::Raw;
+use cryo_format::read::Stream;
+use cryo_format::section::{AnySection, Section};
+use cryo_format::set::{self, Set};
+use cryo_format::{Error, Header, Kind, Profile, Result};
+
+/// One file.
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Its header.
+    pub header: Header,
+    /// Its root; none if its end is missing.
+    pub root: Option<Raw<32>>,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Its sections and its unknown chunks, in file order.
+    pub entries: Vec<Entry>,
+}
+
+/// One chunk that is not of the container's own kinds.
+pub struct Entry {
+    /// Chunk kind.
+    pub kind: Kind,
+    /// Version of the kind.
+    pub version: u16,
+    /// Flags.
+    pub flags: ChunkFlags,
+    /// Whose it is.
+    pub owner: u64,
+    /// Offset of its header in the file.
+    pub offset: u64,
+    /// Its fields, or what is wrong with them.
+    pub section: std::result::Result<AnySection, String>,
+}
+
+/// Everything that was found, and what was wrong with it.
+#[derive(Default)]
+pub struct Ice {
+    /// The files.
+    pub parts: Vec<Part>,
+    /// What could not be read, for people.
+    pub problems: Vec<String>,
+    /// Places of entries (part, entry) by owner.
+    places: HashMap<u64, Vec<(usize, usize)>>,
+}
+
+impl Ice {
+    /// From a file; of a .freeze, with its siblings where they are there and belong to it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut ice = Self::default();
+        let siblings = siblings(path);
+        for (_, file) in &siblings {
+            match read_file(file, &mut ice.problems) {
+                Ok(part) => ice.add(part),
+                // The file that was asked for must be there; of the others it is enough to say so.
+                Err(e) if file == path => return Err(e),
+                Err(e) => ice.problems.push(e.to_string()),
+            }
+        }
+        if ice.parts.len() == Profile::ALL.len() && ice.problems.is_empty() {
+            if let Err(e @ Error::Mismatch(_)) = Set::open(path) {
+                ice.problems.push(e.to_string());
+            }
+        }
+        Ok(ice)
+    }
+
+    /// From a pipe: a file, or the files of a set one after another.
+    pub fn read(mut input: impl BufRead) -> Result<Self> {
+        let mut ice = Self::default();
+        while ice.parts.is_empty() || !input.fill_buf().map_err(|e| io_error("-", e))?.is_empty() {
+            let (part, problem) = match read_stream(&mut input, "-") {
+                Ok(read) => read,
+                Err(e) if ice.parts.is_empty() => return Err(e),
+                Err(e) => {
+                    ice.problems.push(e.to_string());
+                    break;
+                }
+            };
+            ice.add(part);
+            if let Some(e) = problem {
+                // Where the next file would begin is not known.
+                ice.problems.push(e.to_string());
+                break;
+            }
+        }
+        Ok(ice)
+    }
+
+    fn add(&mut self, part: Part) {
+        for (i, e) in part.entries.iter().enumerate() {
+            self.places.entry(e.owner).or_default().push((self.parts.len(), i));
+            if let Err(what) = &e.section {
+                self.problems.push(what.clone());
+            }
+        }
+        self.parts.push(part);
+    }
+
+    /// The file of this profile.
+    pub fn part(&self, profile: Profile) -> Option<&Part> {
+        self.parts.iter().find(|p| p.header.profile == profile)
+    }
+
+    /// Every owner that something belongs to, in ascending order; 0, the image, first.
+    pub fn owners(&self) -> Vec<u64> {
+        let mut owners: Vec<u64> = self.places.keys().copied().collect();
+        owners.sort_unstable();
+        owners
+    }
+
+    /// What belongs to `owner`, in the order of files.
+    pub fn of(&self, owner: u64) -> impl Iterator<Item = &Entry> {
+        let places = self.places.get(&owner).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|(part, entry)| self.parts.get(*part)?.entries.get(*entry))
+    }
+
+    /// The sections of this type that belong to `owner`.
+    pub fn sections<S: Section>(&self, owner: u64) -> impl Iterator<Item = &S> {
+        self.of(owner).filter_map(|e| e.section.as_ref().ok()).filter_map(S::of)
+    }
+
+    /// The section of this type that belongs to `owner`.
+    pub fn get<S: Section>(&self, owner: u64) -> Option<&S> {
+        self.sections(owner).next()
+    }
+
+    /// All sections of this type, with their owners, in file order.
+    pub fn all<S: Section>(&self) -> impl Iterator<Item = (u64, &S)> {
+        let entries = self.parts.iter().flat_map(|p| &p.entries);
+        entries.filter_map(|e| Some((e.owner, S::of(e.section.as_ref().ok()?)?)))
+    }
+
+    /// Bytes in a page.
+    pub fn page_size(&self) -> u64 {
+        self.parts.first().map_or(4096, |p| p.header.page_size())
+    }
+}
+
+/// The files that are shown for `path`: of a .freeze, those of its set that are there; else itself.
+pub fn siblings(path: &Path) -> Vec<(Option<Profile>, std::path::PathBuf)> {
+    let freeze = Profile::Freeze.extension();
+    if path.extension().is_some_and(|x| x == freeze) {
+        let all = set::paths(path).into_iter().map(|(p, file)| (Some(p), file));
+        all.filter(|(_, file)| file == path || file.exists()).collect()
+    } else {
+        vec![(None, path.to_owned())]
+    }
+}
+
+/// Through the index; where that is broken, as far as the stream goes.
+fn read_file(path: &Path, problems: &mut Vec<String>) -> Result<Part> {
+    let indexed = match Image::open(path) {
+        Ok(image) => return read_image(&image),
+        Err(e) if e.rule().is_none() => return Err(e),
+        Err(e) => e,
+    };
+    let name = path.display().to_string();
+    let file = std::fs::File::open(path).map_err(|e| io_error(&name, e))?;
+    let (part, problem) = read_stream(std::io::BufReader::new(file), &name)?;
+    problems.push(problem.unwrap_or(indexed).to_string());
+    Ok(part)
+}
+
+fn read_image(image: &Image) -> Result<Part> {
+    let mut entries = Vec::new();
+    for e in image.chunks().iter().filter(|e| e.kind != Kind::DATA) {
+        let section = match image.any(e) {
+            Err(e) if e.rule().is_none() => return Err(e),
+            other => other.map_err(|e| e.to_string()),
+        };
+        entries.push(Entry {
+            kind: e.kind,
+            version: e.version,
+            flags: e.flags,
+            owner: e.owner,
+            offset: e.offset,
+            section,
+        });
+    }
+    let size = image.input().metadata().map_err(|e| io_error(image.name(), e))?.len();
+    let (header, root) = (image.header().clone(), Some(image.end().root));
+    Ok(Part { name: image.name().to_owned(), header, root, size, entries })
+}
+
+/// One file from where `input` stands. With a file that breaks off comes what was before that, and the error.
+fn read_stream(input: impl Read, name: &str) -> Result<(Part, Option<Error>)> {
+    let mut stream = Stream::named(input, name)?;
+    let header = stream.header().clone();
+    let name = if name == "-" { format!("-: .{}", header.profile) } else { name.to_owned() };
+    let mut part = Part { name, header, root: None, size: 0, entries: Vec::new() };
+    let problem = loop {
+        match stream.next() {
+            Ok(Some(chunk)) if chunk.kind().is_structural() => {}
+            Ok(Some(chunk)) => {
+                let section = chunk.any().map_err(|e| e.to_string());
+                let (h, offset) = (*chunk.header(), chunk.offset());
+                part.entries.push(Entry {
+                    kind: h.kind,
+                    version: h.version,
+                    flags: h.flags,
+                    owner: h.owner,
+                    offset,
+                    section,
+                });
+            }
+            Ok(None) => break None,
+            Err(e) => break Some(e),
+        }
+    };
+    part.root = stream.end().map(|end| end.root);
+    part.size = stream.offset();
+    Ok((part, problem))
+}
+
+pub(crate) fn io_error(file: &str, source: std::io::Error) -> Error {
+    let place = cryo_format::error::Place { file: file.to_owned(), kind: None, offset: 0 };
+    Error::Io { place, source }
+}

@@ -1,0 +1,41 @@
+//! The JSON dump (spec/json.md).
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+use cryo_format::dump::FileDump;
+
+use crate::ice::{io_error, siblings};
+
+/// The file; of a .freeze with siblings, an object with the files of the set by their profiles.
+pub fn dump(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+    let files = siblings(path);
+    let read = |path: &Path| {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|e| io_error(&name, e))?;
+        FileDump::read(BufReader::new(file), name)
+    };
+    write(files.iter().map(|(_, file)| read(file)).collect::<Result<_, _>>()?, out)
+}
+
+/// What comes through a pipe: one file, or the files of a set.
+pub fn dump_pipe(mut input: impl BufRead, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut files = Vec::new();
+    while files.is_empty() || !input.fill_buf().map_err(|e| io_error("-", e))?.is_empty() {
+        files.push(FileDump::read(&mut input, "-")?);
+    }
+    write(files, out)
+}
+
+fn write(files: Vec<FileDump>, out: &mut dyn Write) -> anyhow::Result<()> {
+    if let [only] = files.as_slice() {
+        serde_json::to_writer_pretty(&mut *out, only)?;
+    } else {
+        let set: BTreeMap<String, &FileDump> = files.iter().map(|f| (f.header.profile.to_string(), f)).collect();
+        serde_json::to_writer_pretty(&mut *out, &set)?;
+    }
+    writeln!(out)?;
+    Ok(())
+}

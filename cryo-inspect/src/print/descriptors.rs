@@ -1,0 +1,50 @@
+//! The table of file descriptors, each with what it refers to.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use cryo_format::section::descriptors::Descriptors;
+
+use super::{Cx, Print};
+use crate::names::bits;
+use crate::table::Table;
+
+impl Print for Descriptors {
+    const TITLE: &'static str = "descriptors";
+
+    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+        if self.descriptors.is_empty() {
+            return writeln!(out, "none");
+        }
+        let mut table = Table::new(&[">fd", "flags", "what"]);
+        let mut first: HashMap<u64, u32> = HashMap::new();
+        for d in &self.descriptors {
+            let what = match first.get(&d.description) {
+                Some(fd) => format!("shared with {fd}"),
+                None => description(d.description, cx)?,
+            };
+            first.entry(d.description).or_insert(d.fd);
+            table.row([d.fd.to_string(), bits(d.flags.into(), &[(1, "cloexec")], " "), what]);
+        }
+        table.print(out)
+    }
+}
+
+/// What is known of an open file description, without the line break at the end.
+pub fn description(id: u64, cx: &Cx<'_>) -> io::Result<String> {
+    let mut text = Vec::new();
+    for entry in cx.ice.of(id) {
+        match &entry.section {
+            Ok(section) => {
+                let title = super::place(section).map_or("unknown", |(title, _)| title);
+                write!(text, "{title:9} ")?;
+                super::print(section, &mut text, &Cx { ice: cx.ice, owner: id, process: cx.process })?;
+            }
+            Err(problem) => writeln!(text, "broken    {problem}")?,
+        }
+    }
+    if text.is_empty() {
+        return Ok(format!("description {id}"));
+    }
+    Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
+}

@@ -1,0 +1,35 @@
+//! An open file that is reached by a path.
+
+use std::io::{self, Write};
+
+use cryo_format::section::files::OpenFile;
+
+use super::{Cx, Print};
+use crate::names::open;
+use crate::text::shown_or;
+
+const TYPE: u32 = 0o170_000;
+const REGULAR: u32 = 0o100_000;
+const DIRECTORY: u32 = 0o040_000;
+const CHARACTER: u32 = 0o020_000;
+const BLOCK: u32 = 0o060_000;
+
+impl Print for OpenFile {
+    const TITLE: &'static str = "file";
+
+    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+        write!(out, "{}", shown_or(&self.path, "(no path)"))?;
+        if self.object != 0 {
+            write!(out, " (deleted; its content is object {})", self.object)?;
+        }
+        write!(out, "  {}", open::open_flags(self.open_flags.0))?;
+        match self.mode & TYPE {
+            REGULAR => writeln!(out, "  at {} of {} bytes", self.offset, self.size),
+            DIRECTORY if self.offset == 0 => writeln!(out, "  directory"),
+            DIRECTORY => writeln!(out, "  directory, read up to {:#x}", self.offset),
+            CHARACTER => writeln!(out, "  character device {}", open::device(self.rdev)),
+            BLOCK => writeln!(out, "  block device {} at {}", open::device(self.rdev), self.offset),
+            _ => writeln!(out, "  {} at {}", open::file_type(self.mode), self.offset),
+        }
+    }
+}

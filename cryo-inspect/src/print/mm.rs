@@ -1,0 +1,89 @@
+//! The landmarks of an address space.
+
+use std::io::{self, Write};
+
+use cryo_format::prim::Addr;
+use cryo_format::section::mm::Mm;
+
+use super::{Cx, Fields, Print};
+use crate::names::bits;
+use crate::table::wrap;
+use crate::text::size;
+
+/// Entries of the auxiliary vector that are shown; programs have about twenty.
+const MOST: usize = 64;
+
+impl Print for Mm {
+    const TITLE: &'static str = "address space";
+
+    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+        let mut fields = Fields::default();
+        fields.add_if(self.exe != 0, "executable", || format!("{} (object {})", cx.object_name(self.exe), self.exe));
+        for (label, start, end) in [
+            ("code", self.start_code, self.end_code),
+            ("data", self.start_data, self.end_data),
+            ("heap", self.start_brk, self.brk),
+            ("arguments", self.arg_start, self.arg_end),
+            ("environment", self.env_start, self.env_end),
+        ] {
+            fields.add(label, range(start, end));
+        }
+        fields.add("stack", format!("{:012x}", self.start_stack.0));
+        fields.add_if(self.thp_disable != 0, "huge pages", || "disabled (PR_SET_THP_DISABLE)".to_owned());
+        fields.add_if(self.mlock_future != 0, "mlockall", || {
+            bits(self.mlock_future.into(), &[(2, "MCL_FUTURE"), (4, "MCL_ONFAULT")], "|")
+        });
+        fields.add_if(!self.auxv.is_empty(), "auxv", || wrap(auxv(&self.auxv), 100));
+        fields.print(out)
+    }
+}
+
+fn range(start: Addr, end: Addr) -> String {
+    let len = end.0.checked_sub(start.0).map_or_else(|| "backwards".to_owned(), size);
+    format!("{:012x}-{:012x}  {len}", start.0, end.0)
+}
+
+/// AT_* of getauxval(3).
+fn auxv(words: &[Addr]) -> Vec<String> {
+    let pairs = words.chunks_exact(2).map(|p| (p[0].0, p[1].0));
+    let mut shown: Vec<String> = pairs.take_while(|(kind, _)| *kind != 0).take(MOST).map(entry).collect();
+    if words.len() / 2 > MOST + 1 {
+        shown.push("...".to_owned());
+    }
+    shown
+}
+
+fn entry((kind, value): (u64, u64)) -> String {
+    let name = match kind {
+        2 => "EXECFD",
+        3 => "PHDR",
+        4 => "PHENT",
+        5 => "PHNUM",
+        6 => "PAGESZ",
+        7 => "BASE",
+        8 => "FLAGS",
+        9 => "ENTRY",
+        11 => "UID",
+        12 => "EUID",
+        13 => "GID",
+        14 => "EGID",
+        15 => "PLATFORM",
+        16 => "HWCAP",
+        17 => "CLKTCK",
+        23 => "SECURE",
+        24 => "BASE_PLATFORM",
+        25 => "RANDOM",
+        26 => "HWCAP2",
+        27 => "RSEQ_FEATURE_SIZE",
+        28 => "RSEQ_ALIGN",
+        29 => "HWCAP3",
+        30 => "HWCAP4",
+        31 => "EXECFN",
+        32 => "SYSINFO",
+        33 => "SYSINFO_EHDR",
+        51 => "MINSIGSTKSZ",
+        other => return format!("{other}={value:#x}"),
+    };
+    let decimal = matches!(kind, 4..=6 | 8 | 11..=14 | 17 | 23 | 27 | 28 | 51);
+    if decimal { format!("{name}={value}") } else { format!("{name}={value:#x}") }
+}

@@ -1,0 +1,214 @@
+//! The printers: one module per section, of the section's own name. The table `for_each_section!` dispatches to them, so that a section
+//! without one does not compile.
+//!
+//! A printer writes lines that begin at the left; whoever calls it has written the heading and indents. That of a section whose scope
+//! is an open file description writes what stands beside the descriptor's number: one line, or more if need be.
+
+use std::io::{self, Write};
+
+use cryo_format::section::objects::{Object, ObjectKind, Objects};
+use cryo_format::section::vmas::Vmas;
+use cryo_format::section::{AnySection, Section};
+
+use crate::ice::Ice;
+use crate::text::{shown, shown_or};
+
+mod actions;
+mod cpu;
+mod descriptors;
+mod extents;
+mod files;
+pub mod fpu;
+mod link;
+mod mm;
+mod notes;
+mod objects;
+mod origin;
+mod outside;
+pub mod pages;
+mod pending;
+mod process;
+mod regs;
+mod syscall;
+mod thread;
+mod tls;
+mod unknown;
+mod vmas;
+mod xstate;
+
+pub use unknown::print as print_unknown;
+
+/// How a section is shown to people.
+pub trait Print: Section {
+    /// Its heading; beside a descriptor, what kind of thing it is.
+    const TITLE: &'static str;
+    /// Where it stands among its owner's sections.
+    const ORDER: Order = Order::Usual;
+
+    /// Writes it.
+    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()>;
+}
+
+/// Where a section stands among those of its owner; among equals the files' order and the table's decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// What people look for.
+    First,
+    /// Most.
+    Usual,
+    /// Long lists that others refer to.
+    Late,
+    /// Not by itself: another printer shows it. (It is shown where that other one is missing.)
+    Within,
+}
+
+macro_rules! dispatch {
+    ($($module:ident $ty:ident $kind:literal $version:literal $profile:ident $scope:ident $flags:ident;)*) => {
+        /// Heading and place of a section; none for what is not one.
+        pub fn place(section: &AnySection) -> Option<(&'static str, Order)> {
+            use cryo_format::section::*;
+            match section {
+                $(AnySection::$ty(_) => Some((<$module::$ty as Print>::TITLE, <$module::$ty as Print>::ORDER)),)*
+                _ => None,
+            }
+        }
+
+        /// Writes whatever it is.
+        pub fn print(section: &AnySection, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+            match section {
+                $(AnySection::$ty(section) => Print::print(section, out, cx),)*
+                AnySection::Unknown(bytes) => unknown::print(bytes, out),
+                // The container's own, and what a later cryo-format may add.
+                _ => Ok(()),
+            }
+        }
+    };
+}
+
+cryo_format::for_each_section!(dispatch);
+
+/// What a printer may want to know beside its section.
+pub struct Cx<'a> {
+    /// Everything there is.
+    pub ice: &'a Ice,
+    /// Whose section it is.
+    pub owner: u64,
+    /// The process that the owner is, or that it is of, if known.
+    pub process: Option<u64>,
+}
+
+impl Cx<'_> {
+    /// The machine of the image: `EM_X86_64` or `EM_386`.
+    pub fn machine(&self) -> u16 {
+        self.ice.parts.first().map_or(cryo_format::header::EM_X86_64, |p| p.header.machine)
+    }
+
+    /// An object of the image.
+    pub fn object(&self, id: u64) -> Option<&Object> {
+        let objects = &self.ice.get::<Objects>(0)?.objects;
+        objects.binary_search_by_key(&id, |o| o.id).ok().map(|i| &objects[i])
+    }
+
+    /// An object's name, or what stands for it.
+    pub fn object_name(&self, id: u64) -> String {
+        match self.object(id) {
+            Some(o) => object_name(o),
+            None => format!("object {id} (not in the image)"),
+        }
+    }
+
+    /// What is mapped at an address: `libc.so.6+0x2a1d0`, `[stack]`; nothing if nothing is.
+    pub fn at(&self, addr: u64) -> Option<String> {
+        let vmas = &self.ice.get::<Vmas>(self.process?)?.vmas;
+        let v = &vmas[vmas.partition_point(|v| v.end.0 <= addr)..].first().filter(|v| v.start.0 <= addr)?;
+        if v.object == 0 {
+            return Some(shown_or(&v.name, "anonymous memory"));
+        }
+        let name = self.object(v.object).map_or_else(
+            || format!("object {}", v.object),
+            |o| {
+                let file = o.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+                if file.is_empty() { object_name(o) } else { shown(file) }
+            },
+        );
+        Some(format!("{name}+{:#x}", v.offset.wrapping_add(addr - v.start.0)))
+    }
+
+    /// An address with what is mapped there.
+    pub fn address(&self, addr: u64) -> String {
+        self.at(addr).map_or_else(|| format!("{addr:#x}"), |place| format!("{addr:#x} {place}"))
+    }
+}
+
+/// An object's name, or what stands for it.
+pub fn object_name(o: &Object) -> String {
+    match o.kind {
+        ObjectKind::FILE => shown_or(&o.path, "(a file without a path)"),
+        ObjectKind::DELETED => format!("{} (deleted)", shown(&o.path)),
+        ObjectKind::SHARED_ANONYMOUS => "shared anonymous memory".to_owned(),
+        ObjectKind::MEMFD => format!("memfd:{}", shown(&o.path)),
+        ObjectKind::SYSV_SHM => "SysV shared memory".to_owned(),
+        ObjectKind(other) => format!("{} (kind {other})", shown(&o.path)),
+    }
+}
+
+/// Writes every line of `body` behind `indent` spaces.
+pub fn indented(
+    out: &mut dyn Write,
+    indent: usize,
+    body: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut inner = Indent { out, indent, at_start: true };
+    body(&mut inner)
+}
+
+struct Indent<'a> {
+    out: &'a mut dyn Write,
+    indent: usize,
+    at_start: bool,
+}
+
+impl Write for Indent<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        for line in buf.split_inclusive(|b| *b == b'\n') {
+            if self.at_start && line != b"\n" {
+                write!(self.out, "{:1$}", "", self.indent)?;
+            }
+            self.out.write_all(line)?;
+            self.at_start = line.ends_with(b"\n");
+        }
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Lines of a label and a value.
+pub struct Fields(crate::table::Table);
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self(crate::table::Table::new(&["", ""]))
+    }
+}
+
+impl Fields {
+    /// One more line.
+    pub fn add(&mut self, label: &str, value: impl Into<String>) {
+        self.0.row([label.to_owned(), value.into()]);
+    }
+
+    /// One more line, unless there is nothing to say.
+    pub fn add_if(&mut self, says: bool, label: &str, value: impl FnOnce() -> String) {
+        if says {
+            self.add(label, value());
+        }
+    }
+
+    /// Writes them.
+    pub fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.0.print(out)
+    }
+}

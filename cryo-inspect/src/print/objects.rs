@@ -1,0 +1,57 @@
+//! The files and memory objects that mappings and descriptors refer to.
+
+use std::io::{self, Write};
+
+use cryo_format::prim::hex;
+use cryo_format::section::objects::{Object, ObjectKind, Objects};
+
+use super::{Cx, Order, Print, object_name, pages};
+use crate::names::{bits, one_of, open};
+use crate::table::Table;
+use crate::text::{count, size, time};
+
+const SEALS: &[(u64, &str)] =
+    &[(1, "seal"), (2, "shrink"), (4, "grow"), (8, "write"), (16, "future-write"), (32, "exec")];
+
+impl Print for Objects {
+    const TITLE: &'static str = "objects";
+    const ORDER: Order = Order::Late;
+
+    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+        if self.objects.is_empty() {
+            return writeln!(out, "none");
+        }
+        let mut table = Table::new(&[">id", "kind", ">size", "mode", "changed", "name"]);
+        for o in &self.objects {
+            let changed = if o.mtime_sec == 0 { "-".to_owned() } else { time(o.mtime_sec) };
+            let name = [vec![object_name(o)], details(o, cx)].concat().join("\n");
+            let mode = if o.mode == 0 { "-".to_owned() } else { open::mode(o.mode) };
+            table.row([o.id.to_string(), kind(o.kind), size(o.size), mode, changed, name]);
+        }
+        table.print(out)
+    }
+}
+
+fn kind(kind: ObjectKind) -> String {
+    one_of(kind.0.into(), &[(0, "file"), (1, "deleted"), (2, "anon"), (3, "memfd"), (4, "shm")])
+}
+
+/// What is worth a line of its own.
+fn details(o: &Object, cx: &Cx<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if o.embedded != 0 {
+        let p = pages::of(cx.ice, o.id);
+        lines.push(format!("in the image: {} stored, {} zero", count(p.stored, "page", "pages"), p.zero));
+    }
+    if !o.build_id.is_empty() {
+        let short = &o.build_id[..o.build_id.len().min(32)];
+        lines.push(format!("build-id {}", hex(short)));
+    }
+    if o.seals != 0 {
+        lines.push(format!("seals {}", bits(o.seals.into(), SEALS, " ")));
+    }
+    if o.kind == ObjectKind::SYSV_SHM {
+        lines.push(format!("key and shmid {}", o.shm));
+    }
+    lines
+}

@@ -1,0 +1,24 @@
+//! An open file description whose other end is not in the image.
+
+use std::io::{self, Write};
+
+use cryo_format::section::outside::{Outside, Policy};
+
+use super::{Cx, Print};
+use crate::names::open::open_flags;
+use crate::text::{shown, shown_or};
+
+impl Print for Outside {
+    const TITLE: &'static str = "outside";
+
+    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+        let instead = match self.policy {
+            Policy::INHERIT => format!("the thawer's descriptor {}", self.inherit),
+            Policy::NULL => "/dev/null".to_owned(),
+            Policy::PATH => shown(&self.path),
+            Policy::TERMINAL => "the thawer's terminal".to_owned(),
+            Policy(other) => format!("policy {other}"),
+        };
+        writeln!(out, "{}  {}  thawed as {instead}", shown_or(&self.what, "(unnamed)"), open_flags(self.open_flags.0))
+    }
+}

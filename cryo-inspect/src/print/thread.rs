@@ -1,0 +1,34 @@
+//! What the kernel keeps for one thread beside its registers.
+
+use std::io::{self, Write};
+
+use cryo_format::section::thread::Thread;
+
+use super::{Cx, Fields, Order, Print};
+use crate::names::{bits, signal};
+use crate::text::size;
+
+const SS_DISABLE: u64 = 2;
+
+impl Print for Thread {
+    const TITLE: &'static str = "kernel state";
+    const ORDER: Order = Order::First;
+
+    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+        let mut fields = Fields::default();
+        fields.add("blocked signals", signal::set(self.sigmask.0));
+        let mode = bits(self.altstack_flags, &[(1, "onstack"), (2, "disabled"), (1 << 31, "autodisarm")], " ");
+        let mode = if mode == "-" { String::new() } else { format!(" ({mode})") };
+        fields.add_if(self.altstack_flags & SS_DISABLE == 0 && self.altstack_size != 0, "alternate stack", || {
+            format!("{}, {}{mode}", cx.address(self.altstack_sp.0), size(self.altstack_size))
+        });
+        fields.add_if(self.clear_child_tid.0 != 0, "clear_child_tid", || cx.address(self.clear_child_tid.0));
+        fields.add_if(self.robust_list.0 != 0, "robust list", || {
+            format!("{}, {} bytes", cx.address(self.robust_list.0), self.robust_list_len)
+        });
+        fields.add_if(self.rseq.0 != 0, "rseq", || {
+            format!("{}, {} bytes, signature {:#x}", cx.address(self.rseq.0), self.rseq_size, self.rseq_signature)
+        });
+        fields.print(out)
+    }
+}

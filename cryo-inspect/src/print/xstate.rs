@@ -1,0 +1,148 @@
+//! x87, SSE, AVX, AVX-512 and the other components of the XSAVE area.
+
+use std::io::{self, Write};
+
+use cryo_format::section::xstate::{LEGACY_LEN, Xstate};
+
+use super::{Cx, Print, fpu};
+
+/// Offset of XSTATE_BV in the XSAVE header.
+const XSTATE_BV: usize = LEGACY_LEN;
+
+// Numbers of components.
+const AVX: u32 = 2;
+const OPMASK: u32 = 5;
+const ZMM_HI256: u32 = 6;
+const HI16_ZMM: u32 = 7;
+const PKRU: u32 = 9;
+
+impl Print for Xstate {
+    const TITLE: &'static str = "extended registers";
+
+    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+        let area = &self.area[..];
+        // Without the XSAVE header (FXSAVE) x87 and SSE are all there is.
+        let used = if area.len() >= XSTATE_BV + 8 { word(area, XSTATE_BV) } else { 0b11 };
+        writeln!(out, "in use: {}   enabled: {}", fpu::components(used), fpu::components(self.xcr0.0))?;
+        let short = |at: usize| word(area, at) as u16;
+        if used & 1 != 0 {
+            writeln!(out, "fcw {:04x}  {}", short(0), fpu::fcw(short(0)))?;
+            writeln!(out, "fsw {:04x}  {}", short(2), fpu::fsw(short(2)))?;
+            self.x87(out)?;
+        }
+        // MXCSR is saved with SSE or AVX (SDM vol. 1, 13.7).
+        if used & 0b110 != 0 {
+            let mxcsr = word(area, 24) as u32;
+            writeln!(out, "mxcsr {mxcsr:08x}  {}", fpu::mxcsr(mxcsr))?;
+        }
+        self.vectors(used, out)?;
+        if let Some(masks) = self.component(OPMASK, used) {
+            for (k, bytes) in masks.chunks_exact(8).enumerate().filter(|(_, b)| b.iter().any(|b| *b != 0)) {
+                writeln!(out, "k{k}     {}", number(bytes))?;
+            }
+        }
+        if let Some(pkru) = self.component(PKRU, used) {
+            writeln!(out, "pkru   {}", number(&pkru[..pkru.len().min(4)]))?;
+        }
+        let shown = [AVX, OPMASK, ZMM_HI256, HI16_ZMM, PKRU];
+        for c in self.layout.iter().filter(|c| !shown.contains(&c.number)) {
+            if self.component(c.number, used).is_some() {
+                writeln!(out, "{}: {} bytes at {:#x} of the area", fpu::component(c.number), c.size, c.offset)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+trait Area {
+    fn component(&self, number: u32, used: u64) -> Option<&[u8]>;
+    fn x87(&self, out: &mut dyn Write) -> io::Result<()>;
+    fn vector(&self, i: usize, used: u64) -> Vec<u8>;
+    fn vectors(&self, used: u64, out: &mut dyn Write) -> io::Result<()>;
+}
+
+impl Area for Xstate {
+    /// The bytes of a component that is in use.
+    fn component(&self, number: u32, used: u64) -> Option<&[u8]> {
+        let c = self.layout.iter().find(|c| c.number == number)?;
+        let in_use = 1u64.checked_shl(number).is_some_and(|bit| used & bit != 0);
+        let start = c.offset as usize;
+        in_use.then(|| self.area.get(start..start.checked_add(c.size as usize)?)).flatten()
+    }
+
+    /// The registers of the x87 stack that are not empty.
+    fn x87(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (tags, top) = (self.area[4], usize::from(self.area[3] >> 3 & 7));
+        for i in 0..8 {
+            let at = 32 + 16 * i;
+            // The tag byte goes by physical registers, the area by the stack.
+            if tags & 1 << ((top + i) % 8) == 0 {
+                continue;
+            }
+            if let Some(bytes) = self.area.get(at..at + 10).and_then(|b| <&[u8; 10]>::try_from(b).ok()) {
+                writeln!(out, "st{i}    {}  {}", number(bytes), fpu::float80(bytes))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A vector register in its full width; the parts that are not in use are zero.
+    fn vector(&self, i: usize, used: u64) -> Vec<u8> {
+        let mut register = vec![0; 64];
+        let mut part = |to: usize, len: usize, from: Option<&[u8]>| {
+            if let Some(bytes) = from {
+                register[to..to + len].copy_from_slice(bytes);
+            }
+        };
+        if i >= 16 {
+            let all = self.component(HI16_ZMM, used);
+            part(0, 64, all.and_then(|b| b.get(64 * (i - 16)..64 * (i - 15))));
+        } else {
+            let at = 160 + 16 * i;
+            part(0, 16, self.area.get(at..at + 16).filter(|_| used & 0b10 != 0));
+            part(16, 16, self.component(AVX, used).and_then(|b| b.get(16 * i..16 * i + 16)));
+            part(32, 32, self.component(ZMM_HI256, used).and_then(|b| b.get(32 * i..32 * i + 32)));
+        }
+        register
+    }
+
+    /// Each register that is not zero, by the name of the width that it needs.
+    fn vectors(&self, used: u64, out: &mut dyn Write) -> io::Result<()> {
+        let mut zero = 0;
+        for i in 0..if used & 1 << HI16_ZMM == 0 { 16 } else { 32 } {
+            let register = self.vector(i, used);
+            match register.iter().rposition(|b| *b != 0) {
+                None => zero += 1,
+                Some(0..16) => writeln!(out, "{:6} {}", format!("xmm{i}"), number(&register[..16]))?,
+                Some(16..32) => writeln!(out, "{:6} {}", format!("ymm{i}"), number(&register[..32]))?,
+                Some(_) => {
+                    writeln!(out, "{:6} {}", format!("zmm{i}"), number(&register[32..]))?;
+                    writeln!(out, "{:6} {}", "", number(&register[..32]))?;
+                }
+            }
+        }
+        if zero > 0 {
+            writeln!(out, "({zero} vector registers are zero)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Eight bytes, or as many as there are, as a little-endian number.
+fn word(area: &[u8], at: usize) -> u64 {
+    let bytes = area.get(at..).unwrap_or_default();
+    bytes.iter().take(8).rev().fold(0, |n, b| n << 8 | u64::from(*b))
+}
+
+/// A little-endian number in hex, most significant digit first, in groups of 16 digits.
+fn number(bytes: &[u8]) -> String {
+    let groups = bytes.rchunks(8).len();
+    let mut text = String::with_capacity(bytes.len() * 2 + groups);
+    for (i, b) in bytes.iter().enumerate().rev() {
+        text += &format!("{b:02x}");
+        if i % 8 == 0 && i != 0 {
+            text.push('_');
+        }
+    }
+    text
+}

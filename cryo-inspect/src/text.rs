@@ -1,0 +1,153 @@
+//! Bytes, sizes and times as people read them. What an image says never reaches the terminal as it is: no control characters, no
+//! text that runs backwards, nothing endless.
+
+use cryo_format::prim::Bytes;
+
+/// Characters of one value that are shown; JSON has the rest.
+const LONGEST: usize = 4096;
+
+/// Text from an image, fit for a terminal: `\xNN` for what is not UTF-8, `\n` and `\u{..}` for what is not visible.
+pub fn shown(bytes: &[u8]) -> String {
+    clipped(bytes, LONGEST)
+}
+
+/// [`shown`], of the first `limit` bytes.
+pub fn clipped(bytes: &[u8], limit: usize) -> String {
+    let mut out = String::new();
+    for part in bytes[..bytes.len().min(limit)].utf8_chunks() {
+        for c in part.valid().chars() {
+            if c == '\\' { out.push_str("\\\\") } else { push(&mut out, c) }
+        }
+        part.invalid().iter().for_each(|b| out.push_str(&format!("\\x{b:02x}")));
+    }
+    if bytes.len() > limit {
+        out.push_str(&format!("... ({} bytes more)", bytes.len() - limit));
+    }
+    out
+}
+
+/// A message or a name that may quote an image: its backslashes are escapes already.
+pub fn harmless(text: &str) -> String {
+    let mut out = String::new();
+    text.chars().for_each(|c| push(&mut out, c));
+    out
+}
+
+/// [`shown`], or `instead` if there is nothing.
+pub fn shown_or(bytes: &Bytes, instead: &str) -> String {
+    if bytes.is_empty() { instead.to_owned() } else { shown(bytes) }
+}
+
+/// Arguments as /proc/PID/cmdline separates them, as one would type them.
+pub fn command_line(cmdline: &[u8], limit: usize) -> String {
+    let whole = cmdline.strip_suffix(b"\0").unwrap_or(cmdline);
+    let part = &whole[..whole.len().min(limit)];
+    let mut words: Vec<String> = part.split(|b| *b == 0).map(word).collect();
+    if part.len() < whole.len() {
+        words.push(format!("... ({} bytes more)", whole.len() - part.len()));
+    }
+    words.join(" ")
+}
+
+fn word(arg: &[u8]) -> String {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_./=:,+@%^".contains(b) || *b >= 0x80;
+    let text = shown(arg);
+    if !arg.is_empty() && arg.iter().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+fn push(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\t' => out.push_str("\\t"),
+        // Invisible, or turns the direction of what follows.
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' => {
+            out.extend(c.escape_unicode());
+        }
+        c if c.is_control() => out.extend(c.escape_unicode()),
+        c => out.push(c),
+    }
+}
+
+/// A number of bytes: `512 B`, `132 KiB`, `1.2 MiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let i = (bytes.ilog2() / 10).clamp(1, 6);
+    let (unit, one) = (UNITS[i as usize - 1], 1u64 << (i * 10));
+    if bytes % one == 0 || bytes / one >= 100 {
+        format!("{} {unit}", bytes / one)
+    } else {
+        format!("{:.1} {unit}", bytes as f64 / one as f64)
+    }
+}
+
+/// `1 page`, `2 pages`.
+pub fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// A span of time.
+pub fn duration(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{:.1} us", ns as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        _ => format!("{}.{:03} s", ns / 1_000_000_000, ns / 1_000_000 % 1000),
+    }
+}
+
+/// A moment in UTC, to the second.
+pub fn time(sec: i64) -> String {
+    // Days to a civil date, counted from 0000-03-01, where leap days end a year.
+    let days = sec.div_euclid(86_400) + 719_468;
+    let of_day = sec.rem_euclid(86_400);
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month0 = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month0 + 2) / 5 + 1;
+    let month = if month0 < 10 { month0 + 3 } else { month0 - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_as_it_is() {
+        assert_eq!(shown(b"a\x1b[31m\xff\n\\"), "a\\u{1b}[31m\\xff\\n\\\\");
+        assert_eq!(shown("\u{202e}ü".as_bytes()), "\\u{202e}ü");
+        assert_eq!(clipped(b"abcdef", 2), "ab... (4 bytes more)");
+    }
+
+    #[test]
+    fn sizes() {
+        let all = [0, 1023, 1024, 4096, 5000, 1 << 20, 102_400 + 1, u64::MAX].map(size);
+        assert_eq!(all, ["0 B", "1023 B", "1 KiB", "4 KiB", "4.9 KiB", "1 MiB", "100 KiB", "16.0 EiB"]);
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(time(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(time(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(time(-1), "1969-12-31 23:59:59 UTC");
+        assert!(time(i64::MAX).ends_with("UTC") && time(i64::MIN).ends_with("UTC"));
+        assert_eq!(duration(4_500_000_000), "4.500 s");
+    }
+
+    #[test]
+    fn arguments() {
+        assert_eq!(command_line(b"sh\0-c\0echo 'x'\0\0", 100), "sh -c 'echo '\\''x'\\''' ''");
+        assert_eq!(command_line(b"abc\0def\0", 4), "abc '' ... (3 bytes more)");
+    }
+}

@@ -1,0 +1,154 @@
+//! `verify`: every promise of the format, checked.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use cryo_format::image::ReadAt;
+use cryo_format::index::IndexEntry;
+use cryo_format::read::Stream;
+use cryo_format::set;
+use cryo_format::verify::{Finding, verify, verify_together};
+use cryo_format::{Kind, Profile};
+
+use crate::Outcome;
+use crate::text::{count, harmless, size};
+
+/// A file, NAME.freeze with its siblings, or NAME for the three of them.
+pub fn files(path: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let opened = sources(path).into_iter().map(|path| Source::open(&path)).collect::<anyhow::Result<Vec<_>>>()?;
+    report(&opened, out)
+}
+
+/// What comes through a pipe: one file, or the files of a set.
+pub fn pipe(mut input: impl Read, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    // Rules that need a second look at the bytes cannot be checked on a pipe: they are laid down in a file without a name first.
+    let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
+    io::copy(&mut input, &mut file).context("cannot keep standard input in a temporary file (TMPDIR says where)")?;
+    report(&split(file)?, out)
+}
+
+/// The files that `path` means.
+fn sources(path: &Path) -> Vec<PathBuf> {
+    let paths = set::paths(path).map(|(_, file)| file);
+    let named = paths.iter().find(|file| *file == path);
+    match named {
+        // NAME alone means all three.
+        None if !path.exists() => paths.into(),
+        None => vec![path.to_owned()],
+        Some(file) if *file == paths[2] => paths.into_iter().filter(|f| f == path || f.exists()).collect(),
+        Some(_) => vec![path.to_owned()],
+    }
+}
+
+/// Bytes with a name: a file, or a part of one.
+struct Source {
+    name: String,
+    file: File,
+    start: u64,
+    len: u64,
+}
+
+impl ReadAt for Source {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset.checked_add(buf.len() as u64);
+        if end.is_none_or(|end| end > self.len) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        ReadAt::read_exact_at(&self.file, buf, self.start + offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+}
+
+impl Source {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let name = path.display().to_string();
+        let file = File::open(path).with_context(|| name.clone())?;
+        let about = file.metadata().with_context(|| name.clone())?;
+        anyhow::ensure!(about.is_file(), "{name}: not a regular file: use - for a pipe");
+        Ok(Self { name, start: 0, len: about.len(), file })
+    }
+
+    /// The same bytes from the beginning to the end.
+    fn reader(&self) -> impl Read + '_ {
+        struct Reader<'a>(&'a Source, u64);
+        impl Read for Reader<'_> {
+            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                let n = (self.0.len - self.1).min(buf.len() as u64) as usize;
+                self.0.read_exact_at(&mut buf[..n], self.1)?;
+                self.1 += n as u64;
+                Ok(n)
+            }
+        }
+        BufReader::with_capacity(1 << 16, Reader(self, 0))
+    }
+}
+
+/// The files that stand one after another in `file`. Where one is broken, the rest belongs to it.
+fn split(file: File) -> anyhow::Result<Vec<Source>> {
+    let len = file.metadata()?.len();
+    let mut parts = Vec::new();
+    let mut rest = Source { name: "-".to_owned(), file: file.try_clone()?, start: 0, len };
+    while parts.is_empty() || rest.len > 0 {
+        let (profile, end) = extent(&rest);
+        let end = end.unwrap_or(rest.len);
+        let name = profile.map_or_else(|| "-".to_owned(), |p| format!("-: .{p}"));
+        parts.push(Source { name, file: file.try_clone()?, start: rest.start, len: end });
+        rest.start += end;
+        rest.len -= end;
+    }
+    Ok(parts)
+}
+
+/// What the file at the beginning of `source` is, and where it ends, if both can be seen.
+fn extent(source: &Source) -> (Option<Profile>, Option<u64>) {
+    let Ok(mut stream) = Stream::new(source.reader()) else { return (None, None) };
+    let profile = stream.header().profile;
+    loop {
+        match stream.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => return (Some(profile), Some(stream.offset())),
+            Err(_) => return (Some(profile), None),
+        }
+    }
+}
+
+fn report(sources: &[Source], out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let named: Vec<(&Source, &str)> = sources.iter().map(|s| (s, s.name.as_str())).collect();
+    let findings = if named.len() == Profile::ALL.len() {
+        verify_together(&named)?
+    } else {
+        let each = named.iter().map(|(source, name)| verify(*source, name));
+        each.collect::<Result<Vec<_>, _>>()?.concat()
+    };
+    if findings.is_empty() {
+        let all: Vec<String> = sources.iter().map(what).collect();
+        let together = if named.len() == Profile::ALL.len() { "; they belong together" } else { "" };
+        writeln!(out, "ok: {}{together}", all.join("; "))?;
+        return Ok(Outcome::Good);
+    }
+    findings.iter().try_for_each(|f| finding(f, out))?;
+    Ok(Outcome::Problems)
+}
+
+fn finding(f: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    let (file, text) = (harmless(&f.file), harmless(&f.message));
+    writeln!(out, "{file}: offset {:#x}: rule {}: {text}", f.offset, f.rule.0)
+}
+
+/// What was checked of a file that is right.
+fn what(source: &Source) -> String {
+    let name = harmless(&source.name);
+    let Ok(image) = cryo_format::image::Image::new(source, source.name.clone()) else { return name };
+    let (data, other): (Vec<&IndexEntry>, Vec<_>) = image.chunks().iter().partition(|e| e.kind == Kind::DATA);
+    let pages = data.iter().map(|e| e.stored / image.header().page_size()).sum::<u64>();
+    let sections = count(other.len() as u64, "section", "sections");
+    if pages == 0 {
+        return format!("{name}: {sections}, {}", size(source.len));
+    }
+    format!("{name}: {sections}, {}, {}", count(pages, "page", "pages"), size(source.len))
+}
