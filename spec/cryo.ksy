@@ -222,7 +222,7 @@ types:
           min: 1
       - id: kind
         type: u4
-        doc: 0 file, 1 deleted file, 2 shared anonymous memory, 3 memfd, 4 SysV shared memory
+        doc: 0 file, 1 deleted file, 2 shared anonymous memory, 3 memfd, 4 SysV shared memory, 5 vDSO
       - id: embedded
         type: u4
         valid:

@@ -220,6 +220,7 @@ impl<R: Read> Stream<R> {
             );
         }
         let index = self.last_index;
+        self.check(ensure(index != 0, Rule::INDEX, || "there is no INDX in the file"))?;
         self.check(Footer::from_bytes(&bytes).and_then(|f| {
             ensure(f.end == at, Rule::FOOTER, || format!("the footer says that END is at {:#x}, not {at:#x}", f.end))?;
             ensure(f.index == index, Rule::FOOTER, || {

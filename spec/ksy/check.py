@@ -91,6 +91,7 @@ def read(path):
             announced = extents(c, page, ends)
         at += 48 + c.stored + len(c.padding)
     need(crc32c.crc32c(raw[at : at + 28]) == cryo.footer.crc, 22, "footer: checksum")
+    need(last_index, 24, "no INDX")
     need(cryo.footer.index == last_index, 22, "footer: place of INDX")
     # What lies behind the footer is the next file of a pipe; only `verify` minds it.
     return cryo, offsets
@@ -104,6 +105,7 @@ def admit(c, header, name):
     if c.version != 1:
         needed = (c.flags | flags) & CRITICAL or c.kind in STRUCTURAL
         return need(not needed, 17, f"{name}: version {c.version}")
+    need(c.owner == 0 or c.kind not in ("PAD ", "INDX", "END "), 56, f"{name}: owner {c.owner}")
     need(c.flags == flags, 26, f"{name}: flags {c.flags:#x}")
     return need(profile in (None, header.profile.name), 18, f"{name}: in a .{header.profile.name}")
 

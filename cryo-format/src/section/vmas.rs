@@ -92,6 +92,8 @@ impl VmFlags {
     pub const DROPPABLE: u64 = 1 << 13;
     /// `sl`: sealed (mseal).
     pub const SEALED: u64 = 1 << 14;
+    /// `ac`: counts against the commit limit: it is, or once was, private and writable.
+    pub const ACCOUNT: u64 = 1 << 15;
 
     /// Is `bit` set?
     pub fn has(self, bit: u64) -> bool {

@@ -1,7 +1,7 @@
 //! Everything that the spec promises, checked (spec/15-rules.md).
 //!
 //! One pass over each file checks what can be seen there: checksums, digests, every section by itself, the index against the chunks.
-//! What sections promise about each other is checked behind that, in [`relations`], over one file or over a set.
+//! What sections promise about each other is checked behind that, in `relations`, over one file or over a set.
 
 mod relations;
 

@@ -121,6 +121,8 @@ pub struct File {
     pub index: fn(&mut Vec<u8>),
     pub end: fn(&mut Vec<u8>),
     pub footer: fn(&mut Vec<u8>),
+    /// Leave out INDX.
+    pub no_index: bool,
     /// Leave out what stands behind the chunks.
     pub cut: bool,
     pub trailing: Vec<u8>,
@@ -142,6 +144,7 @@ pub fn file(profile: u8, set: [u8; 16], chunks: Vec<Chunk>) -> File {
         index: |_| (),
         end: |_| (),
         footer: |_| (),
+        no_index: false,
         cut: false,
         trailing: Vec::new(),
     }
@@ -198,9 +201,13 @@ impl File {
         }
         let mut index = chunk(b"INDX", 0, 0, Bytes::default().u64(0).u64(listed).raw(&entries.0));
         (self.index)(&mut index.payload);
-        let index_at = out.len() as u64;
-        push(&mut out, &index);
-        let mut end = chunk(b"END ", CRITICAL, 0, Bytes::default().raw(&root).u64(count + 1));
+        let mut index_at = 0;
+        if !self.no_index {
+            index_at = out.len() as u64;
+            count += 1;
+            push(&mut out, &index);
+        }
+        let mut end = chunk(b"END ", CRITICAL, 0, Bytes::default().raw(&root).u64(count));
         (self.end)(&mut end.payload);
         let end_at = out.len() as u64;
         push(&mut out, &end);

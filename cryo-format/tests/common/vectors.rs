@@ -114,6 +114,8 @@ pub fn variants() -> &'static [Vector] {
         (Rule::FOOTER, |s| s.frost.footer = |p| p[24] = 1),
         (Rule::FOOTER, |s| s.frost.footer = |p| p[0] = 0),
         (Rule::INDEX, |s| s.frost.index = |p| p[0] = 8),
+        (Rule::INDEX, |s| s.frost.no_index = true),
+        (Rule::OWNER, |s| s.frost.chunks.push(chunk(b"PAD ", 0, 1, b()))),
         (Rule::LINK_ROOT, |s| s.link = |p| p[48] ^= 1),
         (Rule::LINK_ROOT, |s| s.link = |p| p[0] ^= 1),
         (Rule::MISPLACED, |s| std::mem::swap(&mut s.frost.chunks, &mut s.frore.chunks)),
