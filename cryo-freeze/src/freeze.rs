@@ -15,7 +15,7 @@ use crate::collect::{self, Collected};
 use crate::error::About;
 use crate::options::{Afterwards, Options};
 use crate::output::Files;
-use crate::{Error, Result, pages, refused};
+use crate::{Result, pages, refused};
 
 /// Where the set goes.
 pub enum Target<'a> {
@@ -46,12 +46,6 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let uninterrupted = Uninterrupted::begin();
     let blocked = collect::syscall::Blocked::look(pid);
     let mut process = Process::seize(pid).map_err(|e| refused::explain(pid, e))?;
-    if process.threads.len() > 1 {
-        return Err(Error::Refused(format!(
-            "process {pid} has {} threads; only one can be carried yet",
-            process.threads.len()
-        )));
-    }
     let collected = collect::collect(&mut process, &blocked, options)?;
     // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed.
     drop(uninterrupted);

@@ -2,7 +2,6 @@
 
 use cryo_format::header::{EM_386, EM_X86_64};
 use cryo_format::section::cpu::Cpu;
-use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::{Backing, Vmas};
 use cryo_tracee::cpu;
 
@@ -39,10 +38,6 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
         }
     }
     processor(ice.need::<Cpu>(0)?, options)?;
-    let threads = ice.all::<Thread>().count();
-    if threads != 1 {
-        return refuse(format!("the image holds {threads} threads; only one can be thawed yet"));
-    }
     for (_, vmas) in ice.all::<Vmas>() {
         for v in &vmas.vmas {
             if v.backing.0 > Backing::SPECIAL.0 {

@@ -16,12 +16,13 @@ use object::write::elf::{FileHeader, ProgramHeader, Writer};
 
 use crate::error::{About, refuse};
 use crate::ice::Ice;
-use crate::options::{Options, Pid};
+use crate::ids::Ids;
+use crate::options::Options;
 use crate::remap::same_file;
 use crate::Result;
 
 /// Starts the host for process `id`.
-pub fn start(ice: &Ice, id: u64, options: &Options) -> Result<Host> {
+pub fn start(ice: &Ice, id: u64, ids: Ids, options: &Options) -> Result<Host> {
     let process = ice.need::<Process>(id)?;
     let original = executable(ice, id)?;
     let tiny = tiny()?;
@@ -42,25 +43,9 @@ pub fn start(ice: &Ice, id: u64, options: &Options) -> Result<Host> {
         }
         Host::start(&start(Program::Fd(&tiny)))
     };
-    let pid = process.pid as i32;
-    if options.pid == Pid::New {
-        return Ok(begin(None)?);
-    }
-    match begin(Some(pid)) {
-        Ok(host) => Ok(host),
-        Err(e) => {
-            let why = match e.errno() {
-                Some(libc::EEXIST) => "is taken",
-                Some(libc::EPERM) => "may be chosen only with CAP_CHECKPOINT_RESTORE",
-                _ => return Err(e.into()),
-            };
-            if options.pid == Pid::Same {
-                return refuse(format!("pid {pid} {why}: use --pid new"));
-            }
-            let host = begin(None)?;
-            eprintln!("cryo-thaw: pid {pid} {why}: the program goes on as {}", host.pid());
-            Ok(host)
-        }
+    match ids {
+        Ids::New => Ok(begin(None)?),
+        Ids::Same | Ids::Namespace(_) => Ok(begin(Some(process.pid as i32))?),
     }
 }
 

@@ -24,8 +24,8 @@ pub struct Ice {
     pub frost: FileModel,
     /// Registers: the sections of the .freeze before its pages.
     pub freeze: FileModel,
-    /// The pages.
-    pub pages: Pages,
+    /// The pages; taken when they are filled in.
+    pub pages: Option<Pages>,
 }
 
 /// Where the pages are.
@@ -50,7 +50,7 @@ impl Ice {
             sections.push(Entry { kind: entry.kind, owner: entry.owner, payload: set.freeze.any(entry)? });
         }
         let freeze = FileModel { header: set.freeze.header().clone(), root: set.freeze.end().root, sections };
-        Ok(Self { frore, frost, freeze, pages: Pages::File(set.freeze) })
+        Ok(Self { frore, frost, freeze, pages: Some(Pages::File(set.freeze)) })
     }
 
     /// Reads a set from a pipe, up to its first page.
@@ -75,7 +75,7 @@ impl Ice {
         if (link.frore_root, link.frost_root) != (frore.root, frost.root) || freeze.header.set != frost.header.set {
             return refuse("the three files in the pipe do not belong together: the roots in the .freeze are others");
         }
-        Ok(Self { frore, frost, freeze, pages: Pages::Pipe(Box::new(stream), first) })
+        Ok(Self { frore, frost, freeze, pages: Some(Pages::Pipe(Box::new(stream), first)) })
     }
 
     fn file(&self, profile: Profile) -> &FileModel {

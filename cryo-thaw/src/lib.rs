@@ -10,6 +10,7 @@ mod error;
 pub mod fill;
 pub mod host;
 pub mod ice;
+pub mod ids;
 pub mod options;
 pub mod remap;
 pub mod restore;

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use cryo_thaw::ice::Ice;
+use cryo_thaw::ids::{self, Ids};
 use cryo_thaw::options::FdRule;
 use cryo_thaw::{Options, Pid, thaw};
+use cryo_tracee::namespace;
 
 /// Thaw a frozen program: it goes on where it was, in the foreground as if it had been started here.
 ///
@@ -28,7 +30,8 @@ struct Cli {
     /// Leave it stopped (kill -CONT lets it go on)
     #[arg(long)]
     stopped: bool,
-    /// Its process id: the same where free and allowed, the same or nothing, a new one
+    /// Its ids: `auto` the same where free and allowed, else in a namespace of its own (several threads) or a new pid; `same` or nothing; the same in
+    /// a pid `namespace` of its own; a `new` one
     #[arg(long, value_enum, default_value_t = PidArg::Auto)]
     pid: PidArg,
     /// What takes the place of descriptor N: `N=inherit` (our own), `N=null`, `N=FILE`
@@ -43,6 +46,7 @@ struct Cli {
 enum PidArg {
     Auto,
     Same,
+    Namespace,
     New,
 }
 
@@ -52,6 +56,7 @@ impl Cli {
             pid: match self.pid {
                 PidArg::Auto => Pid::Auto,
                 PidArg::Same => Pid::Same,
+                PidArg::Namespace => Pid::Namespace,
                 PidArg::New => Pid::New,
             },
             fds: self.fds.clone(),
@@ -64,17 +69,44 @@ impl Cli {
         } else {
             Ice::open(&self.image)?
         };
-        let thawed = thaw(ice, &options)?;
+        let ids = ids::decide(&ice, options.pid)?;
+        let Ids::Namespace(worker) = ids else {
+            let thawed = thaw(ice, ids, &options)?;
+            return match self.announce(thawed.pid)? {
+                true => Ok(0),
+                false => Ok(cryo_tracee::signals::stand_before(thawed.pid)?),
+            };
+        };
+        let inside = || match thaw(ice, ids, &options) {
+            Ok(thawed) => Ok(thawed.pid),
+            Err(e) => {
+                eprintln!("cryo-thaw: {e}");
+                Err(FAILED)
+            }
+        };
+        match namespace::enter(worker, inside)? {
+            Ok(namespace) => match self.announce(namespace.pid)? {
+                true => Ok(0),
+                false => Ok(cryo_tracee::signals::stand_before_namespace(namespace)?),
+            },
+            Err(code) => Ok(code),
+        }
+    }
+
+    /// Tells the pid to whom it may concern; true if that was all (--detach).
+    fn announce(&self, pid: i32) -> anyhow::Result<bool> {
         if let Some(file) = &self.pid_file {
-            std::fs::write(file, format!("{}\n", thawed.pid)).with_context(|| format!("writing {}", file.display()))?;
+            std::fs::write(file, format!("{pid}\n")).with_context(|| format!("writing {}", file.display()))?;
         }
         if self.detach {
-            let _ = writeln!(std::io::stdout(), "{}", thawed.pid);
-            return Ok(0);
+            let _ = writeln!(std::io::stdout(), "{pid}");
         }
-        Ok(cryo_tracee::signals::stand_before(thawed.pid)?.code())
+        Ok(self.detach)
     }
 }
+
+/// Exit status of a thaw that did not come about, as of other commands that start programs (env, nohup, timeout).
+const FAILED: i32 = 125;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -82,7 +114,7 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
             eprintln!("cryo-thaw: {e:#}");
-            ExitCode::from(125)
+            ExitCode::from(FAILED as u8)
         }
     }
 }

@@ -11,6 +11,8 @@ pub enum Pid {
     Auto,
     /// The same, or nothing.
     Same,
+    /// The same, in a pid namespace of its own.
+    Namespace,
     /// A new one.
     New,
 }

@@ -77,7 +77,7 @@ impl Remapper for Inject {
             if vma.backing == Backing::SPECIAL && (bridge.is_none() || vma.name.0 != b"[vdso]") {
                 continue;
             }
-            if !batch.has_room(1, 0) || !advice.has_room(12, 256) {
+            if !batch.has_room(2, 0) || !advice.has_room(12, 256) {
                 run(host, &mut batch, &mut advice)?;
             }
             mapper.map(host, &mut batch, vma)?;
@@ -149,7 +149,13 @@ impl Mapper<'_> {
             flags |= libc::MAP_NORESERVE;
         }
         let prot = if vma.backing == Backing::SPECIAL { libc::PROT_READ | libc::PROT_EXEC } else { vma.prot as i32 };
-        batch.call(libc::SYS_mmap, &[start, len, prot as u64, flags as u64, fd, offset]);
+        // What once was writable counts as such for ever, and would not join its neighbour otherwise (the relocated, now read-only data of libraries).
+        let counted = vma.flags.has(VmFlags::ACCOUNT) && prot & libc::PROT_WRITE == 0 && flags & libc::MAP_PRIVATE != 0;
+        let first = if counted { prot | libc::PROT_WRITE } else { prot };
+        batch.call(libc::SYS_mmap, &[start, len, first as u64, flags as u64, fd, offset]);
+        if counted {
+            batch.call(libc::SYS_mprotect, &[start, len, prot as u64]);
+        }
         Ok(())
     }
 

@@ -11,12 +11,15 @@ use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
 use cryo_format::section::xstate::Xstate;
 
+use cryo_tracee::{Host, Regs};
+
 use crate::error::refuse;
 use crate::fill::{self, Filler};
 use crate::ice::Ice;
 use crate::options::Options;
 use crate::remap::{Inject, Remapper, Template};
 use crate::restore::{actions, descriptors, mm, pending, process, regs, syscall, thread, xstate};
+use crate::ids::{self, Ids};
 use crate::{Result, check, host};
 
 /// A process that goes on.
@@ -26,62 +29,86 @@ pub struct Thawed {
     pub pid: i32,
 }
 
-/// Thaws a set. The process that comes of it is a child of ours.
-pub fn thaw(ice: Ice, options: &Options) -> Result<Thawed> {
+/// Thaws a set, with the ids that were decided on. The process that comes of it is a child of ours.
+pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     check::check(&ice, options)?;
     let Some((id, process)) = ice.all::<Process>().next().map(|(id, p)| (id, p.clone())) else {
         return refuse("the .frost holds no process");
     };
-    let Some((thread_id, thread)) = ice.all::<Thread>().next().map(|(id, t)| (id, t.clone())) else {
-        return refuse("the .frost holds no thread");
-    };
-    let registers = ice.need::<RegsX86_64>(thread_id)?.clone();
-    let extended = ice.need::<Xstate>(thread_id)?.clone();
-    let call = ice.get::<Syscall>(thread_id).cloned();
-    let vmas = ice.need::<Vmas>(id)?.clone();
-    let objects = ice.need::<Objects>(0)?.clone();
+    let threads = threads(&ice, id, &process)?;
 
-    let mut host = host::start(&ice, id, options)?;
+    let mut host = host::start(&ice, id, ids, options)?;
     let shape = Inject.remap(&mut host, &Template::of(&ice, id)?)?;
     let files = descriptors::restore(&mut host, &ice, id, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
     process::restore(&mut host, &process)?;
     actions::restore(&mut host, ice.need::<Actions>(id)?)?;
-    let shared = ice.get::<Pending>(id).cloned();
-    let own = ice.get::<Pending>(thread_id).cloned();
 
     // From a pipe the pages arrive only now; the host stands ready.
-    let filler = Filler { process: id, memory: host.memory(), vmas: &vmas.vmas, shape: &shape, files: &files };
-    fill::fill(ice.pages, &filler)?;
-    fill::trim(&host, &files, &objects.objects)?;
+    if let Some(pages) = ice.pages.take() {
+        let vmas = &ice.need::<Vmas>(id)?.vmas;
+        let filler = Filler { process: id, memory: host.memory(), vmas, shape: &shape, files: &files };
+        fill::fill(pages, &filler)?;
+    }
+    fill::trim(&host, &files, &ice.need::<Objects>(0)?.objects)?;
     drop(files);
     if let Some(bridge) = &shape.vdso {
         bridge.build(&host)?;
     }
 
-    // The registration of rseq writes into memory that is filled now; so does a call that is begun again.
-    thread::restore(&mut host, &thread)?;
-    let mut regs = regs::regs(&registers);
-    regs::abort_rseq(&mut regs, thread.rseq.0, host.memory())?;
-    if let Some(call) = &call {
-        syscall::restore(&mut host, call, &mut regs)?;
+    for (_, thread) in &threads[1..] {
+        host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
     }
-    // Nothing may be delivered before the registers are right.
-    host.thread()?.set_sigmask(u64::MAX)?;
-    if let Some(p) = &own {
-        let tid = host.pid();
-        pending::restore(&mut host, p, Some(tid))?;
+    let mut registers = Vec::with_capacity(threads.len());
+    for (i, (thread_id, thread)) in threads.iter().enumerate() {
+        registers.push(services(&mut host, &ice, i, *thread_id, thread)?);
     }
-    if let Some(p) = &shared {
-        pending::restore(&mut host, p, None)?;
+    if let Some(p) = ice.get::<Pending>(id) {
+        pending::restore(&mut host, 0, p, None)?;
+    }
+    if matches!(ids, Ids::Namespace(_)) {
+        for i in 0..threads.len() {
+            ids::drop_capabilities(&mut host, i)?;
+        }
     }
     host.leave_scratch()?;
-    let stopped = host.thread()?;
-    xstate::restore(stopped, &extended)?;
-    stopped.set_regs(&regs)?;
-    stopped.set_sigmask(thread.sigmask.0)?;
+    for (i, ((thread_id, thread), regs)) in threads.iter().zip(&registers).enumerate() {
+        let stopped = host.thread_at(i)?;
+        xstate::restore(stopped, ice.need::<Xstate>(*thread_id)?)?;
+        stopped.set_regs(regs)?;
+        stopped.set_sigmask(thread.sigmask.0)?;
+    }
     if options.stopped || process.stopped_by != 0 {
         cryo_tracee::signals::kill(host.pid(), libc::SIGSTOP)?;
     }
     Ok(Thawed { pid: host.release() })
+}
+
+/// The threads of process `id`, the main thread first, each with its local id.
+fn threads(ice: &Ice, id: u64, process: &Process) -> Result<Vec<(u64, Thread)>> {
+    let mut threads: Vec<(u64, Thread)> =
+        ice.all::<Thread>().filter(|(_, t)| t.process == id).map(|(local, t)| (local, t.clone())).collect();
+    threads.sort_by_key(|(_, t)| (t.tid != process.pid, t.tid));
+    match threads.first() {
+        Some((_, main)) if main.tid == process.pid => Ok(threads),
+        _ => refuse(format!("the .frost has no main thread for process {}", process.pid)),
+    }
+}
+
+/// What the kernel keeps for thread `i`; returns the registers that it shall have in the end.
+fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread) -> Result<Regs> {
+    // The registration of rseq writes into memory that is filled by now; so does a call that is begun again.
+    thread::restore(host, i, thread)?;
+    let mut regs = regs::regs(ice.need::<RegsX86_64>(id)?);
+    regs::abort_rseq(&mut regs, thread.rseq.0, host.memory())?;
+    if let Some(call) = ice.get::<Syscall>(id) {
+        syscall::restore(host, i, call, &mut regs)?;
+    }
+    // Nothing may be delivered before the registers are right.
+    host.thread_at(i)?.set_sigmask(u64::MAX)?;
+    if let Some(p) = ice.get::<Pending>(id) {
+        let tid = host.thread_at(i)?.tid();
+        pending::restore(host, i, p, Some(tid))?;
+    }
+    Ok(regs)
 }

@@ -43,7 +43,8 @@ pub enum Program<'a> {
 /// A process of ours that stands before its first instruction, or is being filled. Dropping it ends it.
 pub struct Host {
     pid: i32,
-    thread: Option<Stopped>,
+    /// The main thread first. Empty when it has been released.
+    threads: Vec<Stopped>,
     memory: Memory,
     scratch: Option<Scratch>,
 }
@@ -55,7 +56,10 @@ impl Host {
         let pid = spawn(start, &gate_out, &gate_in)?;
         drop(gate_out);
         let mut unseized = Unseized { pid, done: false };
-        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_TRACESYSGOOD;
+        let options = libc::PTRACE_O_EXITKILL
+            | libc::PTRACE_O_TRACEEXEC
+            | libc::PTRACE_O_TRACESYSGOOD
+            | libc::PTRACE_O_TRACECLONE;
         sys::ptrace(libc::PTRACE_SEIZE, pid, 0, options as usize, Fault::Counted)?;
         rustix::io::write(&gate_in, b"g").about(|| "releasing the host".into())?;
         match sys::wait(pid)? {
@@ -74,7 +78,7 @@ impl Host {
         let settled = thread.settle();
         let memory = Memory::open(pid);
         unseized.done = true;
-        let mut host = Self { pid, thread: Some(thread), memory: memory?, scratch: None };
+        let mut host = Self { pid, threads: vec![thread], memory: memory?, scratch: None };
         settled?;
         host.thread()?.forget_original();
         Ok(host)
@@ -90,9 +94,45 @@ impl Host {
         &self.memory
     }
 
-    /// Its thread.
+    /// Its main thread.
     pub fn thread(&mut self) -> Result<&mut Stopped> {
-        self.thread.as_mut().ok_or(Error::Died(self.pid))
+        self.thread_at(0)
+    }
+
+    /// A thread by its place in the order of their making.
+    pub fn thread_at(&mut self, i: usize) -> Result<&mut Stopped> {
+        self.threads.get_mut(i).ok_or(Error::Died(self.pid))
+    }
+
+    /// Makes one more thread, stopped before its first instruction; with this id if one is asked for.
+    pub fn spawn_thread(&mut self, tid: Option<i32>) -> Result<()> {
+        let mut batch = self.batch()?;
+        let set_tid = batch.put(&tid.unwrap_or(0).to_le_bytes());
+        let args = CloneArgs {
+            flags: (libc::CLONE_VM
+                | libc::CLONE_FS
+                | libc::CLONE_FILES
+                | libc::CLONE_SIGHAND
+                | libc::CLONE_THREAD
+                | libc::CLONE_SYSVSEM) as u64,
+            set_tid: if tid.is_some() { set_tid.addr } else { 0 },
+            set_tid_size: u64::from(tid.is_some()),
+            ..CloneArgs::default()
+        };
+        let words = args.words();
+        let at = batch.put(&words.map(u64::to_le_bytes).concat());
+        // Written by a call that does nothing; the clone itself is made alone, so that its child starts behind a `syscall` of the scratch
+        // mapping and not in the middle of the stub.
+        batch.call(libc::SYS_getpid, &[]);
+        self.run(batch)?.all()?;
+        self.call(libc::SYS_clone3, [at.addr, size_of::<CloneArgs>() as u64, 0, 0, 0, 0])?;
+        // The child is ours by PTRACE_O_TRACECLONE; its id here need not be the one that it has in its own pid namespace.
+        let known: Vec<i32> = self.threads.iter().map(Stopped::tid).collect();
+        let born = proc::tasks(self.pid)?.into_iter().find(|t| !known.contains(t)).ok_or(Error::Died(self.pid))?;
+        let mut thread = Stopped::new(self.pid, born);
+        thread.settle()?;
+        self.threads.push(thread);
+        Ok(())
     }
 
     /// Puts the scratch mapping at `base`, where nothing is and nothing of the image will be, and clears all else but the kernel's own
@@ -100,7 +140,7 @@ impl Host {
     pub fn clear(&mut self, base: u64) -> Result<Vec<proc::Mapping>> {
         let maps = proc::mappings(self.pid)?;
         let pid = self.pid;
-        let thread = self.thread.as_mut().ok_or(Error::Died(pid))?;
+        let thread = self.threads.first_mut().ok_or(Error::Died(pid))?;
         let entry = thread.regs()?.rip;
         self.memory.write(entry, &arch::SYSCALL)?;
         let first = Scratch { base: 0, insn: entry, stub: false };
@@ -133,11 +173,16 @@ impl Host {
         self.scratch.ok_or_else(|| Error::NoRoom { pid: self.pid, what: "the host has no scratch mapping yet".into() })
     }
 
-    /// Makes remote calls in the host.
+    /// Makes remote calls in the main thread.
     pub fn remote(&mut self) -> Result<Remote<'_>> {
+        self.remote_at(0)
+    }
+
+    /// Makes remote calls in thread `i`.
+    pub fn remote_at(&mut self, i: usize) -> Result<Remote<'_>> {
         let scratch = self.scratch()?;
         let pid = self.pid;
-        Remote::with_scratch(self.thread.as_mut().ok_or(Error::Died(pid))?, &self.memory, scratch)
+        Remote::with_scratch(self.threads.get_mut(i).ok_or(Error::Died(pid))?, &self.memory, scratch)
     }
 
     /// An empty batch for [`Host::run`].
@@ -155,10 +200,10 @@ impl Host {
         self.remote()?.call(number, args)
     }
 
-    /// Begins a call that sleeps, and interrupts it at once; returns what the kernel left in `rax`. See [`Stopped::begin_call`].
-    pub fn begin_call(&mut self, number: i64, a: [u64; 6]) -> Result<i64> {
+    /// Begins a call that sleeps, in thread `i`, and interrupts it at once; returns what the kernel left in `rax`. See [`Stopped::begin_call`].
+    pub fn begin_call(&mut self, i: usize, number: i64, a: [u64; 6]) -> Result<i64> {
         let scratch = self.scratch()?;
-        let thread = self.thread()?;
+        let thread = self.thread_at(i)?;
         let mut regs = thread.regs()?;
         regs.rax = number as u64;
         (regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9) = (a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -180,16 +225,17 @@ impl Host {
 
     /// Lets it go as the process that it has become.
     pub fn release(mut self) -> i32 {
-        drop(self.thread.take());
+        self.threads.clear();
         self.pid
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            end(self.pid);
-            std::mem::forget(thread);
+        if !self.threads.is_empty() {
+            end(self.pid, &self.threads);
+            // Nothing is left to be let go.
+            self.threads.drain(..).for_each(std::mem::forget);
         }
     }
 }
@@ -202,9 +248,12 @@ pub fn is_special(m: &proc::Mapping) -> bool {
         || (m.path.starts_with(b"[v") && m.ino == 0 && (m.has("io") || m.has("pf") || m.has("dd")))
 }
 
-fn end(pid: i32) {
+/// Kills the process and sees each thread off: the main thread's end is told only when the others' have been taken.
+fn end(pid: i32, threads: &[Stopped]) {
     let _ = signals::kill(pid, libc::SIGKILL);
-    while !matches!(sys::wait(pid), Ok(Wait::Ended(_)) | Err(_)) {}
+    for tid in threads.iter().map(Stopped::tid).rev().chain([pid]) {
+        while !matches!(sys::wait(tid), Ok(Wait::Ended(_)) | Err(_)) {}
+    }
 }
 
 /// Between fork and seize.
@@ -216,7 +265,7 @@ struct Unseized {
 impl Drop for Unseized {
     fn drop(&mut self) {
         if !self.done {
-            end(self.pid);
+            end(self.pid, &[]);
         }
     }
 }
@@ -273,18 +322,36 @@ fn spawn(start: &Start<'_>, gate_out: &OwnedFd, gate_in: &OwnedFd) -> Result<i32
 /// linux/sched.h struct clone_args.
 #[repr(C)]
 #[derive(Default)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
+pub(crate) struct CloneArgs {
+    pub(crate) flags: u64,
+    pub(crate) pidfd: u64,
+    pub(crate) child_tid: u64,
+    pub(crate) parent_tid: u64,
+    pub(crate) exit_signal: u64,
+    pub(crate) stack: u64,
+    pub(crate) stack_size: u64,
+    pub(crate) tls: u64,
+    pub(crate) set_tid: u64,
+    pub(crate) set_tid_size: u64,
+    pub(crate) cgroup: u64,
+}
+
+impl CloneArgs {
+    fn words(&self) -> [u64; 11] {
+        [
+            self.flags,
+            self.pidfd,
+            self.child_tid,
+            self.parent_tid,
+            self.exit_signal,
+            self.stack,
+            self.stack_size,
+            self.tls,
+            self.set_tid,
+            self.set_tid_size,
+            self.cgroup,
+        ]
+    }
 }
 
 /// Raises the soft limit of open files of a process of ours to its hard limit.

@@ -15,6 +15,7 @@ pub mod fds;
 pub mod guardian;
 pub mod host;
 pub mod mem;
+pub mod namespace;
 pub mod proc;
 pub mod remote;
 pub mod signals;

@@ -60,6 +60,11 @@ impl Status {
         self.text(key)?.split_whitespace().next()?.parse().ok()
     }
 
+    /// An id as its own namespace has it: the last one of the lines NSpid, NStgid, NSpgid, NSsid.
+    pub fn inner(&self, key: &str) -> Option<u64> {
+        self.text(key)?.split_whitespace().last()?.parse().ok()
+    }
+
     /// Four ids: real, effective, saved, filesystem.
     pub fn ids(&self, key: &str) -> [u32; 4] {
         let mut ids = [0; 4];

@@ -1,9 +1,14 @@
 //! Signals to and from the processes we deal with.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::mem::zeroed;
+use std::os::fd::FromRawFd;
 use std::ptr;
 
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::namespace::{Event, Namespace};
 use crate::{Error, Result};
 
 /// kill(2).
@@ -39,7 +44,7 @@ impl Ended {
         }
     }
 
-    fn of(status: i32) -> Self {
+    pub(crate) fn of(status: i32) -> Self {
         if libc::WIFSIGNALED(status) {
             Self::Signal(libc::WTERMSIG(status))
         } else {
@@ -79,40 +84,94 @@ impl Drop for Uninterrupted {
     }
 }
 
-/// Stands before a child as if we were it: passes signals on, stops and continues with it, returns how it ends.
+/// Stands before a child as if we were it: passes signals on, stops and continues with it, returns its exit code in the shell's manner.
 ///
 /// A signal from the terminal reaches the child by itself, since it is in our process group; one that was sent to us by kill(2) is sent on.
-pub fn stand_before(child: i32) -> Result<Ended> {
-    let mut all: libc::sigset_t = {
-        // SAFETY: plain data, initialised by sigfillset.
-        unsafe { zeroed() }
-    };
-    // SAFETY: initialises `all`, then changes this thread's mask.
-    unsafe {
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut());
-    }
+pub fn stand_before(child: i32) -> Result<i32> {
+    let signals = SignalFd::all()?;
     loop {
         let mut status = 0;
         // SAFETY: the kernel writes one int.
         let r = unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
-        if r == child && libc::WIFSTOPPED(status) {
-            stop_ourselves();
-            let _ = kill(child, libc::SIGCONT);
-            continue;
+        if r == child && !libc::WIFSTOPPED(status) {
+            return Ok(Ended::of(status).code());
         }
         if r == child {
-            return Ok(Ended::of(status));
-        }
-        if r == -1 && io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
+            stop_ourselves();
+            let _ = kill(child, libc::SIGCONT);
+        } else if r == -1 && io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
             return Err(Error::last(format!("waiting for process {child}")));
+        } else {
+            signals.wait(None)?;
+            signals.pass_on(child)?;
         }
-        // SAFETY: plain data, filled by the kernel.
-        let mut info: libc::siginfo_t = unsafe { zeroed() };
-        // SAFETY: both are initialised; the kernel writes one siginfo_t.
-        let signal = unsafe { libc::sigwaitinfo(&raw const all, &raw mut info) };
-        if signal > 0 && signal != libc::SIGCHLD && info.si_code <= 0 {
-            let _ = kill(child, signal);
+    }
+}
+
+/// The same for a program in a namespace of its own, of which init tells.
+pub fn stand_before_namespace(mut namespace: Namespace) -> Result<i32> {
+    let signals = SignalFd::all()?;
+    loop {
+        if !signals.wait(Some(namespace.events()))? {
+            signals.pass_on(namespace.pid)?;
+            continue;
+        }
+        match namespace.event()? {
+            Some(Event::Ended(code)) => return Ok(code),
+            Some(Event::Stopped) => {
+                stop_ourselves();
+                let _ = kill(namespace.pid, libc::SIGCONT);
+            }
+            None => return Err(Error::Died(namespace.pid)),
+        }
+    }
+}
+
+/// All signals, as something that can be read.
+struct SignalFd(File);
+
+impl SignalFd {
+    fn all() -> Result<Self> {
+        // SAFETY: plain data, initialised by sigfillset; then this thread's mask is set, and a descriptor made that nobody else owns.
+        let fd = unsafe {
+            let mut all: libc::sigset_t = zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut());
+            libc::signalfd(-1, &raw const all, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+        };
+        if fd < 0 {
+            return Err(Error::last("making a signalfd"));
+        }
+        // SAFETY: as above.
+        Ok(Self(unsafe { File::from_raw_fd(fd) }))
+    }
+
+    /// Waits for a signal or for `other`; true if it is `other`.
+    fn wait(&self, other: Option<&File>) -> Result<bool> {
+        let mut fds = vec![PollFd::new(&self.0, PollFlags::IN)];
+        fds.extend(other.map(|o| PollFd::new(o, PollFlags::IN)));
+        match poll(&mut fds, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(fds.get(1).is_some_and(|f| !f.revents().is_empty())),
+            Err(e) => Err(Error::sys("waiting for signals", e)),
+        }
+    }
+
+    /// Sends on to `child` what was sent to us by kill(2) and its like.
+    fn pass_on(&self, child: i32) -> Result<()> {
+        let mut info = [0_u8; size_of::<libc::signalfd_siginfo>()];
+        loop {
+            match (&self.0).read(&mut info) {
+                Ok(_) => {
+                    // ssi_signo and ssi_code: the first and third word.
+                    let word = |i: usize| i32::from_le_bytes([info[i], info[i + 1], info[i + 2], info[i + 3]]);
+                    let (signal, code) = (word(0), word(8));
+                    if signal != libc::SIGCHLD && code <= 0 {
+                        let _ = kill(child, signal);
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) => return Err(Error::sys("reading signals", e)),
+            }
         }
     }
 }

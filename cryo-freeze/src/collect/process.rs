@@ -47,10 +47,10 @@ pub fn collect(scene: &Scene<'_>, stopped: &cryo_tracee::Process, answers: &Answ
     out.add(
         scene.id,
         Process {
-            pid: scene.status.number("Pid").unwrap_or(pid as u64),
+            pid: scene.status.inner("NStgid").unwrap_or(pid as u64),
             ppid: number(4)?,
-            pgid: number(5)?,
-            sid: number(6)?,
+            pgid: scene.status.inner("NSpgid").unwrap_or(number(5)?),
+            sid: scene.status.inner("NSsid").unwrap_or(number(6)?),
             exit_signal: number(38)?,
             personality,
             umask: umask.unwrap_or(0o22),

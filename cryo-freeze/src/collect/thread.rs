@@ -76,7 +76,7 @@ fn kernel_side(thread: &cryo_tracee::Stopped, scene: &Scene<'_>) -> Result<Threa
     let comm = proc::bytes(tid, "comm")?;
     // comm of a single thread needs no parsing of status, which quotes odd characters.
     let comm = comm.strip_suffix(b"\n").unwrap_or(&comm).to_vec();
-    let tid_there = Status::of(tid)?.number("Pid").unwrap_or(tid as u64);
+    let tid_there = Status::of(tid)?.inner("NSpid").unwrap_or(tid as u64);
     Ok(Thread {
         process: scene.id,
         tid: tid_there,

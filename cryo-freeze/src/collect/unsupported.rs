@@ -13,9 +13,11 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
             "process {pid} runs under a seccomp filter, which is not carried yet: start it without one to freeze it"
         ));
     }
+    let ours = in_our_namespace(pid);
     for ns in ["mnt", "pid", "user", "net", "uts", "ipc", "cgroup", "time"] {
-        let (theirs, ours) = (proc::link(pid, &format!("ns/{ns}"))?, proc::link(std::process::id() as i32, &format!("ns/{ns}"))?);
-        if theirs != ours {
+        let name = format!("ns/{ns}");
+        let differs = proc::link(pid, &name)? != proc::link(std::process::id() as i32, &name)?;
+        if differs && !(ours && matches!(ns, "mnt" | "pid" | "user" | "time")) {
             return refuse(format!(
                 "process {pid} lives in another {ns} namespace than cryo-freeze: run cryo-freeze inside it (nsenter --target {pid} --all)"
             ));
@@ -30,4 +32,20 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Does it live in a namespace that a thaw has made for it? Then its ids there are carried, and nothing else differs from outside.
+fn in_our_namespace(pid: i32) -> bool {
+    let mut at = pid;
+    for _ in 0..1000 {
+        let comm = proc::bytes(at, "comm").unwrap_or_default();
+        if comm.trim_ascii_end() == cryo_tracee::namespace::INIT.as_bytes() {
+            return true;
+        }
+        match proc::Status::of(at).ok().and_then(|s| s.number("PPid")) {
+            Some(parent) if parent > 1 => at = parent as i32,
+            _ => return false,
+        }
+    }
+    false
 }

@@ -9,7 +9,7 @@ use super::{Collected, Ids, Scene};
 use crate::Result;
 
 /// The VmFlags of proc(5) that are carried.
-const FLAGS: [(&str, u64); 15] = [
+const FLAGS: [(&str, u64); 16] = [
     ("gd", VmFlags::GROWSDOWN),
     ("lo", VmFlags::LOCKED),
     ("dc", VmFlags::DONTFORK),
@@ -25,6 +25,7 @@ const FLAGS: [(&str, u64); 15] = [
     ("lf", VmFlags::LOCKONFAULT),
     ("dp", VmFlags::DROPPABLE),
     ("sl", VmFlags::SEALED),
+    ("ac", VmFlags::ACCOUNT),
 ];
 
 /// Adds the mappings, notes the objects under them and what of their content is to be stored.

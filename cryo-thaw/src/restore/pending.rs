@@ -6,7 +6,7 @@ use cryo_tracee::Host;
 use crate::Result;
 
 /// Sends them again, with all that came with them, while the host blocks every signal. A process may claim any origin of a signal to itself.
-pub fn restore(host: &mut Host, pending: &Pending, tid: Option<i32>) -> Result<()> {
+pub fn restore(host: &mut Host, i: usize, pending: &Pending, tid: Option<i32>) -> Result<()> {
     let pid = host.pid() as u64;
     let mut batch = host.batch()?;
     for info in &pending.signals {
@@ -19,5 +19,5 @@ pub fn restore(host: &mut Host, pending: &Pending, tid: Option<i32>) -> Result<(
             None => batch.call(libc::SYS_rt_sigqueueinfo, &[pid, signal.into(), at.addr]),
         };
     }
-    Ok(host.run(batch)?.all()?)
+    Ok(host.remote_at(i)?.run(batch)?.all()?)
 }

@@ -10,7 +10,7 @@ use cryo_tracee::{Host, Regs};
 use crate::Result;
 
 /// Prepares the kernel for the restart, and `regs` where the call has a result already. The last remote call before the scratch mapping goes.
-pub fn restore(host: &mut Host, call: &Syscall, regs: &mut Regs) -> Result<()> {
+pub fn restore(host: &mut Host, i: usize, call: &Syscall, regs: &mut Regs) -> Result<()> {
     if call.restart != Restart::RESTARTBLOCK {
         return Ok(());
     }
@@ -25,7 +25,7 @@ pub fn restore(host: &mut Host, call: &Syscall, regs: &mut Regs) -> Result<()> {
         _ => None,
     };
     if let (Some(i), Some(ns)) = (time, left) {
-        let mut remote = host.remote()?;
+        let mut remote = host.remote_at(i)?;
         let mut batch = remote.batch();
         let at = batch.put(&timespec(ns));
         batch.call(libc::SYS_getpid, &[]);
@@ -36,7 +36,7 @@ pub fn restore(host: &mut Host, call: &Syscall, regs: &mut Regs) -> Result<()> {
     {
         args[2] = ns.div_ceil(1_000_000);
     }
-    let result = host.begin_call(call.number as i64, args)?;
+    let result = host.begin_call(i, call.number as i64, args)?;
     if result == -(Restart::RESTARTBLOCK.0 as i64) {
         // As the kernel left it when it was frozen, and will find it now.
         regs.rax = result as u64;

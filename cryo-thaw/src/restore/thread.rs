@@ -6,7 +6,7 @@ use cryo_tracee::Host;
 use crate::Result;
 
 /// RSEQ_FLAG_UNREGISTER has no part here: the host never ran, so nothing is registered.
-pub fn restore(host: &mut Host, thread: &Thread) -> Result<()> {
+pub fn restore(host: &mut Host, i: usize, thread: &Thread) -> Result<()> {
     let mut batch = host.batch()?;
     let comm = batch.put(&[&thread.comm[..], b"\0"].concat());
     batch.call(libc::SYS_prctl, &[libc::PR_SET_NAME as u64, comm.addr]);
@@ -23,5 +23,5 @@ pub fn restore(host: &mut Host, thread: &Thread) -> Result<()> {
         // The kernel wants the ids in the area as they are before a registration; it fills them in itself.
         batch.call(libc::SYS_rseq, &[thread.rseq.0, thread.rseq_size.into(), 0, thread.rseq_signature.into()]);
     }
-    Ok(host.run(batch)?.all()?)
+    Ok(host.remote_at(i)?.run(batch)?.all()?)
 }

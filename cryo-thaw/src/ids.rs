@@ -1,0 +1,88 @@
+//! Which ids the program gets.
+//!
+//! The C library keeps thread ids in memory (pthread_kill, recursive, robust and PI mutexes), so a program of several threads needs the ones that it
+//! had. Where they are free and we may choose ids, it gets them here; else in a pid namespace of its own, where all are free and an ordinary
+//! user may choose.
+
+use cryo_format::section::process::Process;
+use cryo_format::section::thread::Thread;
+use cryo_tracee::Host;
+use cryo_tracee::proc::Status;
+
+use crate::Result;
+use crate::error::refuse;
+use crate::ice::Ice;
+use crate::options::Pid;
+
+/// CAP_SYS_ADMIN and CAP_CHECKPOINT_RESTORE allow to choose ids (clone(2), set_tid).
+const MAY_CHOOSE: u64 = 1 << 21 | 1 << 40;
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// The same, here.
+    Same,
+    /// New ones, here.
+    New,
+    /// The same, in a namespace of its own; the worker there takes this pid, which the program does not use.
+    Namespace(i32),
+}
+
+/// Decides, and says so on stderr where it is not simply the same.
+pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
+    let Some((_, process)) = ice.all::<Process>().next() else { return refuse("the .frost holds no process") };
+    let tids: Vec<u64> = ice.all::<Thread>().map(|(_, t)| t.tid).collect();
+    let worker = (2..).find(|n| *n as u64 != process.pid && !tids.contains(&(*n as u64))).unwrap_or(2);
+    match wanted {
+        Pid::New => {
+            if tids.len() > 1 {
+                eprintln!(
+                    "cryo-thaw: new ids for {} threads: calls that take the id of another thread (pthread_kill, robust and PI mutexes) will fail",
+                    tids.len()
+                );
+            }
+            return Ok(Ids::New);
+        }
+        Pid::Namespace => return Ok(Ids::Namespace(worker)),
+        Pid::Same | Pid::Auto => {}
+    }
+    let Some(obstacle) = obstacle(process, &tids) else { return Ok(Ids::Same) };
+    if wanted == Pid::Same {
+        return refuse(format!("{obstacle}: use --pid auto, new or namespace"));
+    }
+    if tids.len() == 1 {
+        eprintln!("cryo-thaw: {obstacle}: the program goes on with a new pid");
+        return Ok(Ids::New);
+    }
+    eprintln!(
+        "cryo-thaw: {obstacle}: the program goes on with the same ids in a pid namespace of its own; it sees only its own processes, and its pid \
+         is another from outside"
+    );
+    Ok(Ids::Namespace(worker))
+}
+
+/// Why the ids cannot be had here.
+fn obstacle(process: &Process, tids: &[u64]) -> Option<String> {
+    let taken = |id: &u64| std::path::Path::new(&format!("/proc/{id}")).exists();
+    if let Some(id) = tids.iter().find(|t| taken(t)) {
+        let what = if *id == process.pid { "pid" } else { "thread id" };
+        return Some(format!("{what} {id} is taken"));
+    }
+    let capable = Status::of(std::process::id() as i32).is_ok_and(|s| s.hex("CapEff") & MAY_CHOOSE != 0);
+    (!capable).then(|| format!("pid {} may be chosen only with CAP_CHECKPOINT_RESTORE", process.pid))
+}
+
+/// In a namespace of its own the host could choose ids; the program shall not find itself with powers that it never had. (As root it had them.)
+pub fn drop_capabilities(host: &mut Host, i: usize) -> Result<()> {
+    let status = Status::of(host.thread_at(i)?.tid())?;
+    if status.ids("Uid")[1] == 0 {
+        return Ok(());
+    }
+    let mut remote = host.remote_at(i)?;
+    let mut batch = remote.batch();
+    batch.call(libc::SYS_prctl, &[libc::PR_CAP_AMBIENT as u64, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0, 0, 0]);
+    let header = batch.put(&[0x2008_0522_u32.to_le_bytes(), 0_u32.to_le_bytes()].concat());
+    let none = batch.space(24);
+    batch.call(libc::SYS_capset, &[header.addr, none.addr]);
+    Ok(remote.run(batch)?.all()?)
+}

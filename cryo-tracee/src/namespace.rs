@@ -1,0 +1,273 @@
+//! A pid namespace of one's own, in which a program finds the ids it had, however often it is thawed and without any privilege.
+//!
+//! Three processes: we, who stay outside and wait; an init (pid 1 of the namespace), which does nothing but reap; and a worker, which does the
+//! thaw inside, where it may choose ids, and then ends, so that the program becomes init's child. Init tells us over a pipe what happens.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::error::Context;
+use crate::host::CloneArgs;
+use crate::signals::{self, Ended};
+use crate::{Error, Result};
+
+/// comm of our inits: cryo-freeze knows by it that a namespace is one of ours.
+pub const INIT: &str = "cryo-init";
+
+/// A namespace with a program in it.
+pub struct Namespace {
+    /// Init, as seen from here.
+    pub init: i32,
+    /// The program, as seen from here.
+    pub pid: i32,
+    events: File,
+}
+
+/// What init tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The program was stopped by job control.
+    Stopped,
+    /// The program ended, with this exit code in the shell's manner (128+n for a signal).
+    Ended(i32),
+}
+
+/// Makes a namespace and runs `work` inside; it returns the program's pid there, or an exit code for us. `worker` is the pid that the worker
+/// shall have, one that the image does not use.
+pub fn enter(worker: i32, work: impl FnOnce() -> std::result::Result<i32, i32>) -> Result<std::result::Result<Namespace, i32>> {
+    let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
+    let (events_out, events_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
+    // SAFETY: takes nothing.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let privileged = uid == 0;
+    let user = if privileged { 0 } else { libc::CLONE_NEWUSER };
+    let args = CloneArgs {
+        flags: (libc::CLONE_NEWPID | libc::CLONE_NEWNS | user) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    // SAFETY: without CLONE_VM this is fork(2), and we have one thread.
+    let init = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) } as i32;
+    if init < 0 {
+        let e = io::Error::last_os_error();
+        return Err(Error::Refused(format!(
+            "making a pid namespace{}: {e}: allow unprivileged user namespaces (sysctl user.max_user_namespaces, \
+             kernel.apparmor_restrict_unprivileged_userns), or use --pid new",
+            if privileged { "" } else { " with a user namespace" }
+        )));
+    }
+    if init == 0 {
+        drop((gate_in, events_out));
+        let code = be_init(worker, work, &gate_out, events_in);
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(code) };
+    }
+    drop((gate_out, events_in));
+    if !privileged {
+        map_ids(init, uid, gid)?;
+    }
+    rustix::io::write(&gate_in, b"g").about(|| "releasing the namespace's init".into())?;
+    let mut events = File::from(events_out);
+    match read_event(&mut events)? {
+        Some((b'P', inner)) => {
+            let pid = outside(init, inner).ok_or(Error::Died(inner))?;
+            Ok(Ok(Namespace { init, pid, events }))
+        }
+        Some((b'E', code)) => {
+            let _ = signals::wait_child(init);
+            Ok(Err(code))
+        }
+        _ => {
+            let _ = signals::wait_child(init);
+            Err(Error::Refused("the namespace's init ended before the program was thawed".into()))
+        }
+    }
+}
+
+impl Namespace {
+    /// The next thing that happens to the program. `None` if init is gone.
+    pub fn event(&mut self) -> Result<Option<Event>> {
+        Ok(match read_event(&mut self.events)? {
+            Some((b'S', _)) => Some(Event::Stopped),
+            Some((_, code)) => Some(Event::Ended(code)),
+            None => None,
+        })
+    }
+
+    /// Readable when there is an event.
+    pub fn events(&self) -> &File {
+        &self.events
+    }
+}
+
+/// A letter and a number.
+fn read_event(from: &mut File) -> Result<Option<(u8, i32)>> {
+    let mut raw = [0; 5];
+    match from.read_exact(&mut raw) {
+        Ok(()) => Ok(Some((raw[0], i32::from_le_bytes([raw[1], raw[2], raw[3], raw[4]])))),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(e) => Err(Error::sys("reading from the namespace's init", e)),
+    }
+}
+
+fn tell(to: &mut File, letter: u8, number: i32) {
+    let n = number.to_le_bytes();
+    // If nobody listens any more (--detach), nobody wants to know.
+    let _ = to.write_all(&[letter, n[0], n[1], n[2], n[3]]);
+}
+
+/// uid and gid mapped to themselves; user_namespaces(7) lets an ordinary user do this for itself once setgroups(2) is given up.
+fn map_ids(init: i32, uid: u32, gid: u32) -> Result<()> {
+    for (file, text) in [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("{uid} {uid} 1")),
+        ("gid_map", format!("{gid} {gid} 1")),
+    ] {
+        let path = format!("/proc/{init}/{file}");
+        std::fs::write(&path, text).about(|| format!("writing {path}"))?;
+    }
+    Ok(())
+}
+
+/// The process that is `inner` for its namespace, as seen from here.
+fn outside(init: i32, inner: i32) -> Option<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")).ok()?;
+    children.split_whitespace().filter_map(|t| t.parse().ok()).find(|pid| {
+        let ids = crate::proc::Status::of(*pid).ok();
+        let last = ids.as_ref().and_then(|s| s.text("NSpid")?.split_whitespace().last()?.parse().ok());
+        last == Some(inner)
+    })
+}
+
+fn be_init(
+    worker: i32,
+    work: impl FnOnce() -> std::result::Result<i32, i32>,
+    gate: &OwnedFd,
+    events: OwnedFd,
+) -> i32 {
+    let mut byte = [0];
+    if !matches!(rustix::io::read(gate, &mut byte), Ok(1)) {
+        return 1;
+    }
+    // SAFETY: a literal name, numbers, and literal paths; each call checks what it is given. A /proc that cannot be mounted (in some containers)
+    // leaves the one that is there, which shows other pids: unpleasant, not fatal, and said.
+    unsafe {
+        libc::prctl(libc::PR_SET_NAME, c"cryo-init".as_ptr());
+        let none = std::ptr::null::<libc::c_char>();
+        let private = (libc::MS_REC | libc::MS_PRIVATE) as libc::c_ulong;
+        libc::mount(none.cast(), c"/".as_ptr(), none.cast(), private, none.cast());
+        let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+        if libc::mount(c"proc".as_ptr(), c"/proc".as_ptr(), c"proc".as_ptr(), flags, none.cast()) != 0 {
+            eprintln!("cryo-thaw: /proc inside shows the pids of outside: {}", io::Error::last_os_error());
+        }
+    }
+    // The worker may choose pids for as long as it and the host need to: capabilities that survive the host's exec.
+    // SAFETY: takes nothing.
+    if unsafe { libc::geteuid() } != 0 {
+        keep_capabilities();
+    }
+    let (result_out, result_in) = match pipe_with(PipeFlags::CLOEXEC) {
+        Ok(p) => p,
+        Err(_) => return 1,
+    };
+    let set_tid = [worker];
+    let args = CloneArgs {
+        exit_signal: libc::SIGCHLD as u64,
+        set_tid: set_tid.as_ptr() as u64,
+        set_tid_size: 1,
+        ..CloneArgs::default()
+    };
+    // SAFETY: as in `enter`.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) } as i32;
+    if pid == 0 {
+        let (letter, number) = match work() {
+            Ok(program) => (b'P', program),
+            Err(code) => (b'E', code),
+        };
+        tell(&mut File::from(result_in), letter, number);
+        // SAFETY: ends this process; the program, if there is one, becomes init's child.
+        unsafe { libc::_exit(0) };
+    }
+    drop(result_in);
+    // Our own name for pid 1 holds no file of the program or of the command open but the pipe to the outside.
+    let mut events = File::from(events);
+    let result = read_event(&mut File::from(result_out)).ok().flatten();
+    let Some((b'P', program)) = result else {
+        tell(&mut events, b'E', result.map_or(125, |r| r.1));
+        return 1;
+    };
+    close_all_but(events.as_raw_fd());
+    // The worker is gone before the program is announced, so that its parent is already us.
+    reap_worker(pid);
+    tell(&mut events, b'P', program);
+    reap(program, events)
+}
+
+fn reap_worker(pid: i32) {
+    let _ = signals::wait_child(pid);
+}
+
+fn close_all_but(fd: i32) {
+    // SAFETY: numbers only; nothing in this process uses the closed descriptors any more. Without a working directory no file system is kept busy.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 0, fd - 1, 0);
+        libc::syscall(libc::SYS_close_range, fd + 1, u32::MAX, 0);
+        libc::chdir(c"/".as_ptr());
+    }
+}
+
+/// Waits for everything that ends in the namespace, until nothing is left; the namespace then ends with us.
+fn reap(program: i32, events: File) -> i32 {
+    let mut events = Some(events);
+    loop {
+        let mut status = 0;
+        // SAFETY: the kernel writes one int.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WUNTRACED | libc::__WALL) };
+        if pid < 0 {
+            if io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) {
+                continue;
+            }
+            return 0;
+        }
+        if pid != program {
+            continue;
+        }
+        if libc::WIFSTOPPED(status) {
+            if let Some(e) = &mut events {
+                tell(e, b'S', 0);
+            }
+        } else if let Some(mut e) = events.take() {
+            tell(&mut e, b'E', Ended::of(status).code());
+        }
+    }
+}
+
+/// Makes all capabilities that we have in our namespace ambient, so that an exec as an ordinary user keeps them. What the program is given in the end
+/// is another matter (`drop_capabilities` in the thawer).
+fn keep_capabilities() {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    let mut header = Header { version: 0x2008_0522, pid: 0 };
+    let mut data = [[0_u32; 3]; 2];
+    // SAFETY: version 3 of the interface reads and writes a header and two triples of u32.
+    unsafe {
+        if libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) != 0 {
+            return;
+        }
+        for set in &mut data {
+            set[2] = set[1];
+        }
+        libc::syscall(libc::SYS_capset, &raw mut header, data.as_ptr());
+        for cap in 0..64_u32 {
+            if data[(cap / 32) as usize][1] >> (cap % 32) & 1 != 0 {
+                libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+            }
+        }
+    }
+}
