@@ -20,6 +20,16 @@ pub struct Place {
     pub offset: u64,
 }
 
+impl Place {
+    /// Where the system failed: the file as a whole, unless a chunk was being read or written.
+    fn io(&self) -> String {
+        match self.kind {
+            None => self.file.clone(),
+            Some(_) => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
@@ -35,12 +45,12 @@ impl fmt::Display for Place {
 #[non_exhaustive]
 pub enum Error {
     /// The system said no.
-    #[error("{place}: {source}")]
+    #[error("{}: {error}", place.io())]
     Io {
         /// Where.
         place: Place,
-        /// What it said.
-        source: io::Error,
+        /// What it said. (Not called `source`: it is part of the message already.)
+        error: io::Error,
     },
     /// Nothing at all to read.
     #[error("{file}: empty: no Cryo file")]

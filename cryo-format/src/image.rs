@@ -114,7 +114,7 @@ impl Image<File> {
 pub(crate) fn open_file(path: &Path) -> Result<(File, String)> {
     let name = path.display().to_string();
     let place = || Place { file: name.clone(), kind: None, offset: 0 };
-    let file = File::open(path).map_err(|source| Error::Io { place: place(), source })?;
+    let file = File::open(path).map_err(|error| Error::Io { place: place(), error })?;
     Ok((file, name))
 }
 
@@ -141,7 +141,7 @@ impl<R: ReadAt> Image<R> {
     pub fn scan(input: R, name: impl Into<String>) -> Result<Self> {
         let name = name.into();
         let place = || Place { file: name.clone(), kind: None, offset: 0 };
-        let sequential = Sequential::new(&input).map_err(|source| Error::Io { place: place(), source })?;
+        let sequential = Sequential::new(&input).map_err(|error| Error::Io { place: place(), error })?;
         let mut stream = Stream::named(sequential, &name)?;
         let mut chunks = Vec::new();
         while let Some(chunk) = stream.next()? {
@@ -261,12 +261,12 @@ impl<R: ReadAt> At<'_, R> {
 
     fn size(&self) -> Result<u64> {
         let place = || Place { file: self.name.clone(), kind: None, offset: 0 };
-        self.input.size().map_err(|source| Error::Io { place: place(), source })
+        self.input.size().map_err(|error| Error::Io { place: place(), error })
     }
 
     fn read(&self, kind: Option<Kind>, offset: u64, buf: &mut [u8]) -> Result<()> {
-        self.input.read_exact_at(buf, offset).map_err(|source| {
-            if source.kind() == io::ErrorKind::UnexpectedEof {
+        self.input.read_exact_at(buf, offset).map_err(|error| {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
                 let inside = kind.map_or("inside the container".to_owned(), |k| format!("inside chunk {k}"));
                 return Error::Truncated {
                     file: self.name.clone(),
@@ -274,7 +274,7 @@ impl<R: ReadAt> At<'_, R> {
                     inside,
                 };
             }
-            Error::Io { place: Place { file: self.name.clone(), kind, offset }, source }
+            Error::Io { place: Place { file: self.name.clone(), kind, offset }, error }
         })
     }
 

@@ -63,7 +63,7 @@ impl<R: Read> Stream<R> {
         let file = name.unwrap_or_else(|| "the image".to_owned());
         let mut place = Place { file: file.clone(), kind: None, offset: 0 };
         let mut bytes = [0; HEADER_LEN];
-        let n = read_full(&mut input, &mut bytes).map_err(|source| Error::Io { place: place.clone(), source })?;
+        let n = read_full(&mut input, &mut bytes).map_err(|error| Error::Io { place: place.clone(), error })?;
         if n == 0 {
             return Err(Error::Empty { file });
         }
@@ -277,8 +277,8 @@ impl<R: Read> Stream<R> {
         Error::Truncated { file: self.place.file.clone(), offset: self.offset, inside }
     }
 
-    fn io(&self, source: io::Error) -> Error {
-        Error::Io { place: self.place.clone(), source }
+    fn io(&self, error: io::Error) -> Error {
+        Error::Io { place: self.place.clone(), error }
     }
 }
 

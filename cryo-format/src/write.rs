@@ -200,9 +200,9 @@ impl<W: Write> Writer<W> {
         result.map_err(|e| self.io(e))
     }
 
-    fn io(&self, source: io::Error) -> Error {
+    fn io(&self, error: io::Error) -> Error {
         let file = format!("the .{}", self.header.profile);
-        Error::Io { place: Place { file, kind: None, offset: self.offset }, source }
+        Error::Io { place: Place { file, kind: None, offset: self.offset }, error }
     }
 }
 

@@ -125,7 +125,7 @@ struct Range {
 /// Reads a file from the beginning to the end.
 fn pass<R: ReadAt>(input: &R, name: &str) -> Result<(Vec<Finding>, Option<Facts>)> {
     let place = Place { file: name.to_owned(), kind: None, offset: 0 };
-    let io = |source| Error::Io { place: place.clone(), source };
+    let io = |error| Error::Io { place: place.clone(), error };
     let sequential = BufReader::new(Sequential::new(input).map_err(io)?);
     let mut findings = Vec::new();
     let mut stream = match Stream::verifying(sequential, name) {
