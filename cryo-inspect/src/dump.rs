@@ -18,6 +18,7 @@ use cryo_format::{Kind, Profile};
 
 use crate::ice::{Entry, Ice, Part};
 use crate::names::syscall;
+use crate::print::descriptors::is_description;
 use crate::print::{self, Cx, Order, indented, pages};
 use crate::style::{DIM, HEADING, WARN, paint};
 use crate::table::Table;
@@ -204,13 +205,15 @@ fn block(entry: &Entry, cx: &Cx<'_>, out: &mut dyn Write) -> io::Result<()> {
 fn others(ice: &Ice, people: &People, out: &mut dyn Write) -> io::Result<()> {
     let mut known: HashSet<u64> = [0].into();
     known.extend(people.processes.keys().chain(people.processes.values().flatten()).chain(&people.strangers));
-    known.extend(ice.all::<Descriptors>().flat_map(|(_, d)| &d.descriptors).map(|d| d.description));
+    let described: HashSet<u64> =
+        ice.all::<Descriptors>().flat_map(|(_, d)| &d.descriptors).map(|d| d.description).collect();
     let mut first = true;
     for owner in ice.owners() {
         let cx = Cx { ice, owner, process: None };
         for entry in ice.of(owner) {
             let understood = entry.section.as_ref().is_ok_and(|s| print::place(s).is_some());
-            if (understood && known.contains(&owner)) || shown_elsewhere(entry, ice) {
+            let shown = known.contains(&owner) || (described.contains(&owner) && is_description(entry));
+            if (understood && shown) || shown_elsewhere(entry, ice) {
                 continue;
             }
             if std::mem::take(&mut first) {

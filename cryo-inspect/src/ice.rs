@@ -66,10 +66,9 @@ impl Ice {
                 Err(e) => ice.problems.push(e.to_string()),
             }
         }
-        if ice.parts.len() == Profile::ALL.len() && ice.problems.is_empty() {
-            if let Err(e @ Error::Mismatch(_)) = Set::open(path) {
-                ice.problems.push(e.to_string());
-            }
+        let whole = ice.parts.len() == Profile::ALL.len() && ice.problems.is_empty();
+        if whole && let Err(e @ Error::Mismatch(_)) = Set::open(path) {
+            ice.problems.push(e.to_string());
         }
         Ok(ice)
     }
@@ -222,7 +221,7 @@ fn read_stream(input: impl Read, name: &str) -> Result<(Part, Option<Error>)> {
     Ok((part, problem))
 }
 
-pub(crate) fn io_error(file: &str, source: std::io::Error) -> Error {
+pub(crate) fn io_error(file: &str, error: std::io::Error) -> Error {
     let place = cryo_format::error::Place { file: file.to_owned(), kind: None, offset: 0 };
-    Error::Io { place, source }
+    Error::Io { place, error }
 }

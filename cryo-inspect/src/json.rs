@@ -17,7 +17,8 @@ pub fn dump(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
         let file = File::open(path).map_err(|e| io_error(&name, e))?;
         FileDump::read(BufReader::new(file), name)
     };
-    write(files.iter().map(|(_, file)| read(file)).collect::<Result<_, _>>()?, out)
+    let dumps = files.iter().map(|(_, file)| read(file)).collect::<Result<Vec<_>, _>>()?;
+    write(&dumps, out)
 }
 
 /// What comes through a pipe: one file, or the files of a set.
@@ -26,11 +27,11 @@ pub fn dump_pipe(mut input: impl BufRead, out: &mut dyn Write) -> anyhow::Result
     while files.is_empty() || !input.fill_buf().map_err(|e| io_error("-", e))?.is_empty() {
         files.push(FileDump::read(&mut input, "-")?);
     }
-    write(files, out)
+    write(&files, out)
 }
 
-fn write(files: Vec<FileDump>, out: &mut dyn Write) -> anyhow::Result<()> {
-    if let [only] = files.as_slice() {
+fn write(files: &[FileDump], out: &mut dyn Write) -> anyhow::Result<()> {
+    if let [only] = files {
         serde_json::to_writer_pretty(&mut *out, only)?;
     } else {
         let set: BTreeMap<String, &FileDump> = files.iter().map(|f| (f.header.profile.to_string(), f)).collect();

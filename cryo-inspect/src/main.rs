@@ -64,13 +64,19 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             dump::dump(&ice, out)?;
             out.flush()?;
             for problem in &ice.problems {
-                eprintln!("cryo-inspect: {}", text::harmless(problem));
+                say(problem);
             }
             Ok(if ice.problems.is_empty() { Outcome::Good } else { Outcome::Problems })
         }
         Command::Verify { image } if pipe(image) => verify::pipe(io::stdin().lock(), out),
         Command::Verify { image } => verify::files(image, out),
     }
+}
+
+/// A line on standard error, in one write: other programs may write there too.
+fn say(message: &str) {
+    let line = format!("cryo-inspect: {}\n", text::harmless(message));
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Did the reader of our output go away? It has seen what it wanted.
@@ -101,7 +107,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Problems) => ExitCode::from(1),
         Err(e) if reader_is_gone(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("cryo-inspect: {}", text::harmless(&format!("{e:#}")));
+            say(&format!("{e:#}"));
             ExitCode::from(if image_is_broken(&e) { 1 } else { 2 })
         }
     }

@@ -33,6 +33,14 @@ pub fn harmless(text: &str) -> String {
     out
 }
 
+/// The first `limit` characters of what is fit for a terminal already.
+pub fn cut(text: String, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        None => text,
+        Some((at, _)) => format!("{}...", &text[..at]),
+    }
+}
+
 /// [`shown`], or `instead` if there is nothing.
 pub fn shown_or(bytes: &Bytes, instead: &str) -> String {
     if bytes.is_empty() { instead.to_owned() } else { shown(bytes) }
@@ -81,10 +89,10 @@ pub fn size(bytes: u64) -> String {
     }
     let i = (bytes.ilog2() / 10).clamp(1, 6);
     let (unit, one) = (UNITS[i as usize - 1], 1u64 << (i * 10));
-    if bytes % one == 0 || bytes / one >= 100 {
+    if bytes.is_multiple_of(one) || bytes / one >= 100 {
         format!("{} {unit}", bytes / one)
     } else {
-        format!("{:.1} {unit}", bytes as f64 / one as f64)
+        format!("{}.{} {unit}", bytes / one, bytes % one * 10 / one)
     }
 }
 
@@ -97,8 +105,8 @@ pub fn count(n: u64, one: &str, many: &str) -> String {
 pub fn duration(ns: u64) -> String {
     match ns {
         0..1_000 => format!("{ns} ns"),
-        1_000..1_000_000 => format!("{:.1} us", ns as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        1_000..1_000_000 => format!("{}.{} us", ns / 1_000, ns / 100 % 10),
+        1_000_000..1_000_000_000 => format!("{}.{} ms", ns / 1_000_000, ns / 100_000 % 10),
         _ => format!("{}.{:03} s", ns / 1_000_000_000, ns / 1_000_000 % 1000),
     }
 }
@@ -133,7 +141,7 @@ mod tests {
     #[test]
     fn sizes() {
         let all = [0, 1023, 1024, 4096, 5000, 1 << 20, 102_400 + 1, u64::MAX].map(size);
-        assert_eq!(all, ["0 B", "1023 B", "1 KiB", "4 KiB", "4.9 KiB", "1 MiB", "100 KiB", "16.0 EiB"]);
+        assert_eq!(all, ["0 B", "1023 B", "1 KiB", "4 KiB", "4.9 KiB", "1 MiB", "100 KiB", "15.9 EiB"]);
     }
 
     #[test]

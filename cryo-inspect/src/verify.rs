@@ -126,9 +126,10 @@ fn report(sources: &[Source], out: &mut dyn Write) -> anyhow::Result<Outcome> {
         each.collect::<Result<Vec<_>, _>>()?.concat()
     };
     if findings.is_empty() {
-        let all: Vec<String> = sources.iter().map(what).collect();
-        let together = if named.len() == Profile::ALL.len() { "; they belong together" } else { "" };
-        writeln!(out, "ok: {}{together}", all.join("; "))?;
+        sources.iter().try_for_each(|s| writeln!(out, "ok: {}", what(s)))?;
+        if named.len() == Profile::ALL.len() {
+            writeln!(out, "ok: the three belong together")?;
+        }
         return Ok(Outcome::Good);
     }
     findings.iter().try_for_each(|f| finding(f, out))?;

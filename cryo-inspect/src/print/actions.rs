@@ -1,12 +1,16 @@
 //! Signal handlers.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use cryo_format::section::actions::Actions;
 
 use super::{Cx, Print};
 use crate::names::signal;
-use crate::table::Table;
+use crate::table::{Table, wrap};
+
+/// Characters of a line of signals.
+const WIDTH: usize = 60;
 
 impl Print for Actions {
     const TITLE: &'static str = "signal handlers";
@@ -15,15 +19,27 @@ impl Print for Actions {
         if self.actions.is_empty() {
             return writeln!(out, "none: every signal has its default action");
         }
-        let mut table = Table::new(&["signal", "handler", "SA_ flags", "blocked meanwhile"]);
+        // Shells have one handler for two dozen signals: one row for all that are handled alike, the lowest signal first.
+        let mut alike: BTreeMap<_, u64> = BTreeMap::new();
         for a in &self.actions {
-            let handler = match a.handler.0 {
+            *alike.entry((a.handler, a.flags, a.mask)).or_default() |=
+                1u64.checked_shl(a.signal.wrapping_sub(1)).unwrap_or(0);
+        }
+        let mut rows: Vec<_> = alike.into_iter().collect();
+        rows.sort_by_key(|(_, signals)| signals.trailing_zeros());
+        let mut table = Table::new(&["handler", "SA_ flags", "signals"]);
+        for ((handler, flags, mask), signals) in rows {
+            let handler = match handler.0 {
                 0 => "SIG_DFL".to_owned(),
                 1 => "SIG_IGN".to_owned(),
                 addr => cx.address(addr),
             };
-            let (name, flags) = (signal::name(a.signal.into()), signal::action_flags(a.flags.0));
-            table.row([name, handler, flags, signal::set(a.mask.0)]);
+            let mut which = wrap(signal::set(signals).split(' '), WIDTH);
+            if mask.0 != 0 {
+                let blocked = format!("blocks {}", signal::set(mask.0));
+                which += &format!("\n{}", wrap(blocked.split(' '), WIDTH));
+            }
+            table.row([handler, signal::action_flags(flags.0), which]);
         }
         table.print(out)
     }

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use cryo_format::section::Scope;
 use cryo_format::section::descriptors::Descriptors;
 
 use super::{Cx, Print};
+use crate::ice::Entry;
 use crate::names::bits;
 use crate::table::Table;
 
@@ -30,10 +32,16 @@ impl Print for Descriptors {
     }
 }
 
+/// Does it say what an open file description is?
+pub fn is_description(entry: &Entry) -> bool {
+    cryo_format::section::info(entry.kind).is_some_and(|info| info.scope == Scope::Description)
+}
+
 /// What is known of an open file description, without the line break at the end.
 pub fn description(id: u64, cx: &Cx<'_>) -> io::Result<String> {
     let mut text = Vec::new();
-    for entry in cx.ice.of(id) {
+    // Only sections that are a description's: a file may lie about whose its sections are, even that this table is one of its own entries.
+    for entry in cx.ice.of(id).filter(|e| is_description(e)) {
         match &entry.section {
             Ok(section) => {
                 let title = super::place(section).map_or("unknown", |(title, _)| title);

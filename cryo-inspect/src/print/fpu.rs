@@ -52,6 +52,16 @@ pub fn fcw(fcw: u16) -> String {
     format!("round {}, {precision} precision, {}", ROUNDING[usize::from(fcw >> 10 & 3)], masked(fcw.into()))
 }
 
+const FSW: &[(u64, &str)] = &[
+    (0x40, "stack fault"),
+    (0x80, "error summary"),
+    (0x100, "C0"),
+    (0x200, "C1"),
+    (0x400, "C2"),
+    (0x4000, "C3"),
+    (0x8000, "busy"),
+];
+
 /// The x87 status word.
 pub fn fsw(fsw: u16) -> String {
     let mut text = format!("top {}", fsw >> 11 & 7);
@@ -59,21 +69,14 @@ pub fn fsw(fsw: u16) -> String {
     if raised != 0 {
         text += &format!(", raised: {}", bits(raised, EXCEPTIONS, " "));
     }
-    const REST: &[(u64, &str)] = &[
-        (0x40, "stack fault"),
-        (0x80, "error summary"),
-        (0x100, "C0"),
-        (0x200, "C1"),
-        (0x400, "C2"),
-        (0x4000, "C3"),
-        (0x8000, "busy"),
-    ];
     let rest = u64::from(fsw & !0x383f);
     if rest != 0 {
-        text += &format!(", {}", bits(rest, REST, " "));
+        text += &format!(", {}", bits(rest, FSW, " "));
     }
     text
 }
+
+const MXCSR: &[(u64, &str)] = &[(0x40, "denormals-are-zero"), (0x8000, "flush-to-zero")];
 
 /// MXCSR.
 pub fn mxcsr(mxcsr: u32) -> String {
@@ -82,15 +85,15 @@ pub fn mxcsr(mxcsr: u32) -> String {
     if raised != 0 {
         text += &format!(", raised: {}", bits(raised, EXCEPTIONS, " "));
     }
-    const REST: &[(u64, &str)] = &[(0x40, "denormals-are-zero"), (0x8000, "flush-to-zero")];
     let rest = u64::from(mxcsr & !0x7fbf);
     if rest != 0 {
-        text += &format!(", {}", bits(rest, REST, " "));
+        text += &format!(", {}", bits(rest, MXCSR, " "));
     }
     text
 }
 
 /// An 80-bit number, as near as a double comes.
+#[allow(clippy::cast_precision_loss)] // that is the point
 pub fn float80(bytes: &[u8; 10]) -> f64 {
     let [m @ .., e0, e1] = *bytes;
     let (mantissa, word) = (u64::from_le_bytes(m), u16::from_le_bytes([e0, e1]));
@@ -130,9 +133,9 @@ mod tests {
 
     #[test]
     fn numbers() {
-        assert_eq!(float80(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f]), 1.0);
-        assert_eq!(float80(&[0, 0, 0, 0, 0, 0, 0, 0xc0, 0x00, 0xc0]), -3.0);
-        assert_eq!(float80(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x7f]), f64::INFINITY);
+        assert_eq!(float80(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f]).to_bits(), f64::to_bits(1.0));
+        assert_eq!(float80(&[0, 0, 0, 0, 0, 0, 0, 0xc0, 0x00, 0xc0]).to_bits(), f64::to_bits(-3.0));
+        assert_eq!(float80(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x7f]).to_bits(), f64::to_bits(f64::INFINITY));
         assert!(float80(&[0xff; 10]).is_nan());
     }
 }

@@ -11,11 +11,11 @@ use cryo_format::section::vmas::Vmas;
 use cryo_format::section::{AnySection, Section};
 
 use crate::ice::Ice;
-use crate::text::{shown, shown_or};
+use crate::text::{clipped, cut, shown, shown_or};
 
 mod actions;
 mod cpu;
-mod descriptors;
+pub mod descriptors;
 mod extents;
 mod files;
 pub mod fpu;
@@ -112,31 +112,38 @@ impl Cx<'_> {
     /// An object's name, or what stands for it.
     pub fn object_name(&self, id: u64) -> String {
         match self.object(id) {
-            Some(o) => object_name(o),
+            Some(o) => cut(object_name(o), NAME),
             None => format!("object {id} (not in the image)"),
         }
     }
 
-    /// What is mapped at an address: `libc.so.6+0x2a1d0`, `[stack]`; nothing if nothing is.
-    pub fn at(&self, addr: u64) -> Option<String> {
+    /// What is mapped at an address: `libc.so.6+0x2a1d0`, `[stack]`; empty for memory without a name, none if nothing is there.
+    fn mapped(&self, addr: u64) -> Option<String> {
         let vmas = &self.ice.get::<Vmas>(self.process?)?.vmas;
         let v = &vmas[vmas.partition_point(|v| v.end.0 <= addr)..].first().filter(|v| v.start.0 <= addr)?;
-        if v.object == 0 {
-            return Some(shown_or(&v.name, "anonymous memory"));
-        }
-        let name = self.object(v.object).map_or_else(
-            || format!("object {}", v.object),
-            |o| {
-                let file = o.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-                if file.is_empty() { object_name(o) } else { shown(file) }
-            },
-        );
-        Some(format!("{name}+{:#x}", v.offset.wrapping_add(addr - v.start.0)))
+        let Some(o) = self.object(v.object) else { return Some(shown(&v.name)) };
+        Some(format!("{}+{:#x}", short_name(o), v.offset.wrapping_add(addr - v.start.0)))
     }
 
-    /// An address with what is mapped there.
+    /// What is mapped at an address, in words.
+    pub fn at(&self, addr: u64) -> Option<String> {
+        self.mapped(addr).map(|name| if name.is_empty() { "anonymous memory".to_owned() } else { name })
+    }
+
+    /// An address with the name of what is mapped there, if it has one.
     pub fn address(&self, addr: u64) -> String {
-        self.at(addr).map_or_else(|| format!("{addr:#x}"), |place| format!("{addr:#x} {place}"))
+        format!("{addr:#x} {}", self.mapped(addr).unwrap_or_default()).trim_end().to_owned()
+    }
+}
+
+/// Bytes of a name that is repeated in many lines; the table of objects has the rest.
+const NAME: usize = 256;
+
+/// An object's name without its directory.
+pub fn short_name(o: &Object) -> String {
+    match o.path.rsplit(|b| *b == b'/').next() {
+        Some(file) if o.kind == ObjectKind::FILE && !file.is_empty() => clipped(file, NAME),
+        _ => cut(object_name(o), NAME),
     }
 }
 
@@ -147,6 +154,7 @@ pub fn object_name(o: &Object) -> String {
         ObjectKind::DELETED => format!("{} (deleted)", shown(&o.path)),
         ObjectKind::SHARED_ANONYMOUS => "shared anonymous memory".to_owned(),
         ObjectKind::MEMFD => format!("memfd:{}", shown(&o.path)),
+        ObjectKind::VDSO => "[vdso]".to_owned(),
         ObjectKind::SYSV_SHM => "SysV shared memory".to_owned(),
         ObjectKind(other) => format!("{} (kind {other})", shown(&o.path)),
     }
@@ -158,13 +166,13 @@ pub fn indented(
     indent: usize,
     body: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut inner = Indent { out, indent, at_start: true };
+    let mut inner = Indent { out, width: indent, at_start: true };
     body(&mut inner)
 }
 
 struct Indent<'a> {
     out: &'a mut dyn Write,
-    indent: usize,
+    width: usize,
     at_start: bool,
 }
 
@@ -172,7 +180,7 @@ impl Write for Indent<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         for line in buf.split_inclusive(|b| *b == b'\n') {
             if self.at_start && line != b"\n" {
-                write!(self.out, "{:1$}", "", self.indent)?;
+                write!(self.out, "{:1$}", "", self.width)?;
             }
             self.out.write_all(line)?;
             self.at_start = line.ends_with(b"\n");

@@ -33,7 +33,7 @@ impl Print for Objects {
 }
 
 fn kind(kind: ObjectKind) -> String {
-    one_of(kind.0.into(), &[(0, "file"), (1, "deleted"), (2, "anon"), (3, "memfd"), (4, "shm")])
+    one_of(kind.0.into(), &[(0, "file"), (1, "deleted"), (2, "anon"), (3, "memfd"), (4, "shm"), (5, "vdso")])
 }
 
 /// What is worth a line of its own.

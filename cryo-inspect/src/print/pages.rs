@@ -26,6 +26,7 @@ impl Pages {
     }
 
     /// The sum of both.
+    #[must_use]
     pub fn plus(mut self, other: Self) -> Self {
         self.add(Content::DATA, other.stored);
         self.add(Content::FILE_DATA, other.file);

@@ -18,6 +18,8 @@ impl Print for Pending {
     }
 }
 
+const SIGCHLD: i32 = 17;
+
 /// What a siginfo_t says (64-bit layout; sigaction(2)).
 fn siginfo(info: &[u8]) -> String {
     let word = |at: usize| {
@@ -28,7 +30,6 @@ fn siginfo(info: &[u8]) -> String {
     let (number, code) = (word(0), word(8));
     let mut text = format!("{} {}", signal::name(u64::from(number as u32)), signal::code(code));
     let sender = || format!(" from pid {} uid {}", word(16), word(20) as u32);
-    const SIGCHLD: i32 = 17;
     match (code, number) {
         (-2, _) => text += &format!(" timer {} overrun {} value {:#x}", word(16), word(20), long(24)),
         (0 | -6, _) => text += &sender(),
@@ -47,7 +48,9 @@ mod tests {
 
     fn info(words: &[(usize, i32)]) -> Vec<u8> {
         let mut info = vec![0; 128];
-        words.iter().for_each(|(at, w)| info[*at..at + 4].copy_from_slice(&w.to_le_bytes()));
+        for (at, word) in words {
+            info[*at..at + 4].copy_from_slice(&word.to_le_bytes());
+        }
         info
     }
 

@@ -44,7 +44,7 @@ impl Print for Process {
         fields.add("user", format!("uid {}  gid {}  umask {:04o}", four(self.uid), four(self.gid), self.umask));
         fields.add_if(self.flags != 0, "flags", || bits(self.flags.into(), FLAGS, " "));
         fields.add_if(self.personality != 0, "personality", || bits(self.personality, PERSONALITY, " "));
-        let adjusted = self.oom_score_adj.0 as i64 - 1000;
+        let adjusted = (self.oom_score_adj.0 as i64).wrapping_sub(1000);
         fields.add_if(adjusted != 0 && self.oom_score_adj.0 <= 2000, "oom_score_adj", || adjusted.to_string());
         fields.add_if(self.exit_signal != 17, "exit signal", || signal::name(self.exit_signal));
         let death = u64::from(self.parent_death_signal);

@@ -41,14 +41,8 @@ impl Print for RegsX86_64 {
             let cells = line.map(|(name, value)| format!("{name:3} {:016x}", value.0));
             writeln!(out, "{}", cells.join("   "))?;
         }
-        place(out, "rip", 16, self.rip.0, cx)?;
-        place(out, "rsp", 16, self.rsp.0, cx)?;
-        result(out, "rax", self.rax.0 as i64)?;
-        // The number is -1 outside of system calls.
-        if let Ok(number) = u32::try_from(self.orig_rax.0) {
-            let name = syscall::name(cx.machine(), number.into()).unwrap_or("unknown");
-            writeln!(out, "orig_rax {number}: {name}")?;
-        }
+        place(out, ("rip", &format!("{:016x}", self.rip.0), self.rip.0), ("rsp", self.rsp.0), cx)?;
+        call(out, ("rax", self.rax.0 as i64), ("orig_rax", self.orig_rax.0 as i64), cx)?;
         rflags(out, "rflags", self.eflags.0)?;
         writeln!(
             out,
@@ -70,13 +64,8 @@ impl Print for RegsI386 {
         for line in lines {
             writeln!(out, "{}", line.map(|(name, value)| format!("{name} {value:08x}")).join("   "))?;
         }
-        place(out, "eip", 8, self.eip.into(), cx)?;
-        place(out, "esp", 8, self.esp.into(), cx)?;
-        result(out, "eax", i64::from(self.eax as i32))?;
-        if self.orig_eax != u32::MAX {
-            let name = syscall::name(cx.machine(), self.orig_eax.into()).unwrap_or("unknown");
-            writeln!(out, "orig_eax {}: {name}", self.orig_eax)?;
-        }
+        place(out, ("eip", &format!("{:08x}", self.eip), self.eip.into()), ("esp", self.esp.into()), cx)?;
+        call(out, ("eax", i64::from(self.eax as i32)), ("orig_eax", i64::from(self.orig_eax as i32)), cx)?;
         rflags(out, "eflags", self.eflags.into())?;
         writeln!(
             out,
@@ -86,19 +75,29 @@ impl Print for RegsI386 {
     }
 }
 
-/// Where a register points.
-fn place(out: &mut dyn Write, name: &str, digits: usize, value: u64, cx: &Cx<'_>) -> io::Result<()> {
-    let place = cx.at(value).unwrap_or_default();
-    writeln!(out, "{}", format!("{name} {value:0digits$x}  {place}").trim_end())
+/// Where it was, and on which stack.
+fn place(out: &mut dyn Write, pc: (&str, &str, u64), sp: (&str, u64), cx: &Cx<'_>) -> io::Result<()> {
+    let mut line = format!("{} {}", pc.0, pc.1);
+    if let Some(code) = cx.at(pc.2) {
+        line += &format!("  {code}");
+    }
+    if let Some(stack) = cx.at(sp.1) {
+        line += &format!("   {} in {stack}", sp.0);
+    }
+    writeln!(out, "{line}")
 }
 
-/// The error that a result stands for.
-fn result(out: &mut dyn Write, name: &str, value: i64) -> io::Result<()> {
-    let number = u32::try_from(value.wrapping_neg()).ok().filter(|n| (1..4096).contains(n));
-    match number.and_then(syscall::errno) {
-        Some(error) => writeln!(out, "{name} {value}: {error}"),
-        None => Ok(()),
+/// The error that a result stands for, and the system call, where there is one: outside of system calls the number is -1.
+fn call(out: &mut dyn Write, result: (&str, i64), number: (&str, i64), cx: &Cx<'_>) -> io::Result<()> {
+    let mut parts = Vec::new();
+    let errno = u32::try_from(result.1.wrapping_neg()).ok().filter(|n| (1..4096).contains(n));
+    if let Some(error) = errno.and_then(syscall::errno) {
+        parts.push(format!("{} {} ({error})", result.0, result.1));
     }
+    if let Ok(n) = u64::try_from(number.1) {
+        parts.push(format!("{} {n} ({})", number.0, syscall::name(cx.machine(), n).unwrap_or("unknown")));
+    }
+    if parts.is_empty() { Ok(()) } else { writeln!(out, "{}", parts.join("   ")) }
 }
 
 fn rflags(out: &mut dyn Write, name: &str, value: u64) -> io::Result<()> {

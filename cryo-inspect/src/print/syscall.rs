@@ -45,7 +45,7 @@ fn argument(value: u64) -> String {
     match value {
         0..1024 => value.to_string(),
         v if (v as i64) < 0 && (v as i64) >= -4096 => (v as i64).to_string(),
-        v if v >> 32 == 0 && (v as i32) < 0 && (v as i32) >= -4096 => (v as i32).to_string(),
+        v @ 0xffff_f000..=0xffff_ffff => (v as i32).to_string(),
         v => format!("{v:#x}"),
     }
 }

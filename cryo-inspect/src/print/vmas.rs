@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
 
-use super::{Cx, Print, pages};
+use super::{Cx, Print, pages, short_name};
 use crate::names::bits;
 use crate::style::{WARN, paint};
 use crate::table::Table;
-use crate::text::{count, shown, size};
+use crate::text::{clipped, count, size};
 
 const FLAGS: &[(u64, &str)] = &[
     (VmFlags::GROWSDOWN, "growsdown"),
@@ -37,11 +37,14 @@ impl Print for Vmas {
         let whole = ranges.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end - start));
         writeln!(out, "{}, {}", count(ranges.len() as u64, "segment", "segments"), size(whole))?;
         let mut table = Table::new(&["range", ">size", "perm", "backing", ">stored", ">as file", ">zero", "what"]);
+        let mut last = 0;
         for (v, p) in self.vmas.iter().zip(held) {
             let range = format!("{:012x}-{:012x}", v.start.0, v.end.0);
             let n = |n: u64| if n == 0 { "-".to_owned() } else { n.to_string() };
             let [stored, file, zero] = [p.stored, p.file, p.zero].map(n);
-            table.row([range, size(v.end.0 - v.start.0), perm(v), backing(v), stored, file, zero, what(v, cx)]);
+            let what = what(v, last != v.object, cx);
+            last = v.object;
+            table.row([range, size(v.end.0 - v.start.0), perm(v), backing(v), stored, file, zero, what]);
         }
         table.print(out)?;
         if outside != 0 {
@@ -73,14 +76,20 @@ fn backing(v: &Vma) -> String {
     }
 }
 
-fn what(v: &Vma, cx: &Cx<'_>) -> String {
+/// Paths are long: only the first of the segments of a file says all of it.
+fn what(v: &Vma, first: bool, cx: &Cx<'_>) -> String {
     let mut parts = Vec::new();
     if v.object != 0 {
+        let name = match cx.object(v.object) {
+            Some(o) if !first => short_name(o),
+            _ => cx.object_name(v.object),
+        };
         let at = if v.offset == 0 { String::new() } else { format!(" +{:#x}", v.offset) };
-        parts.push(cx.object_name(v.object) + &at);
+        parts.push(name + &at);
     }
-    if !v.name.is_empty() {
-        parts.push(shown(&v.name));
+    let name = clipped(&v.name, 256);
+    if !name.is_empty() && parts.first() != Some(&name) {
+        parts.push(name);
     }
     if v.flags.0 != 0 {
         parts.push(format!("({})", bits(v.flags.0, FLAGS, " ")));
