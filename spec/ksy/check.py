@@ -2,7 +2,7 @@
 """Reads Cryo files by spec/cryo.ksy, and compares every field with what cryo-inspect prints.
 
     setup.sh DIR                                   compiles cryo.ksy and fetches what it needs
-    PYTHONPATH=DIR/python check.py FILE...         ... against `cryo-inspect dump --format json FILE`
+    PYTHONPATH=DIR/python check.py FILE...         ... against `cryo-inspect dump --format json - <FILE`
     PYTHONPATH=DIR/python check.py --json FILE...  ... against FILE.json
     PYTHONPATH=DIR/python check.py --verdict FILE...   only says whether each file is read or refused, and why
 
@@ -230,7 +230,10 @@ def dump_of(path, args):
     if args.json:
         with open(path + ".json") as f:
             return json.load(f)
-    done = subprocess.run([*args.inspect.split(), "dump", "--format", "json", path], capture_output=True, check=False, timeout=120)
+    command = [*args.inspect.split(), "dump", "--format", "json", "-"]
+    # Through a pipe it is this file alone; by its name a .freeze would bring its siblings.
+    with open(path, "rb") as f:
+        done = subprocess.run(command, stdin=f, capture_output=True, check=False, timeout=120)
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
