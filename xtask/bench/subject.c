@@ -145,11 +145,10 @@ int main(int argc, char **argv)
 			kinds[i].take(atol(argv[3]));
 	say("ready %d\n", getpid());
 	for (long long last = now();;) {
-		long long t = now();
-		if (t - last > GAP) {
-			say("gap %lld %lld\n", last, t);
-			t = now();
-		}
+		long long t = now(), before = last;
+		/* Now, so that a freeze in the midst of saying so is a gap too. */
 		last = t;
+		if (t - before > GAP)
+			say("gap %lld %lld\n", before, t);
 	}
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -29,6 +30,7 @@ pub struct Bench {
 #[derive(Clone)]
 pub struct Figures {
     pub freeze_ms: f64,
+    /// Not a number where the image does not say.
     pub stopped_ms: f64,
     pub seen_ms: f64,
     pub thaw_ms: f64,
@@ -60,7 +62,20 @@ impl Bench {
             gcc.args(["-O2", "-Wall", "-Wextra", "-Werror", "-pthread", link, "-o"]).arg(dir.path().join(name));
             check(gcc.arg(root().join("xtask/bench").join(source).with_extension("c")), LIMIT)?;
         }
-        Ok(Self { dir, tools: tools.to_owned() })
+        let bench = Self { dir, tools: tools.to_owned() };
+        bench.touch_memory()?;
+        Ok(bench)
+    }
+
+    /// Has the machine give us the memory that a round takes at most: the program, its image, two copies.
+    fn touch_memory(&self) -> Result<()> {
+        let path = self.dir.path().join("touched");
+        let mut file = File::create(&path)?;
+        let block = vec![1; 1 << 20];
+        for _ in 0..4 << 10 {
+            file.write_all(&block)?;
+        }
+        Ok(fs::remove_file(path)?)
     }
 
     /// All rounds of a row.
@@ -75,7 +90,8 @@ impl Bench {
         let mut subject = Subject::start(&program, self.dir.path().join("log"), row.kind, row.count)?;
         let pid = subject.pid().to_string();
         let smaps_ms = read_ms(&format!("/proc/{pid}/smaps"))?;
-        let image = self.dir.path().join("ice");
+        let ice = tempfile::tempdir_in(self.dir.path())?;
+        let image = ice.path().join("ice");
 
         let live = self.tool("cryo-freeze", &[&pid, "-o", path(&image)?, "--leave-running"])?;
         let during = subject.gaps().into_iter().filter(|g| g.end >= live.start && g.start <= live.end);
@@ -95,14 +111,12 @@ impl Bench {
         subject::end(copy);
         let awake = awake?;
 
-        let cp_ms = self.cp_ms(&image)?;
-        remove_set(&image)?;
         Ok(Figures {
             freeze_ms: freeze.wall_ms,
             stopped_ms,
             seen_ms,
             thaw_ms: (awake.end - thaw.start) as f64 / MS,
-            cp_ms,
+            cp_ms: self.cp_ms(&image)?,
             smaps_ms,
             stored,
             freeze_peak_kib: freeze.peak_kib.max(live.peak_kib),
@@ -136,7 +150,7 @@ impl Bench {
         let mut dump = Command::new(self.tools.join("cryo-inspect"));
         let text = capture(dump.arg("dump").arg(image).args(["--format", "json"]).stdin(Stdio::null()), LIMIT)?;
         let found = find(&serde_json::from_str(&text)?, "stopped_ns").context("no stopped_ns in the .frost")?;
-        Ok(found / MS)
+        Ok(if found == 0.0 { f64::NAN } else { found / MS })
     }
 
     /// `cp` of one file with all the bytes of the set.
@@ -228,7 +242,15 @@ impl Figures {
     }
 
     pub fn cells(&self, name: &str) -> Vec<String> {
-        let ms = |v: f64| if v < 10.0 { format!("{v:.2}") } else { format!("{v:.0}") };
+        let ms = |v: f64| {
+            if v.is_nan() {
+                "?".to_owned()
+            } else if v < 10.0 {
+                format!("{v:.2}")
+            } else {
+                format!("{v:.0}")
+            }
+        };
         vec![
             name.to_owned(),
             ms(self.freeze_ms),
