@@ -39,7 +39,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
 
     let mut host = host::start(&ice, id, ids, options)?;
     let shape = Inject.remap(&mut host, &Template::of(&ice, id)?)?;
-    let files = descriptors::restore(&mut host, &ice, id, options)?;
+    let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
     process::restore(&mut host, &process)?;
     actions::restore(&mut host, ice.need::<Actions>(id)?)?;
@@ -47,14 +47,14 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     // From a pipe the pages arrive only now; the host stands ready.
     if let Some(pages) = ice.pages.take() {
         let vmas = &ice.need::<Vmas>(id)?.vmas;
-        let filler = Filler { process: id, memory: host.memory(), vmas, shape: &shape, files: &files };
+        let filler = Filler { process: id, memory: host.memory(), vmas, shape: &shape, files: files.contents() };
         fill::fill(pages, &filler)?;
     }
-    fill::trim(&host, &files, &ice.need::<Objects>(0)?.objects)?;
-    drop(files);
+    fill::trim(&host, files.contents(), &ice.need::<Objects>(0)?.objects)?;
     if let Some(bridge) = &shape.vdso {
         bridge.build(&host)?;
     }
+    files.finish(&mut host)?;
 
     for (_, thread) in &threads[1..] {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;

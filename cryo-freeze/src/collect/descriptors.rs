@@ -1,6 +1,10 @@
-//! `FDTB`: which descriptor refers to which open file description.
+//! `FDTB`: which descriptor refers to which open file description, and the collectors of descriptions.
+//!
+//! To carry a further kind: a module with `fn collect(cx: &mut Cx, d: &Description) -> Result<bool>`, and its line in [`COLLECTORS`].
 
+use std::collections::HashMap;
 use std::fs::Metadata;
+use std::os::fd::OwnedFd;
 
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_tracee::proc::{self, FdInfo};
@@ -46,26 +50,108 @@ impl Fd {
     }
 }
 
+/// An open file description, and the descriptors that refer to it.
+pub struct Description<'f> {
+    /// Its local id: its sections' owner.
+    pub id: u64,
+    /// The descriptors, ascending; never empty.
+    pub fds: Vec<&'f Fd>,
+}
+
+impl<'f> Description<'f> {
+    /// The descriptor to look at it through.
+    pub fn first(&self) -> &'f Fd {
+        self.fds[0]
+    }
+}
+
+/// What a collector of descriptions works with.
+pub struct Cx<'c> {
+    /// The process.
+    pub scene: &'c Scene<'c>,
+    /// For ids beyond the description's own.
+    pub ids: &'c mut Ids,
+    /// For content that is stored like memory.
+    pub objects: &'c mut Objects,
+    /// Where sections and notes go.
+    pub out: &'c mut Collected,
+    /// Every description of the process: the other end of a pair is found here, and its id is known before it is collected.
+    pub all: &'c [Description<'c>],
+    inodes: HashMap<(u64, u64), Vec<usize>>,
+    table: Vec<(&'c Fd, u64)>,
+    pidfd: OwnedFd,
+}
+
+impl<'c> Cx<'c> {
+    /// A descriptor of ours for the same description. Whatever is done through it, the program sees.
+    pub fn take(&self, f: &Fd) -> Result<OwnedFd> {
+        Ok(cryo_tracee::fds::take(&self.pidfd, f.fd)?)
+    }
+
+    /// The descriptions with this inode: both ends of a pipe, every opening of a file.
+    pub fn with_inode(&self, dev: u64, ino: u64) -> impl Iterator<Item = &'c Description<'c>> + use<'c, '_> {
+        let all = self.all;
+        self.inodes.get(&(dev, ino)).into_iter().flatten().map(move |i| &all[*i])
+    }
+
+    /// Gives one descriptor a description of its own, apart from the others of its group.
+    pub fn place(&mut self, f: &'c Fd, id: u64) {
+        self.table.push((f, id));
+    }
+}
+
+/// Adds the sections of a description if it is of the collector's kind; says whether it is.
+type Collector = for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<bool>;
+
+/// The kinds, asked in turn; what none of them knows is [`outside`]. (Sorted by what programs have most of.)
+const COLLECTORS: &[Collector] = &[files::collect];
+
+/// What a description of any kind may have besides.
+const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &[];
+
 /// Adds the table, and every description once.
 pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mut Collected) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
     let fds: Vec<Fd> =
         proc::descriptors(scene.pid)?.into_iter().map(|fd| Fd::of(scene.pid, fd)).collect::<Result<_>>()?;
-    let mut table = Vec::with_capacity(fds.len());
-    for group in descriptions(scene.pid, &fds)? {
-        // A rule of the person's comes first, then what we can carry.
-        let (ruled, group): (Vec<&Fd>, Vec<&Fd>) =
-            group.into_iter().partition(|f| scene.options.fds.iter().any(|r| r.fd == f.fd));
-        for f in ruled {
-            let id = outside::by_rule(scene, f, ids, out);
-            table.push((f, id));
-        }
-        let Some(first) = group.first().copied() else { continue };
-        if let Some(id) = files::collect(scene, first, ids, objects, out)? {
-            table.extend(group.iter().map(|f| (*f, id)));
-        } else {
-            outside::collect(scene, &group, ids, out, &mut table)?;
+    // A rule of the person's comes first, then what we can carry.
+    let ruled = |f: &Fd| scene.options.fds.iter().any(|r| r.fd == f.fd);
+    let mut all = Vec::new();
+    let mut by_rule = Vec::new();
+    for mut group in descriptions(scene.pid, &fds)? {
+        by_rule.extend(group.extract_if(.., |f| ruled(f)));
+        if !group.is_empty() {
+            all.push(Description { id: ids.next(), fds: group });
         }
     }
+    let mut inodes: HashMap<_, Vec<usize>> = HashMap::with_capacity(all.len());
+    for (i, d) in all.iter().enumerate() {
+        let meta = &d.first().meta;
+        inodes.entry((meta.dev(), meta.ino())).or_default().push(i);
+    }
+    let pidfd = cryo_tracee::fds::pidfd(scene.pid)?;
+    let table = Vec::with_capacity(fds.len());
+    let mut cx = Cx { scene, ids, objects, out, all: &all, inodes, table, pidfd };
+    for f in by_rule {
+        let id = outside::by_rule(scene, f, cx.ids, cx.out);
+        cx.place(f, id);
+    }
+    for d in cx.all {
+        let mut carried = false;
+        for collector in COLLECTORS {
+            carried = collector(&mut cx, d)?;
+            if carried {
+                break;
+            }
+        }
+        if carried {
+            BESIDES.iter().try_for_each(|besides| besides(&mut cx, d))?;
+            d.fds.iter().for_each(|f| cx.place(f, d.id));
+        } else {
+            outside::collect(&mut cx, d)?;
+        }
+    }
+    let mut table = cx.table;
     table.sort_by_key(|(f, _)| f.fd);
     let cloexec = |f: &Fd| u32::from(f.info.flags() & libc::O_CLOEXEC as u64 != 0);
     let descriptors =

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use cryo_format::prim::Addr;
 use cryo_format::section::outside::{Outside, Policy};
 
-use super::descriptors::Fd;
+use super::descriptors::{Cx, Description, Fd};
 use super::{Collected, Ids, Scene, refuse};
 use crate::options::Instead;
 use crate::Result;
@@ -46,40 +46,32 @@ pub fn by_rule(scene: &Scene<'_>, f: &Fd, ids: &mut Ids, out: &mut Collected) ->
 ///
 /// Standard descriptors that share one description (a terminal is open once, for all three) are told apart from here on: whoever thaws may
 /// have redirected one of them.
-pub fn collect<'f>(
-    scene: &Scene<'_>,
-    group: &[&'f Fd],
-    ids: &mut Ids,
-    out: &mut Collected,
-    table: &mut Vec<(&'f Fd, u64)>,
-) -> Result<()> {
-    let Some(first) = group.first() else { return Ok(()) };
+pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     let mut shared = None;
-    for f in group {
+    for f in &d.fds {
         if f.fd <= 2 {
-            let id = ids.next();
-            out.add(id, section(f, Policy::INHERIT));
+            let id = cx.ids.next();
+            cx.out.add(id, section(f, Policy::INHERIT));
             shared.get_or_insert(id);
-            table.push((f, id));
+            cx.place(f, id);
             continue;
         }
         let id = match shared {
             Some(id) => id,
-            None if is_terminal(first) => {
-                let id = ids.next();
-                out.add(id, section(f, Policy::TERMINAL));
-                *shared.insert(id)
+            None if is_terminal(f) => {
+                cx.out.add(d.id, section(f, Policy::TERMINAL));
+                *shared.insert(d.id)
             }
             None => {
                 return refuse(format!(
                     "{} of process {}: what is behind it is outside the image: use --fd {}=inherit|null|FILE",
                     f.name(),
-                    scene.pid,
+                    cx.scene.pid,
                     f.fd
                 ));
             }
         };
-        table.push((f, id));
+        cx.place(f, id);
     }
     Ok(())
 }

@@ -1,35 +1,87 @@
-//! `FDTB`: descriptors at their numbers.
+//! `FDTB`: descriptors at their numbers, and the restorers of descriptions.
 //!
-//! Every description is first opened and parked above all numbers that the image uses; then each descriptor is duplicated from there to its
-//! own number; then the parking place is closed.
+//! Every description is first made and parked above all numbers that the image uses; then each descriptor is duplicated from there to its
+//! own number; then, when the pages are there, the parking place is closed and what needs the final numbers is done.
+//!
+//! To bring back a further kind: a module with `fn restore(host, table, fd, id) -> Result<Option<u64>>`, and its line in [`RESTORERS`]; what has
+//! to wait until all descriptors are there is a function in [`LATE`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::IsTerminal;
+use std::os::fd::OwnedFd;
 
-use cryo_format::section::descriptors::Descriptors;
-use cryo_format::section::files::OpenFile;
-use cryo_format::section::outside::Outside;
+use cryo_format::model::FileModel;
+use cryo_format::section::descriptors::{Descriptor, Descriptors};
+use cryo_format::section::objects::{Object, Objects};
+use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
 
 use super::{files, outside};
 use crate::Result;
 use crate::error::refuse;
-use crate::ice::Ice;
 use crate::options::{Instead, Options};
 
-/// The parking place.
+/// Makes the description `id` in the host if it is of the restorer's kind, and returns a descriptor's number there. `fd` is the first
+/// descriptor that will refer to it, for messages.
+type Restorer = fn(&mut Host, &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>>;
+
+/// The kinds, asked in turn.
+const RESTORERS: &[Restorer] = &[files::restore, outside::restore];
+
+/// What is done when every descriptor is at its number, the parking place is closed and all pages are there, in this order.
+const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] = &[];
+
+/// The descriptors under way, and the parking place.
 pub struct Table<'a> {
+    /// The person's choices.
+    pub options: &'a Options,
+    /// Local id of the process.
+    pub process: u64,
+    /// Everything in the .frost.
+    pub frost: &'a FileModel,
+    /// Every object of the image.
+    pub objects: &'a [Object],
+    /// The image's own table.
+    pub wanted: &'a [Descriptor],
+    sections: HashMap<u64, Vec<&'a AnySection>>,
+    numbers: HashMap<u64, u32>,
     /// First number above all of the image's.
     base: u64,
     /// The thawer's own descriptors, by their numbers, where they are parked.
     inherited: HashMap<u32, u64>,
-    /// Files without a name, by object: where they are parked, and our handle on them.
-    unnamed: HashMap<u64, (u64, File)>,
-    pidfd: &'a std::os::fd::OwnedFd,
+    /// Descriptions made so far, by id, where they are parked.
+    made: HashMap<u64, u64>,
+    /// Other things that several restorers share (both ends of a pipe), by the image's id for them, where they are parked.
+    shared: HashMap<u64, u64>,
+    /// Files whose content comes with the pages, by object: our handles on them.
+    contents: HashMap<u64, File>,
+    pidfd: OwnedFd,
 }
 
-impl Table<'_> {
+impl<'a> Table<'a> {
+    /// The section of a type that belongs to a description.
+    pub fn section<S: Section>(&self, id: u64) -> Option<&'a S> {
+        self.sections.get(&id)?.iter().find_map(|s| S::of(s))
+    }
+
+    /// All sections of a type, with their owners, in the order of their ids.
+    pub fn all<S: Section>(&self) -> Vec<(u64, &'a S)> {
+        let mut all: Vec<_> = self.sections.keys().filter_map(|id| Some((*id, self.section(*id)?))).collect();
+        all.sort_by_key(|(id, _)| *id);
+        all
+    }
+
+    /// The first descriptor that refers to a description, unless the person put something else at all of its numbers.
+    pub fn number(&self, id: u64) -> Option<u32> {
+        self.numbers.get(&id).copied()
+    }
+
+    /// Did the person put something else at this number?
+    pub fn ruled(&self, fd: u32) -> bool {
+        self.options.fds.iter().any(|r| r.fd == fd)
+    }
+
     /// Where the thawer's own descriptor is parked.
     pub fn inherited(&self, fd: u32) -> Option<u64> {
         self.inherited.get(&fd).copied()
@@ -38,6 +90,11 @@ impl Table<'_> {
     /// A further descriptor of a parked one's description.
     pub fn duplicate(&self, host: &mut Host, parked: u64) -> Result<u64> {
         Ok(host.call(libc::SYS_fcntl, [parked, libc::F_DUPFD_CLOEXEC as u64, self.base, 0, 0, 0])?)
+    }
+
+    /// A descriptor of ours for what the host has at `fd`.
+    pub fn take(&self, fd: u64) -> Result<OwnedFd> {
+        Ok(fds::take(&self.pidfd, fd as i32)?)
     }
 
     /// The thawer's terminal: its controlling one, else the first of its standard descriptors that is one.
@@ -50,17 +107,33 @@ impl Table<'_> {
         parked.map(|p| self.duplicate(host, p)).transpose()
     }
 
-    /// Where the nameless file of an object is parked.
-    pub fn unnamed(&self, object: u64) -> Option<u64> {
-        self.unnamed.get(&object).map(|u| u.0)
+    /// What was [`keep`](Self::keep)t under an id of the image.
+    pub fn kept(&self, id: u64) -> Option<u64> {
+        self.shared.get(&id).copied()
     }
 
-    /// Parks a nameless file and keeps a handle of ours, through which its content will be written.
-    pub fn keep_unnamed(&mut self, host: &mut Host, object: u64, fd: u64) -> Result<u64> {
+    /// Parks a descriptor of the host for other restorers, under an id of the image that is not a description's.
+    pub fn keep(&mut self, host: &mut Host, id: u64, fd: u64) -> Result<u64> {
         let parked = self.park(host, fd)?;
-        let ours = fds::take(self.pidfd, parked as i32)?;
-        self.unnamed.insert(object, (parked, ours.into()));
+        self.shared.insert(id, parked);
         Ok(parked)
+    }
+
+    /// A description that was made together with another one: it will not be asked for again.
+    pub fn made(&mut self, host: &mut Host, id: u64, fd: u64) -> Result<()> {
+        let parked = self.park(host, fd)?;
+        self.made.insert(id, parked);
+        Ok(())
+    }
+
+    /// Our own handle on the file of an object, through which its content will be written.
+    pub fn fill_through(&mut self, object: u64, file: File) {
+        self.contents.insert(object, file);
+    }
+
+    /// The files whose content comes with the pages.
+    pub fn contents(&self) -> &HashMap<u64, File> {
+        &self.contents
     }
 
     fn park(&self, host: &mut Host, fd: u64) -> Result<u64> {
@@ -71,56 +144,95 @@ impl Table<'_> {
         host.call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
         Ok(parked)
     }
+
+    /// The descriptors at their numbers.
+    fn settle(&mut self, host: &mut Host) -> Result<()> {
+        let mut final_place = Vec::with_capacity(self.wanted.len());
+        for d in self.wanted {
+            let rule = self.options.fds.iter().rev().find(|r| r.fd == d.fd).map(|r| &r.instead);
+            let place = match (rule, self.made.get(&d.description)) {
+                (None, Some(p)) => *p,
+                (Some(instead), _) => {
+                    let opened = by_rule(host, d.fd, instead, self)?;
+                    self.park(host, opened)?
+                }
+                (None, None) => {
+                    let opened = description(host, self, d.fd, d.description)?;
+                    let place = self.park(host, opened)?;
+                    self.made.insert(d.description, place);
+                    place
+                }
+            };
+            final_place.push((place, d));
+        }
+        let mut batch = host.batch()?;
+        for (place, d) in final_place {
+            if !batch.has_room(1, 0) {
+                let fresh = host.batch()?;
+                host.run(std::mem::replace(&mut batch, fresh))?.all()?;
+            }
+            let cloexec = if d.flags & 1 != 0 { libc::O_CLOEXEC } else { 0 };
+            batch.call(libc::SYS_dup3, &[place, d.fd.into(), cloexec as u64]);
+        }
+        host.run(batch)?.all()?;
+        Ok(())
+    }
+
+    /// The rest, when all pages are there.
+    pub fn finish(mut self, host: &mut Host) -> Result<()> {
+        // Locks and leases do not suffer a second opening of their file beside the program's own.
+        self.contents.clear();
+        host.call(libc::SYS_close_range, [self.base, u32::MAX.into(), 0, 0, 0, 0])?;
+        LATE.iter().try_for_each(|late| late(host, &self))
+    }
 }
 
-/// Brings back the descriptors of process `id`. Returns our handles on the files whose content comes with the pages.
-pub fn restore(host: &mut Host, ice: &Ice, id: u64, options: &Options) -> Result<HashMap<u64, File>> {
-    let Some(wanted) = ice.get::<Descriptors>(id) else { return Ok(HashMap::new()) };
-    let highest = wanted.descriptors.iter().map(|d| d.fd).max().unwrap_or(0).max(2);
-    let pidfd = fds::pidfd(host.pid())?;
+/// Brings back the descriptors of process `id`, but for what [`Table::finish`] does.
+pub fn restore<'a>(
+    host: &mut Host,
+    frore: &'a FileModel,
+    frost: &'a FileModel,
+    id: u64,
+    options: &'a Options,
+) -> Result<Table<'a>> {
+    let wanted = frost.get::<Descriptors>(id).map_or(&[][..], |d| &d.descriptors);
+    let objects = frore.get::<Objects>(0).map_or(&[][..], |o| &o.objects);
+    let mut sections: HashMap<u64, Vec<&AnySection>> = HashMap::new();
+    for e in &frost.sections {
+        if e.payload.info().is_some_and(|i| i.scope == Scope::Description) {
+            sections.entry(e.owner).or_default().push(&e.payload);
+        }
+    }
+    let highest = wanted.iter().map(|d| d.fd).max().unwrap_or(0).max(2);
     // Parking needs numbers above the image's own: the soft limit may be in the way until the image's is set.
     cryo_tracee::host::raise_file_limit(host.pid())?;
-    let mut table = Table { base: u64::from(highest) + 1, inherited: HashMap::new(), unnamed: HashMap::new(), pidfd: &pidfd };
-
+    let mut table = Table {
+        options,
+        process: id,
+        frost,
+        objects,
+        wanted,
+        sections,
+        numbers: HashMap::new(),
+        base: u64::from(highest) + 1,
+        inherited: HashMap::new(),
+        made: HashMap::new(),
+        shared: HashMap::new(),
+        contents: HashMap::new(),
+        pidfd: fds::pidfd(host.pid())?,
+    };
+    let ruled: HashSet<u32> = options.fds.iter().map(|r| r.fd).collect();
+    for d in wanted.iter().filter(|d| !ruled.contains(&d.fd)) {
+        table.numbers.entry(d.description).or_insert(d.fd);
+    }
     // What the host has from us: above the image's numbers it is parked, all else closes.
     for fd in proc::descriptors(host.pid())? {
         let parked = table.duplicate(host, fd as u64)?;
         table.inherited.insert(fd as u32, parked);
     }
     host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])?;
-
-    let mut parked: HashMap<u64, u64> = HashMap::new();
-    let mut final_place = Vec::new();
-    for d in &wanted.descriptors {
-        let rule = options.fds.iter().rev().find(|r| r.fd == d.fd).map(|r| &r.instead);
-        let place = match (rule, parked.get(&d.description)) {
-            (None, Some(p)) => *p,
-            (rule, _) => {
-                let opened = match rule {
-                    Some(instead) => by_rule(host, d.fd, instead, &table)?,
-                    None => description(host, ice, d.fd, d.description, &mut table)?,
-                };
-                let place = table.park(host, opened)?;
-                if rule.is_none() {
-                    parked.insert(d.description, place);
-                }
-                place
-            }
-        };
-        final_place.push((place, d));
-    }
-    let mut batch = host.batch()?;
-    for (place, d) in final_place {
-        if !batch.has_room(1, 0) {
-            let fresh = host.batch()?;
-            host.run(std::mem::replace(&mut batch, fresh))?.all()?;
-        }
-        let cloexec = if d.flags & 1 != 0 { libc::O_CLOEXEC } else { 0 };
-        batch.call(libc::SYS_dup3, &[place, d.fd.into(), cloexec as u64]);
-    }
-    host.run(batch)?.all()?;
-    host.call(libc::SYS_close_range, [table.base, u32::MAX.into(), 0, 0, 0, 0])?;
-    Ok(table.unnamed.into_iter().map(|(object, (_, file))| (object, file)).collect())
+    table.settle(host)?;
+    Ok(table)
 }
 
 fn by_rule(host: &mut Host, fd: u32, instead: &Instead, table: &Table<'_>) -> Result<u64> {
@@ -135,13 +247,12 @@ fn by_rule(host: &mut Host, fd: u32, instead: &Instead, table: &Table<'_>) -> Re
     }
 }
 
-/// Opens a description of any kind.
-fn description(host: &mut Host, ice: &Ice, fd: u32, id: u64, table: &mut Table<'_>) -> Result<u64> {
-    if let Some(file) = ice.get::<OpenFile>(id) {
-        files::restore(host, fd, file, table)
-    } else if let Some(end) = ice.get::<Outside>(id) {
-        outside::restore(host, fd, end, table)
-    } else {
-        refuse(format!("fd {fd}: its description {id} is of a kind that is unknown to this release"))
+/// Makes a description of any kind.
+fn description(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<u64> {
+    for restorer in RESTORERS {
+        if let Some(made) = restorer(host, table, fd, id)? {
+            return Ok(made);
+        }
     }
+    refuse(format!("fd {fd}: its description {id} is of a kind that is unknown to this release"))
 }

@@ -26,13 +26,14 @@ const FLAGS: i32 = libc::O_ACCMODE
     | libc::O_DSYNC
     | libc::O_ASYNC;
 
-/// Opens it in the host and returns the descriptor's number there.
-pub fn restore(host: &mut Host, fd: u32, file: &OpenFile, table: &mut Table<'_>) -> Result<u64> {
+/// Opens it in the host.
+pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
+    let Some(file) = table.section::<OpenFile>(id) else { return Ok(None) };
     let opened = if file.object == 0 { by_path(host, fd, file)? } else { from_image(host, fd, file, table)? };
     if file.offset != 0 && (file.mode & S_IFMT == S_IFREG || file.open_flags.0 as i32 & libc::O_DIRECTORY != 0) {
         host.call(libc::SYS_lseek, [opened, file.offset, libc::SEEK_SET as u64, 0, 0, 0])?;
     }
-    Ok(opened)
+    Ok(Some(opened))
 }
 
 fn by_path(host: &mut Host, fd: u32, file: &OpenFile) -> Result<u64> {
@@ -88,7 +89,7 @@ pub fn open(host: &mut Host, path: &[u8], flags: i32) -> Result<cryo_tracee::Res
 
 /// A file without a name, on the file system where it was if possible; its content arrives with the pages.
 fn from_image(host: &mut Host, fd: u32, file: &OpenFile, table: &mut Table<'_>) -> Result<u64> {
-    let unnamed = match table.unnamed(file.object) {
+    let unnamed = match table.kept(file.object) {
         Some(parked) => parked,
         None => {
             let dir = Path::new(std::ffi::OsStr::from_bytes(&file.path)).parent().unwrap_or(Path::new("/tmp"));
@@ -101,7 +102,10 @@ fn from_image(host: &mut Host, fd: u32, file: &OpenFile, table: &mut Table<'_>) 
                 Ok(n) => n,
                 Err(e) => return refuse(format!("fd {fd} ({}, deleted): {e}", file.path)),
             };
-            table.keep_unnamed(host, file.object, made)?
+            let parked = table.keep(host, file.object, made)?;
+            let ours = table.take(parked)?;
+            table.fill_through(file.object, ours.into());
+            parked
         }
     };
     // Opened anew, for a description of its own with its own mode and offset.

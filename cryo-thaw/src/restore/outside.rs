@@ -8,8 +8,15 @@ use super::files::open;
 use crate::Result;
 use crate::error::refuse;
 
-/// Finds the end in the host and returns a descriptor's number there.
-pub fn restore(host: &mut Host, fd: u32, outside: &Outside, table: &Table<'_>) -> Result<u64> {
+/// Finds the end in the host.
+pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
+    match table.section::<Outside>(id) {
+        Some(outside) => end(host, table, fd, outside).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn end(host: &mut Host, table: &Table<'_>, fd: u32, outside: &Outside) -> Result<u64> {
     let flags = outside.open_flags.0 as i32 & (libc::O_ACCMODE | libc::O_APPEND | libc::O_NONBLOCK) | libc::O_CLOEXEC;
     match outside.policy {
         Policy::INHERIT => match table.inherited(outside.inherit) {
