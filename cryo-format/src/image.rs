@@ -1,7 +1,7 @@
 //! The reader at random: opens a file through its footer and index, and reads only what is asked for (spec/12-streaming.md).
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -104,7 +104,8 @@ impl Image<File> {
         Self::new(file, name)
     }
 
-    /// Opens a file whose index is lost or damaged, by walking through the stream. Everything is read and checked.
+    /// Opens a file whose index or footer is lost or damaged, by walking through the stream. Everything is read and checked, and
+    /// nothing else may be damaged. (A damaged header of an INDX chunk ends the walk: what follows cannot be found.)
     pub fn open_by_scan(path: impl AsRef<Path>) -> Result<Self> {
         let (file, name) = open_file(path.as_ref())?;
         Self::scan(file, name)
@@ -142,12 +143,27 @@ impl<R: ReadAt> Image<R> {
         let name = name.into();
         let place = || Place { file: name.clone(), kind: None, offset: 0 };
         let sequential = Sequential::new(&input).map_err(|error| Error::Io { place: place(), error })?;
-        let mut stream = Stream::named(sequential, &name)?;
+        let mut stream = Stream::verifying(BufReader::new(sequential), &name)?;
         let mut chunks = Vec::new();
-        while let Some(chunk) = stream.next()? {
-            if !matches!(chunk.kind(), Kind::PAD | Kind::INDX) {
-                chunks.push(IndexEntry::new(chunk.header(), chunk.offset()));
+        loop {
+            let entry = stream.next().map(|chunk| chunk.map(|c| IndexEntry::new(c.header(), c.offset())));
+            match entry {
+                Ok(Some(entry)) if matches!(entry.kind, Kind::PAD | Kind::INDX) => {}
+                Ok(Some(entry)) => chunks.push(entry),
+                Ok(None) => break,
+                // Behind END only the footer is missing.
+                Err(_) if stream.end().is_some() => break,
+                Err(e) => return Err(e),
             }
+        }
+        let redundant = |e: &Error| match e {
+            Error::Broken { place, violation } => {
+                place.kind == Some(Kind::INDX) || matches!(violation.rule, Rule::FOOTER | Rule::INDEX)
+            }
+            _ => false,
+        };
+        if let Some(e) = stream.take_faults().into_iter().find(|e| !redundant(e)) {
+            return Err(e);
         }
         let header = stream.header().clone();
         let end = stream.end().copied().unwrap_or_default();
@@ -362,6 +378,8 @@ impl<R: ReadAt> At<'_, R> {
         ensure(fits, Rule::INDEX, || {
             format!("it lists a chunk {} at {:#x}, where there is no room for it", e.kind, e.offset)
         })?;
+        let listed = !matches!(e.kind, Kind::PAD | Kind::INDX | Kind::END);
+        ensure(listed, Rule::INDEX, || format!("it lists a chunk {}", e.kind))?;
         section::admit(&header, profile)
     }
 

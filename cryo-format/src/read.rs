@@ -211,6 +211,7 @@ impl<R: Read> Stream<R> {
             format!("the root in it is {}, that of the file is {root}", end.root)
         }))?;
 
+        self.end = Some(end);
         self.place = Place { kind: None, offset: self.offset, ..self.place.clone() };
         let mut bytes = [0; FOOTER_LEN];
         let n = self.read(&mut bytes)?;
@@ -226,9 +227,7 @@ impl<R: Read> Stream<R> {
             ensure(f.index == index, Rule::FOOTER, || {
                 format!("the footer says that the last INDX is at {:#x}, not {index:#x}", f.index)
             })
-        }))?;
-        self.end = Some(end);
-        Ok(())
+        }))
     }
 
     /// Passes over DATA that nobody wanted; its checksum is still compared.

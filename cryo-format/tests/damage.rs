@@ -106,6 +106,31 @@ fn random_damage_is_seen() {
 }
 
 #[test]
+fn a_lost_index_is_made_anew() {
+    let whole = small_set().freeze;
+    let original = Image::new(whole.clone(), "img").unwrap();
+    let footer = whole.len() - 32;
+    let index = u64::from_le_bytes(whole[footer + 8..footer + 16].try_into().unwrap()) as usize;
+    let mut without_footer = whole.clone();
+    without_footer.truncate(footer + 3);
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    for bytes in [without_footer, flipped(footer), flipped(footer + 9), flipped(index + 48 + 20)] {
+        assert!(Image::new(bytes.clone(), "img").is_err());
+        let scanned = Image::scan(bytes, "img").unwrap();
+        assert_eq!(scanned.chunks(), original.chunks());
+        assert_eq!(scanned.end(), original.end());
+    }
+    // Only what is redundant may be lost.
+    for at in [original.chunks()[1].offset as usize + 50, original.chunks()[5].offset as usize + 1000] {
+        assert!(Image::scan(flipped(at), "img").is_err());
+    }
+}
+
+#[test]
 fn files_of_different_sets_do_not_join() {
     let ours = small_set();
     // Same ids, another content: only the roots tell.
