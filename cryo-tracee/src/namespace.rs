@@ -132,13 +132,13 @@ fn map_ids(init: i32, uid: u32, gid: u32) -> Result<()> {
     Ok(())
 }
 
-/// The process that is `inner` for its namespace, as seen from here.
+/// The child of init that is `inner` for its namespace, as seen from here.
 fn outside(init: i32, inner: i32) -> Option<i32> {
-    let children = std::fs::read_to_string(format!("/proc/{init}/task/{init}/children")).ok()?;
-    children.split_whitespace().filter_map(|t| t.parse().ok()).find(|pid| {
-        let ids = crate::proc::Status::of(*pid).ok();
-        let last = ids.as_ref().and_then(|s| s.text("NSpid")?.split_whitespace().last()?.parse().ok());
-        last == Some(inner)
+    let mut all = std::fs::read_dir("/proc").ok()?.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    all.find(|pid: &i32| {
+        crate::proc::Status::of(*pid).is_ok_and(|s| {
+            s.number("PPid") == Some(init as u64) && s.inner("NSpid") == Some(inner as u64)
+        })
     })
 }
 
@@ -192,6 +192,8 @@ fn be_init(
         unsafe { libc::_exit(0) };
     }
     drop(result_in);
+    // It owns descriptors that are closed wholesale below; this process never comes back to drop them.
+    std::mem::forget(work);
     // Our own name for pid 1 holds no file of the program or of the command open but the pipe to the outside.
     let mut events = File::from(events);
     let result = read_event(&mut File::from(result_out)).ok().flatten();

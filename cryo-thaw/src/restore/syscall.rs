@@ -24,13 +24,13 @@ pub fn restore(host: &mut Host, i: usize, call: &Syscall, regs: &mut Regs) -> Re
         libc::SYS_futex if args[1] & 0x7f == 0 => Some(3),
         _ => None,
     };
-    if let (Some(i), Some(ns)) = (time, left) {
+    if let (Some(time), Some(ns)) = (time, left) {
         let mut remote = host.remote_at(i)?;
         let mut batch = remote.batch();
         let at = batch.put(&timespec(ns));
         batch.call(libc::SYS_getpid, &[]);
         remote.run(batch)?;
-        args[i] = at.addr;
+        args[time] = at.addr;
     } else if let (libc::SYS_poll, Some(ns)) = (call.number as i64, left)
         && (args[2] as i32) >= 0
     {
