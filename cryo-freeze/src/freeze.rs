@@ -2,12 +2,13 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use cryo_format::Profile;
 use cryo_format::header::{EM_X86_64, Header};
 use cryo_format::prim::Raw;
 use cryo_format::section::link::Link;
 use cryo_format::write::Writer;
-use cryo_format::Profile;
 use cryo_tracee::signals::Uninterrupted;
 use cryo_tracee::{Memory, Process};
 
@@ -45,19 +46,29 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     };
     let uninterrupted = Uninterrupted::begin();
     let blocked = collect::syscall::Blocked::look(pid);
+    let stopped = Instant::now();
     let mut process = Process::seize(pid).map_err(|e| refused::explain(pid, e))?;
-    let collected = collect::collect(&mut process, &blocked, options)?;
+    let collected = collect::collect(&mut process, &blocked, stopped, options)?;
     // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed.
     drop(uninterrupted);
 
     let path = match (target, files) {
         (Target::Pipe(out), _) => {
-            write(out, |out| Ok(out), |out| Ok(out), &collected, &process.memory, options)?.flush().about(|| "writing the pipe".into())?;
+            write(out, |out| Ok(out), |out| Ok(out), &collected, &process.memory, options)?
+                .flush()
+                .about(|| "writing the pipe".into())?;
             None
         }
         (Target::Name(_), Some(files)) => {
             let frore = files.file(Profile::Frore)?;
-            write(frore, |_| files.file(Profile::Frost), |_| files.file(Profile::Freeze), &collected, &process.memory, options)?;
+            write(
+                frore,
+                |_| files.file(Profile::Frost),
+                |_| files.file(Profile::Freeze),
+                &collected,
+                &process.memory,
+                options,
+            )?;
             Some(files.commit()?)
         }
         (Target::Name(_), None) => None,

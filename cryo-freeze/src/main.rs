@@ -12,7 +12,10 @@ use cryo_freeze::{Afterwards, FdRule, Files, Options, freeze};
 ///
 /// Whatever fails, the program goes on as if nothing had been tried.
 #[derive(Parser)]
-#[command(version, after_help = "Exit status: 0 frozen; 2 not frozen, the program goes on.\n\nOn another machine:  cryo-freeze 4242 -o - | ssh there cryo-thaw -")]
+#[command(
+    version,
+    after_help = "Exit status: 0 frozen; 2 not frozen, the program goes on.\n\nOn another machine:  cryo-freeze 4242 -o - | ssh there cryo-thaw -"
+)]
 struct Cli {
     /// The process to freeze
     #[arg(value_parser = clap::value_parser!(i32).range(1..))]
@@ -86,7 +89,7 @@ impl Cli {
 
 fn tell(notes: &[String]) {
     for note in notes {
-        eprintln!("cryo-freeze: note: {note}");
+        cryo_tracee::say(&format!("cryo-freeze: note: {note}"));
     }
 }
 
@@ -95,14 +98,14 @@ fn main() -> ExitCode {
     let work = || match cli.run() {
         Ok(()) => 0,
         Err(e) => {
-            eprintln!("cryo-freeze: {e:#}");
+            cryo_tracee::say(&format!("cryo-freeze: {e:#}"));
             2
         }
     };
     match cryo_tracee::guardian::run(work) {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
-            eprintln!("cryo-freeze: {e}");
+            cryo_tracee::say(&format!("cryo-freeze: {e}"));
             ExitCode::from(2)
         }
     }

@@ -18,20 +18,27 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
     let comm = target.text("Name").unwrap_or("?").to_owned();
     let why = if let Some(tracer) = target.number("TracerPid").filter(|t| *t != 0) {
         format!("it is traced already, by {}: end that first", name(tracer))
-    } else if target.number("Kthread") == Some(1) || proc::link(pid, "exe").is_err() && target.text("VmSize").is_none() {
+    } else if target.number("Kthread") == Some(1) || proc::link(pid, "exe").is_err() && target.text("VmSize").is_none()
+    {
         match target.text("State") {
             Some(s) if s.starts_with('Z') => "it has ended and only its exit status is left (a zombie)".to_owned(),
             _ => "it is a thread of the kernel".to_owned(),
         }
     } else if ours.ids("Uid")[0] != 0 && target.ids("Uid") != [ours.ids("Uid")[0]; 4] {
-        format!("it belongs to user {}, and you are user {}: freeze it as that user or as root", target.ids("Uid")[0], ours.ids("Uid")[0])
+        format!(
+            "it belongs to user {}, and you are user {}: freeze it as that user or as root",
+            target.ids("Uid")[0],
+            ours.ids("Uid")[0]
+        )
     } else if seccomp_forbids(&ours) {
         "this container's seccomp filter forbids ptrace: start the container with a profile that allows ptrace and process_vm_readv \
          (docker: --security-opt seccomp=unconfined or --cap-add SYS_PTRACE)"
             .to_owned()
     } else if let Some(scope) = yama() {
         let way = match scope {
-            1 => "start the program with prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY), run cryo-freeze as root, or have root set it to 0",
+            1 => {
+                "start the program with prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY), run cryo-freeze as root, or have root set it to 0"
+            }
             2 => "run cryo-freeze with CAP_SYS_PTRACE (as root), or have root set it to 0",
             _ => "it stays so until the next boot",
         };

@@ -31,7 +31,11 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
         match header.machine {
             EM_X86_64 => {}
             EM_386 => return refuse("the image is of a 32-bit (i386) process, which cannot be thawed yet"),
-            other => return refuse(format!("the image is of another architecture (ELF machine {other}), this machine is x86-64")),
+            other => {
+                return refuse(format!(
+                    "the image is of another architecture (ELF machine {other}), this machine is x86-64"
+                ));
+            }
         }
         if header.page_shift != 12 {
             return refuse(format!("the image has pages of 2^{} bytes, this machine 4096", header.page_shift));
@@ -41,7 +45,10 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
     for (_, vmas) in ice.all::<Vmas>() {
         for v in &vmas.vmas {
             if v.backing.0 > Backing::SPECIAL.0 {
-                return refuse(format!("memory {}-{}: backing {} is unknown to this release", v.start, v.end, v.backing.0));
+                return refuse(format!(
+                    "memory {}-{}: backing {} is unknown to this release",
+                    v.start, v.end, v.backing.0
+                ));
             }
         }
     }

@@ -85,13 +85,25 @@ fn from_file(image: &Image<File>, filler: &Filler<'_>) -> Result<()> {
 }
 
 /// The DATA chunk that belongs to a batch.
-fn following<'a>(extents: &Extents, entry: &IndexEntry, next: Option<&'a IndexEntry>) -> Result<Option<&'a IndexEntry>> {
+fn following<'a>(
+    extents: &Extents,
+    entry: &IndexEntry,
+    next: Option<&'a IndexEntry>,
+) -> Result<Option<&'a IndexEntry>> {
     if extents.data_pages == 0 {
         return Ok(None);
     }
-    match next.filter(|d| d.kind == Kind::DATA && d.owner == entry.owner && d.stored == extents.data_pages * PAGE && d.stored <= limits::MAX_DATA) {
+    match next.filter(|d| {
+        d.kind == Kind::DATA
+            && d.owner == entry.owner
+            && d.stored == extents.data_pages * PAGE
+            && d.stored <= limits::MAX_DATA
+    }) {
         Some(d) => Ok(Some(d)),
-        None => refuse(format!("chunk EXTS at offset {:#x} announces {} pages, and no such DATA follows", entry.offset, extents.data_pages)),
+        None => refuse(format!(
+            "chunk EXTS at offset {:#x} announces {} pages, and no such DATA follows",
+            entry.offset, extents.data_pages
+        )),
     }
 }
 
@@ -133,7 +145,9 @@ impl Filler<'_> {
                         None => return refuse(format!("extent at {}: its pages are not in its DATA chunk", e.vaddr)),
                     }
                 }
-                other => return refuse(format!("extent at {}: content {} is unknown to this release", e.vaddr, other.0)),
+                other => {
+                    return refuse(format!("extent at {}: content {} is unknown to this release", e.vaddr, other.0));
+                }
             };
             if owner == self.process {
                 self.memory(e.vaddr.0, end, e.content, bytes)?;

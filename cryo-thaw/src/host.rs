@@ -14,12 +14,12 @@ use cryo_tracee::host::{Program, Start};
 use object::elf;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
 
+use crate::Result;
 use crate::error::{About, refuse};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
 use crate::remap::same_file;
-use crate::Result;
 
 /// Starts the host for process `id`.
 pub fn start(ice: &Ice, id: u64, ids: Ids, options: &Options) -> Result<Host> {
@@ -27,13 +27,8 @@ pub fn start(ice: &Ice, id: u64, ids: Ids, options: &Options) -> Result<Host> {
     let original = executable(ice, id)?;
     let tiny = tiny()?;
     let begin = |pid: Option<i32>| {
-        let start = |program| Start {
-            program,
-            pid,
-            new_session: options.detach,
-            keep: &[],
-            personality: process.personality,
-        };
+        let start =
+            |program| Start { program, pid, new_session: options.detach, keep: &[], personality: process.personality };
         if let Some(path) = &original {
             // Whatever is wrong with it (no permission, noexec), the tiny one does as well.
             match Host::start(&start(Program::Path(path))) {

@@ -13,8 +13,8 @@ use cryo_format::section::extents::Extents;
 use cryo_format::section::link::Link;
 use cryo_format::set::Set;
 
-use crate::error::refuse;
 use crate::Result;
+use crate::error::refuse;
 
 /// An open set.
 pub struct Ice {

@@ -36,10 +36,10 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
     match wanted {
         Pid::New => {
             if tids.len() > 1 {
-                eprintln!(
+                cryo_tracee::say(&format!(
                     "cryo-thaw: new ids for {} threads: calls that take the id of another thread (pthread_kill, robust and PI mutexes) will fail",
                     tids.len()
-                );
+                ));
             }
             return Ok(Ids::New);
         }
@@ -51,13 +51,13 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
         return refuse(format!("{obstacle}: use --pid auto, new or namespace"));
     }
     if tids.len() == 1 {
-        eprintln!("cryo-thaw: {obstacle}: the program goes on with a new pid");
+        cryo_tracee::say(&format!("cryo-thaw: {obstacle}: the program goes on with a new pid"));
         return Ok(Ids::New);
     }
-    eprintln!(
+    cryo_tracee::say(&format!(
         "cryo-thaw: {obstacle}: the program goes on with the same ids in a pid namespace of its own; it sees only its own processes, and its pid \
          is another from outside"
-    );
+    ));
     Ok(Ids::Namespace(worker))
 }
 

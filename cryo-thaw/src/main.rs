@@ -16,8 +16,11 @@ use cryo_tracee::namespace;
 ///
 /// Signals and Ctrl-C reach it; its exit status becomes ours.
 #[derive(Parser)]
-#[command(version, after_help = "Exit status: the program's own; 128+n if signal n ended it; 125 if it could not be thawed. \
-With --detach: 0 or 125.")]
+#[command(
+    version,
+    after_help = "Exit status: the program's own; 128+n if signal n ended it; 125 if it could not be thawed. \
+With --detach: 0 or 125."
+)]
 struct Cli {
     /// NAME.freeze, with NAME.frore and NAME.frost beside it; `-` reads the set from standard input
     image: PathBuf,
@@ -80,7 +83,7 @@ impl Cli {
         let inside = || match thaw(ice, ids, &options) {
             Ok(thawed) => Ok(thawed.pid),
             Err(e) => {
-                eprintln!("cryo-thaw: {e}");
+                cryo_tracee::say(&format!("cryo-thaw: {e}"));
                 Err(FAILED)
             }
         };
@@ -113,7 +116,7 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
-            eprintln!("cryo-thaw: {e:#}");
+            cryo_tracee::say(&format!("cryo-thaw: {e:#}"));
             ExitCode::from(FAILED as u8)
         }
     }

@@ -15,10 +15,10 @@ use object::Endianness;
 use object::read::ReadCache;
 use object::read::elf::ElfFile64;
 
+use crate::Result;
 use crate::error::refuse;
 use crate::ice::Ice;
 use crate::vdso;
-use crate::Result;
 
 /// MAP_DROPPABLE (linux/mman.h, 6.11): a map type beside MAP_PRIVATE and MAP_SHARED.
 const MAP_DROPPABLE: i32 = 0x08;

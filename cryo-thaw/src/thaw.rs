@@ -16,10 +16,10 @@ use cryo_tracee::{Host, Regs};
 use crate::error::refuse;
 use crate::fill::{self, Filler};
 use crate::ice::Ice;
+use crate::ids::{self, Ids};
 use crate::options::Options;
 use crate::remap::{Inject, Remapper, Template};
 use crate::restore::{actions, descriptors, mm, pending, process, regs, syscall, thread, xstate};
-use crate::ids::{self, Ids};
 use crate::{Result, check, host};
 
 /// A process that goes on.

@@ -10,8 +10,8 @@ use cryo_tracee::{Host, proc};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSymbol};
 
-use crate::error::refuse;
 use crate::Result;
+use crate::error::refuse;
 
 /// An old vDSO whose entry points are to lead to the new one.
 pub struct Bridge {
@@ -65,8 +65,7 @@ pub fn place(
     }
     // It must not be in the way of the image's own mappings.
     let group = (special.first().map_or(0, |m| m.start), special.last().map_or(0, |m| m.end));
-    let (mut new, overlaps) =
-        ((ours.start, ours.end), vmas.iter().any(|v| v.start.0 < group.1 && group.0 < v.end.0));
+    let (mut new, overlaps) = ((ours.start, ours.end), vmas.iter().any(|v| v.start.0 < group.1 && group.0 < v.end.0));
     if overlaps {
         let shift = base - (group.1 - group.0) - (1 << 16);
         let from: Vec<(u64, u64)> = special.iter().map(|m| (m.start, m.end - m.start)).collect();

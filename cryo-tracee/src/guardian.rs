@@ -27,9 +27,9 @@ pub fn run(work: impl FnOnce() -> i32) -> Result<i32> {
         }
         child => match signals::wait_child(child)? {
             Ended::Exit(code) => Ok(code),
-            Ended::Signal(n) => {
-                Err(Error::Refused(format!("the guardian (process {child}) was killed by signal {n}; nothing was frozen")))
-            }
+            Ended::Signal(n) => Err(Error::Refused(format!(
+                "the guardian (process {child}) was killed by signal {n}; nothing was frozen"
+            ))),
         },
     }
 }

@@ -19,6 +19,8 @@ pub mod namespace;
 pub mod proc;
 pub mod remote;
 pub mod signals;
+pub mod sock_diag;
+pub mod sockets;
 mod stopped;
 mod sys;
 
@@ -28,6 +30,12 @@ pub use mem::Memory;
 pub use remote::{Batch, Remote};
 pub use stopped::{Process, Regs, Stopped, Xstate};
 pub use sys::set_limit;
+
+/// One line of words for people on stderr, in one write, so that lines of programs that run at once do not mix.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
 
 /// How long a thread may take to stop, or a remote call to return, before we give up and let everything go. A thread in
 /// uninterruptible sleep (a dead NFS server) does not stop at all.

@@ -37,7 +37,10 @@ pub enum Event {
 
 /// Makes a namespace and runs `work` inside; it returns the program's pid there, or an exit code for us. `worker` is the pid that the worker
 /// shall have, one that the image does not use.
-pub fn enter(worker: i32, work: impl FnOnce() -> std::result::Result<i32, i32>) -> Result<std::result::Result<Namespace, i32>> {
+pub fn enter(
+    worker: i32,
+    work: impl FnOnce() -> std::result::Result<i32, i32>,
+) -> Result<std::result::Result<Namespace, i32>> {
     let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
     let (events_out, events_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
     // SAFETY: takes nothing.
@@ -121,11 +124,9 @@ fn tell(to: &mut File, letter: u8, number: i32) {
 
 /// uid and gid mapped to themselves; user_namespaces(7) lets an ordinary user do this for itself once setgroups(2) is given up.
 fn map_ids(init: i32, uid: u32, gid: u32) -> Result<()> {
-    for (file, text) in [
-        ("setgroups", "deny".to_owned()),
-        ("uid_map", format!("{uid} {uid} 1")),
-        ("gid_map", format!("{gid} {gid} 1")),
-    ] {
+    for (file, text) in
+        [("setgroups", "deny".to_owned()), ("uid_map", format!("{uid} {uid} 1")), ("gid_map", format!("{gid} {gid} 1"))]
+    {
         let path = format!("/proc/{init}/{file}");
         std::fs::write(&path, text).about(|| format!("writing {path}"))?;
     }
@@ -136,18 +137,12 @@ fn map_ids(init: i32, uid: u32, gid: u32) -> Result<()> {
 fn outside(init: i32, inner: i32) -> Option<i32> {
     let mut all = std::fs::read_dir("/proc").ok()?.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
     all.find(|pid: &i32| {
-        crate::proc::Status::of(*pid).is_ok_and(|s| {
-            s.number("PPid") == Some(init as u64) && s.inner("NSpid") == Some(inner as u64)
-        })
+        crate::proc::Status::of(*pid)
+            .is_ok_and(|s| s.number("PPid") == Some(init as u64) && s.inner("NSpid") == Some(inner as u64))
     })
 }
 
-fn be_init(
-    worker: i32,
-    work: impl FnOnce() -> std::result::Result<i32, i32>,
-    gate: &OwnedFd,
-    events: OwnedFd,
-) -> i32 {
+fn be_init(worker: i32, work: impl FnOnce() -> std::result::Result<i32, i32>, gate: &OwnedFd, events: OwnedFd) -> i32 {
     let mut byte = [0];
     if !matches!(rustix::io::read(gate, &mut byte), Ok(1)) {
         return 1;
@@ -161,7 +156,7 @@ fn be_init(
         libc::mount(none.cast(), c"/".as_ptr(), none.cast(), private, none.cast());
         let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
         if libc::mount(c"proc".as_ptr(), c"/proc".as_ptr(), c"proc".as_ptr(), flags, none.cast()) != 0 {
-            eprintln!("cryo-thaw: /proc inside shows the pids of outside: {}", io::Error::last_os_error());
+            crate::say(&format!("cryo-thaw: /proc inside shows the pids of outside: {}", io::Error::last_os_error()));
         }
     }
     // The worker may choose pids for as long as it and the host need to: capabilities that survive the host's exec.

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStringExt;
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
 use crate::error::Context;
 use crate::{Error, Result};
 
@@ -270,8 +272,11 @@ impl FdInfo {
     }
 }
 
-/// When the scheduler last had the thread on a CPU, and the same clock's "now" (milliseconds as a float in /proc/PID/sched): a thread that
-/// sleeps has slept for the difference. `None` where the kernel has no such file.
+/// For how long a thread has been asleep: the scheduler notes when it last ran (`se.exec_start` in /proc/TID/sched, milliseconds). `None` where the
+/// kernel has no such file.
+///
+/// The scheduler's clocks stand still while interrupts and the hypervisor have the CPU, so two CPUs' are milliseconds apart (seen: 15): "now" is
+/// read on the CPU where the thread slept in. What it is short of real time makes the rest of a sleep longer, never shorter.
 pub fn asleep_ns(tid: i32) -> Option<u64> {
     let exec_start = |tid: &str| -> Option<f64> {
         let text = fs::read_to_string(format!("/proc/{tid}/sched")).ok()?;
@@ -279,10 +284,16 @@ pub fn asleep_ns(tid: i32) -> Option<u64> {
         line.split(':').nth(1)?.trim().parse().ok()
     };
     let then = exec_start(&tid.to_string())?;
-    // Our own is brought up to date when we are scheduled or charged; yielding makes sure of it.
+    let cpu = Stat::of(tid).ok()?.field(39).ok()?;
+    let before = sched_getaffinity(None).ok()?;
+    let mut there = CpuSet::new();
+    there.set(usize::try_from(cpu).ok()?);
+    sched_setaffinity(None, &there).ok()?;
+    // Our own note is brought up to date when we are scheduled.
     std::thread::yield_now();
-    let now = exec_start("self")?;
-    Some(((now - then).max(0.0) * 1e6) as u64)
+    let now = exec_start("thread-self");
+    let _ = sched_setaffinity(None, &before);
+    Some(((now? - then).max(0.0) * 1e6) as u64)
 }
 
 /// The system call that a thread sleeps in: number and arguments (`/proc/PID/syscall`). `None` if it runs.

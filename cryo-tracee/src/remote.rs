@@ -254,9 +254,7 @@ impl Done {
     pub fn result(&self, i: usize) -> Result<u64> {
         let c = &self.batch.calls[i];
         let args = [c[1], c[2], c[3], c[4], c[5], c[6]];
-        fault::point()
-            .and_then(|()| outcome(c[7]))
-            .map_err(|e| Error::sys(describe(self.pid, c[0] as i64, &args), e))
+        fault::point().and_then(|()| outcome(c[7])).map_err(|e| Error::sys(describe(self.pid, c[0] as i64, &args), e))
     }
 
     /// The first error, if any call failed.
@@ -290,12 +288,51 @@ fn describe(pid: i32, number: i64, args: &[u64; 6]) -> String {
 fn syscall_name(number: i64) -> Option<&'static str> {
     macro_rules! names { ($($name:ident),*) => { [$((libc::$name, &stringify!($name)[4..])),*] } }
     let table = names![
-        SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_mlock2, SYS_brk, SYS_prctl, SYS_rt_sigaction,
-        SYS_sigaltstack, SYS_set_tid_address, SYS_set_robust_list, SYS_rseq, SYS_chdir, SYS_umask, SYS_openat, SYS_lseek,
-        SYS_dup3, SYS_close, SYS_fcntl, SYS_personality, SYS_setitimer, SYS_getitimer, SYS_timer_create,
-        SYS_timer_settime, SYS_timer_gettime, SYS_prlimit64, SYS_mlockall, SYS_clone, SYS_clone3, SYS_arch_prctl,
-        SYS_rt_tgsigqueueinfo, SYS_rt_sigqueueinfo, SYS_close_range, SYS_wait4, SYS_sched_setattr, SYS_shmat,
-        SYS_memfd_create, SYS_seccomp, SYS_capset, SYS_setresuid, SYS_setresgid, SYS_setgroups, SYS_fchdir, SYS_exit
+        SYS_mmap,
+        SYS_munmap,
+        SYS_mprotect,
+        SYS_mremap,
+        SYS_madvise,
+        SYS_mlock2,
+        SYS_brk,
+        SYS_prctl,
+        SYS_rt_sigaction,
+        SYS_sigaltstack,
+        SYS_set_tid_address,
+        SYS_set_robust_list,
+        SYS_rseq,
+        SYS_chdir,
+        SYS_umask,
+        SYS_openat,
+        SYS_lseek,
+        SYS_dup3,
+        SYS_close,
+        SYS_fcntl,
+        SYS_personality,
+        SYS_setitimer,
+        SYS_getitimer,
+        SYS_timer_create,
+        SYS_timer_settime,
+        SYS_timer_gettime,
+        SYS_prlimit64,
+        SYS_mlockall,
+        SYS_clone,
+        SYS_clone3,
+        SYS_arch_prctl,
+        SYS_rt_tgsigqueueinfo,
+        SYS_rt_sigqueueinfo,
+        SYS_close_range,
+        SYS_wait4,
+        SYS_sched_setattr,
+        SYS_shmat,
+        SYS_memfd_create,
+        SYS_seccomp,
+        SYS_capset,
+        SYS_setresuid,
+        SYS_setresgid,
+        SYS_setgroups,
+        SYS_fchdir,
+        SYS_exit
     ];
     table.iter().find(|(n, _)| *n == number).map(|(_, name)| *name)
 }

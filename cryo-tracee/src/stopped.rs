@@ -88,10 +88,7 @@ impl Stopped {
         let mut bytes = [0; size_of::<Regs>()];
         let n = sys::get_regset(self.tid, sys::NT_PRSTATUS, &mut bytes)?;
         if n != bytes.len() {
-            return Err(Error::Refused(format!(
-                "thread {} runs 32-bit code, which cannot be frozen yet",
-                self.tid
-            )));
+            return Err(Error::Refused(format!("thread {} runs 32-bit code, which cannot be frozen yet", self.tid)));
         }
         Ok(regs_from(&bytes))
     }
@@ -317,7 +314,10 @@ impl Process {
                 match Stopped::begin(pid, tid) {
                     Ok(s) => stopping.push(s),
                     Err(e) if e.errno() == Some(libc::ESRCH) => {}
-                    Err(e) if e.errno() == Some(libc::EPERM) && proc::state(tid).is_none_or(|s| s.starts_with(['Z', 'X'])) => {
+                    Err(e)
+                        if e.errno() == Some(libc::EPERM)
+                            && proc::state(tid).is_none_or(|s| s.starts_with(['Z', 'X'])) =>
+                    {
                         if tid == pid {
                             return Err(match proc::tasks(pid) {
                                 Ok(t) if t.len() > 1 => Error::Refused(format!(

@@ -20,7 +20,7 @@ pub struct Origin {
     pub host: Bytes,
     /// uname(2): sysname, release and version.
     pub kernel: Bytes,
-    /// How long the process stood still until the image was complete, in nanoseconds; 0 if unknown.
+    /// How long the process had stood still when everything but its pages was collected, in nanoseconds; 0 if unknown.
     pub stopped_ns: u64,
 }
 

@@ -9,10 +9,11 @@ use std::os::fd::OwnedFd;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_tracee::proc::{self, FdInfo};
 
+use super::elsewhere::Elsewhere;
 use super::objects::Objects;
-use super::{Collected, Ids, Scene, files, outside};
-use crate::error::About;
+use super::{Collected, Ids, Scene, files, outside, pipes};
 use crate::Result;
+use crate::error::About;
 
 /// One open descriptor as /proc shows it.
 pub struct Fd {
@@ -77,7 +78,12 @@ pub struct Cx<'c> {
     pub out: &'c mut Collected,
     /// Every description of the process: the other end of a pair is found here, and its id is known before it is collected.
     pub all: &'c [Description<'c>],
+    /// What was decided about things that several descriptions share, by device and inode: its id, or that it is outside.
+    pub known: HashMap<(u64, u64), Option<u64>>,
+    /// Why a collector did not take a description of its kind, for the refusal.
+    pub why: Option<String>,
     inodes: HashMap<(u64, u64), Vec<usize>>,
+    elsewhere: Option<Elsewhere>,
     table: Vec<(&'c Fd, u64)>,
     pidfd: OwnedFd,
 }
@@ -94,6 +100,12 @@ impl<'c> Cx<'c> {
         self.inodes.get(&(dev, ino)).into_iter().flatten().map(move |i| &all[*i])
     }
 
+    /// Another process that has this pipe or FIFO open, by its name, as far as we may know.
+    pub fn elsewhere(&mut self, link: &[u8]) -> Option<String> {
+        let pid = self.scene.pid;
+        self.elsewhere.get_or_insert_with(|| Elsewhere::look(pid)).holder(link)
+    }
+
     /// Gives one descriptor a description of its own, apart from the others of its group.
     pub fn place(&mut self, f: &'c Fd, id: u64) {
         self.table.push((f, id));
@@ -104,7 +116,7 @@ impl<'c> Cx<'c> {
 type Collector = for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<bool>;
 
 /// The kinds, asked in turn; what none of them knows is [`outside`]. (Sorted by what programs have most of.)
-const COLLECTORS: &[Collector] = &[files::collect];
+const COLLECTORS: &[Collector] = &[files::collect, pipes::collect];
 
 /// What a description of any kind may have besides.
 const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &[];
@@ -131,13 +143,26 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
     }
     let pidfd = cryo_tracee::fds::pidfd(scene.pid)?;
     let table = Vec::with_capacity(fds.len());
-    let mut cx = Cx { scene, ids, objects, out, all: &all, inodes, table, pidfd };
+    let mut cx = Cx {
+        scene,
+        ids,
+        objects,
+        out,
+        all: &all,
+        known: HashMap::new(),
+        why: None,
+        inodes,
+        elsewhere: None,
+        table,
+        pidfd,
+    };
     for f in by_rule {
         let id = outside::by_rule(scene, f, cx.ids, cx.out);
         cx.place(f, id);
     }
     for d in cx.all {
         let mut carried = false;
+        cx.why = None;
         for collector in COLLECTORS {
             carried = collector(&mut cx, d)?;
             if carried {

@@ -18,9 +18,8 @@ const MEM_MAJOR: u32 = 1;
 pub fn collect(cx: &mut Cx<'_>, d: &Description<'_>) -> Result<bool> {
     let f = d.first();
     let kind = f.meta.file_type();
-    let carried = kind.is_file()
-        || kind.is_dir()
-        || kind.is_char_device() && rustix::fs::major(f.meta.rdev()) == MEM_MAJOR;
+    let carried =
+        kind.is_file() || kind.is_dir() || kind.is_char_device() && rustix::fs::major(f.meta.rdev()) == MEM_MAJOR;
     if !carried || f.link.starts_with(b"/memfd:") || !f.link.starts_with(b"/") {
         return Ok(false);
     }

@@ -26,7 +26,13 @@ impl Questions {
 }
 
 /// Adds the landmarks.
-pub fn collect(scene: &Scene<'_>, answers: &Answers, ids: &mut Ids, objects: &mut Objects, out: &mut Collected) -> Result<()> {
+pub fn collect(
+    scene: &Scene<'_>,
+    answers: &Answers,
+    ids: &mut Ids,
+    objects: &mut Objects,
+    out: &mut Collected,
+) -> Result<()> {
     let field = |n| scene.stat.field(n).map(|v| Addr(v as u64));
     let auxv = proc::auxv(scene.pid)?;
     let mm = Mm {

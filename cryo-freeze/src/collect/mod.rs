@@ -6,12 +6,14 @@
 pub mod actions;
 pub mod cpu;
 pub mod descriptors;
+mod elsewhere;
 pub mod files;
 pub mod mm;
 pub mod objects;
 pub mod origin;
 pub mod outside;
 pub mod pending;
+pub mod pipes;
 pub mod process;
 pub mod regs;
 pub mod syscall;
@@ -21,6 +23,7 @@ pub mod vmas;
 pub mod xstate;
 
 use std::io::Write;
+use std::time::Instant;
 
 use cryo_format::Profile;
 use cryo_format::section::AnySection;
@@ -105,13 +108,18 @@ impl Collected {
     }
 }
 
-/// Collects the whole state of a process that stands still. `blocked` is what its threads were seen to sleep in before.
-pub fn collect(process: &mut Process, blocked: &syscall::Blocked, options: &Options) -> Result<Collected> {
+/// Collects the whole state of a process that stands still. `blocked` is what its threads were seen to sleep in before they were
+/// stopped, at `stopped`.
+pub fn collect(
+    process: &mut Process,
+    blocked: &syscall::Blocked,
+    stopped: Instant,
+    options: &Options,
+) -> Result<Collected> {
     let pid = process.pid();
     let maps = cryo_tracee::proc::mappings(pid)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let mut ids = Ids::default();
-    let scene =
-        Scene { pid, id: ids.next(), stat: Stat::of(pid)?, status: Status::of(pid)?, maps, options };
+    let scene = Scene { pid, id: ids.next(), stat: Stat::of(pid)?, status: Status::of(pid)?, maps, options };
     unsupported::check(&scene)?;
     let mut out = Collected::default();
     let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.next()).collect();
@@ -135,7 +143,7 @@ pub fn collect(process: &mut Process, blocked: &syscall::Blocked, options: &Opti
     process::collect(&scene, process, &answers, &mut out)?;
     descriptors::collect(&scene, &mut ids, &mut objects, &mut out)?;
     objects.finish(&mut out);
-    origin::collect(&mut out);
+    origin::collect(stopped, &mut out);
     Ok(out)
 }
 

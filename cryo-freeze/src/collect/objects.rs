@@ -15,10 +15,10 @@ use object::read::ReadCache;
 use object::read::elf::ElfFile64;
 
 use super::{Collected, Ids, Scene, refuse};
-use crate::options::Files;
-use crate::pages::{PAGE, Run, Source};
 use crate::Result;
 use crate::error::About;
+use crate::options::Files;
+use crate::pages::{PAGE, Run, Source};
 
 /// Content of one owner, still to be read.
 pub struct Content {
@@ -139,7 +139,10 @@ impl Objects {
                 _ => ObjectKind::DELETED,
             };
             if object.kind == ObjectKind::SYSV_SHM {
-                return refuse(format!("memory {:x}-{:x} is SysV shared memory, which is not carried yet", m.start, m.end));
+                return refuse(format!(
+                    "memory {:x}-{:x} is SysV shared memory, which is not carried yet",
+                    m.start, m.end
+                ));
             }
             if object.kind == ObjectKind::SHARED_ANONYMOUS {
                 object.path = Vec::new().into();
@@ -187,10 +190,13 @@ impl Objects {
         let mut runs = Vec::new();
         let mut file_pages = |from: u64, to: u64| {
             // A page wholly behind the end of the file does not exist: touching it is SIGBUS.
-            let to = if file.is_some() { to.min(m.start + size.saturating_sub(m.offset).next_multiple_of(PAGE)) } else { to };
+            let to = if file.is_some() {
+                to.min(m.start + size.saturating_sub(m.offset).next_multiple_of(PAGE))
+            } else {
+                to
+            };
             if embed && from < to {
-                let from_where =
-                    if file.is_some() { From::File(m.offset + (from - m.start)) } else { From::Memory(0) };
+                let from_where = if file.is_some() { From::File(m.offset + (from - m.start)) } else { From::Memory(0) };
                 runs.push(Part { start: from, len: to - from, kind: Kind::FILE_DATA, from: from_where });
             }
         };
@@ -247,9 +253,9 @@ impl Objects {
     pub fn vdso(&mut self, scene: &Scene<'_>, m: &Mapping, ids: &mut Ids) -> Result<u64> {
         let mut image = vec![0; (m.end - m.start) as usize];
         cryo_tracee::Memory::open(scene.pid)?.read(m.start, &mut image)?;
-        let build_id = ElfFile64::<Endianness>::parse(&image[..]).ok().and_then(|elf| {
-            object::Object::build_id(&elf).ok().flatten().map(<[u8]>::to_vec)
-        });
+        let build_id = ElfFile64::<Endianness>::parse(&image[..])
+            .ok()
+            .and_then(|elf| object::Object::build_id(&elf).ok().flatten().map(<[u8]>::to_vec));
         let id = ids.next();
         self.objects.push(Object {
             id,
@@ -291,13 +297,8 @@ impl Objects {
             return *id;
         }
         let id = ids.next();
-        let mut object = Object {
-            id,
-            kind: ObjectKind::DELETED,
-            embedded: 1,
-            path: path.to_vec().into(),
-            ..Object::default()
-        };
+        let mut object =
+            Object { id, kind: ObjectKind::DELETED, embedded: 1, path: path.to_vec().into(), ..Object::default() };
         describe(&mut object, meta);
         let len = meta.len().next_multiple_of(PAGE);
         let runs = vec![Part { start: 0, len, kind: Kind::DATA, from: From::File(0) }];

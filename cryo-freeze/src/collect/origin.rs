@@ -1,13 +1,13 @@
 //! `ORIG`: where and when.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use cryo_format::section::origin::Origin;
 
 use super::Collected;
 
-/// Adds the origin.
-pub fn collect(out: &mut Collected) {
+/// Adds the origin. The process has stood still since `stopped`.
+pub fn collect(stopped: Instant, out: &mut Collected) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let uname = rustix::system::uname();
     let mut kernel = uname.sysname().to_bytes().to_vec();
@@ -23,7 +23,7 @@ pub fn collect(out: &mut Collected) {
             tool: concat!("cryo-freeze ", env!("CARGO_PKG_VERSION")).into(),
             host: uname.nodename().to_bytes().to_vec().into(),
             kernel: kernel.into(),
-            stopped_ns: 0,
+            stopped_ns: stopped.elapsed().as_nanos() as u64,
         },
     );
 }

@@ -8,8 +8,8 @@ use cryo_format::section::outside::{Outside, Policy};
 
 use super::descriptors::{Cx, Description, Fd};
 use super::{Collected, Ids, Scene, refuse};
-use crate::options::Instead;
 use crate::Result;
+use crate::options::Instead;
 
 fn section(f: &Fd, policy: Policy) -> Outside {
     Outside {
@@ -25,9 +25,7 @@ fn section(f: &Fd, policy: Policy) -> Outside {
 pub fn by_rule(scene: &Scene<'_>, f: &Fd, ids: &mut Ids, out: &mut Collected) -> u64 {
     let rule = scene.options.fds.iter().rev().find(|r| r.fd == f.fd).map(|r| &r.instead);
     let section = match rule {
-        Some(Instead::File(path)) => {
-            Outside { path: path.as_os_str().as_bytes().into(), ..section(f, Policy::PATH) }
-        }
+        Some(Instead::File(path)) => Outside { path: path.as_os_str().as_bytes().into(), ..section(f, Policy::PATH) },
         Some(Instead::Null) => section(f, Policy::NULL),
         Some(Instead::Inherit) | None => section(f, Policy::INHERIT),
     };
@@ -63,8 +61,9 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
                 *shared.insert(d.id)
             }
             None => {
+                let why = cx.why.as_deref().unwrap_or("what is behind it is outside the image");
                 return refuse(format!(
-                    "{} of process {}: what is behind it is outside the image: use --fd {}=inherit|null|FILE",
+                    "{} of process {}: {why}: use --fd {}=inherit|null|FILE",
                     f.name(),
                     cx.scene.pid,
                     f.fd

@@ -28,7 +28,12 @@ impl Questions {
 }
 
 /// Adds the process.
-pub fn collect(scene: &Scene<'_>, stopped: &cryo_tracee::Process, answers: &Answers, out: &mut Collected) -> Result<()> {
+pub fn collect(
+    scene: &Scene<'_>,
+    stopped: &cryo_tracee::Process,
+    answers: &Answers,
+    out: &mut Collected,
+) -> Result<()> {
     let pid = scene.pid;
     let word = |slot| answers.done.bytes(slot).try_into().map_or(0, u32::from_le_bytes);
     let number = |n| scene.stat.field(n).map(|v| v as u64);

@@ -25,15 +25,8 @@ impl Blocked {
     pub fn look(pid: i32) -> Self {
         let mut seen = HashMap::new();
         for tid in proc::tasks(pid).unwrap_or_default() {
-            if let Some((number, _)) = proc::syscall(tid)
-                && matches!(
-                    number,
-                    libc::SYS_nanosleep
-                        | libc::SYS_clock_nanosleep
-                        | libc::SYS_poll
-                        | libc::SYS_futex
-                        | libc::SYS_restart_syscall
-                )
+            if let Some((number, args)) = proc::syscall(tid)
+                && rest_is_unknown(number, args)
                 && let Some(ns) = proc::asleep_ns(tid)
             {
                 seen.insert(tid, ns);
@@ -43,14 +36,23 @@ impl Blocked {
     }
 }
 
+/// Has the call a time limit of which the kernel will not tell the rest?
+fn rest_is_unknown(number: i64, [_, a1, a2, a3, ..]: [u64; 6]) -> bool {
+    match number {
+        libc::SYS_nanosleep => a1 == 0,
+        libc::SYS_clock_nanosleep => a1 == 0 && a3 == 0,
+        libc::SYS_poll => a2 as i32 > 0,
+        libc::SYS_futex => a1 & 0x7f == 0 && a3 != 0,
+        libc::SYS_rt_sigtimedwait => a2 != 0,
+        libc::SYS_epoll_wait | libc::SYS_epoll_pwait => a3 as i32 > 0,
+        libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => a3 != 0,
+        libc::SYS_restart_syscall => true,
+        _ => false,
+    }
+}
+
 /// Adds the call that the thread is in, if any, and returns the registers as the image shall have them.
-pub fn collect(
-    thread: &mut Stopped,
-    id: u64,
-    memory: &Memory,
-    blocked: &Blocked,
-    out: &mut Collected,
-) -> Result<Regs> {
+pub fn collect(thread: &mut Stopped, id: u64, memory: &Memory, blocked: &Blocked, out: &mut Collected) -> Result<Regs> {
     let mut regs = thread.regs()?;
     if (regs.orig_rax as i64) < 0 {
         return Ok(regs);
@@ -58,6 +60,9 @@ pub fn collect(
     if regs.rax as i64 == -EINTR && never_restarts(regs.orig_rax as i64) && !signal_due(thread)? {
         // Only our stop woke it. With this code the kernel makes the call again, here when the thread is let go, and after a thaw.
         regs.rax = -(Restart::NOHAND.0 as i64) as u64;
+        if let Some(slept) = blocked.0.get(&thread.tid()) {
+            shorten(&mut regs, *slept, memory);
+        }
         thread.set_regs(&regs)?;
     }
     let restart = match -(regs.rax as i64) {
@@ -108,6 +113,27 @@ fn never_restarts(number: i64) -> bool {
             | libc::SYS_sendmsg
             | libc::SYS_connect
     )
+}
+
+/// A call that is made again from its beginning shall not wait for its whole time again. The limit is an argument, in a register or behind a pointer;
+/// a pointer is led to a copy below the red zone, where nothing of the program's is and where the kernel reads it at once.
+fn shorten(regs: &mut Regs, slept: u64, memory: &Memory) {
+    let pointer = match regs.orig_rax as i64 {
+        libc::SYS_epoll_wait | libc::SYS_epoll_pwait if regs.r10 as i32 > 0 => {
+            regs.r10 = (regs.r10 * 1_000_000).saturating_sub(slept).div_ceil(1_000_000);
+            return;
+        }
+        libc::SYS_rt_sigtimedwait => &mut regs.rdx,
+        libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => &mut regs.r10,
+        _ => return,
+    };
+    let Some(whole) = timespec(memory, *pointer) else { return };
+    let rest = whole.saturating_sub(slept);
+    let copy = (regs.rsp - 128 - 64) & !15;
+    let words = [rest / 1_000_000_000, rest % 1_000_000_000].map(u64::to_le_bytes).concat();
+    if memory.fill(copy, &words).is_ok() {
+        *pointer = copy;
+    }
 }
 
 /// Is there a signal that will be delivered as soon as the thread goes on? Then EINTR is the truth.

@@ -102,7 +102,8 @@ impl<'a> Table<'a> {
         if let Ok(opened) = files::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)? {
             return Ok(Some(opened));
         }
-        let terminals = [std::io::stdin().is_terminal(), std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
+        let terminals =
+            [std::io::stdin().is_terminal(), std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
         let parked = (0..3).zip(terminals).find_map(|(fd, is)| self.inherited(fd).filter(|_| is));
         parked.map(|p| self.duplicate(host, p)).transpose()
     }

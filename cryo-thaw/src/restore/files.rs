@@ -57,13 +57,13 @@ fn by_path(host: &mut Host, fd: u32, file: &OpenFile) -> Result<u64> {
             ));
         }
         if meta.len() != file.size {
-            eprintln!(
+            cryo_tracee::say(&format!(
                 "cryo-thaw: fd {fd} ({}): {} bytes now, {} when it was frozen: the program goes on at byte {}",
                 file.path,
                 meta.len(),
                 file.size,
                 file.offset
-            );
+            ));
         }
     }
     let flags = file.open_flags.0 as i32 & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY;
@@ -80,9 +80,10 @@ pub fn open(host: &mut Host, path: &[u8], flags: i32) -> Result<cryo_tracee::Res
     let call = batch.call(libc::SYS_openat, &[libc::AT_FDCWD as u64, at.addr, flags as u64, 0o600]);
     let done = host.run(batch)?;
     Ok(done.result(call).map_err(|e| match e.errno() {
-        Some(errno) => {
-            cryo_tracee::Error::sys(format!("opening {}", String::from_utf8_lossy(path)), std::io::Error::from_raw_os_error(errno))
-        }
+        Some(errno) => cryo_tracee::Error::sys(
+            format!("opening {}", String::from_utf8_lossy(path)),
+            std::io::Error::from_raw_os_error(errno),
+        ),
         None => e,
     }))
 }

@@ -1,0 +1,38 @@
+//! Who else has a pipe open: a look at the descriptors of every process that we may look at.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+
+/// Pipes and FIFOs that other processes have open.
+pub struct Elsewhere(HashMap<Vec<u8>, i32>);
+
+impl Elsewhere {
+    /// Looks, past the process itself and us.
+    pub fn look(pid: i32) -> Self {
+        let ours = std::process::id() as i32;
+        let mut held = HashMap::new();
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        for other in processes.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok()) {
+            if other == pid || other == ours {
+                continue;
+            }
+            for fd in fs::read_dir(format!("/proc/{other}/fd")).into_iter().flatten().flatten() {
+                if let Ok(link) = fs::read_link(fd.path()) {
+                    let link = link.into_os_string().into_vec();
+                    if link.starts_with(b"pipe:") || link.starts_with(b"/") {
+                        held.insert(link, other);
+                    }
+                }
+            }
+        }
+        Self(held)
+    }
+
+    /// A process that has it open, by name.
+    pub fn holder(&self, link: &[u8]) -> Option<String> {
+        let pid = self.0.get(link)?;
+        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        Some(format!("process {pid} ({})", comm.trim()))
+    }
+}

@@ -1,0 +1,82 @@
+//! Files by the paths in an image, which may be hostile: looked at before they are opened, by the host and so with no other rights than the
+//! person has who thaws.
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+
+use cryo_tracee::Host;
+
+use super::descriptors::Table;
+use crate::Result;
+use crate::error::{About, refuse};
+
+const S_IFMT: u32 = 0o170_000;
+
+/// What a path leads to: held by O_PATH, which has no effect on whatever it is, and not opened yet.
+pub struct Found {
+    fd: u32,
+    path: String,
+    /// The host's O_PATH descriptor.
+    pub handle: u64,
+    /// fstat(2) of it.
+    pub meta: Metadata,
+}
+
+/// Looks a path up. The kernel gave it without links, `.` and `..`, so the last component is not followed if it has become a link.
+pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<Found> {
+    let shown = String::from_utf8_lossy(path).into_owned();
+    let way = format!("use --fd {fd}=FILE|null");
+    let plain = path.starts_with(b"/") && !path[1..].split(|b| *b == b'/').any(|c| matches!(c, b"" | b"." | b".."));
+    if !plain && path != b"/" {
+        return refuse(format!("fd {fd} ({shown}): this is not a path as the kernel shows one: {way}"));
+    }
+    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let handle = match open(host, path, flags)? {
+        Ok(handle) => handle,
+        Err(e) => return refuse(format!("fd {fd}: {e}: bring the file back, or {way}")),
+    };
+    let meta = File::from(table.take(handle)?).metadata().about(|| format!("looking at {shown}"))?;
+    Ok(Found { fd, path: shown, handle, meta })
+}
+
+impl Found {
+    /// Refuses another type of file, or another device.
+    pub fn must_be(&self, mode: u32, rdev: u64) -> Result<()> {
+        if self.meta.mode() & S_IFMT == mode & S_IFMT && self.meta.rdev() == rdev {
+            return Ok(());
+        }
+        refuse(format!("fd {} ({}): it is another kind of file than it was: use --fd {}=FILE|null", self.fd, self.path, self.fd))
+    }
+
+    /// Opens what was looked at, and nothing else, and lets go of the handle.
+    pub fn open(self, host: &mut Host, flags: i32) -> Result<u64> {
+        let opened = open(host, format!("/proc/self/fd/{}", self.handle).as_bytes(), flags)?;
+        host.call(libc::SYS_close, [self.handle, 0, 0, 0, 0, 0])?;
+        match opened {
+            Ok(fd) => Ok(fd),
+            Err(e) => {
+                let why = e.errno().map_or_else(|| e.to_string(), |n| std::io::Error::from_raw_os_error(n).to_string());
+                refuse(format!("fd {} ({}): {why}: use --fd {}=FILE|null", self.fd, self.path, self.fd))
+            }
+        }
+    }
+}
+
+/// Opens what a descriptor of the host refers to once more.
+pub fn reopen(host: &mut Host, fd: u64, flags: i32) -> Result<u64> {
+    Ok(open(host, format!("/proc/self/fd/{fd}").as_bytes(), flags)??)
+}
+
+/// openat(2) in the host. The outer error is ours, the inner one the file's.
+pub fn open(host: &mut Host, path: &[u8], flags: i32) -> Result<cryo_tracee::Result<u64>> {
+    let mut batch = host.batch()?;
+    let at = batch.put(&[path, b"\0"].concat());
+    let call = batch.call(libc::SYS_openat, &[libc::AT_FDCWD as u64, at.addr, flags as u64, 0o600]);
+    let done = host.run(batch)?;
+    Ok(done.result(call).map_err(|e| match e.errno() {
+        Some(errno) => {
+            cryo_tracee::Error::sys(format!("opening {}", String::from_utf8_lossy(path)), std::io::Error::from_raw_os_error(errno))
+        }
+        None => e,
+    }))
+}

@@ -1,0 +1,142 @@
+//! NETLINK_SOCK_DIAG: what the kernel tells about unix sockets that no call on the socket itself does (sock_diag(7)).
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+
+use crate::{Error, Result, fault, sockets};
+
+const NETLINK_SOCK_DIAG: u32 = 4;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLM_F_REQUEST: u16 = 1;
+const NLM_F_DUMP: u16 = 0x300;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+/// UDIAG_SHOW_NAME, VFS, PEER, ICONS, RQLEN of linux/unix_diag.h.
+const SHOW: u32 = 0x1 | 0x2 | 0x4 | 0x8 | 0x10;
+
+/// A unix socket as the kernel sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// SOCK_STREAM and so on.
+    pub kind: u8,
+    /// TCP_ESTABLISHED (1), TCP_LISTEN (10), TCP_CLOSE (7).
+    pub state: u8,
+    /// Inode; 0 for a connection that nobody has accepted yet.
+    pub ino: u32,
+    /// The name, abstract ones beginning with a zero byte.
+    pub name: Vec<u8>,
+    /// Inode and device of the file that a name in the file system was bound to.
+    pub file: Option<(u32, u32)>,
+    /// The peer's inode; 0 for one that was closed or is not accepted yet.
+    pub peer: Option<u32>,
+    /// Inodes of those who wait to be accepted, in their order; 0 for one that has closed since.
+    pub waiting: Vec<u32>,
+    /// For a listener the limit of those who wait.
+    pub backlog: u32,
+    /// 1: it receives no more; 2: it sends no more.
+    pub shutdown: u8,
+}
+
+/// All unix sockets of our network namespace that have an inode.
+pub fn unix() -> Result<HashMap<u32, UnixSocket>> {
+    let what = "asking for the unix sockets";
+    fault::point().map_err(|e| Error::sys(what, e))?;
+    let socket = sockets::socket(libc::AF_NETLINK as u32, libc::SOCK_DGRAM as u32, NETLINK_SOCK_DIAG)?;
+    rustix::fs::fcntl_setfl(&socket, rustix::fs::OFlags::empty()).map_err(|e| Error::sys(what, e))?;
+    sockets::send(&socket, &request(), &[])?;
+    let mut found = HashMap::new();
+    loop {
+        let batch = receive(&socket)?;
+        let mut rest = batch.as_slice();
+        while let Some((kind, body, next)) = message(rest) {
+            match kind {
+                NLMSG_DONE => return Ok(found),
+                NLMSG_ERROR => {
+                    let errno = body.first_chunk().map_or(libc::EIO, |b| -i32::from_le_bytes(*b));
+                    return Err(Error::sys(what, std::io::Error::from_raw_os_error(errno)));
+                }
+                SOCK_DIAG_BY_FAMILY => {
+                    if let Some(s) = parse(body).filter(|s| s.ino != 0) {
+                        found.insert(s.ino, s);
+                    }
+                }
+                _ => {}
+            }
+            rest = next;
+        }
+    }
+}
+
+/// struct nlmsghdr and struct unix_diag_req.
+fn request() -> Vec<u8> {
+    let mut r = Vec::with_capacity(40);
+    r.extend(40_u32.to_le_bytes());
+    r.extend(SOCK_DIAG_BY_FAMILY.to_le_bytes());
+    r.extend((NLM_F_REQUEST | NLM_F_DUMP).to_le_bytes());
+    r.extend([0; 8]); // sequence, port
+    r.extend([libc::AF_UNIX as u8, 0, 0, 0]);
+    r.extend(u32::MAX.to_le_bytes()); // states
+    r.extend(0_u32.to_le_bytes()); // inode
+    r.extend(SHOW.to_le_bytes());
+    r.extend([0; 8]); // cookie
+    r
+}
+
+fn receive(socket: &OwnedFd) -> Result<Vec<u8>> {
+    let mut buffer = vec![0; 64 << 10];
+    let n = rustix::io::read(socket, &mut buffer).map_err(|e| Error::sys("reading the list of unix sockets", e))?;
+    buffer.truncate(n);
+    Ok(buffer)
+}
+
+/// The first netlink message: its type, its body and what follows.
+fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let len = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+    let kind = u16::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
+    let body = bytes.get(16..len)?;
+    Some((kind, body, bytes.get(len.next_multiple_of(4)..).unwrap_or_default()))
+}
+
+/// struct unix_diag_msg and its attributes.
+fn parse(body: &[u8]) -> Option<UnixSocket> {
+    let word = |b: &[u8]| b.first_chunk().map(|b| u32::from_le_bytes(*b));
+    let mut s =
+        UnixSocket { kind: *body.get(1)?, state: *body.get(2)?, ino: word(body.get(4..)?)?, ..UnixSocket::default() };
+    let mut rest = body.get(16..)?;
+    while let Some(len) = rest.first_chunk().map(|b| usize::from(u16::from_le_bytes(*b))) {
+        let kind = u16::from_le_bytes(*rest.get(2..)?.first_chunk()?);
+        let value = rest.get(4..len)?;
+        match kind {
+            0 => s.name = value.to_vec(),
+            1 => s.file = Some((word(value)?, word(value.get(4..)?)?)),
+            2 => s.peer = word(value),
+            3 => s.waiting = value.chunks_exact(4).filter_map(word).collect(),
+            4 => s.backlog = word(value.get(4..)?)?,
+            6 => s.shutdown = *value.first()?,
+            _ => {}
+        }
+        rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Some(s)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn both_ends_of_a_pair_name_each_other() -> Result<(), Box<dyn std::error::Error>> {
+        let (a, b) = UnixStream::pair()?;
+        let ino =
+            |s: &UnixStream| std::fs::metadata(format!("/proc/self/fd/{}", s.as_raw_fd())).map(|m| m.ino() as u32);
+        let (a_ino, b_ino) = (ino(&a)?, ino(&b)?);
+        b.shutdown(std::net::Shutdown::Write)?;
+        let all = super::unix()?;
+        assert_eq!(all[&a_ino].peer, Some(b_ino));
+        assert_eq!(all[&b_ino].peer, Some(a_ino));
+        assert_eq!((all[&a_ino].shutdown, all[&b_ino].shutdown), (1, 2));
+        Ok(())
+    }
+}

@@ -1,0 +1,313 @@
+//! Sockets, seen and refined through a duplicate of their descriptor: options, addresses, queues.
+//!
+//! An address is the kernel's `struct sockaddr` as it is, of the length that the kernel gave: who needs to know what is in it takes it apart.
+
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::ptr;
+
+use crate::{Error, Result, fault};
+
+/// Longest address that the kernel knows (struct sockaddr_storage).
+const LONGEST: usize = 128;
+/// Room for control messages: SCM_RIGHTS takes up to 253 descriptors.
+const CONTROL: usize = 4096;
+
+fn check(result: i64, what: impl FnOnce() -> String) -> Result<i64> {
+    if result < 0 { Err(Error::last(what())) } else { Ok(result) }
+}
+
+fn counted(what: &str) -> Result<()> {
+    fault::point().map_err(|e| Error::sys(what, e))
+}
+
+/// getsockopt(2), whatever its length.
+pub fn option(fd: &OwnedFd, level: u32, name: u32) -> Result<Vec<u8>> {
+    counted("getsockopt")?;
+    let mut value = vec![0_u8; 256];
+    let mut len = value.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes to `value` and the length to `len`.
+    let r =
+        unsafe { libc::getsockopt(fd.as_raw_fd(), level as i32, name as i32, value.as_mut_ptr().cast(), &raw mut len) };
+    check(r.into(), || format!("getsockopt({level}, {name})"))?;
+    value.truncate(len as usize);
+    Ok(value)
+}
+
+/// getsockopt(2) of an option that is a number.
+pub fn number(fd: &OwnedFd, level: u32, name: u32) -> Result<u32> {
+    let value = option(fd, level, name)?;
+    Ok(value.first_chunk().map_or_else(|| value.first().copied().unwrap_or(0).into(), |b| u32::from_le_bytes(*b)))
+}
+
+/// getsockopt(2) of a structure of up to `room` bytes that is asked for with something in it already.
+pub fn ask(fd: &OwnedFd, level: u32, name: u32, question: &[u8], room: usize) -> Result<Vec<u8>> {
+    counted("getsockopt")?;
+    let mut value = question.to_vec();
+    value.resize(room.max(question.len()), 0);
+    let mut len = value.len() as libc::socklen_t;
+    // SAFETY: the kernel reads and writes at most `len` bytes of `value`, and writes the length to `len`.
+    let r =
+        unsafe { libc::getsockopt(fd.as_raw_fd(), level as i32, name as i32, value.as_mut_ptr().cast(), &raw mut len) };
+    check(r.into(), || format!("getsockopt({level}, {name})"))?;
+    value.truncate(len as usize);
+    Ok(value)
+}
+
+/// setsockopt(2). Not for options whose value holds pointers, see [`set_filter`].
+pub fn set_option(fd: &OwnedFd, level: u32, name: u32, value: &[u8]) -> Result<()> {
+    let pointers = level == libc::SOL_SOCKET as u32
+        && matches!(name as i32, libc::SO_ATTACH_FILTER | libc::SO_ATTACH_REUSEPORT_CBPF);
+    if pointers {
+        return Err(Error::Refused(format!("option {name} is not a plain value")));
+    }
+    // SAFETY: the kernel reads value.len() bytes; the options whose values point elsewhere are sent away above, and the pointers of
+    // getsockopt-like ones (TCP_ZEROCOPY_RECEIVE) are never followed by a set.
+    let r = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level as i32,
+            name as i32,
+            value.as_ptr().cast(),
+            value.len() as libc::socklen_t,
+        )
+    };
+    check(r.into(), || format!("setsockopt({level}, {name})")).map(drop)
+}
+
+/// The classic BPF program attached to a socket, as `struct sock_filter` (8 bytes each); empty for none (SO_GET_FILTER).
+pub fn filter(fd: &OwnedFd) -> Result<Vec<u8>> {
+    counted("getsockopt(SO_GET_FILTER)")?;
+    let mut value = vec![0_u8; 8 * 4096];
+    // Counted in instructions, not bytes.
+    let mut len: libc::socklen_t = 4096;
+    // SAFETY: the kernel writes at most `len` instructions of 8 bytes, for which `value` has room.
+    let r = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_GET_FILTER, value.as_mut_ptr().cast(), &raw mut len)
+    };
+    check(r.into(), || "reading the filter of a socket".into())?;
+    value.truncate(len as usize * 8);
+    Ok(value)
+}
+
+/// Attaches a classic BPF program.
+pub fn set_filter(fd: &OwnedFd, filter: &[u8]) -> Result<()> {
+    let program: Vec<libc::sock_filter> = filter
+        .chunks_exact(8)
+        .map(|b| libc::sock_filter {
+            code: u16::from_le_bytes([b[0], b[1]]),
+            jt: b[2],
+            jf: b[3],
+            k: u32::from_le_bytes([b[4], b[5], b[6], b[7]]),
+        })
+        .collect();
+    let fprog = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
+    // SAFETY: `fprog` and the program that it points to live until the call is over; the kernel only reads them.
+    let r = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const fprog).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    check(r.into(), || "attaching a filter to a socket".into()).map(drop)
+}
+
+fn address(
+    call: unsafe extern "C" fn(i32, *mut libc::sockaddr, *mut libc::socklen_t) -> i32,
+    fd: &OwnedFd,
+    what: &str,
+) -> Result<Vec<u8>> {
+    counted(what)?;
+    let mut addr = vec![0_u8; LONGEST];
+    let mut len = LONGEST as libc::socklen_t;
+    // SAFETY: getsockname or getpeername: the kernel writes at most `len` bytes to `addr` and the length to `len`.
+    let r = unsafe { call(fd.as_raw_fd(), addr.as_mut_ptr().cast(), &raw mut len) };
+    check(r.into(), || what.to_owned())?;
+    addr.truncate(len as usize);
+    Ok(addr)
+}
+
+/// getsockname(2).
+pub fn local(fd: &OwnedFd) -> Result<Vec<u8>> {
+    address(libc::getsockname, fd, "getsockname")
+}
+
+/// getpeername(2); `None` if it has no peer.
+pub fn remote(fd: &OwnedFd) -> Result<Option<Vec<u8>>> {
+    match address(libc::getpeername, fd, "getpeername") {
+        Ok(a) => Ok(Some(a)),
+        Err(e) if matches!(e.errno(), Some(libc::ENOTCONN | libc::EINVAL)) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// socket(2), closed at exec and not blocking.
+pub fn socket(family: u32, kind: u32, protocol: u32) -> Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: takes numbers; a result that is not negative is a new descriptor that nobody else owns.
+    unsafe {
+        let fd = libc::socket(family as i32, kind as i32 | flags, protocol as i32);
+        check(fd.into(), || format!("socket({family}, {kind}, {protocol})"))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// bind(2).
+pub fn bind(fd: &OwnedFd, addr: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads addr.len() bytes.
+    let r = unsafe { libc::bind(fd.as_raw_fd(), addr.as_ptr().cast(), addr.len() as libc::socklen_t) };
+    check(r.into(), || "bind".into()).map(drop)
+}
+
+/// connect(2).
+pub fn connect(fd: &OwnedFd, addr: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads addr.len() bytes.
+    let r = unsafe { libc::connect(fd.as_raw_fd(), addr.as_ptr().cast(), addr.len() as libc::socklen_t) };
+    check(r.into(), || "connect".into()).map(drop)
+}
+
+/// listen(2).
+pub fn listen(fd: &OwnedFd, backlog: u32) -> Result<()> {
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::listen(fd.as_raw_fd(), backlog as i32) }.into(), || "listen".into()).map(drop)
+}
+
+/// shutdown(2): SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2.
+pub fn shutdown(fd: &OwnedFd, how: u32) -> Result<()> {
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::shutdown(fd.as_raw_fd(), how as i32) }.into(), || "shutdown".into()).map(drop)
+}
+
+fn asked(fd: &OwnedFd, request: libc::c_ulong, what: &str) -> Result<usize> {
+    counted(what)?;
+    let mut n: libc::c_int = 0;
+    // SAFETY: the three requests below write one int.
+    let r = unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut n) };
+    check(r.into(), || what.to_owned())?;
+    Ok(n.max(0) as usize)
+}
+
+/// Bytes that wait to be read (SIOCINQ); of datagrams, those of the first.
+pub fn waiting(fd: &OwnedFd) -> Result<usize> {
+    asked(fd, libc::FIONREAD as libc::c_ulong, "SIOCINQ")
+}
+
+/// Bytes that were written and that the other side has not taken (SIOCOUTQ).
+pub fn unsent(fd: &OwnedFd) -> Result<usize> {
+    asked(fd, libc::TIOCOUTQ as libc::c_ulong, "SIOCOUTQ")
+}
+
+/// Of those, the ones that have not been sent at all (SIOCOUTQNSD of linux/sockios.h).
+pub fn not_sent(fd: &OwnedFd) -> Result<usize> {
+    asked(fd, 0x894B, "SIOCOUTQNSD")
+}
+
+/// What poll(2) says of it now.
+pub fn events(fd: &OwnedFd) -> Result<i16> {
+    counted("poll")?;
+    let mut p = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP | libc::POLLPRI,
+        revents: 0,
+    };
+    // SAFETY: one pollfd, and no waiting.
+    check(unsafe { libc::poll(&raw mut p, 1, 0) }.into(), || "poll of a socket".into())?;
+    Ok(p.revents)
+}
+
+/// A message that was looked at and left where it is.
+#[derive(Clone, Debug, Default)]
+pub struct Peeked {
+    /// Its bytes.
+    pub data: Vec<u8>,
+    /// Who sent it; empty if unknown.
+    pub from: Vec<u8>,
+    /// Did it not fit?
+    pub truncated: bool,
+    /// How many descriptors travel with it (SCM_RIGHTS).
+    pub rights: usize,
+}
+
+/// recvmsg(2) with MSG_PEEK, of up to `room` bytes; `None` if nothing waits.
+pub fn peek(fd: &OwnedFd, room: usize) -> Result<Option<Peeked>> {
+    counted("looking into a socket's queue")?;
+    let (mut data, mut from, mut control) = (vec![0_u8; room], vec![0_u8; LONGEST], vec![0_u64; CONTROL / 8]);
+    let mut iov = libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: room };
+    // SAFETY: msghdr is plain data for which zeros are valid.
+    let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
+    msg.msg_name = from.as_mut_ptr().cast();
+    msg.msg_namelen = LONGEST as libc::socklen_t;
+    msg.msg_iov = &raw mut iov;
+    msg.msg_iovlen = 1;
+    msg.msg_control = control.as_mut_ptr().cast();
+    msg.msg_controllen = CONTROL;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: every pointer in `msg` is to memory of the announced length that lives until the call is over.
+    let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut msg, flags) };
+    if n < 0 {
+        let e = Error::last("looking into a socket's queue");
+        return if e.errno() == Some(libc::EAGAIN) { Ok(None) } else { Err(e) };
+    }
+    data.truncate(n as usize);
+    from.truncate(msg.msg_namelen as usize);
+    let rights = close_rights(&msg);
+    Ok(Some(Peeked { data, from, truncated: msg.msg_flags & libc::MSG_TRUNC != 0, rights }))
+}
+
+/// Closes the descriptors that came with a message; returns how many there were.
+fn close_rights(msg: &libc::msghdr) -> usize {
+    let mut count = 0;
+    // SAFETY: `msg` was filled by recvmsg and its control buffer still lives; CMSG_* stay inside of msg_controllen.
+    unsafe {
+        let mut cmsg = libc::CMSG_FIRSTHDR(msg);
+        while let Some(header) = cmsg.as_ref() {
+            if header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS {
+                let bytes = header.cmsg_len - (libc::CMSG_DATA(cmsg) as usize - cmsg as usize);
+                for i in 0..bytes / size_of::<i32>() {
+                    libc::close(ptr::read_unaligned(libc::CMSG_DATA(cmsg).cast::<i32>().add(i)));
+                    count += 1;
+                }
+            }
+            cmsg = libc::CMSG_NXTHDR(msg, cmsg);
+        }
+    }
+    count
+}
+
+/// sendto(2) without waiting; `to` may be empty for a connected socket. Returns how many bytes were taken.
+pub fn send(fd: &OwnedFd, data: &[u8], to: &[u8]) -> Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    let addr = if to.is_empty() { ptr::null() } else { to.as_ptr().cast() };
+    // SAFETY: the kernel reads data.len() bytes of `data` and to.len() bytes of `to`.
+    let n = unsafe {
+        libc::sendto(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags, addr, to.len() as libc::socklen_t)
+    };
+    check(n as i64, || format!("sending {} bytes into a socket", data.len())).map(|n| n as usize)
+}
+
+/// Keeps a socket's SO_PEEK_OFF at a place of ours, so that one message after another can be looked at; puts it back when dropped.
+pub struct PeekFrom<'a> {
+    fd: &'a OwnedFd,
+    before: Vec<u8>,
+}
+
+impl<'a> PeekFrom<'a> {
+    /// From the beginning of the queue.
+    pub fn start(fd: &'a OwnedFd) -> Result<Self> {
+        let (level, name) = (libc::SOL_SOCKET as u32, libc::SO_PEEK_OFF as u32);
+        let before = option(fd, level, name)?;
+        let guard = Self { fd, before };
+        set_option(fd, level, name, &0_i32.to_le_bytes())?;
+        Ok(guard)
+    }
+}
+
+impl Drop for PeekFrom<'_> {
+    fn drop(&mut self) {
+        let _ = set_option(self.fd, libc::SOL_SOCKET as u32, libc::SO_PEEK_OFF as u32, &self.before);
+    }
+}
