@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 
 use cryo_format::header::EM_386;
-use cryo_format::section::descriptors::Descriptors;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::process::Process;
@@ -13,7 +12,7 @@ use cryo_format::section::regs::RegsX86_64;
 use cryo_format::section::syscall::Syscall;
 use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
-use cryo_format::section::{AnySection, Scope};
+use cryo_format::section::{AnySection, Scope, Section};
 use cryo_format::{Kind, Profile};
 
 use crate::ice::{Entry, Ice, Part};
@@ -36,6 +35,7 @@ pub fn dump(ice: &Ice, out: &mut dyn Write) -> io::Result<()> {
     for id in &people.strangers {
         thread(&Cx { ice, owner: *id, process: None }, out)?;
     }
+    writeln!(out)?;
     sections(&image, out, |order| order >= Order::Late)?;
     others(ice, &people, out)
 }
@@ -185,7 +185,7 @@ fn file_rank(kind: Kind) -> usize {
 
 /// Pages are within the segment map and the table of objects, where these are there.
 fn shown_elsewhere(entry: &Entry, ice: &Ice) -> bool {
-    entry.kind == <Extents as cryo_format::section::Section>::KIND
+    entry.kind == Extents::KIND
         && (ice.get::<Vmas>(entry.owner).is_some()
             || ice.get::<Objects>(0).is_some_and(|o| o.objects.binary_search_by_key(&entry.owner, |o| o.id).is_ok()))
 }
@@ -193,7 +193,7 @@ fn shown_elsewhere(entry: &Entry, ice: &Ice) -> bool {
 fn block(entry: &Entry, cx: &Cx<'_>, out: &mut dyn Write) -> io::Result<()> {
     match &entry.section {
         Ok(section) => {
-            let title = print::place(section).map_or("section", |(title, _)| title);
+            let title = print::place(section).map_or("unknown section", |(title, _)| title);
             writeln!(out, "  {}", paint(HEADING, title))?;
             indented(out, 4, |out| print::print(section, out, cx))
         }
@@ -205,11 +205,12 @@ fn block(entry: &Entry, cx: &Cx<'_>, out: &mut dyn Write) -> io::Result<()> {
 fn others(ice: &Ice, people: &People, out: &mut dyn Write) -> io::Result<()> {
     let mut known: HashSet<u64> = [0].into();
     known.extend(people.processes.keys().chain(people.processes.values().flatten()).chain(&people.strangers));
-    let described: HashSet<u64> =
-        ice.all::<Descriptors>().flat_map(|(_, d)| &d.descriptors).map(|d| d.description).collect();
+    let sections = ice.parts.iter().flat_map(|p| &p.entries).flat_map(|e| &e.section);
+    let described: HashSet<u64> = sections.flat_map(print::shows).collect();
     let mut first = true;
     for owner in ice.owners() {
         let cx = Cx { ice, owner, process: None };
+        let mut listing = false;
         for entry in ice.of(owner) {
             let understood = entry.section.as_ref().is_ok_and(|s| print::place(s).is_some());
             let shown = known.contains(&owner) || (described.contains(&owner) && is_description(entry));
@@ -218,6 +219,14 @@ fn others(ice: &Ice, people: &People, out: &mut dyn Write) -> io::Result<()> {
             }
             if std::mem::take(&mut first) {
                 heading(out, "also in the image")?;
+            }
+            if entry.kind == Extents::KIND && understood {
+                // There may be thousands: one heading for all of an owner.
+                if !std::mem::replace(&mut listing, true) {
+                    writeln!(out, "  {}", paint(HEADING, &format!("pages of owner {owner}")))?;
+                }
+                indented(out, 4, |out| entry.section.iter().try_for_each(|s| print::print(s, out, &cx)))?;
+                continue;
             }
             let about =
                 format!("{} version {} of owner {owner}, at offset {:#x}", entry.kind, entry.version, entry.offset);

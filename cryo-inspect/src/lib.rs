@@ -1,4 +1,33 @@
-//! Looks into the ice (in building).
+//! Looks into the ice: what a frozen process was, without thawing it, on any machine.
+//!
+//! ```text
+//! cryo-inspect dump NAME.freeze                  all of it, for people; with NAME.frore and NAME.frost, where they are there
+//! cryo-inspect dump NAME.frost                   one file
+//! cryo-freeze 4242 -o - | cryo-inspect dump -    a set (or one file) from a pipe
+//! cryo-inspect dump NAME.freeze --format json    every field (spec/json.md); of a set {"freeze": .., "frore": .., "frost": ..}
+//! cryo-inspect dump - --format json < FILE       of one file, always
+//! cryo-inspect verify NAME                       every promise of the format, in all three files and between them
+//! cryo-inspect verify FILE | -                   in one file (of a .freeze with its siblings: in all); in what a pipe brings
+//! ```
+//!
+//! | exit status | `dump` | `verify` |
+//! |---|---|---|
+//! | 0 | shown whole | `ok:` lines say what was checked |
+//! | 1 | shown as far as it can be read; standard error says what is broken | `FILE: offset 0x40: rule 12: ...` lines |
+//! | 2 | could not be read, or used wrongly | the same |
+//!
+//! Data goes to standard output, words to standard error; a reader that closes the pipe early is no error. Colours are for terminals only
+//! (`NO_COLOR` and `CLICOLOR` are heeded), and nothing in an image reaches the terminal as a control character.
+//!
+//! What the text says of memory: *stored* pages are in the image and nowhere else, pages *as file* are in the image and the same in the
+//! mapped file, *zero* pages take no room; of all others the content is what is mapped there.
+//!
+//! # A new section
+//!
+//! Its printer is `src/print/NAME.rs`, an implementation of [`print::Print`]: a heading, and `print`, which writes lines. The table
+//! `for_each_section!` of `cryo-format` dispatches to it; without it nothing compiles. Where it stands in the dump follows from the
+//! scope that the table gives it: beside the image, in its process, in its thread, or beside the descriptors that refer to it. Then an
+//! example of it goes into `tests/common/mod.rs` (a test says so), and `cargo xtask bless` records what it looks like.
 
 // Names of the kernel's and of registers are words of the prose here, as in the manual.
 #![allow(clippy::doc_markdown)]

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn sizes() {
         let all = [0, 1023, 1024, 4096, 5000, 1 << 20, 102_400 + 1, u64::MAX].map(size);
-        assert_eq!(all, ["0 B", "1023 B", "1 KiB", "4 KiB", "4.9 KiB", "1 MiB", "100 KiB", "15.9 EiB"]);
+        assert_eq!(all, ["0 B", "1023 B", "1 KiB", "4 KiB", "4.8 KiB", "1 MiB", "100 KiB", "15.9 EiB"]);
     }
 
     #[test]

@@ -13,11 +13,17 @@ use cryo_format::verify::{Finding, verify, verify_together};
 use cryo_format::{Kind, Profile};
 
 use crate::Outcome;
+use crate::ice::siblings;
 use crate::text::{count, harmless, size};
 
 /// A file, NAME.freeze with its siblings, or NAME for the three of them.
 pub fn files(path: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let opened = sources(path).into_iter().map(|path| Source::open(&path)).collect::<anyhow::Result<Vec<_>>>()?;
+    // The .freeze, which is last, is the one that people name: its absence is the error that they understand.
+    let mut opened = Vec::new();
+    for path in sources(path).iter().rev() {
+        opened.push(Source::open(path)?);
+    }
+    opened.reverse();
     report(&opened, out)
 }
 
@@ -26,20 +32,16 @@ pub fn pipe(mut input: impl Read, out: &mut dyn Write) -> anyhow::Result<Outcome
     // Rules that need a second look at the bytes cannot be checked on a pipe: they are laid down in a file without a name first.
     let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
     io::copy(&mut input, &mut file).context("cannot keep standard input in a temporary file (TMPDIR says where)")?;
-    report(&split(file)?, out)
+    report(&split(&file)?, out)
 }
 
 /// The files that `path` means.
 fn sources(path: &Path) -> Vec<PathBuf> {
     let paths = set::paths(path).map(|(_, file)| file);
-    let named = paths.iter().find(|file| *file == path);
-    match named {
-        // NAME alone means all three.
-        None if !path.exists() => paths.into(),
-        None => vec![path.to_owned()],
-        Some(file) if *file == paths[2] => paths.into_iter().filter(|f| f == path || f.exists()).collect(),
-        Some(_) => vec![path.to_owned()],
+    if !paths.iter().any(|file| file == path) && !path.exists() {
+        return paths.into();
     }
+    siblings(path).into_iter().map(|(_, file)| file).collect()
 }
 
 /// Bytes with a name: a file, or a part of one.
@@ -89,7 +91,7 @@ impl Source {
 }
 
 /// The files that stand one after another in `file`. Where one is broken, the rest belongs to it.
-fn split(file: File) -> anyhow::Result<Vec<Source>> {
+fn split(file: &File) -> anyhow::Result<Vec<Source>> {
     let len = file.metadata()?.len();
     let mut parts = Vec::new();
     let mut rest = Source { name: "-".to_owned(), file: file.try_clone()?, start: 0, len };

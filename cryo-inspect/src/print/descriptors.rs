@@ -14,6 +14,10 @@ use crate::table::Table;
 impl Print for Descriptors {
     const TITLE: &'static str = "descriptors";
 
+    fn shows(&self) -> Vec<u64> {
+        self.descriptors.iter().map(|d| d.description).collect()
+    }
+
     fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
         if self.descriptors.is_empty() {
             return writeln!(out, "none");
@@ -52,7 +56,7 @@ pub fn description(id: u64, cx: &Cx<'_>) -> io::Result<String> {
         }
     }
     if text.is_empty() {
-        return Ok(format!("description {id}"));
+        return Ok(format!("description {id} (not in the image)"));
     }
     Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
 }

@@ -17,7 +17,7 @@ impl Print for Extents {
 
     fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
         let page = cx.ice.page_size();
-        let mut table = Table::new(&["from", ">size", "content"]);
+        let mut table = Table::new(&["", ">", ""]);
         for e in self.extents.iter().take(MOST) {
             let content = match e.content {
                 Content::ZERO => "zero".to_owned(),

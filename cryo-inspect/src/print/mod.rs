@@ -45,6 +45,11 @@ pub trait Print: Section {
     /// Where it stands among its owner's sections.
     const ORDER: Order = Order::Usual;
 
+    /// Owners whose sections it shows within its own lines: they are not shown by themselves.
+    fn shows(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
     /// Writes it.
     fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()>;
 }
@@ -70,6 +75,14 @@ macro_rules! dispatch {
             match section {
                 $(AnySection::$ty(_) => Some((<$module::$ty as Print>::TITLE, <$module::$ty as Print>::ORDER)),)*
                 _ => None,
+            }
+        }
+
+        /// Owners whose sections a section shows within its own lines.
+        pub fn shows(section: &AnySection) -> Vec<u64> {
+            match section {
+                $(AnySection::$ty(section) => Print::shows(section),)*
+                _ => Vec::new(),
             }
         }
 

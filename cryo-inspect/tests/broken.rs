@@ -1,0 +1,130 @@
+//! Images that are damaged, foreign, or made to do harm.
+
+#![allow(clippy::unwrap_used)] // clippy knows only functions marked as tests
+
+mod common;
+
+use common::{inspect, set, stdout};
+use cryo_format::chunk::ChunkFlags;
+use cryo_format::read::Stream;
+use cryo_format::write::Writer;
+use cryo_inspect::dump::dump;
+use cryo_inspect::ice::Ice;
+
+#[test]
+fn a_cut_file_is_shown_as_far_as_it_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut frost = set().0[1].clone();
+    frost.truncate(frost.len() - 200);
+    std::fs::write(dir.path().join("cut.frost"), &frost).unwrap();
+    for (args, stdin) in [(["dump", "cut.frost"], &b""[..]), (["dump", "-"], &frost)] {
+        let out = inspect(dir.path(), &args, stdin);
+        let text = stdout(&out, 1);
+        assert!(text.contains("command        example --name 'two words'"), "{text}");
+        let words = String::from_utf8(out.stderr).unwrap();
+        assert!(words.contains("truncated at offset 0x") && words.lines().count() == 1, "{words}");
+    }
+}
+
+#[test]
+fn a_broken_section_is_named_and_the_rest_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut frost = set().0[1].clone();
+    let at = frost.windows(4).position(|w| w == b"SIGA").unwrap();
+    frost[at + 48] ^= 0xff;
+    std::fs::write(dir.path().join("bad.frost"), &frost).unwrap();
+    let out = inspect(dir.path(), &["dump", "bad.frost"], b"");
+    let text = stdout(&out, 1);
+    assert!(text.contains("command        example") && text.contains("payload checksum is wrong"), "{text}");
+    assert!(text.contains("4242"), "what stands behind it is shown too: {text}");
+    let words = String::from_utf8(out.stderr).unwrap();
+    assert!(words.starts_with(&format!("cryo-inspect: bad.frost: chunk SIGA at offset {at:#x}")), "{words}");
+}
+
+#[test]
+fn files_of_different_sets() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = set();
+    files.store(&dir.path().join("img"));
+    let mut other = Writer::new(Vec::new(), Stream::new(&files.0[1][..]).unwrap().header()).unwrap();
+    other.section(0, &cryo_format::section::notes::Notes::default()).unwrap();
+    std::fs::write(dir.path().join("img.frost"), other.finish().unwrap().0).unwrap();
+    let out = inspect(dir.path(), &["dump", "img.freeze"], b"");
+    stdout(&out, 1);
+    let words = String::from_utf8(out.stderr).unwrap();
+    assert!(words.contains("img.frost does not belong to img.freeze"), "{words}");
+    let text = stdout(&inspect(dir.path(), &["verify", "img"], b""), 1);
+    assert!(text.contains(": rule 71: "), "{text}");
+}
+
+#[test]
+fn not_an_image() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in [&["dump", "-"][..], &["dump", "--format", "json", "-"]] {
+        let out = inspect(dir.path(), command, b"#!/bin/sh\n");
+        assert_eq!(stdout(&out, 1), "");
+        let words = String::from_utf8(out.stderr).unwrap();
+        assert!(words.contains("not a Cryo file") && words.lines().count() == 1, "{words}");
+    }
+    assert!(stdout(&inspect(dir.path(), &["verify", "-"], b"#!/bin/sh\n"), 1).starts_with("-: offset 0x0: rule 1: "));
+    assert_eq!(stdout(&inspect(dir.path(), &["dump", "nothing.freeze"], b""), 2), "");
+    assert_eq!(stdout(&inspect(dir.path(), &["verify", "nothing"], b""), 2), "");
+}
+
+/// xorshift: small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n.max(1) as u64) as usize
+    }
+}
+
+/// Payloads that were changed at random, under checksums that are right: the printers see every value that the rules let through.
+#[test]
+fn hostile_payloads_are_printed_in_bounds() {
+    let seed = std::env::var("CRYO_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x9e37_79b9_7f4a_7c15);
+    println!("CRYO_SEED={seed}");
+    let mut random = Random(seed);
+    let files = set();
+    for round in 0..400 {
+        let mut piped = Vec::new();
+        for file in &files.0 {
+            piped.extend(mutated(file, &mut random));
+        }
+        let mut text = Vec::new();
+        let ice = Ice::read(&piped[..]).unwrap();
+        dump(&ice, &mut text).unwrap();
+        assert!(text.len() < 1 << 20, "round {round}: {} bytes", text.len());
+        let text = String::from_utf8_lossy(&text);
+        let bare = anstream::adapter::strip_str(&text).to_string();
+        assert!(!bare.contains(|c: char| c.is_control() && c != '\n'), "round {round}: {bare:?}");
+    }
+}
+
+/// The same chunks with a few bytes changed, and a few owners.
+fn mutated(file: &[u8], random: &mut Random) -> Vec<u8> {
+    let interesting = [0, 1, 2, 0x1b, 0x7f, 0x80, 0xff];
+    let mut stream = Stream::new(file).unwrap();
+    let mut w = Writer::new(Vec::new(), stream.header()).unwrap();
+    while let Some(chunk) = stream.next().unwrap() {
+        if chunk.kind().is_structural() {
+            continue;
+        }
+        let (mut owner, flags) = (chunk.owner(), ChunkFlags(chunk.header().flags.0));
+        if random.below(8) == 0 {
+            owner = [0, 1, 2, 3, 10, 20, u64::MAX][random.below(7)];
+        }
+        let mut payload = chunk.payload().to_vec();
+        for _ in 0..random.below(4) {
+            let (at, run) = (random.below(payload.len()), 1 + random.below(9));
+            let byte = interesting[random.below(interesting.len())];
+            payload.iter_mut().skip(at).take(run).for_each(|b| *b = byte);
+        }
+        w.opaque(chunk.kind(), chunk.header().version, flags, owner, &payload).unwrap();
+    }
+    w.finish().unwrap().0
+}

@@ -1,0 +1,101 @@
+//! `dump`, on a set that has every section.
+
+mod common;
+
+use common::{expect, i386, inspect, set, stdout};
+use cryo_format::section::SECTIONS;
+
+#[test]
+fn a_set() {
+    let dir = tempfile::tempdir().unwrap();
+    set().store(&dir.path().join("img"));
+    let text = stdout(&inspect(dir.path(), &["dump", "img.freeze"], b""), 0);
+    expect("set.txt", &text);
+    let wide: Vec<&str> = text.lines().filter(|l| l.chars().count() > 120).collect();
+    assert!(wide.is_empty(), "{wide:?}");
+    assert!(!text.contains('\x1b'), "no colours, and no escape sequence out of the image");
+}
+
+#[test]
+fn a_set_from_a_pipe() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = set();
+    files.store(&dir.path().join("-"));
+    let text = stdout(&inspect(dir.path(), &["dump", "-"], &files.piped()), 0);
+    let from_files = stdout(&inspect(dir.path(), &["dump", "./-.freeze"], b""), 0);
+    // The names of the files are all that differs.
+    let tail = |text: &str| text.lines().skip(5).collect::<Vec<_>>().join("\n");
+    assert_eq!(tail(&text), tail(&from_files));
+    assert!(text.contains("-: .frost"), "{text}");
+}
+
+#[test]
+fn files_by_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in ["frore", "frost", "freeze"].iter().zip(&set().0) {
+        let file = format!("alone-{name}.{name}");
+        std::fs::write(dir.path().join(&file), bytes).unwrap();
+        expect(&format!("{name}.txt"), &stdout(&inspect(dir.path(), &["dump", &file], b""), 0));
+    }
+    std::fs::write(dir.path().join("i386.freeze"), i386()).unwrap();
+    expect("i386.txt", &stdout(&inspect(dir.path(), &["dump", "i386.freeze"], b""), 0));
+}
+
+/// Whoever adds a section adds it to the set in common/mod.rs, and thereby to the expected output.
+#[test]
+fn every_section_is_in_the_images() {
+    let kinds = |bytes: &[u8]| {
+        let dump = cryo_format::dump::FileDump::read(bytes, "img").unwrap();
+        dump.chunks.iter().map(|c| c.kind).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = set().0.iter().chain([&i386()]).flat_map(|bytes| kinds(bytes)).collect();
+    let missing: Vec<_> = SECTIONS.iter().filter(|info| !all.contains(&info.kind)).map(|info| info.name).collect();
+    assert!(missing.is_empty(), "tests/common/mod.rs has no {missing:?}");
+}
+
+/// A section's printer is where its name says.
+#[test]
+fn every_section_has_a_printer_of_its_name() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/print");
+    let missing: Vec<_> =
+        SECTIONS.iter().filter(|i| !dir.join(format!("{}.rs", i.name)).is_file()).map(|i| i.name).collect();
+    assert!(missing.is_empty(), "src/print/ has no {missing:?}");
+}
+
+#[test]
+fn json() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = set();
+    files.store(&dir.path().join("img"));
+    let parse = |args: &[&str], stdin: &[u8]| -> serde_json::Value {
+        serde_json::from_str(&stdout(&inspect(dir.path(), args, stdin), 0)).unwrap()
+    };
+    let whole = parse(&["dump", "img.freeze", "--format", "json"], b"");
+    for (profile, bytes) in ["frore", "frost", "freeze"].iter().zip(&files.0) {
+        let name = format!("img.{profile}");
+        let expected = cryo_format::dump::FileDump::read(&bytes[..], &name).unwrap();
+        assert_eq!(whole[profile], serde_json::to_value(&expected).unwrap());
+        let one = parse(&["dump", "-", "--format", "json"], bytes);
+        assert_eq!(one["chunks"], whole[profile]["chunks"]);
+    }
+    let one = parse(&["dump", "img.frost", "--format", "json"], b"");
+    assert_eq!(one, whole["frost"]);
+    let piped = parse(&["dump", "-", "--format", "json"], &files.piped());
+    assert_eq!(piped["freeze"]["chunks"], whole["freeze"]["chunks"]);
+}
+
+/// Whoever closes the pipe has seen enough.
+#[test]
+fn a_reader_that_leaves() {
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    set().store(&dir.path().join("img"));
+    for format in ["text", "json"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cryo-inspect"));
+        command.current_dir(dir.path()).args(["dump", "img.freeze", "--format", format]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let out = child.wait_with_output().unwrap();
+        assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stderr).as_ref()), (Some(0), ""));
+    }
+}

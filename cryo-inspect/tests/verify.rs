@@ -1,0 +1,42 @@
+//! `verify`: what it says, and what it exits with.
+
+mod common;
+
+use common::{inspect, set, stdout};
+
+#[test]
+fn a_good_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = set();
+    files.store(&dir.path().join("img"));
+    // The example has more in it than a freezer would write; what counts is that the same is found on every way in.
+    let by_name = inspect(dir.path(), &["verify", "img"], b"");
+    let text = stdout(&by_name, by_name.status.code().unwrap());
+    for args in [["verify", "img.freeze"], ["verify", "-"]] {
+        let out = inspect(dir.path(), &args, &files.piped());
+        assert_eq!(out.status.code(), by_name.status.code());
+        assert_eq!(stdout(&out, by_name.status.code().unwrap()).replace("-: .", "img."), text);
+    }
+}
+
+#[test]
+fn one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    set().store(&dir.path().join("img"));
+    let text = stdout(&inspect(dir.path(), &["verify", "img.frore"], b""), 0);
+    assert!(text.starts_with("ok: img.frore: 4 sections, "), "{text}");
+}
+
+#[test]
+fn what_is_broken_is_said_with_place_and_rule() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut frore = set().0[0].clone();
+    let at = frore.windows(4).position(|w| w == b"VMAS").unwrap();
+    frore[at + 48 + 10] ^= 1;
+    std::fs::write(dir.path().join("bad.frore"), &frore).unwrap();
+    let expected = format!("bad.frore: offset {at:#x}: rule 12: ");
+    let text = stdout(&inspect(dir.path(), &["verify", "bad.frore"], b""), 1);
+    assert!(text.lines().any(|l| l.starts_with(&expected)), "{text}");
+    let text = stdout(&inspect(dir.path(), &["verify", "-"], &frore), 1);
+    assert!(text.lines().any(|l| l.starts_with(&expected.replace("bad.frore", "-: .frore"))), "{text}");
+}
