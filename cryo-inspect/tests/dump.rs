@@ -84,6 +84,17 @@ fn json() {
     assert_eq!(piped["freeze"]["chunks"], whole["freeze"]["chunks"]);
 }
 
+#[test]
+fn colours_where_they_are_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    set().store(&dir.path().join("img"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cryo-inspect"));
+    command.current_dir(dir.path()).args(["dump", "img.freeze"]).env("CLICOLOR_FORCE", "1").env("TERM", "xterm");
+    let text = stdout(&command.output().unwrap(), 0);
+    assert!(text.contains("\x1b[1m"), "{text}");
+    assert!(!text.contains("gone\x1b[31m"), "the image does not speak to the terminal: {text}");
+}
+
 /// Whoever closes the pipe has seen enough.
 #[test]
 fn a_reader_that_leaves() {
