@@ -3,9 +3,13 @@
 //! Started by root, all of it but the installing and the building is done as nobody: no privilege is needed.
 
 use std::{
-    fs,
-    io::{BufRead, BufReader},
-    os::unix::fs::{PermissionsExt, chown},
+    ffi::OsString,
+    fs::{self, File},
+    io::{BufRead, BufReader, Read},
+    os::unix::{
+        ffi::OsStringExt,
+        fs::{OpenOptionsExt, PermissionsExt, chown},
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::mpsc::{self, Receiver, Sender},
@@ -14,6 +18,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::{
+    fs::OFlags,
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+};
 
 use crate::{
     install::{Need, ensure as install},
@@ -69,7 +77,9 @@ pub fn demo() -> Result<()> {
     show(Command::new("ls").args(["-sh1", "ice.freeze", "ice.frore", "ice.frost"]));
     let sizes = ["ice.freeze", "ice.frore", "ice.frost"];
     print!("{}", capture(stage.command(&["ls", "-sh1"]).args(sizes), LIMIT)?);
-    println!("$ kill -0 {pid}\nno such process: the original is gone, all of it is in those three files");
+    // Bash's own words that there is no such process.
+    let mut gone = stage.command(&["bash", "-c", &format!("kill -0 {pid} 2>&1 || true")]);
+    print!("$ kill -0 {pid}\n{}", capture(&mut gone, LIMIT)?.replace("line 1: ", ""));
     ensure!(!Path::new(&format!("/proc/{pid}")).exists(), "process {pid} is still there");
 
     title("What is in the ice");
@@ -116,7 +126,11 @@ fn original(stage: &Stage) -> Result<(Vec<String>, u32)> {
     let mut cmd = stage.command(&["python3", "count.py", "primes.txt"]);
     println!("$ {} &", stage.typed(&cmd));
     let (say, heard) = mpsc::channel();
-    let mut program = start(&mut cmd, "", &say)?;
+    let (terminal, [stdin, stdout, stderr]) = terminal()?;
+    let mut program = Guard(cmd.stdin(stdin).stdout(stdout).stderr(stderr).spawn()?);
+    // What it was started with holds the terminal's other end too, and would keep it open.
+    drop(cmd);
+    tell(terminal, "", &say);
     drop(say);
     let pid = program.0.id();
     println!("[1] {pid}");
@@ -172,20 +186,37 @@ fn thaw_twice(stage: &Stage) -> Result<Vec<(String, Vec<String>)>> {
     Ok(ended)
 }
 
-/// Starts a program in the background. Its lines are printed and told, each with a mark before it.
+/// Starts a program in the background, its stdout a pipe to us.
 fn start(cmd: &mut Command, mark: &str, say: &Sender<String>) -> Result<Guard> {
     let mut child = Guard(cmd.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{}`", line(cmd)))?);
-    let pipe = child.0.stdout.take().context("no stdout")?;
+    tell(child.0.stdout.take().context("no stdout")?, mark, say);
+    Ok(child)
+}
+
+/// A terminal, as the one that a program is started in: our end, and the program's.
+fn terminal() -> Result<(File, [Stdio; 3])> {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).context("no terminal")?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    let name = PathBuf::from(OsString::from_vec(ptsname(&ours, Vec::new())?.into_bytes()));
+    // O_NOCTTY: it must not become ours.
+    let open = || File::options().read(true).write(true).custom_flags(OFlags::NOCTTY.bits() as i32).open(&name);
+    Ok((File::from(ours), [open()?.into(), open()?.into(), open()?.into()]))
+}
+
+/// Prints and tells the lines of a program, each with a mark before it, until it has ended.
+fn tell(from: impl Read + Send + 'static, mark: &str, say: &Sender<String>) {
     let (mark, say) = (mark.to_owned(), say.clone());
     thread::spawn(move || {
-        for text in BufReader::new(pipe).lines().map_while(Result::ok) {
-            println!("{mark}{text}");
-            if say.send(format!("{mark}{text}")).is_err() {
+        // A terminal that nobody holds any more ends with an error, EIO.
+        for text in BufReader::new(from).lines().map_while(Result::ok) {
+            let text = format!("{mark}{}", text.trim_end_matches('\r'));
+            println!("{text}");
+            if say.send(text).is_err() {
                 break;
             }
         }
     });
-    Ok(child)
 }
 
 /// The next line, or none when all who speak have ended.
