@@ -47,39 +47,41 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let uninterrupted = Uninterrupted::begin();
     let blocked = collect::syscall::Blocked::look(pid);
     let stopped = Instant::now();
+    // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
+    let mut collected = Collected::default();
     let mut process = Process::seize(pid).map_err(|e| refused::explain(pid, e))?;
-    let collected = collect::collect(&mut process, &blocked, stopped, options)?;
+    collect::collect(&mut process, &blocked, stopped, options, &mut collected)?;
     // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed.
     drop(uninterrupted);
+    let early = collect::snapshot::enough(&collected);
+    let process = if early { None } else { Some(process) };
+    let Some(memory) =
+        collected.copy.as_ref().filter(|_| early).map(|c| &c.memory).or(process.as_ref().map(|p| &p.memory))
+    else {
+        return Err(cryo_tracee::Error::Died(pid).into());
+    };
 
     let path = match (target, files) {
         (Target::Pipe(out), _) => {
-            write(out, |out| Ok(out), |out| Ok(out), &collected, &process.memory, options)?
-                .flush()
-                .about(|| "writing the pipe".into())?;
+            let out = write(out, |out| Ok(out), |out| Ok(out), &collected, memory, options)?;
+            out.flush().about(|| "writing the pipe".into())?;
             None
         }
         (Target::Name(_), Some(files)) => {
             let frore = files.file(Profile::Frore)?;
-            write(
-                frore,
-                |_| files.file(Profile::Frost),
-                |_| files.file(Profile::Freeze),
-                &collected,
-                &process.memory,
-                options,
-            )?;
+            let (frost, freeze) = (|_| files.file(Profile::Frost), |_| files.file(Profile::Freeze));
+            write(frore, frost, freeze, &collected, memory, options)?;
             Some(files.commit()?)
         }
         (Target::Name(_), None) => None,
     };
-    match options.afterwards {
-        Afterwards::End => process.kill()?,
-        Afterwards::Run => drop(process),
-        Afterwards::Stop => {
+    match (options.afterwards, process) {
+        (Afterwards::End, Some(process)) => process.kill()?,
+        (Afterwards::Stop, process) => {
             cryo_tracee::signals::kill(pid, libc::SIGSTOP)?;
             drop(process);
         }
+        (_, process) => drop(process),
     }
     Ok(Frozen { path, notes: collected.notes() })
 }

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use cryo_format::prim::Addr;
+use cryo_format::prim::{Addr, Raw};
 use cryo_format::section::extents::{Content, Extent};
 use cryo_format::write::Writer;
 use cryo_tracee::Memory;
@@ -21,6 +21,8 @@ use crate::{Error, Result};
 pub const PAGE: u64 = 4096;
 /// Bytes of one DATA chunk.
 const RUN: usize = 1 << 20;
+/// Up to here a second thread costs more than it brings.
+const SMALL: u64 = 8 << 20;
 /// Buffers under way.
 const BUFFERS: usize = 4;
 /// Extents of one EXTS chunk: bounds what a sparse process costs us in memory.
@@ -53,25 +55,44 @@ struct Batch {
     owner: u64,
     extents: Vec<Extent>,
     data: Vec<u8>,
-    digest: bool,
+    digest: Option<Raw<32>>,
 }
 
 /// Streams all `runs` (ascending within each owner) into `writer`.
 pub fn stream<W: Write + Send>(
-    writer: Writer<W>,
+    mut writer: Writer<W>,
     memory: &Memory,
     runs: &[Run<'_>],
     digest: bool,
     progress: bool,
 ) -> Result<Writer<W>> {
-    let mut progress = Progress::new(runs.iter().map(|r| r.len).sum(), progress);
+    let total = runs.iter().map(|r| r.len).sum();
+    let mut progress = Progress::new(total, progress);
+    if total <= SMALL {
+        let mut sink = |mut batch: Batch| {
+            writer.pages(batch.owner, &batch.extents, &batch.data, batch.digest)?;
+            batch.data.clear();
+            Ok(batch.data)
+        };
+        return match Reader::new(memory, &mut sink, digest).all(runs, &mut progress) {
+            Ok(()) => Ok(writer),
+            Err(Stop::Error(e)) => Err(e),
+            Err(Stop::Writer) => Err(Error::Refused("the writer stopped".into())),
+        };
+    }
     std::thread::scope(|scope| {
         let (full, fulls) = sync_channel::<Batch>(BUFFERS);
-        let (empty, empties) = sync_channel::<Vec<u8>>(BUFFERS + 1);
+        let (empty, empties) = sync_channel::<Vec<u8>>(BUFFERS);
+        for _ in 1..BUFFERS {
+            let _ = empty.send(Vec::with_capacity(RUN));
+        }
         let writing = scope.spawn(move || write(writer, &fulls, &empty));
-        let mut reader = Reader { memory, full, empties, batch: None, made: 0, digest };
-        let read = runs.iter().try_for_each(|run| reader.run(run, &mut progress)).and_then(|()| reader.send());
-        drop(reader);
+        let mut sink = |batch| {
+            full.send(batch).map_err(|_| Stop::Writer)?;
+            empties.recv().map_err(|_| Stop::Writer)
+        };
+        let read = Reader::new(memory, &mut sink, digest).all(runs, &mut progress);
+        drop(full);
         let written = writing.join().map_err(|_| Error::Refused("the writing thread failed".into()))?;
         // A reader that found the channel closed has only seen the writer's error.
         match (read, written) {
@@ -83,8 +104,7 @@ pub fn stream<W: Write + Send>(
 
 fn write<W: Write>(mut writer: Writer<W>, fulls: &Receiver<Batch>, empty: &SyncSender<Vec<u8>>) -> Result<Writer<W>> {
     for mut batch in fulls {
-        let digest = (batch.digest && !batch.data.is_empty()).then(|| cryo_format::digest(&batch.data));
-        writer.pages(batch.owner, &batch.extents, &batch.data, digest)?;
+        writer.pages(batch.owner, &batch.extents, &batch.data, batch.digest)?;
         batch.data.clear();
         // A reader that has gone needs no more buffers.
         let _ = empty.try_send(batch.data);
@@ -105,16 +125,27 @@ impl<E: Into<Error>> From<E> for Stop {
     }
 }
 
+/// Takes a full batch and gives an empty buffer for the next.
+type Sink<'a> = dyn FnMut(Batch) -> std::result::Result<Vec<u8>, Stop> + 'a;
+
 struct Reader<'a> {
     memory: &'a Memory,
-    full: SyncSender<Batch>,
-    empties: Receiver<Vec<u8>>,
+    sink: &'a mut Sink<'a>,
     batch: Option<Batch>,
-    made: usize,
+    buffer: Vec<u8>,
     digest: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(memory: &'a Memory, sink: &'a mut Sink<'a>, digest: bool) -> Self {
+        Self { memory, sink, batch: None, buffer: Vec::new(), digest }
+    }
+
+    fn all(mut self, runs: &[Run<'_>], progress: &mut Progress) -> std::result::Result<(), Stop> {
+        runs.iter().try_for_each(|run| self.run(run, progress))?;
+        self.send()
+    }
+
     fn run(&mut self, run: &Run<'_>, progress: &mut Progress) -> std::result::Result<(), Stop> {
         let mut done = 0;
         while done < run.len {
@@ -146,23 +177,26 @@ impl Reader<'_> {
         if self.batch.as_ref().is_some_and(|b| b.owner != owner) {
             self.send()?;
         }
-        if self.batch.is_none() {
-            let data = if self.made < BUFFERS {
-                self.made += 1;
-                Vec::with_capacity(RUN)
-            } else {
-                self.empties.recv().map_err(|_| Stop::Writer)?
-            };
-            self.batch = Some(Batch { owner, extents: Vec::new(), data, digest: self.digest });
-        }
-        self.batch.as_mut().ok_or(Stop::Writer)
+        let buffer = &mut self.buffer;
+        Ok(self.batch.get_or_insert_with(|| Batch {
+            owner,
+            extents: Vec::new(),
+            data: std::mem::take(buffer),
+            digest: None,
+        }))
     }
 
     fn send(&mut self) -> std::result::Result<(), Stop> {
-        match self.batch.take() {
-            Some(b) if !b.extents.is_empty() => self.full.send(b).map_err(|_| Stop::Writer),
-            _ => Ok(()),
+        if let Some(mut batch) = self.batch.take() {
+            if batch.extents.is_empty() {
+                self.buffer = batch.data;
+                return Ok(());
+            }
+            // Here, not in the writing thread: writing takes the longer of the two.
+            batch.digest = (self.digest && !batch.data.is_empty()).then(|| cryo_format::digest(&batch.data));
+            self.buffer = (self.sink)(batch)?;
         }
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@
 //! * everything that waits has a limit ([`LIMIT`]).
 
 mod arch;
+mod copy;
 pub mod cpu;
 mod error;
 pub mod fault;
@@ -24,6 +25,7 @@ pub mod sockets;
 mod stopped;
 mod sys;
 
+pub use copy::Copy;
 pub use error::{Error, Result};
 pub use host::Host;
 pub use mem::Memory;

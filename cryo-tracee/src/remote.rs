@@ -52,6 +52,11 @@ impl<'a> Remote<'a> {
         Ok(Self { thread, mem, insn: scratch.insn, scratch: scratch.base, stub: scratch.stub, borrowed: true })
     }
 
+    /// The thread that is borrowed.
+    pub(crate) fn thread(&mut self) -> &mut Stopped {
+        self.thread
+    }
+
     /// The scratch mapping, for others.
     pub fn scratch(&self) -> Scratch {
         Scratch { base: self.scratch, insn: self.insn, stub: self.stub }

@@ -47,6 +47,8 @@ pub struct Stopped {
     original: Option<Original>,
     /// Signals that came while remote calls were made and could not be blocked.
     held: Vec<i32>,
+    /// The child that the last clone event told of.
+    child: Option<i32>,
     _not_send: PhantomData<*const ()>,
 }
 
@@ -65,7 +67,7 @@ impl Stopped {
     }
 
     pub(crate) fn new(pid: i32, tid: i32) -> Self {
-        Self { tid, pid, stopped_by: 0, original: None, held: Vec::new(), _not_send: PhantomData }
+        Self { tid, pid, stopped_by: 0, original: None, held: Vec::new(), child: None, _not_send: PhantomData }
     }
 
     /// Thread id.
@@ -197,7 +199,10 @@ impl Stopped {
                     self.held.push(signal);
                     sys::ptrace(request, self.tid, 0, 0, Fault::Never)?;
                 }
-                Wait::Event(..) | Wait::Syscall => {
+                event @ (Wait::Event(..) | Wait::Syscall) => {
+                    if matches!(event, Wait::Event(libc::PTRACE_EVENT_CLONE, _)) {
+                        self.child = sys::event_message(self.tid).map(|pid| pid as i32);
+                    }
                     sys::ptrace(request, self.tid, 0, 0, Fault::Never)?;
                 }
                 Wait::Ended(_) => return Err(Error::Died(self.pid)),
@@ -245,6 +250,16 @@ impl Stopped {
         sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Counted)?;
         self.go(libc::PTRACE_CONT)?;
         self.settle()
+    }
+
+    /// Sets what the tracer is told of (PTRACE_O_*).
+    pub(crate) fn options(&self, options: i32, fault: Fault) -> Result<()> {
+        sys::ptrace(libc::PTRACE_SETOPTIONS, self.tid, 0, options as usize, fault).map(drop)
+    }
+
+    /// Takes the child that the last clone event told of.
+    pub(crate) fn take_child(&mut self) -> Option<i32> {
+        self.child.take()
     }
 
     fn release(&mut self) {

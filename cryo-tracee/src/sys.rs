@@ -113,6 +113,14 @@ pub fn rseq(tid: i32) -> Option<(u64, u32, u32, u32)> {
     (r > 0).then_some((c.pointer, c.size, c.signature, c.flags))
 }
 
+/// The message of the last PTRACE_EVENT_*: for a clone, the child's id as the tracer sees it.
+pub fn event_message(tid: i32) -> Option<u64> {
+    let mut message: libc::c_ulong = 0;
+    // SAFETY: the kernel writes one unsigned long.
+    let r = unsafe { libc::ptrace(libc::PTRACE_GETEVENTMSG, tid, 0, &raw mut message) };
+    (r == 0).then_some(message)
+}
+
 /// siginfo of the signal that the thread stopped for; an error in a group stop.
 pub fn siginfo(tid: i32) -> Result<[u8; 128]> {
     let mut info = [0_u8; 128];

@@ -16,8 +16,11 @@ pub mod pending;
 pub mod pipes;
 pub mod process;
 pub mod regs;
+pub mod snapshot;
+mod sockets;
 pub mod syscall;
 pub mod thread;
+pub mod unix;
 pub mod unsupported;
 pub mod vmas;
 pub mod xstate;
@@ -29,8 +32,8 @@ use cryo_format::Profile;
 use cryo_format::section::AnySection;
 use cryo_format::section::notes::{Note, Notes};
 use cryo_format::write::Writer;
-use cryo_tracee::Process;
 use cryo_tracee::proc::{Mapping, Stat, Status};
+use cryo_tracee::{Copy, Process};
 
 use crate::options::Options;
 use crate::pages::Run;
@@ -69,6 +72,10 @@ pub struct Scene<'a> {
 pub struct Collected {
     sections: Vec<(u64, AnySection)>,
     notes: Vec<Note>,
+    /// Local id of the process.
+    pub process: u64,
+    /// A copy of the process, if the original is to go on while its pages are written.
+    pub copy: Option<Copy>,
     /// What the pages of processes and objects are read from.
     pub content: Vec<objects::Content>,
     /// Union of the threads' XCR0 and of the components that they use.
@@ -115,36 +122,37 @@ pub fn collect(
     blocked: &syscall::Blocked,
     stopped: Instant,
     options: &Options,
-) -> Result<Collected> {
+    out: &mut Collected,
+) -> Result<()> {
     let pid = process.pid();
     let maps = cryo_tracee::proc::mappings(pid)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let mut ids = Ids::default();
     let scene = Scene { pid, id: ids.next(), stat: Stat::of(pid)?, status: Status::of(pid)?, maps, options };
     unsupported::check(&scene)?;
-    let mut out = Collected::default();
+    out.process = scene.id;
     let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.next()).collect();
 
     // Registers first: they show what the remote calls must not disturb.
     for (thread, id) in process.threads.iter_mut().zip(&thread_ids) {
         regs::leave_vdso(thread, &scene)?;
-        let regs = syscall::collect(thread, *id, &process.memory, blocked, &mut out)?;
-        regs::collect(*id, &regs, &mut out);
-        xstate::collect(thread, *id, &mut out)?;
-        pending::collect(thread, *id, false, &mut out)?;
+        let regs = syscall::collect(thread, *id, &process.memory, blocked, out)?;
+        regs::collect(*id, &regs, out);
+        xstate::collect(thread, *id, out)?;
+        pending::collect(thread, *id, false, out)?;
     }
-    pending::collect(&process.threads[0], scene.id, true, &mut out)?;
-    cpu::collect(&mut out);
+    pending::collect(&process.threads[0], scene.id, true, out)?;
+    cpu::collect(out);
 
-    let answers = thread::ask(process, &scene, &thread_ids, &mut out)?;
+    let answers = thread::ask(process, &scene, &thread_ids, out)?;
     let mut objects = objects::Objects::new(&scene);
-    vmas::collect(&scene, &mut ids, &mut objects, &mut out)?;
-    mm::collect(&scene, &answers, &mut ids, &mut objects, &mut out)?;
-    actions::collect(&scene, &answers, &mut out);
-    process::collect(&scene, process, &answers, &mut out)?;
-    descriptors::collect(&scene, &mut ids, &mut objects, &mut out)?;
-    objects.finish(&mut out);
-    origin::collect(stopped, &mut out);
-    Ok(out)
+    vmas::collect(&scene, &mut ids, &mut objects, out)?;
+    mm::collect(&scene, &answers, &mut ids, &mut objects, out)?;
+    actions::collect(&scene, &answers, out);
+    process::collect(&scene, process, &answers, out)?;
+    descriptors::collect(&scene, &mut ids, &mut objects, out)?;
+    objects.finish(out);
+    origin::collect(stopped, out);
+    Ok(())
 }
 
 /// The runs of pages of all that was collected.

@@ -22,7 +22,8 @@ use crate::pages::{PAGE, Run, Source};
 
 /// Content of one owner, still to be read.
 pub struct Content {
-    owner: u64,
+    /// Local id of the process or object.
+    pub owner: u64,
     file: Option<File>,
     runs: Vec<Part>,
 }

@@ -4,9 +4,9 @@ use cryo_format::prim::Addr;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::proc::{self, Status};
 use cryo_tracee::remote::{Done, Remote, Slot};
-use cryo_tracee::{Batch, Process, fds};
+use cryo_tracee::{Batch, Copy, Process, fds};
 
-use super::{Collected, Scene, actions, mm, process};
+use super::{Collected, Scene, actions, mm, process, snapshot};
 use crate::Result;
 
 /// Questions to a thread about itself.
@@ -64,6 +64,8 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
         drop(remote);
         out.add(*id, with_answers(rest, &questions, &done)?);
     }
+    // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
+    out.copy = if snapshot::possible(scene) { Copy::of(&mut remote).ok() } else { None };
     drop(remote);
     Ok(Answers { done, actions, mm, process })
 }

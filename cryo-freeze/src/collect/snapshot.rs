@@ -1,0 +1,18 @@
+//! Whether a forked copy can stand for the original while its pages are written, so that the original goes on at once.
+
+use super::{Collected, Scene};
+use crate::options::Afterwards;
+
+/// A copy has everything but what fork(2) leaves out on request: MADV_DONTFORK, MADV_WIPEONFORK and MAP_DROPPABLE.
+pub fn possible(scene: &Scene<'_>) -> bool {
+    scene.options.afterwards == Afterwards::Run
+        && !scene.maps.iter().any(|m| {
+            let special = cryo_tracee::host::is_special(m);
+            !special && (m.has("dc") || m.has("wf") || m.has("dp"))
+        })
+}
+
+/// May the original go on already? Not if the image takes along what it can still change: shared memory, deleted files.
+pub fn enough(collected: &Collected) -> bool {
+    collected.copy.is_some() && collected.content.iter().all(|c| c.owner == collected.process)
+}
