@@ -125,6 +125,8 @@ types:
             '"FDTB"': descriptors
             '"FILE"': open_file
             '"OUTS"': outside
+            '"PIPE"': pipe
+            '"PEND"': pipe_end
             '"NOTE"': notes
             '"ORIG"': origin
             '"LINK"': link
@@ -483,6 +485,28 @@ types:
         type: u4
       - id: path
         type: bytes
+  pipe:
+    seq:
+      - id: capacity
+        type: u4
+      - id: packets
+        type: u4
+        valid:
+          max: 1
+      - id: path
+        type: bytes
+      - id: num_content
+        type: u8
+      - id: content
+        type: blob
+        repeat: expr
+        repeat-expr: num_content
+  pipe_end:
+    seq:
+      - id: pipe
+        type: u8
+      - id: open_flags
+        type: u8
   notes:
     seq:
       - id: num_notes

@@ -22,6 +22,8 @@ macro_rules! for_each_section {
             descriptors Descriptors b"FDTB" 1 Frost  Process         CRITICAL;
             files       OpenFile    b"FILE" 1 Frost  Description     CRITICAL;
             outside     Outside     b"OUTS" 1 Frost  Description     CRITICAL;
+            pipes       Pipe        b"PIPE" 1 Frost  Description     CRITICAL;
+            pipes       PipeEnd     b"PEND" 1 Frost  Description     CRITICAL;
             notes       Notes       b"NOTE" 1 Frost  Image           SAFE_TO_COPY;
             origin      Origin      b"ORIG" 1 Frost  Image           SAFE_TO_COPY;
 

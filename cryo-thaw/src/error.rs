@@ -43,3 +43,9 @@ impl<T, E: Into<io::Error>> About<T> for std::result::Result<T, E> {
 pub(crate) fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::Refused(text.into()))
 }
+
+/// A line for the person who thaws, in one write: several thawers may share a terminal.
+pub(crate) fn say(text: &str) {
+    use std::io::Write;
+    let _ = io::stderr().write_all(format!("cryo-thaw: {text}\n").as_bytes());
+}

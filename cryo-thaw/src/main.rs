@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Ids};
-use cryo_thaw::options::FdRule;
+use cryo_thaw::options::{FdRule, FileMap};
 use cryo_thaw::{Options, Pid, thaw};
 use cryo_tracee::namespace;
 
@@ -40,6 +40,9 @@ struct Cli {
     /// What takes the place of descriptor N: `N=inherit` (our own), `N=null`, `N=FILE`
     #[arg(long = "fd", value_name = "N=inherit|null|FILE")]
     fds: Vec<FdRule>,
+    /// A file (or all below a directory) that is elsewhere now: descriptors, mappings and the working directory follow
+    #[arg(long, value_name = "OLD=NEW")]
+    file_map: Vec<FileMap>,
     /// Go on although this CPU lacks instructions that the program may use
     #[arg(long)]
     ignore_cpu: bool,
@@ -63,6 +66,7 @@ impl Cli {
                 PidArg::New => Pid::New,
             },
             fds: self.fds.clone(),
+            file_map: self.file_map.clone(),
             stopped: self.stopped,
             detach: self.detach,
             ignore_cpu: self.ignore_cpu,

@@ -1,6 +1,7 @@
 //! What the person who thaws may choose.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Which process id the thawed process gets.
@@ -54,6 +55,40 @@ impl FromStr for FdRule {
     }
 }
 
+/// Where a file is now: `OLD=NEW`, for OLD itself and all below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileMap {
+    /// The path in the image.
+    pub old: PathBuf,
+    /// The path here.
+    pub new: PathBuf,
+}
+
+impl FromStr for FileMap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((old, new)) if old.starts_with('/') && !new.is_empty() => {
+                let new = std::path::absolute(new).map_err(|e| format!("{new:?}: {e}"))?;
+                Ok(Self { old: old.into(), new })
+            }
+            _ => Err(format!("{text:?} is not of the form OLD=NEW, with the whole path of OLD")),
+        }
+    }
+}
+
+impl Options {
+    /// Where the person says that the file of this path is now, if they say anything. The longest OLD decides.
+    pub fn mapped(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let path = Path::new(OsStr::from_bytes(path));
+        let maps = self.file_map.iter().filter_map(|m| Some((m, path.strip_prefix(&m.old).ok()?)));
+        let (map, rest) = maps.min_by_key(|(_, rest)| rest.as_os_str().len())?;
+        let new = if rest.as_os_str().is_empty() { map.new.clone() } else { map.new.join(rest) };
+        Some(new.into_os_string().into_vec())
+    }
+}
+
 /// Choices of one thaw.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -61,6 +96,8 @@ pub struct Options {
     pub pid: Pid,
     /// Descriptors to be replaced.
     pub fds: Vec<FdRule>,
+    /// Files that are elsewhere now.
+    pub file_map: Vec<FileMap>,
     /// Leave it stopped by SIGSTOP.
     pub stopped: bool,
     /// Give it a session of its own, so that it does not depend on the terminal.

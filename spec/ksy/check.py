@@ -28,6 +28,8 @@ SECTIONS = {
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
     "ORIG": ("frost", SAFE_TO_COPY), "LINK": ("freeze", CRITICAL), "RX64": ("freeze", CRITICAL), "RI32": ("freeze", CRITICAL),
     "XSTA": ("freeze", CRITICAL), "TLSE": ("freeze", CRITICAL), "SYSC": ("freeze", CRITICAL), "EXTS": ("freeze", CRITICAL),
+    "PIPE": ("frost", CRITICAL),
+    "PEND": ("frost", CRITICAL),
     "DATA": (None, CRITICAL), "PAD ": (None, 0), "INDX": (None, 0), "END ": (None, CRITICAL),
 }  # fmt: skip
 STRUCTURAL = ("DATA", "PAD ", "INDX", "END ")

@@ -28,6 +28,7 @@ pub mod objects;
 pub mod origin;
 pub mod outside;
 pub mod pending;
+pub mod pipes;
 pub mod process;
 pub mod regs;
 pub mod syscall;

@@ -95,6 +95,7 @@ fn mend(section: &mut AnySection) {
             s.descriptors.dedup_by_key(|d| d.fd);
         }
         AnySection::OpenFile(s) => s.reserved = 0,
+        AnySection::Pipe(s) => s.packets &= 1,
         AnySection::Xstate(s) => {
             s.area = [s.area.as_slice(), &[1; xstate::LEGACY_LEN]].concat().into();
             s.layout.iter_mut().for_each(|c| (c.offset, c.size) = (c.offset % 256, c.size % 256));

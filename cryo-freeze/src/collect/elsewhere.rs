@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
-/// Pipes and FIFOs that other processes have open.
+use cryo_tracee::proc::Status;
+
 pub struct Elsewhere(HashMap<Vec<u8>, i32>);
 
 impl Elsewhere {
@@ -14,7 +15,9 @@ impl Elsewhere {
         let mut held = HashMap::new();
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         for other in processes.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok()) {
-            if other == pid || other == ours {
+            // What we trace is a copy of the process, made for us.
+            let copy = || Status::of(other).is_ok_and(|s| s.number("TracerPid") == Some(ours as u64));
+            if other == pid || other == ours || copy() {
                 continue;
             }
             for fd in fs::read_dir(format!("/proc/{other}/fd")).into_iter().flatten().flatten() {

@@ -27,6 +27,7 @@ mod origin;
 mod outside;
 pub mod pages;
 mod pending;
+mod pipes;
 mod process;
 mod regs;
 mod syscall;

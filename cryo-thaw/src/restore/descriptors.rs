@@ -52,8 +52,9 @@ pub struct Table<'a> {
     inherited: HashMap<u32, u64>,
     /// Descriptions made so far, by id, where they are parked.
     made: HashMap<u64, u64>,
-    /// Other things that several restorers share (both ends of a pipe), by the image's id for them, where they are parked.
-    shared: HashMap<u64, u64>,
+    /// Other things that restorers share (the pipe under its ends), by the image's id for them and a role of the restorer's own choice, where
+    /// they are parked.
+    shared: HashMap<(u64, u8), u64>,
     /// Files whose content comes with the pages, by object: our handles on them.
     contents: HashMap<u64, File>,
     pidfd: OwnedFd,
@@ -99,7 +100,7 @@ impl<'a> Table<'a> {
 
     /// The thawer's terminal: its controlling one, else the first of its standard descriptors that is one.
     pub fn terminal(&self, host: &mut Host) -> Result<Option<u64>> {
-        if let Ok(opened) = files::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)? {
+        if let Ok(opened) = paths::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)? {
             return Ok(Some(opened));
         }
         let terminals =
@@ -108,15 +109,20 @@ impl<'a> Table<'a> {
         parked.map(|p| self.duplicate(host, p)).transpose()
     }
 
-    /// What was [`keep`](Self::keep)t under an id of the image.
-    pub fn kept(&self, id: u64) -> Option<u64> {
-        self.shared.get(&id).copied()
+    /// What was [kept](Self::keep) under an id of the image.
+    pub fn kept(&self, id: u64, role: u8) -> Option<u64> {
+        self.shared.get(&(id, role)).copied()
     }
 
-    /// Parks a descriptor of the host for other restorers, under an id of the image that is not a description's.
-    pub fn keep(&mut self, host: &mut Host, id: u64, fd: u64) -> Result<u64> {
+    /// What was kept, for whoever comes first.
+    pub fn claim(&mut self, id: u64, role: u8) -> Option<u64> {
+        self.shared.remove(&(id, role))
+    }
+
+    /// Parks a descriptor of the host for other descriptions, under an id of the image that is not a description's.
+    pub fn keep(&mut self, host: &mut Host, id: u64, role: u8, fd: u64) -> Result<u64> {
         let parked = self.park(host, fd)?;
-        self.shared.insert(id, parked);
+        self.shared.insert((id, role), parked);
         Ok(parked)
     }
 
@@ -137,7 +143,8 @@ impl<'a> Table<'a> {
         &self.contents
     }
 
-    fn park(&self, host: &mut Host, fd: u64) -> Result<u64> {
+    /// Moves a descriptor of the host above the image's numbers, if it is not there.
+    pub fn park(&self, host: &mut Host, fd: u64) -> Result<u64> {
         if fd >= self.base {
             return Ok(fd);
         }

@@ -8,11 +8,20 @@ use cryo_format::section::files::OpenFile;
 use cryo_tracee::Host;
 
 use super::descriptors::Table;
+use super::paths::{self, Found, open};
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{refuse, say};
 
-const S_IFMT: u32 = 0o170_000;
-const S_IFREG: u32 = 0o100_000;
+const S_IFMT: u32 = libc::S_IFMT;
+const S_IFREG: u32 = libc::S_IFREG;
+const S_IFDIR: u32 = libc::S_IFDIR;
+const S_IFCHR: u32 = libc::S_IFCHR;
+
+/// /dev/null, zero, full, random and urandom: devices whose opening does nothing.
+const HARMLESS: [u64; 5] = [0x103, 0x105, 0x107, 0x108, 0x109];
+
+/// What an O_PATH descriptor remembers of its flags.
+const PATH_FLAGS: i32 = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
 
 /// Flags of an open file that open(2) and fcntl(F_SETFL) bring back. Never O_CREAT, O_TRUNC, O_EXCL: an image must not make or empty a file.
 const FLAGS: i32 = libc::O_ACCMODE
@@ -21,76 +30,65 @@ const FLAGS: i32 = libc::O_ACCMODE
     | libc::O_DIRECT
     | libc::O_NOATIME
     | libc::O_DIRECTORY
-    | libc::O_PATH
     | libc::O_SYNC
-    | libc::O_DSYNC
-    | libc::O_ASYNC;
+    | libc::O_DSYNC;
 
 /// Opens it in the host.
 pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
     let Some(file) = table.section::<OpenFile>(id) else { return Ok(None) };
-    let opened = if file.object == 0 { by_path(host, fd, file)? } else { from_image(host, fd, file, table)? };
-    if file.offset != 0 && (file.mode & S_IFMT == S_IFREG || file.open_flags.0 as i32 & libc::O_DIRECTORY != 0) {
+    let opened = if file.object == 0 { by_path(host, table, fd, file)? } else { from_image(host, fd, file, table)? };
+    if file.offset != 0 && file.open_flags.0 as i32 & libc::O_PATH == 0 && matches!(file.mode & S_IFMT, S_IFREG | S_IFDIR) {
         host.call(libc::SYS_lseek, [opened, file.offset, libc::SEEK_SET as u64, 0, 0, 0])?;
     }
     Ok(Some(opened))
 }
 
-fn by_path(host: &mut Host, fd: u32, file: &OpenFile) -> Result<u64> {
-    let path = Path::new(std::ffi::OsStr::from_bytes(&file.path));
-    let way = format!("use --fd {fd}=FILE|null");
-    let meta = match path.metadata() {
-        Ok(m) => m,
-        Err(e) => return refuse(format!("fd {fd} ({}): {e}: bring the file back, or {way}", file.path)),
-    };
-    if meta.mode() & S_IFMT != file.mode & S_IFMT || file.rdev != meta.rdev() {
-        return refuse(format!("fd {fd} ({}): it is another kind of file than it was: {way}", file.path));
+fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Result<u64> {
+    let found = paths::find(host, table, fd, &file.path)?;
+    found.must_be(file.mode, file.rdev)?;
+    let flags = file.open_flags.0 as i32;
+    if flags & libc::O_PATH != 0 {
+        // Never opened, only held: as what was found is, but for the flag by which it was found.
+        return if flags & libc::O_NOFOLLOW != 0 { Ok(found.handle) } else { found.open(host, flags & PATH_FLAGS | libc::O_CLOEXEC) };
     }
-    if file.mode & S_IFMT == S_IFREG {
-        let same = (meta.dev(), meta.ino()) == (file.dev, file.ino);
-        if !same && meta.len() != file.size {
-            return refuse(format!(
-                "fd {fd} ({}): it is not the file that was open: {} bytes here, {} when it was frozen: {way}",
-                file.path,
-                meta.len(),
-                file.size
-            ));
-        }
-        if meta.len() != file.size {
-            cryo_tracee::say(&format!(
-                "cryo-thaw: fd {fd} ({}): {} bytes now, {} when it was frozen: the program goes on at byte {}",
-                file.path,
-                meta.len(),
-                file.size,
-                file.offset
-            ));
-        }
+    match file.mode & S_IFMT {
+        S_IFREG => changed(fd, file, &found)?,
+        S_IFDIR => {}
+        S_IFCHR if HARMLESS.contains(&file.rdev) => {}
+        _ => return refuse(format!("fd {fd} ({}): devices are not opened for an image: use --fd {fd}=FILE|null", found.path)),
     }
-    let flags = file.open_flags.0 as i32 & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY;
-    match open(host, &file.path, flags)? {
-        Ok(opened) => Ok(opened),
-        Err(e) => refuse(format!("fd {fd}: {e}: {way}")),
-    }
+    found.open(host, flags & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY)
 }
 
-/// openat(2) in the host. The outer error is ours, the inner one the file's.
-pub fn open(host: &mut Host, path: &[u8], flags: i32) -> Result<cryo_tracee::Result<u64>> {
-    let mut batch = host.batch()?;
-    let at = batch.put(&[path, b"\0"].concat());
-    let call = batch.call(libc::SYS_openat, &[libc::AT_FDCWD as u64, at.addr, flags as u64, 0o600]);
-    let done = host.run(batch)?;
-    Ok(done.result(call).map_err(|e| match e.errno() {
-        Some(errno) => cryo_tracee::Error::sys(
-            format!("opening {}", String::from_utf8_lossy(path)),
-            std::io::Error::from_raw_os_error(errno),
-        ),
-        None => e,
-    }))
+/// Is it the file that was open? One that has grown or shrunk is a note; another one must at least have the size.
+fn changed(fd: u32, file: &OpenFile, found: &Found) -> Result<()> {
+    let meta = &found.meta;
+    let same = (meta.dev(), meta.ino()) == (file.dev, file.ino);
+    if meta.len() == file.size || found.mapped {
+        return Ok(());
+    }
+    if !same {
+        return refuse(format!(
+            "fd {fd} ({0}): it is not the file that was open: {1} bytes here, {2} when it was frozen: bring the right one, or use \
+             --file-map {0}=NEW or --fd {fd}=FILE|null",
+            file.path,
+            meta.len(),
+            file.size
+        ));
+    }
+    say(&format!(
+        "fd {fd} ({}): {} bytes now, {} when it was frozen: the program goes on at byte {}",
+        file.path,
+        meta.len(),
+        file.size,
+        file.offset
+    ));
+    Ok(())
 }
 
 /// A file without a name, on the file system where it was if possible; its content arrives with the pages.
 fn from_image(host: &mut Host, fd: u32, file: &OpenFile, table: &mut Table<'_>) -> Result<u64> {
-    let unnamed = match table.kept(file.object) {
+    let unnamed = match table.kept(file.object, 0) {
         Some(parked) => parked,
         None => {
             let dir = Path::new(std::ffi::OsStr::from_bytes(&file.path)).parent().unwrap_or(Path::new("/tmp"));
@@ -103,7 +101,7 @@ fn from_image(host: &mut Host, fd: u32, file: &OpenFile, table: &mut Table<'_>) 
                 Ok(n) => n,
                 Err(e) => return refuse(format!("fd {fd} ({}, deleted): {e}", file.path)),
             };
-            let parked = table.keep(host, file.object, made)?;
+            let parked = table.keep(host, file.object, 0, made)?;
             let ours = table.take(parked)?;
             table.fill_through(file.object, ours.into());
             parked

@@ -4,7 +4,7 @@ use cryo_format::section::outside::{Outside, Policy};
 use cryo_tracee::Host;
 
 use super::descriptors::Table;
-use super::files::open;
+use super::paths::open;
 use crate::Result;
 use crate::error::refuse;
 
@@ -39,10 +39,12 @@ fn end(host: &mut Host, table: &Table<'_>, fd: u32, outside: &Outside) -> Result
     }
 }
 
-/// A file named by the image or by the person.
+/// A file named by the image or by the person. A FIFO is not waited for.
 pub fn path(host: &mut Host, fd: u32, path: &[u8], flags: i32) -> Result<u64> {
-    match open(host, path, flags | libc::O_NOCTTY)? {
-        Ok(opened) => Ok(opened),
-        Err(e) => refuse(format!("fd {fd}: {e}")),
-    }
+    let opened = match open(host, path, flags | libc::O_NOCTTY | libc::O_NONBLOCK)? {
+        Ok(opened) => opened,
+        Err(e) => return refuse(format!("fd {fd}: {e}")),
+    };
+    host.call(libc::SYS_fcntl, [opened, libc::F_SETFL as u64, (flags & (libc::O_NONBLOCK | libc::O_APPEND)) as u64, 0, 0, 0])?;
+    Ok(opened)
 }

@@ -15,28 +15,37 @@ const S_IFMT: u32 = 0o170_000;
 /// What a path leads to: held by O_PATH, which has no effect on whatever it is, and not opened yet.
 pub struct Found {
     fd: u32,
-    path: String,
+    /// Where it is now.
+    pub path: String,
+    /// Did the person say so?
+    pub mapped: bool,
     /// The host's O_PATH descriptor.
     pub handle: u64,
     /// fstat(2) of it.
     pub meta: Metadata,
 }
 
-/// Looks a path up. The kernel gave it without links, `.` and `..`, so the last component is not followed if it has become a link.
+/// Looks a path up, where the person says that it is now. The kernel gave it without links, `.` and `..`, so the last component is not followed
+/// if it has become a link.
 pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<Found> {
-    let shown = String::from_utf8_lossy(path).into_owned();
     let way = format!("use --fd {fd}=FILE|null");
-    let plain = path.starts_with(b"/") && !path[1..].split(|b| *b == b'/').any(|c| matches!(c, b"" | b"." | b".."));
-    if !plain && path != b"/" {
-        return refuse(format!("fd {fd} ({shown}): this is not a path as the kernel shows one: {way}"));
+    let mapped = table.options.mapped(path);
+    let path = mapped.as_deref().unwrap_or(path);
+    let shown = String::from_utf8_lossy(path).into_owned();
+    let mut flags = libc::O_PATH | libc::O_CLOEXEC;
+    if mapped.is_none() {
+        let strange = |c: &[u8]| matches!(c, b"" | b"." | b"..");
+        if path != b"/" && (!path.starts_with(b"/") || path[1..].split(|b| *b == b'/').any(strange)) {
+            return refuse(format!("fd {fd} ({shown}): this is not a path as the kernel shows one: {way}"));
+        }
+        flags |= libc::O_NOFOLLOW;
     }
-    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     let handle = match open(host, path, flags)? {
         Ok(handle) => handle,
-        Err(e) => return refuse(format!("fd {fd}: {e}: bring the file back, or {way}")),
+        Err(e) => return refuse(format!("fd {fd}: {e}: bring the file back, or use --file-map {shown}=NEW or {}", &way[4..])),
     };
     let meta = File::from(table.take(handle)?).metadata().about(|| format!("looking at {shown}"))?;
-    Ok(Found { fd, path: shown, handle, meta })
+    Ok(Found { fd, path: shown, mapped: mapped.is_some(), handle, meta })
 }
 
 impl Found {

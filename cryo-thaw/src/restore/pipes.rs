@@ -6,7 +6,7 @@ use cryo_tracee::Host;
 use super::descriptors::Table;
 use super::paths;
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, refuse, say};
 
 /// What several ends share, in the table under the pipe's id: an opening for both directions, and the two that pipe2(2) made.
 const BOTH: u8 = 0;
@@ -67,7 +67,7 @@ fn make(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64, pipe: &Pipe) -
     if rustix::pipe::fcntl_getpipe_size(&ours).about(about)? != pipe.capacity as usize
         && let Err(e) = rustix::pipe::fcntl_setpipe_size(&ours, pipe.capacity as usize)
     {
-        eprint(&format!("fd {fd}: its pipe could hold {} bytes, and cannot here: {e}", pipe.capacity));
+        say(&format!("fd {fd}: its pipe could hold {} bytes, and cannot here: {e}", pipe.capacity));
     }
     if pipe.packets != 0 {
         host.call(libc::SYS_fcntl, [both, libc::F_SETFL as u64, (O_RDWR_NOW | libc::O_DIRECT) as u64, 0, 0, 0])?;

@@ -1,0 +1,41 @@
+//! Pipes and FIFOs whose ends are inside.
+
+use std::io::{self, Write};
+
+use cryo_format::section::pipes::{Pipe, PipeEnd};
+
+use super::{Cx, Order, Print};
+use crate::names::open::open_flags;
+use crate::text::{clipped, shown_or};
+
+/// Bytes of the content that are shown beside a descriptor.
+const GLIMPSE: usize = 32;
+
+impl Print for Pipe {
+    const TITLE: &'static str = "pipe";
+    const ORDER: Order = Order::Within;
+
+    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+        let bytes: usize = self.content.iter().map(|c| c.len()).sum();
+        write!(out, "{}, {bytes} of {} bytes used", shown_or(&self.path, "a pipe"), self.capacity)?;
+        if self.packets != 0 {
+            write!(out, " in {} packets", self.content.len())?;
+        }
+        match self.content.first() {
+            Some(first) => writeln!(out, ": {}", clipped(first, GLIMPSE)),
+            None => writeln!(out),
+        }
+    }
+}
+
+impl Print for PipeEnd {
+    const TITLE: &'static str = "pipe";
+
+    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+        write!(out, "end of pipe {}  {}  ", self.pipe, open_flags(self.open_flags.0))?;
+        match cx.ice.get::<Pipe>(self.pipe) {
+            Some(pipe) => pipe.print(out, cx),
+            None => writeln!(out, "(the pipe is not in the image)"),
+        }
+    }
+}
