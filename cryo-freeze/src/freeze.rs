@@ -44,6 +44,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         Target::Name(name) => Some(Files::create(name, options.force)?),
         Target::Pipe(_) => None,
     };
+    cryo_tracee::cpu::brand_and_features();
     let uninterrupted = Uninterrupted::begin();
     let blocked = collect::syscall::Blocked::look(pid);
     let stopped = Instant::now();
@@ -54,7 +55,12 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed.
     drop(uninterrupted);
     let early = collect::snapshot::enough(&collected);
-    let process = if early { None } else { Some(process) };
+    let process = if early {
+        drop(process);
+        None
+    } else {
+        Some(process)
+    };
     let Some(memory) =
         collected.copy.as_ref().filter(|_| early).map(|c| &c.memory).or(process.as_ref().map(|p| &p.memory))
     else {

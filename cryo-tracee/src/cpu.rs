@@ -1,6 +1,7 @@
 //! What this CPU is and has.
 
 use std::arch::x86_64::__cpuid_count;
+use std::sync::OnceLock;
 
 /// Where an extended-state component stands in the XSAVE area (standard format; CPUID leaf 0xD).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +139,14 @@ const INSTRUCTIONS: &[&str] = &[
 ];
 
 /// Brand and instruction-set features by the names of /proc/cpuinfo, sorted; empty where it cannot be read.
-pub fn brand_and_features() -> (String, Vec<String>) {
+///
+/// Read once: the kernel takes its time over that file (it asks every CPU for its frequency), so ask before a process stands still.
+pub fn brand_and_features() -> &'static (String, Vec<String>) {
+    static KNOWN: OnceLock<(String, Vec<String>)> = OnceLock::new();
+    KNOWN.get_or_init(read_cpuinfo)
+}
+
+fn read_cpuinfo() -> (String, Vec<String>) {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let value = |key: &str| {
         text.lines().find(|l| l.starts_with(key)).and_then(|l| l.split_once(':')).map_or("", |(_, v)| v.trim())

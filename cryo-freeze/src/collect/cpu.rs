@@ -8,6 +8,6 @@ use super::Collected;
 /// Adds this processor, and what of it the threads use. To be called when their extended state has been collected.
 pub fn collect(out: &mut Collected) {
     let (brand, features) = cryo_tracee::cpu::brand_and_features();
-    let features = features.into_iter().map(Bytes::from).collect();
-    out.add(0, Cpu { brand: brand.into(), xcr0: Addr(out.xcr0), in_use: Addr(out.in_use), features });
+    let features = features.iter().map(|f| Bytes::from(f.as_str())).collect();
+    out.add(0, Cpu { brand: brand.as_str().into(), xcr0: Addr(out.xcr0), in_use: Addr(out.in_use), features });
 }
