@@ -6,16 +6,25 @@ use anyhow::{Context, Result, bail};
 
 use crate::run;
 
-/// A package, the file that shows that it is there, and why it is needed.
+/// A package, what shows that it is there, and why it is needed.
 pub struct Need {
     pub package: &'static str,
+    /// A file; without a slash, a program anywhere in the PATH.
     pub proof: &'static str,
     pub why: &'static str,
 }
 
+impl Need {
+    fn is_there(&self) -> bool {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        // Joined to an absolute path it is that path itself.
+        std::env::split_paths(&path).any(|dir| dir.join(self.proof).exists())
+    }
+}
+
 /// Installs what is missing, and says so. A second run finds everything and installs nothing.
 pub fn ensure(needs: &[Need]) -> Result<()> {
-    let missing: Vec<&Need> = needs.iter().filter(|n| !Path::new(n.proof).exists()).collect();
+    let missing: Vec<&Need> = needs.iter().filter(|n| !n.is_there()).collect();
     if missing.is_empty() {
         let names: Vec<&str> = needs.iter().map(|n| n.package).collect();
         println!("Nothing to install: {} {} here.", names.join(", "), if names.len() == 1 { "is" } else { "are" });
@@ -28,7 +37,7 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
     }
     apt_get(&missing.iter().map(|n| n.package).collect::<Vec<_>>())?;
     for need in missing {
-        if !Path::new(need.proof).exists() {
+        if !need.is_there() {
             bail!("package {} is installed, but {} is not there", need.package, need.proof);
         }
     }

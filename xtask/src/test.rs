@@ -18,17 +18,15 @@ use crate::{
 const NEEDS: &[Need] = &[
     Need { package: "gcc", proof: "/usr/bin/gcc", why: "the programs in fixtures/programs are C" },
     Need { package: "libc6-dev", proof: "/usr/include/stdio.h", why: "their headers, and libc.a for the static ones" },
-    Need { package: "python3", proof: "/usr/bin/python3", why: "is frozen, and reads every fixture by spec/cryo.ksy" },
-    Need {
-        package: "python3-kaitaistruct",
-        proof: "/usr/lib/python3/dist-packages/kaitaistruct.py",
-        why: "runs spec/cryo.ksy",
-    },
+    Need { package: "python3", proof: "/usr/bin/python3", why: "is frozen; reads every image by spec/cryo.ksy" },
     Need { package: "perl", proof: "/usr/bin/perl", why: "is frozen" },
     Need { package: "lua5.4", proof: "/usr/bin/lua5.4", why: "is frozen" },
     Need { package: "sqlite3", proof: "/usr/bin/sqlite3", why: "is frozen in the middle of a query" },
     Need { package: "tmux", proof: "/usr/bin/tmux", why: "is the terminal of what is frozen in a terminal" },
     Need { package: "util-linux", proof: "/usr/bin/setpriv", why: "makes an ordinary user of root for the tests" },
+    Need { package: "nodejs", proof: "node", why: "compiles spec/cryo.ksy to Python" },
+    Need { package: "npm", proof: "npm", why: "fetches that compiler (spec/ksy/setup.sh)" },
+    Need { package: "python3-pip", proof: "pip3", why: "fetches what runs it" },
 ];
 
 const BUILD: Duration = Duration::from_mins(20);
