@@ -122,11 +122,24 @@ types:
             '"THRD"': thread
             '"SIGA"': actions
             '"SIGP"': pending
+            '"LIMT"': limits
+            '"ITIM"': itimers
+            '"PTIM"': ptimers
+            '"CRED"': credentials
+            '"SECC"': seccomp
+            '"SCHD"': scheduling
             '"FDTB"': descriptors
             '"FILE"': open_file
             '"OUTS"': outside
             '"PIPE"': pipe
             '"PEND"': pipe_end
+            '"EVFD"': eventfd
+            '"SGFD"': signalfd
+            '"TMFD"': timerfd
+            '"PIDF"': pidfd
+            '"EPOL"': epoll
+            '"INOT"': inotify
+            '"FANO"': fanotify
             '"NOTE"': notes
             '"ORIG"': origin
             '"LINK"': link
@@ -427,6 +440,185 @@ types:
         valid: 128
       - id: data
         size: num
+  limits:
+    seq:
+      - id: num_limits
+        type: u8
+      - id: limits
+        type: limit
+        repeat: expr
+        repeat-expr: num_limits
+  limit:
+    seq:
+      - id: resource
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: soft
+        type: u8
+      - id: hard
+        type: u8
+  itimers:
+    seq:
+      - id: num_timers
+        type: u8
+      - id: timers
+        type: itimer
+        repeat: expr
+        repeat-expr: num_timers
+  itimer:
+    seq:
+      - id: which
+        type: u4
+        valid:
+          max: 2
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: interval_us
+        type: u8
+      - id: value_us
+        type: u8
+  ptimers:
+    seq:
+      - id: num_timers
+        type: u8
+      - id: timers
+        type: ptimer
+        repeat: expr
+        repeat-expr: num_timers
+  ptimer:
+    seq:
+      - id: id
+        type: u4
+      - id: clock
+        type: s4
+      - id: clock_thread
+        type: u8
+      - id: notify
+        type: u4
+        valid:
+          any-of: [0, 1, 2, 4]
+        doc: 0 signal, 1 none, 2 thread (of the C library), 4 signal to one thread
+      - id: signal
+        type: u4
+        valid:
+          max: 64
+      - id: value
+        type: u8
+      - id: thread
+        type: u8
+      - id: overrun
+        type: u8
+      - id: interval_ns
+        type: u8
+      - id: value_ns
+        type: u8
+  credentials:
+    seq:
+      - id: uid
+        type: u4
+        repeat: expr
+        repeat-expr: 4
+      - id: gid
+        type: u4
+        repeat: expr
+        repeat-expr: 4
+      - id: num_groups
+        type: u8
+      - id: groups
+        type: u4
+        repeat: expr
+        repeat-expr: num_groups
+      - id: inheritable
+        type: u8
+      - id: permitted
+        type: u8
+      - id: effective
+        type: u8
+      - id: bounding
+        type: u8
+      - id: ambient
+        type: u8
+      - id: securebits
+        type: u4
+      - id: no_new_privs
+        type: u4
+        valid:
+          max: 1
+      - id: parent_death_signal
+        type: u4
+        valid:
+          max: 64
+      - id: reserved
+        type: u4
+        valid: 0
+  seccomp:
+    seq:
+      - id: mode
+        type: u4
+        valid:
+          max: 2
+        doc: 0 disabled, 1 strict, 2 filter
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: num_filters
+        type: u8
+      - id: filters
+        type: seccomp_filter
+        repeat: expr
+        repeat-expr: num_filters
+  seccomp_filter:
+    seq:
+      - id: flags
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: num_program
+        type: u8
+      - id: program
+        type: seccomp_instruction
+        repeat: expr
+        repeat-expr: num_program
+  seccomp_instruction:
+    seq:
+      - id: code
+        type: u2
+      - id: jt
+        type: u1
+      - id: jf
+        type: u1
+      - id: k
+        type: u4
+  scheduling:
+    seq:
+      - id: policy
+        type: u4
+      - id: nice
+        type: s4
+      - id: priority
+        type: u4
+      - id: ioprio
+        type: u4
+      - id: flags
+        type: u8
+      - id: runtime_ns
+        type: u8
+      - id: deadline_ns
+        type: u8
+      - id: period_ns
+        type: u8
+      - id: util_min
+        type: u4
+      - id: util_max
+        type: u4
+      - id: timer_slack_ns
+        type: u8
+      - id: affinity
+        type: blob
   descriptors:
     seq:
       - id: num_descriptors
@@ -507,6 +699,164 @@ types:
         type: u8
       - id: open_flags
         type: u8
+  eventfd:
+    seq:
+      - id: open_flags
+        type: u8
+      - id: count
+        type: u8
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+  signalfd:
+    seq:
+      - id: open_flags
+        type: u8
+      - id: mask
+        type: u8
+  timerfd:
+    seq:
+      - id: open_flags
+        type: u8
+      - id: clock
+        type: u4
+      - id: settime_flags
+        type: u4
+      - id: ticks
+        type: u8
+      - id: value_ns
+        type: u8
+      - id: interval_ns
+        type: u8
+  pidfd:
+    seq:
+      - id: open_flags
+        type: u8
+      - id: process
+        type: u8
+  epoll:
+    seq:
+      - id: open_flags
+        type: u8
+      - id: num_watches
+        type: u8
+      - id: watches
+        type: watch
+        repeat: expr
+        repeat-expr: num_watches
+  watch:
+    seq:
+      - id: fd
+        type: u4
+      - id: through
+        type: u4
+      - id: events
+        type: u4
+      - id: state
+        type: u4
+      - id: data
+        type: u8
+  inotify:
+    seq:
+      - id: open_flags
+        type: u8
+      - id: num_watches
+        type: u8
+      - id: watches
+        type: inotify_watch
+        repeat: expr
+        repeat-expr: num_watches
+  inotify_watch:
+    seq:
+      - id: wd
+        type: u4
+      - id: mask
+        type: u4
+      - id: path
+        type: bytes
+      - id: ino
+        type: u8
+  fanotify:
+    seq:
+      - id: open_flags
+        type: u8
+      - id: init_flags
+        type: u4
+      - id: event_flags
+        type: u4
+      - id: num_marks
+        type: u8
+      - id: marks
+        type: fanotify_mark
+        repeat: expr
+        repeat-expr: num_marks
+  fanotify_mark:
+    seq:
+      - id: kind
+        type: u4
+      - id: flags
+        type: u4
+      - id: mask
+        type: u8
+      - id: ignored
+        type: u8
+      - id: path
+        type: bytes
+    seq:
+      - id: kind
+        type: u4
+      - id: state
+        type: u4
+      - id: open_flags
+        type: u8
+      - id: name
+        type: bytes
+      - id: directory
+        type: bytes
+      - id: mode
+        type: u4
+      - id: uid
+        type: u4
+      - id: gid
+        type: u4
+      - id: shutdown
+        type: u4
+      - id: backlog
+        type: u4
+      - id: place
+        type: u4
+      - id: error
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: peer
+        type: u8
+      - id: num_options
+        type: u8
+      - id: options
+        repeat: expr
+        repeat-expr: num_options
+      - id: filter
+        type: blob
+      - id: num_queue
+        type: u8
+      - id: queue
+        repeat: expr
+        repeat-expr: num_queue
+    seq:
+      - id: level
+        type: u4
+      - id: name
+        type: u4
+      - id: value
+        type: blob
+    seq:
+      - id: sender
+        type: bytes
+      - id: data
+        type: blob
   notes:
     seq:
       - id: num_notes

@@ -19,11 +19,24 @@ macro_rules! for_each_section {
             thread      Thread      b"THRD" 1 Frost  Thread          CRITICAL;
             actions     Actions     b"SIGA" 1 Frost  Process         CRITICAL;
             pending     Pending     b"SIGP" 1 Frost  ProcessOrThread CRITICAL;
+            limits      Limits      b"LIMT" 1 Frost  Process         CRITICAL;
+            itimers     Itimers     b"ITIM" 1 Frost  Process         CRITICAL;
+            ptimers     Ptimers     b"PTIM" 1 Frost  Process         CRITICAL;
+            credentials Credentials b"CRED" 1 Frost  ProcessOrThread CRITICAL;
+            seccomp     Seccomp     b"SECC" 1 Frost  ProcessOrThread CRITICAL;
+            scheduling  Scheduling  b"SCHD" 1 Frost  ProcessOrThread CRITICAL;
             descriptors Descriptors b"FDTB" 1 Frost  Process         CRITICAL;
             files       OpenFile    b"FILE" 1 Frost  Description     CRITICAL;
             outside     Outside     b"OUTS" 1 Frost  Description     CRITICAL;
             pipes       Pipe        b"PIPE" 1 Frost  Description     CRITICAL;
             pipes       PipeEnd     b"PEND" 1 Frost  Description     CRITICAL;
+            eventfd     Eventfd     b"EVFD" 1 Frost  Description     CRITICAL;
+            signalfd    Signalfd    b"SGFD" 1 Frost  Description     CRITICAL;
+            timerfd     Timerfd     b"TMFD" 1 Frost  Description     CRITICAL;
+            pidfd       Pidfd       b"PIDF" 1 Frost  Description     CRITICAL;
+            epoll       Epoll       b"EPOL" 1 Frost  Description     CRITICAL;
+            inotify     Inotify     b"INOT" 1 Frost  Description     CRITICAL;
+            fanotify    Fanotify    b"FANO" 1 Frost  Description     CRITICAL;
             notes       Notes       b"NOTE" 1 Frost  Image           SAFE_TO_COPY;
             origin      Origin      b"ORIG" 1 Frost  Image           SAFE_TO_COPY;
 

@@ -40,6 +40,36 @@ pub fn compare(pid: i32, a: i32, b: i32) -> Result<std::cmp::Ordering> {
     }
 }
 
+/// Is the file of descriptor `fd` what the epoll set at `epoll` watches under the number `watched`? A number may stand there more than once:
+/// `nth` counts from 0 (KCMP_EPOLL_TFD).
+pub fn is_watched(pid: i32, fd: i32, epoll: i32, watched: i32, nth: u32) -> Result<bool> {
+    const KCMP_EPOLL_TFD: i32 = 7;
+    let what = || format!("comparing fd {fd} with what fd {epoll} watches as {watched}");
+    fault::point().map_err(|e| Error::sys(what(), e))?;
+    let slot = [epoll as u32, watched as u32, nth];
+    // SAFETY: `slot` is linux/kcmp.h's struct kcmp_epoll_slot, which the kernel reads.
+    match unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, fd as i64, slot.as_ptr()) } {
+        0 => Ok(true),
+        1 | 2 => Ok(false),
+        _ => Err(Error::last(what())),
+    }
+}
+
+/// timerfd_gettime(2): what is left, and the interval, in nanoseconds. A periodic timer that has expired is brought up to date by it, as by any
+/// look at it; nothing is read.
+pub fn timer_left(timer: &OwnedFd) -> Result<(u64, u64)> {
+    let what = || "asking a timerfd for its time".to_owned();
+    fault::point().map_err(|e| Error::sys(what(), e))?;
+    let mut times = [0_u64; 4];
+    // SAFETY: the kernel writes one itimerspec: two timespecs of two words each, the interval first.
+    let r = unsafe { libc::syscall(libc::SYS_timerfd_gettime, timer.as_raw_fd(), times.as_mut_ptr()) };
+    if r < 0 {
+        return Err(Error::last(what()));
+    }
+    let ns = |s: u64, ns: u64| s.saturating_mul(1_000_000_000).saturating_add(ns);
+    Ok((ns(times[2], times[3]), ns(times[0], times[1])))
+}
+
 /// get_robust_list(2) of any thread that we may trace: head and size.
 pub fn robust_list(tid: i32) -> Result<(u64, u64)> {
     let (mut head, mut len) = (0_u64, 0_u64);

@@ -11,6 +11,7 @@ A file that one of the two refuses the other must refuse. Exit status: 0 they ag
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -26,10 +27,20 @@ SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
+    "UNIX": ("frost", CRITICAL),
     "ORIG": ("frost", SAFE_TO_COPY), "LINK": ("freeze", CRITICAL), "RX64": ("freeze", CRITICAL), "RI32": ("freeze", CRITICAL),
     "XSTA": ("freeze", CRITICAL), "TLSE": ("freeze", CRITICAL), "SYSC": ("freeze", CRITICAL), "EXTS": ("freeze", CRITICAL),
+    "LIMT": ("frost", CRITICAL), "ITIM": ("frost", CRITICAL), "PTIM": ("frost", CRITICAL), "CRED": ("frost", CRITICAL),
+    "SECC": ("frost", CRITICAL), "SCHD": ("frost", CRITICAL),
     "PIPE": ("frost", CRITICAL),
     "PEND": ("frost", CRITICAL),
+    "EVFD": ("frost", CRITICAL),
+    "SGFD": ("frost", CRITICAL),
+    "TMFD": ("frost", CRITICAL),
+    "PIDF": ("frost", CRITICAL),
+    "EPOL": ("frost", CRITICAL),
+    "INOT": ("frost", CRITICAL),
+    "FANO": ("frost", CRITICAL),
     "DATA": (None, CRITICAL), "PAD ": (None, 0), "INDX": (None, 0), "END ": (None, CRITICAL),
 }  # fmt: skip
 STRUCTURAL = ("DATA", "PAD ", "INDX", "END ")
@@ -129,6 +140,21 @@ def extents(c, page, ends):
     return (c.owner, e.data_pages * page) if e.data_pages else None
 
 
+        rows = [line.split("|")[1:3] for line in page if line.startswith("| ")][1:]
+    return {(int(level), int(number)) for level, number in rows}
+
+
+
+
+    need(s.kind in (1, 2, 5) and s.state <= 4 and s.shutdown <= 3, 32, "no such kind, state or shutdown")
+    options(s)
+
+
+def options(s):
+    need(all((o.level, o.name) in OPTIONS for o in s.options), 32, "an option that an image may not hold")
+    need(len(s.filter.data) % 8 == 0, 32, "a filter that ends inside an instruction")
+
+
 def vmas(s):
     for v in s.vmas:
         need(v.start % 4096 == 0 and v.end % 4096 == 0, 41, f"{v.start:#x} not aligned")
@@ -153,8 +179,12 @@ RULES = {
     "XSTA": xstate,
     "OBJS": lambda s: need(ascending(o.id for o in s.objects), 50, "objects not sorted"),
     "SIGA": lambda s: need(ascending(a.signal for a in s.actions), 60, "handlers not sorted"),
+    "LIMT": lambda s: need(ascending(x.resource for x in s.limits), 63, "limits not sorted"),
+    "ITIM": lambda s: need(ascending(t.which for t in s.timers), 63, "timers not sorted"),
+    "PTIM": lambda s: need(ascending(t.id for t in s.timers), 63, "timers not sorted"),
     "FDTB": lambda s: need(ascending(d.fd for d in s.descriptors), 54, "descriptors not sorted"),
     "TLSE": lambda s: need(ascending(e.entry for e in s.entries), 63, "entries not sorted"),
+    "INOT": lambda s: need(ascending(w.wd for w in s.watches), 63, "watches not sorted"),
 }
 
 

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use binrw::Endian;
-use cryo_format::prim::{Addr, Blob};
+use cryo_format::prim::{Addr, Blob, List};
 use cryo_format::section::{AnySection, Info, Section, extents, pending, xstate};
 
 use super::PAGE;
@@ -54,6 +54,13 @@ fn arbitrary<S: Section>(chance: &mut Chance<'_>) -> AnySection {
     }
 }
 
+/// Options that an image may hold, and whole instructions.
+    for o in options.iter_mut() {
+        (o.level, o.name, _) = OPTIONS[o.name as usize % OPTIONS.len()];
+    }
+    *filter = filter[..filter.len() / 8 * 8].to_vec().into();
+}
+
 /// Makes what chance gave keep the rules of its section.
 fn mend(section: &mut AnySection) {
     match section {
@@ -89,13 +96,42 @@ fn mend(section: &mut AnySection) {
             let sized = |b: &Blob| [b.as_slice(), &[0; pending::SIGINFO_LEN]].concat()[..pending::SIGINFO_LEN].to_vec();
             s.signals = s.signals.iter().map(|b| sized(b).into()).collect();
         }
+        AnySection::Limits(s) => {
+            s.limits.iter_mut().for_each(|l| l.reserved = 0);
+            s.limits.sort_by_key(|l| l.resource);
+            s.limits.dedup_by_key(|l| l.resource);
+        }
+        AnySection::Itimers(s) => {
+            s.timers.iter_mut().for_each(|t| (t.which, t.reserved) = (t.which % 3, 0));
+            s.timers.sort_by_key(|t| t.which);
+            s.timers.dedup_by_key(|t| t.which);
+        }
+        AnySection::Ptimers(s) => {
+            s.timers.iter_mut().for_each(|t| (t.notify, t.signal) = (t.notify % 3, t.signal % 65));
+            s.timers.sort_by_key(|t| t.id);
+            s.timers.dedup_by_key(|t| t.id);
+        }
+        AnySection::Credentials(s) => {
+            (s.no_new_privs, s.parent_death_signal, s.reserved) = (s.no_new_privs & 1, s.parent_death_signal % 65, 0);
+        }
+        AnySection::Seccomp(s) => {
+            (s.mode, s.reserved) = (s.mode % 3, 0);
+            s.filters.iter_mut().for_each(|f| f.reserved = 0);
+        }
         AnySection::Descriptors(s) => {
             s.descriptors.iter_mut().for_each(|d| d.description |= 1);
             s.descriptors.sort_by_key(|d| d.fd);
             s.descriptors.dedup_by_key(|d| d.fd);
         }
         AnySection::OpenFile(s) => s.reserved = 0,
+            (s.kind, s.state.0, s.shutdown, s.reserved) = ([1, 2, 5][s.kind as usize % 3], s.state.0 % 5, s.shutdown % 4, 0);
+        }
         AnySection::Pipe(s) => s.packets &= 1,
+        AnySection::Eventfd(s) => s.reserved = 0,
+        AnySection::Inotify(s) => {
+            s.watches.sort_by_key(|w| w.wd);
+            s.watches.dedup_by_key(|w| w.wd);
+        }
         AnySection::Xstate(s) => {
             s.area = [s.area.as_slice(), &[1; xstate::LEGACY_LEN]].concat().into();
             s.layout.iter_mut().for_each(|c| (c.offset, c.size) = (c.offset % 256, c.size % 256));

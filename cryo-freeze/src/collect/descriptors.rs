@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::fd::OwnedFd;
 
+use cryo_format::prim::Addr;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_tracee::proc::{self, FdInfo};
 
@@ -41,6 +42,17 @@ impl Fd {
     /// `fd 7 (pipe:[123])`, for messages.
     pub fn name(&self) -> String {
         format!("fd {} ({})", self.fd, String::from_utf8_lossy(&self.link))
+    }
+
+    /// Its open(2) flags. Closing at exec is the descriptor's own affair, not the description's.
+    pub fn open_flags(&self) -> Addr {
+        Addr(self.info.flags() & !(libc::O_CLOEXEC as u64))
+    }
+
+    /// Is it this kind of the kernel's files without an inode of their own?
+    pub fn is_anon(&self, kind: &str) -> bool {
+        let name = self.link.strip_prefix(b"anon_inode:").unwrap_or_default();
+        name.strip_prefix(b"[").and_then(|n| n.strip_suffix(b"]")).unwrap_or(name) == kind.as_bytes()
     }
 
     /// What must be equal for two descriptors to be one description: a cheap look before kcmp(2) is asked.
@@ -83,6 +95,7 @@ pub struct Cx<'c> {
     /// Why a collector did not take a description of its kind, for the refusal.
     pub why: Option<String>,
     inodes: HashMap<(u64, u64), Vec<usize>>,
+    numbers: HashMap<i32, &'c Fd>,
     elsewhere: Option<Elsewhere>,
     table: Vec<(&'c Fd, u64)>,
     pidfd: OwnedFd,
@@ -98,6 +111,11 @@ impl<'c> Cx<'c> {
     pub fn with_inode(&self, dev: u64, ino: u64) -> impl Iterator<Item = &'c Description<'c>> + use<'c, '_> {
         let all = self.all;
         self.inodes.get(&(dev, ino)).into_iter().flatten().map(move |i| &all[*i])
+    }
+
+    /// The descriptor of this number.
+    pub fn number(&self, fd: i32) -> Option<&'c Fd> {
+        self.numbers.get(&fd).copied()
     }
 
     /// Another process that has this pipe or FIFO open, by its name, as far as we may know.
@@ -116,7 +134,15 @@ impl<'c> Cx<'c> {
 type Collector = for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<bool>;
 
 /// The kinds, asked in turn; what none of them knows is [`outside`]. (Sorted by what programs have most of.)
-const COLLECTORS: &[Collector] = &[files::collect, pipes::collect];
+const COLLECTORS: &[Collector] = &[
+    files::collect,
+    pipes::collect,
+    eventfd::collect,
+    timerfd::collect,
+    signalfd::collect,
+    epoll::collect,
+    pidfd::collect,
+];
 
 /// What a description of any kind may have besides.
 const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &[];
@@ -152,6 +178,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
         known: HashMap::new(),
         why: None,
         inodes,
+        numbers: all.iter().flat_map(|d| &d.fds).chain(&by_rule).map(|f| (f.fd, *f)).collect(),
         elsewhere: None,
         table,
         pidfd,

@@ -27,10 +27,19 @@ use crate::options::{Instead, Options};
 type Restorer = fn(&mut Host, &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>>;
 
 /// The kinds, asked in turn.
-const RESTORERS: &[Restorer] = &[files::restore, outside::restore];
+const RESTORERS: &[Restorer] = &[
+    files::restore,
+    pipes::restore,
+    outside::restore,
+    eventfd::restore,
+    signalfd::restore,
+    timerfd::restore,
+    pidfd::restore,
+    epoll::restore,
+];
 
 /// What is done when every descriptor is at its number, the parking place is closed and all pages are there, in this order.
-const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] = &[];
+const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] = &[timerfd::late, epoll::late];
 
 /// The descriptors under way, and the parking place.
 pub struct Table<'a> {
@@ -76,6 +85,12 @@ impl<'a> Table<'a> {
     /// The first descriptor that refers to a description, unless the person put something else at all of its numbers.
     pub fn number(&self, id: u64) -> Option<u32> {
         self.numbers.get(&id).copied()
+    }
+
+    /// The description that a descriptor of the image refers to.
+    pub fn description(&self, fd: u32) -> Option<u64> {
+        let i = self.wanted.binary_search_by_key(&fd, |d| d.fd).ok()?;
+        Some(self.wanted[i].description)
     }
 
     /// Did the person put something else at this number?
@@ -263,4 +278,11 @@ fn description(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
         }
     }
     refuse(format!("fd {fd}: its description {id} is of a kind that is unknown to this release"))
+}
+
+/// The flags of a new description that fcntl(2) can change. O_ASYNC is its owner's affair.
+pub fn set_flags(host: &mut Host, fd: u64, open_flags: u64) -> Result<()> {
+    let flags = open_flags as i32 & (libc::O_APPEND | libc::O_NONBLOCK | libc::O_DIRECT | libc::O_NOATIME);
+    host.call(libc::SYS_fcntl, [fd, libc::F_SETFL as u64, flags as u64, 0, 0, 0])?;
+    Ok(())
 }

@@ -37,7 +37,10 @@ const FLAGS: i32 = libc::O_ACCMODE
 pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
     let Some(file) = table.section::<OpenFile>(id) else { return Ok(None) };
     let opened = if file.object == 0 { by_path(host, table, fd, file)? } else { from_image(host, fd, file, table)? };
-    if file.offset != 0 && file.open_flags.0 as i32 & libc::O_PATH == 0 && matches!(file.mode & S_IFMT, S_IFREG | S_IFDIR) {
+    if file.offset != 0
+        && file.open_flags.0 as i32 & libc::O_PATH == 0
+        && matches!(file.mode & S_IFMT, S_IFREG | S_IFDIR)
+    {
         host.call(libc::SYS_lseek, [opened, file.offset, libc::SEEK_SET as u64, 0, 0, 0])?;
     }
     Ok(Some(opened))
@@ -49,13 +52,22 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
     let flags = file.open_flags.0 as i32;
     if flags & libc::O_PATH != 0 {
         // Never opened, only held: as what was found is, but for the flag by which it was found.
-        return if flags & libc::O_NOFOLLOW != 0 { Ok(found.handle) } else { found.open(host, flags & PATH_FLAGS | libc::O_CLOEXEC) };
+        return if flags & libc::O_NOFOLLOW != 0 {
+            Ok(found.handle)
+        } else {
+            found.open(host, flags & PATH_FLAGS | libc::O_CLOEXEC)
+        };
     }
     match file.mode & S_IFMT {
         S_IFREG => changed(fd, file, &found)?,
         S_IFDIR => {}
         S_IFCHR if HARMLESS.contains(&file.rdev) => {}
-        _ => return refuse(format!("fd {fd} ({}): devices are not opened for an image: use --fd {fd}=FILE|null", found.path)),
+        _ => {
+            return refuse(format!(
+                "fd {fd} ({}): devices are not opened for an image: use --fd {fd}=FILE|null",
+                found.path
+            ));
+        }
     }
     found.open(host, flags & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY)
 }

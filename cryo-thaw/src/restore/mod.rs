@@ -2,14 +2,19 @@
 
 pub mod actions;
 pub mod descriptors;
+pub mod epoll;
+pub mod eventfd;
 pub mod files;
 pub mod mm;
 pub mod outside;
 mod paths;
 pub mod pending;
+pub mod pidfd;
 pub mod pipes;
 pub mod process;
 pub mod regs;
+pub mod signalfd;
 pub mod syscall;
 pub mod thread;
+pub mod timerfd;
 pub mod xstate;

@@ -45,6 +45,9 @@ pub fn path(host: &mut Host, fd: u32, path: &[u8], flags: i32) -> Result<u64> {
         Ok(opened) => opened,
         Err(e) => return refuse(format!("fd {fd}: {e}")),
     };
-    host.call(libc::SYS_fcntl, [opened, libc::F_SETFL as u64, (flags & (libc::O_NONBLOCK | libc::O_APPEND)) as u64, 0, 0, 0])?;
+    host.call(
+        libc::SYS_fcntl,
+        [opened, libc::F_SETFL as u64, (flags & (libc::O_NONBLOCK | libc::O_APPEND)) as u64, 0, 0, 0],
+    )?;
     Ok(opened)
 }

@@ -42,7 +42,9 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
     }
     let handle = match open(host, path, flags)? {
         Ok(handle) => handle,
-        Err(e) => return refuse(format!("fd {fd}: {e}: bring the file back, or use --file-map {shown}=NEW or {}", &way[4..])),
+        Err(e) => {
+            return refuse(format!("fd {fd}: {e}: bring the file back, or use --file-map {shown}=NEW or {}", &way[4..]));
+        }
     };
     let meta = File::from(table.take(handle)?).metadata().about(|| format!("looking at {shown}"))?;
     Ok(Found { fd, path: shown, mapped: mapped.is_some(), handle, meta })
@@ -54,7 +56,10 @@ impl Found {
         if self.meta.mode() & S_IFMT == mode & S_IFMT && self.meta.rdev() == rdev {
             return Ok(());
         }
-        refuse(format!("fd {} ({}): it is another kind of file than it was: use --fd {}=FILE|null", self.fd, self.path, self.fd))
+        refuse(format!(
+            "fd {} ({}): it is another kind of file than it was: use --fd {}=FILE|null",
+            self.fd, self.path, self.fd
+        ))
     }
 
     /// Opens what was looked at, and nothing else, and lets go of the handle.
@@ -83,9 +88,10 @@ pub fn open(host: &mut Host, path: &[u8], flags: i32) -> Result<cryo_tracee::Res
     let call = batch.call(libc::SYS_openat, &[libc::AT_FDCWD as u64, at.addr, flags as u64, 0o600]);
     let done = host.run(batch)?;
     Ok(done.result(call).map_err(|e| match e.errno() {
-        Some(errno) => {
-            cryo_tracee::Error::sys(format!("opening {}", String::from_utf8_lossy(path)), std::io::Error::from_raw_os_error(errno))
-        }
+        Some(errno) => cryo_tracee::Error::sys(
+            format!("opening {}", String::from_utf8_lossy(path)),
+            std::io::Error::from_raw_os_error(errno),
+        ),
         None => e,
     }))
 }

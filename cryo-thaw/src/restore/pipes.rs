@@ -3,7 +3,7 @@
 use cryo_format::section::pipes::{Pipe, PipeEnd};
 use cryo_tracee::Host;
 
-use super::descriptors::Table;
+use super::descriptors::{Table, set_flags};
 use super::paths;
 use crate::Result;
 use crate::error::{About, refuse, say};
@@ -37,8 +37,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
         Some(fd) => fd,
         None => paths::reopen(host, both, mode | libc::O_NONBLOCK | libc::O_CLOEXEC)?,
     };
-    let changeable = libc::O_APPEND | libc::O_NONBLOCK | libc::O_DIRECT | libc::O_NOATIME;
-    host.call(libc::SYS_fcntl, [made, libc::F_SETFL as u64, (flags & changeable) as u64, 0, 0, 0])?;
+    set_flags(host, made, end.open_flags.0)?;
     Ok(Some(made))
 }
 

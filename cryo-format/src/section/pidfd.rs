@@ -1,0 +1,19 @@
+//! `PIDF`: a process as a file. Owner: the description. (pidfd_open(2), /proc/PID/fdinfo)
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::prim::Addr;
+use crate::section::Validate;
+
+/// A process.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pidfd {
+    /// open(2) flags as /proc/PID/fdinfo shows them, without O_CLOEXEC; O_EXCL is PIDFD_THREAD.
+    pub open_flags: Addr,
+    /// Local id of the process.
+    pub process: u64,
+}
+
+impl Validate for Pidfd {}

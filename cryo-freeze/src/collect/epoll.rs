@@ -1,0 +1,116 @@
+//! `EPOL`: epoll sets.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+
+use cryo_format::prim::Addr;
+use cryo_format::section::epoll::{Epoll, Watch};
+use cryo_tracee::fds;
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use super::descriptors::{Cx, Description, Fd};
+use super::refuse;
+use crate::Result;
+use crate::error::About;
+
+const EPOLLET: u32 = libc::EPOLLET as u32;
+/// What is no event: EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET.
+const FLAGS: u32 = 0xf000_0000;
+
+/// Adds the set.
+pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
+    let f = d.first();
+    if !f.is_anon("eventpoll") {
+        return Ok(false);
+    }
+    // Looking at a set takes nothing out of it. If it has nothing to report, then an edge that is there was reported already.
+    let quiet = ready(cx.take(f)?, PollFlags::IN)?.is_empty();
+    let mut watches: Vec<Watch> = Vec::new();
+    // A number may stand there more than once, for files that are not open under it any more.
+    let mut seen_so_far: HashMap<u32, u32> = HashMap::new();
+    for line in f.info.all("tfd") {
+        let Some(seen) = Seen::parse(line) else {
+            return refuse(format!("{}: /proc shows its set in an unknown way: {line}", f.name()));
+        };
+        let earlier = seen_so_far.entry(seen.fd).or_default();
+        let found = find(cx, f, &seen, *earlier)?;
+        *earlier += 1;
+        let Some(through) = found else {
+            return refuse(format!(
+                "{} watches a file that was open as {} and that the process has no descriptor of any more: use --fd {}=null",
+                f.name(),
+                seen.fd,
+                f.fd
+            ));
+        };
+        let mut state = 0;
+        let events = seen.events & !FLAGS;
+        if quiet && seen.events & EPOLLET != 0 && events != 0 {
+            let there = ready(cx.take(through)?, PollFlags::from_bits_retain(events as u16))?;
+            state = u32::from(!there.is_empty());
+        }
+        watches.push(Watch {
+            fd: seen.fd,
+            through: through.fd as u32,
+            events: seen.events,
+            state,
+            data: Addr(seen.data),
+        });
+    }
+    cx.out.add(d.id, Epoll { open_flags: f.open_flags(), watches: watches.into() });
+    Ok(true)
+}
+
+/// A line of fdinfo.
+struct Seen {
+    fd: u32,
+    events: u32,
+    data: u64,
+    ino: u64,
+}
+
+impl Seen {
+    /// `5 events: 19 data: 7  pos:0 ino:40e sdev:10`
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split_whitespace();
+        let fd = fields.next()?.parse().ok()?;
+        let events = u32::from_str_radix(fields.nth(1)?, 16).ok()?;
+        let data = u64::from_str_radix(fields.nth(1)?, 16).ok()?;
+        let ino = u64::from_str_radix(fields.find_map(|w| w.strip_prefix("ino:"))?, 16).ok()?;
+        Some(Self { fd, events, data, ino })
+    }
+}
+
+/// A descriptor for the watched file: the number that it was added under, or another one.
+fn find<'c>(cx: &Cx<'c>, epoll: &Fd, seen: &Seen, earlier: u32) -> Result<Option<&'c Fd>> {
+    use std::os::unix::fs::MetadataExt;
+    let pid = cx.scene.pid;
+    let is = |f: &Fd| -> Result<bool> {
+        if f.meta.ino() != seen.ino {
+            return Ok(false);
+        }
+        match fds::is_watched(pid, f.fd, epoll.fd, seen.fd as i32, earlier) {
+            // A kernel that does not compare so: the inode must do.
+            Err(e) if matches!(e.errno(), Some(libc::EOPNOTSUPP | libc::EINVAL)) => Ok(true),
+            other => Ok(other?),
+        }
+    };
+    if let Some(f) = cx.number(seen.fd as i32)
+        && is(f)?
+    {
+        return Ok(Some(f));
+    }
+    for d in cx.all {
+        if is(d.first())? {
+            return Ok(Some(d.first()));
+        }
+    }
+    Ok(None)
+}
+
+/// Which of these events a file has now.
+fn ready(file: impl AsFd, events: PollFlags) -> Result<PollFlags> {
+    let mut fds = [PollFd::new(&file, events)];
+    rustix::event::poll(&mut fds, Some(&Timespec::default())).about(|| "looking at a watched file".into())?;
+    Ok(fds[0].revents() & (events | PollFlags::ERR | PollFlags::HUP))
+}

@@ -1,0 +1,45 @@
+//! Epoll sets.
+
+use std::io::{self, Write};
+
+use cryo_format::section::epoll::Epoll;
+
+use super::{Cx, Print};
+use crate::names::bits;
+use crate::names::open::open_flags;
+
+const EVENTS: &[(u64, &str)] = &[
+    (0x1, "IN"),
+    (0x2, "PRI"),
+    (0x4, "OUT"),
+    (0x8, "ERR"),
+    (0x10, "HUP"),
+    (0x20, "NVAL"),
+    (0x40, "RDNORM"),
+    (0x80, "RDBAND"),
+    (0x100, "WRNORM"),
+    (0x200, "WRBAND"),
+    (0x400, "MSG"),
+    (0x2000, "RDHUP"),
+    (1 << 28, "EXCLUSIVE"),
+    (1 << 29, "WAKEUP"),
+    (1 << 30, "ONESHOT"),
+    (1 << 31, "ET"),
+];
+
+impl Print for Epoll {
+    const TITLE: &'static str = "epoll";
+
+    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+        writeln!(out, "{} watched  {}", self.watches.len(), open_flags(self.open_flags.0))?;
+        for w in &self.watches {
+            write!(out, "fd {}", w.fd)?;
+            if w.through != w.fd {
+                write!(out, " (now {})", w.through)?;
+            }
+            let reported = if w.state & 1 != 0 { "  reported already" } else { "" };
+            writeln!(out, "  {}  data {}{reported}", bits(w.events.into(), EVENTS, "|"), w.data)?;
+        }
+        Ok(())
+    }
+}

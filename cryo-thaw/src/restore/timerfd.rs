@@ -1,0 +1,57 @@
+//! `TMFD`: timers as files.
+
+use cryo_format::section::timerfd::Timerfd;
+use cryo_tracee::Host;
+
+use super::descriptors::{Table, set_flags};
+use crate::Result;
+use crate::error::{refuse, say};
+
+/// linux/timerfd.h: _IOW('T', 0, __u64).
+const TFD_IOC_SET_TICKS: u64 = 0x4008_5400;
+
+/// Makes it; it is set late.
+pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
+    let Some(timer) = table.section::<Timerfd>(id) else { return Ok(None) };
+    let flags = (libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) as u64;
+    let made = match host.call(libc::SYS_timerfd_create, [timer.clock.into(), flags, 0, 0, 0, 0]) {
+        Ok(made) => made,
+        Err(e) => return refuse(format!("fd {fd}: a timer on clock {}: {e}: use --fd {fd}=null", timer.clock)),
+    };
+    set_flags(host, made, timer.open_flags.0)?;
+    Ok(Some(made))
+}
+
+/// Sets the timers: their time runs from now on.
+pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
+    for (id, timer) in table.all::<Timerfd>() {
+        let Some(fd) = table.number(id) else { continue };
+        let mut value = timer.value_ns;
+        if timer.settime_flags & libc::TFD_TIMER_ABSTIME as u32 != 0 && value != 0 {
+            value = value.saturating_add(now(host, timer.clock)?);
+        }
+        let times = [timer.interval_ns, value].map(|ns| [ns / 1_000_000_000, ns % 1_000_000_000]);
+        let mut batch = host.batch()?;
+        let times = batch.put(&times.as_flattened().iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>());
+        let settime = batch.call(libc::SYS_timerfd_settime, &[fd.into(), timer.settime_flags.into(), times.addr, 0]);
+        let ticks = batch.put(&timer.ticks.to_le_bytes());
+        let ioctl =
+            (timer.ticks != 0).then(|| batch.call(libc::SYS_ioctl, &[fd.into(), TFD_IOC_SET_TICKS, ticks.addr]));
+        let done = host.run(batch)?;
+        done.result(settime)?;
+        if let Some(Err(e)) = ioctl.map(|call| done.result(call)) {
+            say(&format!("fd {fd}: the {} expirations of its timer that were not read yet are lost: {e}", timer.ticks));
+        }
+    }
+    Ok(())
+}
+
+/// The clock in nanoseconds, as the host sees it.
+fn now(host: &mut Host, clock: u32) -> Result<u64> {
+    let mut batch = host.batch()?;
+    let time = batch.space(16);
+    batch.call(libc::SYS_clock_gettime, &[clock.into(), time.addr]);
+    let done = host.run(batch)?;
+    done.all()?;
+    Ok(done.word(time, 0).saturating_mul(1_000_000_000).saturating_add(done.word(time, 1)))
+}
