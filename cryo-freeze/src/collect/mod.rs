@@ -7,19 +7,25 @@ pub mod actions;
 pub mod cpu;
 pub mod descriptors;
 mod elsewhere;
+pub mod epoll;
+pub mod eventfd;
 pub mod files;
 pub mod mm;
 pub mod objects;
 pub mod origin;
 pub mod outside;
 pub mod pending;
+pub mod pidfd;
 pub mod pipes;
 pub mod process;
 pub mod regs;
+pub mod residence;
+pub mod signalfd;
 pub mod snapshot;
 mod sockets;
 pub mod syscall;
 pub mod thread;
+pub mod timerfd;
 pub mod unix;
 pub mod unsupported;
 pub mod vmas;
@@ -115,15 +121,8 @@ impl Collected {
     }
 }
 
-/// Collects the whole state of a process that stands still. `blocked` is what its threads were seen to sleep in before they were
-/// stopped, at `stopped`.
-pub fn collect(
-    process: &mut Process,
-    blocked: &syscall::Blocked,
-    stopped: Instant,
-    options: &Options,
-    out: &mut Collected,
-) -> Result<()> {
+/// Collects the whole state of a process that has stood still since `stopped`.
+pub fn collect(process: &mut Process, stopped: Instant, options: &Options, out: &mut Collected) -> Result<()> {
     let pid = process.pid();
     let maps = cryo_tracee::proc::mappings(pid)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let mut ids = Ids::default();
@@ -145,7 +144,7 @@ pub fn collect(
 
     let answers = thread::ask(process, &scene, &thread_ids, out)?;
     let mut objects = objects::Objects::new(&scene);
-    vmas::collect(&scene, &mut ids, &mut objects, out)?;
+    vmas::collect(&scene, &answers, &mut ids, &mut objects, out)?;
     mm::collect(&scene, &answers, &mut ids, &mut objects, out)?;
     actions::collect(&scene, &answers, out);
     process::collect(&scene, process, &answers, out)?;
