@@ -1,5 +1,6 @@
 //! Numbers of the kernel's, by the names that its manual gives them. What has no name is shown as a number, never left out.
 
+pub mod capabilities;
 pub mod open;
 pub mod signal;
 pub mod syscall;

@@ -1,0 +1,61 @@
+//! POSIX timers.
+
+use std::io::{self, Write};
+
+use cryo_format::section::ptimers::{Ptimer, Ptimers};
+use cryo_format::section::thread::Thread;
+
+use super::{Cx, Print};
+use crate::names::{one_of, signal};
+use crate::table::Table;
+use crate::text::duration;
+
+const CLOCKS: &[(u64, &str)] = &[
+    (0, "REALTIME"),
+    (1, "MONOTONIC"),
+    (4, "MONOTONIC_RAW"),
+    (7, "BOOTTIME"),
+    (8, "REALTIME_ALARM"),
+    (9, "BOOTTIME_ALARM"),
+    (11, "TAI"),
+];
+
+impl Print for Ptimers {
+    const TITLE: &'static str = "POSIX timers";
+
+    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+        let mut table = Table::new(&[">id", "clock", ">left", ">interval", ">overrun", "notification"]);
+        for t in &self.timers {
+            let left = if t.value_ns == 0 { "(not armed)".to_owned() } else { duration(t.value_ns) };
+            let interval = if t.interval_ns == 0 { "-".to_owned() } else { duration(t.interval_ns) };
+            let overrun = t.overrun.to_string();
+            table.row([t.id.to_string(), clock(t, cx), left, interval, overrun, notification(t, cx)]);
+        }
+        table.print(out)
+    }
+}
+
+fn clock(t: &Ptimer, cx: &Cx<'_>) -> String {
+    if t.clock >= 0 {
+        return one_of(t.clock as u64, CLOCKS);
+    }
+    let of = if t.clock_thread == 0 { "the process".to_owned() } else { thread(t.clock_thread, cx) };
+    match t.clock & 3 {
+        0 => format!("CPU time (profiling) of {of}"),
+        1 => format!("CPU time (user) of {of}"),
+        _ => format!("CPU time of {of}"),
+    }
+}
+
+fn notification(t: &Ptimer, cx: &Cx<'_>) -> String {
+    let with = format!("{} value {}", signal::name(t.signal.into()), t.value);
+    match t.notify {
+        1 => "none".to_owned(),
+        Ptimer::THREAD_ID => format!("{with} to {}", thread(t.thread, cx)),
+        _ => with,
+    }
+}
+
+fn thread(id: u64, cx: &Cx<'_>) -> String {
+    cx.ice.get::<Thread>(id).map_or_else(|| format!("thread of local id {id}"), |t| format!("thread {}", t.tid))
+}
