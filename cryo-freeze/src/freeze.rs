@@ -46,12 +46,11 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     };
     cryo_tracee::cpu::brand_and_features();
     let uninterrupted = Uninterrupted::begin();
-    let blocked = collect::syscall::Blocked::look(pid);
     let stopped = Instant::now();
     // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
     let mut collected = Collected::default();
     let mut process = Process::seize(pid).map_err(|e| refused::explain(pid, e))?;
-    collect::collect(&mut process, &blocked, stopped, options, &mut collected)?;
+    collect::collect(&mut process, stopped, options, &mut collected)?;
     // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed.
     drop(uninterrupted);
     let early = collect::snapshot::enough(&collected);

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cryo_format::image::Image;
@@ -14,6 +14,7 @@ use cryo_format::index::IndexEntry;
 use cryo_format::read::Stream;
 use cryo_format::section::Section;
 use cryo_format::section::extents::{Content, Extents};
+use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_format::section::vmas::{Backing, Vma};
 use cryo_format::{Kind, limits};
 use cryo_tracee::{Host, Memory};
@@ -219,11 +220,16 @@ impl Filler<'_> {
     }
 }
 
-/// Cuts the files of objects to their sizes: their last page was stored whole.
-pub fn trim(host: &Host, files: &HashMap<u64, File>, objects: &[cryo_format::section::objects::Object]) -> Result<()> {
+/// Cuts the files of objects to their sizes (their last page was stored whole) and gives deleted ones their mode, which may forbid what filling
+/// them took.
+pub fn trim(host: &Host, files: &HashMap<u64, File>, objects: &[Object]) -> Result<()> {
     for o in objects {
         if let Some(file) = files.get(&o.id) {
             file.set_len(o.size).about(|| format!("process {}: cutting {} to its size", host.pid(), o.path))?;
+            if o.kind == ObjectKind::DELETED {
+                let mode = std::fs::Permissions::from_mode(o.mode & 0o7777);
+                file.set_permissions(mode).about(|| format!("process {}: mode of {}", host.pid(), o.path))?;
+            }
         }
     }
     Ok(())

@@ -70,7 +70,7 @@ impl Remapper for Inject {
         let base = hole(template, &here, SCRATCH)?;
         let special = host.clear(base)?;
         let bridge = vdso::place(host, template.vmas, template.objects, &special, base)?;
-        let mut mapper = Mapper { template, files: HashMap::new(), identical: Vec::new() };
+        let mut mapper = Mapper { template, files: HashMap::new(), identical: Vec::new(), whole: HashMap::new() };
         let mut batch = host.batch()?;
         let mut advice = host.batch()?;
         for vma in template.vmas {
@@ -84,6 +84,9 @@ impl Remapper for Inject {
             advise(&mut advice, vma);
         }
         run(host, &mut batch, &mut advice)?;
+        for (at, size) in mapper.whole.values() {
+            host.call(libc::SYS_munmap, [*at, *size, 0, 0, 0, 0])?;
+        }
         for fd in mapper.files.values() {
             host.call(libc::SYS_close, [*fd, 0, 0, 0, 0, 0])?;
         }
@@ -105,6 +108,8 @@ struct Mapper<'a> {
     /// Descriptors in the host, by object.
     files: HashMap<u64, u64>,
     identical: Vec<u64>,
+    /// Shared memory that is mapped more than once: where the whole is, out of the way, and its size.
+    whole: HashMap<u64, (u64, u64)>,
 }
 
 impl Mapper<'_> {
@@ -117,11 +122,8 @@ impl Mapper<'_> {
             Backing::ANONYMOUS | Backing::SPECIAL => flags |= libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
             Backing::SHARED if self.template.object(vma)?.kind == ObjectKind::SHARED_ANONYMOUS => {
                 let object = self.template.object(vma)?;
-                if vma.offset != 0 || self.template.vmas.iter().filter(|v| v.object == object.id).count() > 1 {
-                    return refuse(format!(
-                        "memory {}-{}: shared memory that is mapped more than once cannot be thawed yet",
-                        vma.start, vma.end
-                    ));
+                if vma.offset != 0 || object.size != len || self.mapped_often(object) {
+                    return self.share(host, batch, vma, object);
                 }
                 flags |= libc::MAP_SHARED | libc::MAP_ANONYMOUS;
             }
@@ -156,6 +158,34 @@ impl Mapper<'_> {
         if counted {
             batch.call(libc::SYS_mprotect, &[start, len, prot as u64]);
         }
+        Ok(())
+    }
+
+    fn mapped_often(&self, object: &Object) -> bool {
+        self.template.vmas.iter().filter(|v| v.object == object.id).count() > 1
+    }
+
+    /// One of several mappings of nameless shared memory: the whole is mapped once, out of the way, and each mapping is a duplicate of a part of it
+    /// (mremap(2) with an old size of 0).
+    fn share(&mut self, host: &mut Host, batch: &mut Batch, vma: &Vma, object: &Object) -> Result<()> {
+        let whole = match self.whole.get(&object.id) {
+            Some((at, _)) => *at,
+            None => {
+                let size = object.size.next_multiple_of(4096);
+                let taken = self.whole.values().map(|(at, size)| proc::Mapping::range(*at, at + size));
+                let here: Vec<proc::Mapping> = proc::mappings(host.pid())?.into_iter().chain(taken).collect();
+                let at = hole(self.template, &here, size)?;
+                let flags = libc::MAP_FIXED_NOREPLACE | libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+                let prot = libc::PROT_READ | libc::PROT_WRITE;
+                host.call(libc::SYS_mmap, [at, size, prot as u64, flags as u64, u64::MAX, 0])?;
+                self.whole.insert(object.id, (at, size));
+                at
+            }
+        };
+        let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
+        let flags = (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED) as u64;
+        batch.call(libc::SYS_mremap, &[whole + vma.offset, 0, len, flags, start]);
+        batch.call(libc::SYS_mprotect, &[start, len, vma.prot.into()]);
         Ok(())
     }
 
@@ -232,6 +262,23 @@ fn advise(batch: &mut Batch, vma: &Vma) {
         let name = batch.put(&[name, b"\0"].concat());
         batch.call(libc::SYS_prctl, &[PR_SET_VMA, 0, start, len, name.addr]);
     }
+}
+
+/// mlock2(2), when the pages are there. More than RLIMIT_MEMLOCK allows here stays unlocked, and is said.
+pub fn lock(host: &mut Host, vmas: &[Vma]) -> Result<()> {
+    const MLOCK_ONFAULT: u64 = 1;
+    let mut refused = None;
+    for vma in vmas.iter().filter(|v| v.flags.has(VmFlags::LOCKED)) {
+        let flags = if vma.flags.has(VmFlags::LOCKONFAULT) { MLOCK_ONFAULT } else { 0 };
+        let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
+        if let Err(e) = host.call(libc::SYS_mlock2, [start, len, flags, 0, 0, 0]) {
+            refused = Some(e);
+        }
+    }
+    if let Some(e) = refused {
+        cryo_tracee::say(&format!("cryo-thaw: some memory that was locked is not ({e}): raise `ulimit -l`"));
+    }
+    Ok(())
 }
 
 /// Is the file at the object's path the very one that was frozen? By inode and time of change, by build-id, or by hash.

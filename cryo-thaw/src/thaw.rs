@@ -18,7 +18,7 @@ use crate::fill::{self, Filler};
 use crate::ice::Ice;
 use crate::ids::{self, Ids};
 use crate::options::Options;
-use crate::remap::{Inject, Remapper, Template};
+use crate::remap::{self, Inject, Remapper, Template};
 use crate::restore::{actions, descriptors, mm, pending, process, regs, syscall, thread, xstate};
 use crate::{Result, check, host};
 
@@ -56,6 +56,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     }
     files.finish(&mut host)?;
 
+    remap::lock(&mut host, &ice.need::<Vmas>(id)?.vmas)?;
     for (_, thread) in &threads[1..] {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
     }

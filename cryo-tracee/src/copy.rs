@@ -4,6 +4,7 @@
 //! into the program's code. It sends no signal when it ends (exit signal 0), so the program does not notice; but its exit status stays with the original
 //! until somebody asks for it (__WALL), and that is done by a second, short stop.
 
+use crate::interrupted::{self, Blocked};
 use crate::mem::Memory;
 use crate::proc;
 use crate::remote::{Remote, Scratch};
@@ -55,8 +56,10 @@ impl Copy {
     /// Asks for the exit status in the original, which stops for it once more.
     fn reap(&self) -> Result<()> {
         let _uninterrupted = signals::Uninterrupted::begin();
+        let blocked = Blocked::look(self.parent);
         let mut main = Stopped::seize(self.parent, self.parent)?;
         let memory = Memory::open(self.parent)?;
+        interrupted::mend(&mut main, &memory, &blocked)?;
         let maps = proc::mappings(self.parent)?;
         let mut remote = Remote::enter(&mut main, &memory, &maps)?;
         remote.call(libc::SYS_wait4, [self.inner, 0, libc::__WALL as u64, 0, 0, 0]).map(drop)

@@ -15,6 +15,7 @@ pub mod fault;
 pub mod fds;
 pub mod guardian;
 pub mod host;
+pub mod interrupted;
 pub mod mem;
 pub mod namespace;
 pub mod proc;

@@ -125,9 +125,28 @@ pub struct Mapping {
     pub flags: Vec<[u8; 2]>,
     /// KernelPageSize in bytes: more than 4096 with hugetlbfs.
     pub page_size: u64,
+    /// Bytes that are swapped out.
+    pub swapped: u64,
 }
 
 impl Mapping {
+    /// A mapping of which only the range matters.
+    pub fn range(start: u64, end: u64) -> Self {
+        Self {
+            start,
+            end,
+            prot: 0,
+            shared: false,
+            offset: 0,
+            dev: (0, 0),
+            ino: 0,
+            path: Vec::new(),
+            flags: Vec::new(),
+            page_size: 4096,
+            swapped: 0,
+        }
+    }
+
     /// Has it this VmFlag?
     pub fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|f| f == flag.as_bytes())
@@ -167,6 +186,7 @@ impl Mapping {
             path: unescape(rest),
             flags: Vec::new(),
             page_size: 4096,
+            swapped: 0,
         })
     }
 }
@@ -210,14 +230,20 @@ pub fn parse_mappings(mut text: impl BufRead, path: &str) -> Result<Vec<Mapping>
             if let Some(flags) = line.strip_prefix(b"VmFlags:") {
                 last.flags = flags.trim_ascii().split(|b| *b == b' ').filter_map(|f| f.try_into().ok()).collect();
             } else if let Some(size) = line.strip_prefix(b"KernelPageSize:") {
-                let digits: Vec<u8> = size.iter().copied().filter(u8::is_ascii_digit).collect();
-                let kib: u64 = std::str::from_utf8(&digits).ok().and_then(|s| s.parse().ok()).unwrap_or(4);
-                last.page_size = kib << 10;
+                last.page_size = kib(size).unwrap_or(4096);
+            } else if let Some(size) = line.strip_prefix(b"Swap:") {
+                last.swapped = kib(size).unwrap_or(0);
             }
         } else {
             all.push(Mapping::parse_header(line).ok_or_else(|| unexpected(path, line))?);
         }
     }
+}
+
+/// A line's `1234 kB` in bytes.
+fn kib(text: &[u8]) -> Option<u64> {
+    let digits = text.trim_ascii().split(|b| *b == b' ').next()?;
+    Some(std::str::from_utf8(digits).ok()?.parse::<u64>().ok()? << 10)
 }
 
 /// A symbolic link below /proc/PID, as bytes.

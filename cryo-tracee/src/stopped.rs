@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::mem::size_of;
 
+use crate::interrupted::{self, Blocked};
 use crate::mem::Memory;
 use crate::proc;
 use crate::sys::{self, Fault, Wait};
@@ -315,11 +316,14 @@ pub struct Process {
     pub memory: Memory,
     /// Its threads; the first is the main thread.
     pub threads: Vec<Stopped>,
+    /// What they were sleeping in.
+    pub blocked: Blocked,
 }
 
 impl Process {
     /// Stops every thread of `pid`. New ones that are born meanwhile are stopped, too; ones that end meanwhile are forgotten.
     pub fn seize(pid: i32) -> Result<Self> {
+        let blocked = Blocked::look(pid);
         let mut threads: Vec<Stopped> = Vec::new();
         loop {
             let fresh: Vec<i32> =
@@ -359,7 +363,12 @@ impl Process {
         if threads.is_empty() {
             return Err(Error::Died(pid));
         }
-        Ok(Self { pid, memory: Memory::open(pid)?, threads })
+        let memory = Memory::open(pid)?;
+        // At once: whatever fails later, the threads are let go with their calls intact.
+        for t in &mut threads {
+            interrupted::mend(t, &memory, &blocked)?;
+        }
+        Ok(Self { pid, memory, threads, blocked })
     }
 
     /// Process id.

@@ -134,7 +134,7 @@ pub fn collect(process: &mut Process, stopped: Instant, options: &Options, out: 
     // Registers first: they show what the remote calls must not disturb.
     for (thread, id) in process.threads.iter_mut().zip(&thread_ids) {
         regs::leave_vdso(thread, &scene)?;
-        let regs = syscall::collect(thread, *id, &process.memory, blocked, out)?;
+        let regs = syscall::collect(thread, *id, &process.memory, &process.blocked, out)?;
         regs::collect(*id, &regs, out);
         xstate::collect(thread, *id, out)?;
         pending::collect(thread, *id, false, out)?;

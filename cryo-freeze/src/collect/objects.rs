@@ -1,6 +1,6 @@
 //! `OBJS`: what mappings and deleted descriptors refer to, and where the content of all memory is read from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -19,6 +19,7 @@ use crate::Result;
 use crate::error::About;
 use crate::options::Files;
 use crate::pages::{PAGE, Run, Source};
+
 
 /// Content of one owner, still to be read.
 pub struct Content {
@@ -67,14 +68,24 @@ pub enum Place {
 
 type Key = (u64, u64);
 
+/// Pages of a memory object, by offset, that can be read at the offset plus `shift`.
+struct SharedPages {
+    object: u64,
+    start: u64,
+    end: u64,
+    shift: i64,
+}
+
 /// Objects found so far.
 pub struct Objects {
     objects: Vec<Object>,
     /// The file behind an object, where it can be read.
     files: HashMap<u64, File>,
     known: HashMap<Key, u64>,
-    /// Mappings of memory objects: object, offset, address, length, page map.
-    shared: Vec<(u64, u64, u64, u64)>,
+    /// Pages of memory objects, as their mappings show them.
+    shared: Vec<SharedPages>,
+    /// Objects whose content is read from their file.
+    whole: HashSet<u64>,
     pagemap: Option<File>,
     refer: bool,
 }
@@ -91,6 +102,7 @@ impl Objects {
             files: HashMap::new(),
             known: HashMap::new(),
             shared: Vec::new(),
+            whole: HashSet::new(),
             pagemap: None,
             refer: scene.options.files == Files::Refer,
         }
@@ -215,9 +227,16 @@ impl Objects {
         Ok(())
     }
 
-    /// Content of a shared mapping: a file that may be written holds its own; one that is only read is kept like a private one; memory objects are
-    /// read once, however often they are mapped.
-    pub fn shared(&mut self, scene: &Scene<'_>, m: &Mapping, id: u64, out: &mut Collected) -> Result<()> {
+    /// Content of a shared mapping: a file that may be written holds its own; one that is only read is kept like a private one; of memory objects
+    /// the pages in `present` are noted, see [`Objects::finish`].
+    pub fn shared(
+        &mut self,
+        scene: &Scene<'_>,
+        m: &Mapping,
+        id: u64,
+        present: Option<&Vec<Present>>,
+        out: &mut Collected,
+    ) -> Result<()> {
         let Some(object) = self.get(id) else { return Ok(()) };
         match object.kind {
             ObjectKind::FILE if m.has("mw") => Ok(()),
@@ -229,24 +248,36 @@ impl Objects {
             _ => {
                 object.embedded = 1;
                 object.size = object.size.max(m.offset + (m.end - m.start));
-                self.shared.push((id, m.offset, m.start, m.end - m.start));
-                let present = self.present(scene, m.start, m.end)?;
                 let shift = m.start.wrapping_sub(m.offset) as i64;
-                let runs = present
-                    .iter()
-                    .map(|p| Part {
-                        start: p.start.wrapping_add_signed(-shift),
-                        len: p.end - p.start,
-                        kind: Kind::DATA,
-                        from: From::Memory(shift),
-                    })
-                    .collect();
-                // Mapped twice, it is stored once: the first mapping that was found stands for all.
-                if self.shared.iter().filter(|s| s.0 == id).count() == 1 {
-                    out.content.push(Content { owner: id, file: None, runs });
-                }
+                let offset = |vaddr: u64| vaddr.wrapping_add_signed(-shift);
+                self.shared.extend(present.into_iter().flatten().map(|p| SharedPages {
+                    object: id,
+                    start: offset(p.start),
+                    end: offset(p.end),
+                    shift,
+                }));
                 Ok(())
             }
+        }
+    }
+
+    /// Shared memory that is mapped more than once is stored once.
+    fn shared_content(&mut self, out: &mut Collected) {
+        self.shared.sort_by_key(|p| (p.object, p.start));
+        for pages in self.shared.chunk_by(|a, b| a.object == b.object) {
+            if self.whole.contains(&pages[0].object) {
+                continue;
+            }
+            let mut runs = Vec::new();
+            let mut at = 0;
+            for p in pages {
+                let start = p.start.max(at);
+                if start < p.end {
+                    runs.push(Part { start, len: p.end - start, kind: Kind::DATA, from: From::Memory(p.shift) });
+                    at = p.end;
+                }
+            }
+            out.content.push(Content { owner: pages[0].object, file: None, runs });
         }
     }
 
@@ -289,28 +320,43 @@ impl Objects {
         Ok(id)
     }
 
-    /// A deleted file under a descriptor: its content is all there is.
-    pub fn deleted(&mut self, path: &[u8], meta: &Metadata, file: File, ids: &mut Ids, out: &mut Collected) -> u64 {
+    /// A file under a descriptor that no path leads to: its content is all there is. If it is mapped, too, that is its content as well.
+    #[allow(clippy::too_many_arguments)] // each of them says another thing
+    pub fn nameless(
+        &mut self,
+        kind: ObjectKind,
+        path: &[u8],
+        meta: &Metadata,
+        file: File,
+        seals: u32,
+        ids: &mut Ids,
+        out: &mut Collected,
+    ) -> Result<u64> {
         let key = (meta.dev(), meta.ino());
-        if let Some(id) = self.known.get(&key)
-            && self.objects.iter().any(|o| o.id == *id && o.embedded != 0)
-        {
-            return *id;
+        let id = match self.known.get(&key) {
+            Some(id) => *id,
+            None => {
+                let id = ids.next();
+                self.objects.push(Object { id, ..Object::default() });
+                self.known.insert(key, id);
+                id
+            }
+        };
+        if !self.whole.insert(id) {
+            return Ok(id);
         }
-        let id = ids.next();
-        let mut object =
-            Object { id, kind: ObjectKind::DELETED, embedded: 1, path: path.to_vec().into(), ..Object::default() };
-        describe(&mut object, meta);
-        let len = meta.len().next_multiple_of(PAGE);
-        let runs = vec![Part { start: 0, len, kind: Kind::DATA, from: From::File(0) }];
-        out.content.push(Content { owner: id, file: Some(file), runs: if len == 0 { Vec::new() } else { runs } });
-        self.objects.push(object);
-        self.known.insert(key, id);
-        id
+        if let Some(object) = self.get(id) {
+            (object.kind, object.embedded, object.path, object.seals) = (kind, 1, path.to_vec().into(), seals);
+            describe(object, meta);
+        }
+        let runs = written(&file, meta.len()).about(|| format!("looking for holes in {}", String::from_utf8_lossy(path)))?;
+        out.content.push(Content { owner: id, file: Some(file), runs });
+        Ok(id)
     }
 
     /// Adds the section.
     pub fn finish(mut self, out: &mut Collected) {
+        self.shared_content(out);
         self.objects.sort_by_key(|o| o.id);
         out.add(0, Section { objects: self.objects.into() });
     }
@@ -318,6 +364,27 @@ impl Objects {
 
 fn part(start: u64, len: u64, kind: Kind) -> Part {
     Part { start, len, kind, from: From::Memory(0) }
+}
+
+/// The parts of a file that are no holes, as whole pages.
+fn written(file: &File, size: u64) -> std::io::Result<Vec<Part>> {
+    use rustix::fs::{SeekFrom, seek};
+    let mut runs: Vec<Part> = Vec::new();
+    let mut at = 0;
+    while at < size {
+        let start = match seek(file, SeekFrom::Data(at)) {
+            Ok(start) => start / PAGE * PAGE,
+            Err(rustix::io::Errno::NXIO) => break,
+            // A file system without holes.
+            Err(rustix::io::Errno::INVAL) => 0,
+            Err(e) => return Err(e.into()),
+        };
+        let end = seek(file, SeekFrom::Hole(start)).unwrap_or(size).max(start + 1).next_multiple_of(PAGE);
+        let start = start.max(at);
+        runs.push(Part { start, len: end - start, kind: Kind::DATA, from: From::File(start) });
+        at = end;
+    }
+    Ok(runs)
 }
 
 fn describe(object: &mut Object, meta: &Metadata) {

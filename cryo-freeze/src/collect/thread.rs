@@ -6,6 +6,7 @@ use cryo_tracee::proc::{self, Status};
 use cryo_tracee::remote::{Done, Remote, Slot};
 use cryo_tracee::{Batch, Copy, Process, fds};
 
+use super::residence::{self, Residence};
 use super::{Collected, Scene, actions, mm, process, snapshot};
 use crate::Result;
 
@@ -35,6 +36,8 @@ pub struct Answers {
     pub mm: mm::Questions,
     /// Identity.
     pub process: process::Questions,
+    /// Pages of shared memory.
+    pub residence: Residence,
 }
 
 /// Asks the process and each of its threads; adds the threads.
@@ -64,10 +67,11 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
         drop(remote);
         out.add(*id, with_answers(rest, &questions, &done)?);
     }
+    let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
     out.copy = if snapshot::possible(scene) { Copy::of(&mut remote).ok() } else { None };
     drop(remote);
-    Ok(Answers { done, actions, mm, process })
+    Ok(Answers { done, residence, actions, mm, process })
 }
 
 /// What can be read from outside.

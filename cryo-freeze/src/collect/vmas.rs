@@ -5,6 +5,7 @@ use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
 use cryo_tracee::proc::Mapping;
 
 use super::objects::{Objects, Place};
+use super::thread::Answers;
 use super::{Collected, Ids, Scene};
 use crate::Result;
 
@@ -29,10 +30,16 @@ const FLAGS: [(&str, u64); 16] = [
 ];
 
 /// Adds the mappings, notes the objects under them and what of their content is to be stored.
-pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mut Collected) -> Result<()> {
+pub fn collect(
+    scene: &Scene<'_>,
+    answers: &Answers,
+    ids: &mut Ids,
+    objects: &mut Objects,
+    out: &mut Collected,
+) -> Result<()> {
     let mut vmas = Vec::with_capacity(scene.maps.len());
     for m in &scene.maps {
-        let (backing, object) = under(scene, m, ids, objects, out)?;
+        let (backing, object) = under(scene, answers, m, ids, objects, out)?;
         vmas.push(Vma {
             start: Addr(m.start),
             end: Addr(m.end),
@@ -50,6 +57,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
 
 fn under(
     scene: &Scene<'_>,
+    answers: &Answers,
     m: &Mapping,
     ids: &mut Ids,
     objects: &mut Objects,
@@ -73,7 +81,7 @@ fn under(
             Ok((Backing::PRIVATE_FILE, id))
         }
         Place::Shared(id) => {
-            objects.shared(scene, m, id, out)?;
+            objects.shared(scene, m, id, answers.residence.get(&m.start), out)?;
             Ok((Backing::SHARED, id))
         }
     }
