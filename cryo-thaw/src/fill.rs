@@ -19,10 +19,10 @@ use cryo_format::section::vmas::{Backing, Vma};
 use cryo_format::{Kind, limits};
 use cryo_tracee::{Host, Memory};
 
+use crate::Result;
 use crate::error::{About, refuse};
 use crate::ice::Pages;
 use crate::remap::Shape;
-use crate::{Error, Result};
 
 const PAGE: u64 = 4096;
 const WORKERS: usize = 2;
@@ -201,16 +201,24 @@ impl Filler<'_> {
         if let Some(file) = self.files.get(&owner) {
             return file.write_all_at(bytes, offset).about(|| format!("bringing back the content of object {owner}"));
         }
-        // Shared memory: through its mapping.
-        let Some(vma) = self.vmas.iter().find(|v| v.object == owner && v.backing == Backing::SHARED) else {
-            return Err(Error::Refused(format!("the image has content for object {owner}, which nothing refers to")));
-        };
-        let at = vma.start.0 + offset - vma.offset.min(offset);
-        let end = at.checked_add(bytes.len() as u64);
-        if end.is_none_or(|e| e > vma.end.0) {
-            return refuse(format!("the content of object {owner} is larger than its mapping at {}", vma.start));
+        // Shared memory: through its mappings, which may each show a part of it.
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = offset + done as u64;
+            let shows = |v: &&Vma| {
+                v.object == owner
+                    && v.backing == Backing::SHARED
+                    && (v.offset..v.offset.saturating_add(v.end.0 - v.start.0)).contains(&at)
+            };
+            let Some(vma) = self.vmas.iter().find(shows) else {
+                return refuse(format!("the image has content for object {owner} at {at:#x}, where nothing is mapped"));
+            };
+            let vaddr = vma.start.0 + (at - vma.offset);
+            let n = (vma.end.0 - vaddr).min((bytes.len() - done) as u64) as usize;
+            self.memory.fill(vaddr, &bytes[done..done + n])?;
+            done += n;
         }
-        self.put(vma, at, bytes)
+        Ok(())
     }
 
     fn put(&self, vma: &Vma, at: u64, bytes: &[u8]) -> Result<()> {

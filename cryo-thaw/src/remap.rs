@@ -18,7 +18,7 @@ use object::read::elf::ElfFile64;
 use crate::Result;
 use crate::error::refuse;
 use crate::ice::Ice;
-use crate::vdso;
+use crate::{nameless, vdso};
 
 /// MAP_DROPPABLE (linux/mman.h, 6.11): a map type beside MAP_PRIVATE and MAP_SHARED.
 const MAP_DROPPABLE: i32 = 0x08;
@@ -57,8 +57,23 @@ impl<'a> Template<'a> {
 pub struct Shape {
     /// Objects whose identical original is mapped: their FILE_DATA pages need not be copied.
     pub identical: Vec<u64>,
+    /// Files without a name that were made: the host's descriptors, by object.
+    pub nameless: HashMap<u64, u64>,
     /// Where this kernel's vDSO is, if it is another than the image's and the old one's entry points must lead to it.
     pub vdso: Option<vdso::Bridge>,
+    /// Shared memory that is read-only in the end: a private page can be written through its protection, a shared one cannot. Start, length,
+    /// protection.
+    pub protect: Vec<(u64, u64, u32)>,
+}
+
+impl Shape {
+    /// Gives shared memory its protection, when it is filled.
+    pub fn protect(&self, host: &mut Host) -> Result<()> {
+        for (start, len, prot) in &self.protect {
+            host.call(libc::SYS_mprotect, [*start, *len, (*prot).into(), 0, 0, 0])?;
+        }
+        Ok(())
+    }
 }
 
 /// System calls made inside the host.
@@ -70,7 +85,14 @@ impl Remapper for Inject {
         let base = hole(template, &here, SCRATCH)?;
         let special = host.clear(base)?;
         let bridge = vdso::place(host, template.vmas, template.objects, &special, base)?;
-        let mut mapper = Mapper { template, files: HashMap::new(), identical: Vec::new(), whole: HashMap::new() };
+        let mut mapper = Mapper {
+            template,
+            files: HashMap::new(),
+            nameless: HashMap::new(),
+            identical: Vec::new(),
+            whole: HashMap::new(),
+            protect: Vec::new(),
+        };
         let mut batch = host.batch()?;
         let mut advice = host.batch()?;
         for vma in template.vmas {
@@ -90,7 +112,7 @@ impl Remapper for Inject {
         for fd in mapper.files.values() {
             host.call(libc::SYS_close, [*fd, 0, 0, 0, 0, 0])?;
         }
-        Ok(Shape { identical: mapper.identical, vdso: bridge })
+        Ok(Shape { identical: mapper.identical, nameless: mapper.nameless, vdso: bridge, protect: mapper.protect })
     }
 }
 
@@ -107,9 +129,13 @@ struct Mapper<'a> {
     template: &'a Template<'a>,
     /// Descriptors in the host, by object.
     files: HashMap<u64, u64>,
+    /// Files without a name, likewise.
+    nameless: HashMap<u64, u64>,
     identical: Vec<u64>,
     /// Shared memory that is mapped more than once: where the whole is, out of the way, and its size.
     whole: HashMap<u64, (u64, u64)>,
+    /// See [`Shape::protect`].
+    protect: Vec<(u64, u64, u32)>,
 }
 
 impl Mapper<'_> {
@@ -127,8 +153,8 @@ impl Mapper<'_> {
                 }
                 flags |= libc::MAP_SHARED | libc::MAP_ANONYMOUS;
             }
-            Backing::SHARED if self.template.object(vma)?.kind == ObjectKind::MEMFD => {
-                fd = self.memfd(host, self.template.object(vma)?)?;
+            Backing::SHARED if nameless::is(self.template.object(vma)?) => {
+                fd = self.nameless(host, self.template.object(vma)?)?;
                 offset = vma.offset;
                 flags |= libc::MAP_SHARED;
             }
@@ -150,7 +176,12 @@ impl Mapper<'_> {
         if vma.flags.has(VmFlags::NORESERVE) {
             flags |= libc::MAP_NORESERVE;
         }
-        let prot = if vma.backing == Backing::SPECIAL { libc::PROT_READ | libc::PROT_EXEC } else { vma.prot as i32 };
+        let filled = vma.backing == Backing::SHARED && self.template.object(vma)?.kind != ObjectKind::FILE;
+        let prot = match vma.backing {
+            Backing::SPECIAL => libc::PROT_READ | libc::PROT_EXEC,
+            _ if filled => self.writable(vma) as i32,
+            _ => vma.prot as i32,
+        };
         // What once was writable counts as such for ever, and would not join its neighbour otherwise (the relocated, now read-only data of libraries).
         let counted = vma.flags.has(VmFlags::ACCOUNT) && prot & libc::PROT_WRITE == 0 && flags & libc::MAP_PRIVATE != 0;
         let first = if counted { prot | libc::PROT_WRITE } else { prot };
@@ -185,21 +216,26 @@ impl Mapper<'_> {
         let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
         let flags = (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED) as u64;
         batch.call(libc::SYS_mremap, &[whole + vma.offset, 0, len, flags, start]);
-        batch.call(libc::SYS_mprotect, &[start, len, vma.prot.into()]);
+        batch.call(libc::SYS_mprotect, &[start, len, self.writable(vma).into()]);
         Ok(())
     }
 
-    /// A new memfd of the same name and size, open in the host.
-    fn memfd(&mut self, host: &mut Host, object: &Object) -> Result<u64> {
-        if let Some(fd) = self.files.get(&object.id) {
+    /// The protection of shared memory while it is filled.
+    fn writable(&mut self, vma: &Vma) -> u32 {
+        let open = (libc::PROT_READ | libc::PROT_WRITE) as u32;
+        if vma.prot & open != open {
+            self.protect.push((vma.start.0, vma.end.0 - vma.start.0, vma.prot));
+        }
+        vma.prot | open
+    }
+
+    /// A file without a name, made for this mapping, for others of it and for the descriptors that refer to it.
+    fn nameless(&mut self, host: &mut Host, object: &Object) -> Result<u64> {
+        if let Some(fd) = self.nameless.get(&object.id) {
             return Ok(*fd);
         }
-        let mut batch = host.batch()?;
-        let name = batch.put(&[&object.path[..], b"\0"].concat());
-        let call = batch.call(libc::SYS_memfd_create, &[name.addr, libc::MFD_CLOEXEC.into()]);
-        let fd = host.run(batch)?.result(call)?;
-        host.call(libc::SYS_ftruncate, [fd, object.size, 0, 0, 0, 0])?;
-        self.files.insert(object.id, fd);
+        let fd = nameless::make(host, object)?;
+        self.nameless.insert(object.id, fd);
         Ok(fd)
     }
 

@@ -39,7 +39,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
 
     let mut host = host::start(&ice, id, ids, options)?;
     let shape = Inject.remap(&mut host, &Template::of(&ice, id)?)?;
-    let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, options)?;
+    let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.nameless, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
     process::restore(&mut host, &process)?;
     actions::restore(&mut host, ice.need::<Actions>(id)?)?;
@@ -56,6 +56,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     }
     files.finish(&mut host)?;
 
+    shape.protect(&mut host)?;
     remap::lock(&mut host, &ice.need::<Vmas>(id)?.vmas)?;
     for (_, thread) in &threads[1..] {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
