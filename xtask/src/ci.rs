@@ -22,7 +22,17 @@ pub fn ci() -> Result<()> {
     let steps: [(&str, Step); 5] = [
         ("formatting", || step(&mut cargo(&["fmt", "--all", "--check"]))),
         ("lints", || {
-            step(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"]))
+            step(&mut cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--quiet",
+                "--keep-going",
+                "--",
+                "-D",
+                "warnings",
+            ]))
         }),
         ("documentation", || {
             step(cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
