@@ -140,6 +140,7 @@ types:
             '"EPOL"': epoll
             '"INOT"': inotify
             '"FANO"': fanotify
+            '"UNIX"': unix
             '"NOTE"': notes
             '"ORIG"': origin
             '"LINK"': link
@@ -705,6 +706,7 @@ types:
         type: u8
       - id: count
         type: u8
+      - id: semaphore
         type: u4
       - id: reserved
         type: u4
@@ -803,6 +805,7 @@ types:
         type: u8
       - id: path
         type: bytes
+  unix:
     seq:
       - id: kind
         type: u4
@@ -836,6 +839,7 @@ types:
       - id: num_options
         type: u8
       - id: options
+        type: socket_option
         repeat: expr
         repeat-expr: num_options
       - id: filter
@@ -843,8 +847,10 @@ types:
       - id: num_queue
         type: u8
       - id: queue
+        type: unix_message
         repeat: expr
         repeat-expr: num_queue
+  socket_option:
     seq:
       - id: level
         type: u4
@@ -852,6 +858,7 @@ types:
         type: u4
       - id: value
         type: blob
+  unix_message:
     seq:
       - id: sender
         type: bytes

@@ -29,6 +29,7 @@ mod root;
 pub mod rules;
 pub mod section;
 pub mod set;
+pub mod socket;
 pub mod verify;
 pub mod write;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use cryo_freeze::freeze::Target;
-use cryo_freeze::{Afterwards, FdRule, Files, Options, freeze};
+use cryo_freeze::{Afterwards, Ends, FdRule, Files, Options, freeze};
 
 /// Freeze a running program: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
 ///
@@ -38,6 +38,9 @@ struct Cli {
     /// What takes the place of descriptor N: `N=inherit` (the thawer's own), `N=null`, `N=FILE`
     #[arg(long = "fd", value_name = "N=inherit|null|FILE")]
     fds: Vec<FdRule>,
+    /// Unix sockets to other processes: refuse to freeze, or let the program find the other end closed
+    #[arg(long, value_enum, default_value_t = EndsArg::Refuse)]
+    unix: EndsArg,
     /// Leave out the BLAKE3 digests of pages (checksums remain): the shortest freeze
     #[arg(long)]
     no_digest: bool,
@@ -47,6 +50,12 @@ struct Cli {
 enum FilesArg {
     Embed,
     Refer,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EndsArg {
+    Refuse,
+    Close,
 }
 
 impl Cli {
@@ -62,6 +71,10 @@ impl Cli {
                 FilesArg::Refer => Files::Refer,
             },
             fds: self.fds.clone(),
+            unix: match self.unix {
+                EndsArg::Refuse => Ends::Refuse,
+                EndsArg::Close => Ends::Close,
+            },
             force: self.force,
             digests: !self.no_digest,
             progress: true,

@@ -25,6 +25,16 @@ pub enum Files {
     Refer,
 }
 
+/// What becomes of unix sockets whose other end is in another process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ends {
+    /// Nothing is frozen.
+    #[default]
+    Refuse,
+    /// The program finds the other end closed.
+    Close,
+}
+
 /// What takes the place of a descriptor that cannot be carried, or shall not be: `N=inherit|null|FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FdRule {
@@ -71,6 +81,8 @@ pub struct Options {
     pub files: Files,
     /// Descriptors to be replaced.
     pub fds: Vec<FdRule>,
+    /// Unix sockets to other processes.
+    pub unix: Ends,
     /// Overwrite a set that exists.
     pub force: bool,
     /// Compute BLAKE3 digests of the page data.
@@ -85,6 +97,7 @@ impl Default for Options {
             afterwards: Afterwards::default(),
             files: Files::default(),
             fds: Vec::new(),
+            unix: Ends::default(),
             force: false,
             digests: true,
             progress: false,

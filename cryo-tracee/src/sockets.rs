@@ -267,8 +267,9 @@ fn close_rights(msg: &libc::msghdr) -> usize {
         while let Some(header) = cmsg.as_ref() {
             if header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS {
                 let bytes = header.cmsg_len - (libc::CMSG_DATA(cmsg) as usize - cmsg as usize);
-                for i in 0..bytes / size_of::<i32>() {
-                    libc::close(ptr::read_unaligned(libc::CMSG_DATA(cmsg).cast::<i32>().add(i)));
+                let fds = std::slice::from_raw_parts(libc::CMSG_DATA(cmsg), bytes);
+                for fd in fds.chunks_exact(size_of::<i32>()) {
+                    libc::close(fd.try_into().map_or(-1, i32::from_ne_bytes));
                     count += 1;
                 }
             }

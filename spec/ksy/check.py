@@ -140,12 +140,17 @@ def extents(c, page, ends):
     return (c.owner, e.data_pages * page) if e.data_pages else None
 
 
+def socket_options():
+    """Level and number of every option that an image may hold (spec/socket-options.md)."""
+    with open(os.path.join(os.path.dirname(__file__), "..", "socket-options.md")) as page:
         rows = [line.split("|")[1:3] for line in page if line.startswith("| ")][1:]
     return {(int(level), int(number)) for level, number in rows}
 
 
+OPTIONS = socket_options()
 
 
+def unix(s):
     need(s.kind in (1, 2, 5) and s.state <= 4 and s.shutdown <= 3, 32, "no such kind, state or shutdown")
     options(s)
 
@@ -175,6 +180,7 @@ def xstate(s):
 
 RULES = {
     "VMAS": vmas,
+    "UNIX": unix,
     "CPU ": cpu,
     "XSTA": xstate,
     "OBJS": lambda s: need(ascending(o.id for o in s.objects), 50, "objects not sorted"),

@@ -47,6 +47,7 @@ pub mod syscall;
 pub mod thread;
 pub mod timerfd;
 pub mod tls;
+pub mod unix;
 pub mod vmas;
 pub mod xstate;
 

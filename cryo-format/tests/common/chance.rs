@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use binrw::Endian;
 use cryo_format::prim::{Addr, Blob, List};
+use cryo_format::socket::{OPTIONS, SocketOption};
 use cryo_format::section::{AnySection, Info, Section, extents, pending, xstate};
 
 use super::PAGE;
@@ -55,6 +56,7 @@ fn arbitrary<S: Section>(chance: &mut Chance<'_>) -> AnySection {
 }
 
 /// Options that an image may hold, and whole instructions.
+fn mend_socket(options: &mut List<SocketOption>, filter: &mut Blob) {
     for o in options.iter_mut() {
         (o.level, o.name, _) = OPTIONS[o.name as usize % OPTIONS.len()];
     }
@@ -124,7 +126,9 @@ fn mend(section: &mut AnySection) {
             s.descriptors.dedup_by_key(|d| d.fd);
         }
         AnySection::OpenFile(s) => s.reserved = 0,
+        AnySection::Unix(s) => {
             (s.kind, s.state.0, s.shutdown, s.reserved) = ([1, 2, 5][s.kind as usize % 3], s.state.0 % 5, s.shutdown % 4, 0);
+            mend_socket(&mut s.options, &mut s.filter);
         }
         AnySection::Pipe(s) => s.packets &= 1,
         AnySection::Eventfd(s) => s.reserved = 0,

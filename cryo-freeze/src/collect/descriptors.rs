@@ -12,7 +12,7 @@ use cryo_tracee::proc::{self, FdInfo};
 
 use super::elsewhere::Elsewhere;
 use super::objects::Objects;
-use super::{Collected, Ids, Scene, files, outside, pipes};
+use super::{Collected, Ids, Scene, epoll, eventfd, files, outside, pidfd, pipes, signalfd, sockets, timerfd};
 use crate::Result;
 use crate::error::About;
 
@@ -92,6 +92,8 @@ pub struct Cx<'c> {
     pub all: &'c [Description<'c>],
     /// What was decided about things that several descriptions share, by device and inode: its id, or that it is outside.
     pub known: HashMap<(u64, u64), Option<u64>>,
+    /// What the collectors of sockets know already.
+    pub sockets: sockets::Known,
     /// Why a collector did not take a description of its kind, for the refusal.
     pub why: Option<String>,
     inodes: HashMap<(u64, u64), Vec<usize>>,
@@ -142,6 +144,7 @@ const COLLECTORS: &[Collector] = &[
     signalfd::collect,
     epoll::collect,
     pidfd::collect,
+    sockets::collect,
 ];
 
 /// What a description of any kind may have besides.
@@ -176,6 +179,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
         out,
         all: &all,
         known: HashMap::new(),
+        sockets: sockets::Known::default(),
         why: None,
         inodes,
         numbers: all.iter().flat_map(|d| &d.fds).chain(&by_rule).map(|f| (f.fd, *f)).collect(),

@@ -1,4 +1,4 @@
-//! Who else has a pipe open: a look at the descriptors of every process that we may look at.
+//! Who else has a pipe or a socket open: a look at the descriptors of every process that we may look at.
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use cryo_tracee::proc::Status;
 
+/// Pipes, FIFOs and sockets that other processes have open.
 pub struct Elsewhere(HashMap<Vec<u8>, i32>);
 
 impl Elsewhere {
@@ -23,7 +24,7 @@ impl Elsewhere {
             for fd in fs::read_dir(format!("/proc/{other}/fd")).into_iter().flatten().flatten() {
                 if let Ok(link) = fs::read_link(fd.path()) {
                     let link = link.into_os_string().into_vec();
-                    if link.starts_with(b"pipe:") || link.starts_with(b"/") {
+                    if link.starts_with(b"pipe:") || link.starts_with(b"socket:") || link.starts_with(b"/") {
                         held.insert(link, other);
                     }
                 }

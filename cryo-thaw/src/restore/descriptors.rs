@@ -17,7 +17,7 @@ use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
 
-use super::{files, outside};
+use super::{epoll, eventfd, files, outside, paths, pidfd, pipes, signalfd, timerfd, unix};
 use crate::Result;
 use crate::error::refuse;
 use crate::options::{Instead, Options};
@@ -32,6 +32,7 @@ const RESTORERS: &[Restorer] = &[
     pipes::restore,
     outside::restore,
     eventfd::restore,
+    unix::restore,
     signalfd::restore,
     timerfd::restore,
     pidfd::restore,
