@@ -19,12 +19,12 @@ pub enum Error {
     #[error(transparent)]
     Format(#[from] cryo_format::Error),
     /// A file of ours.
-    #[error("{what}: {source}")]
+    #[error("{what}: {error}")]
     Io {
         /// What was tried, with its object.
         what: String,
         /// The kernel's answer.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -35,6 +35,6 @@ pub(crate) trait About<T> {
 
 impl<T, E: Into<io::Error>> About<T> for std::result::Result<T, E> {
     fn about(self, f: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|e| Error::Io { what: f(), source: e.into() })
+        self.map_err(|e| Error::Io { what: f(), error: e.into() })
     }
 }

@@ -250,7 +250,7 @@ fn read_file(file: &File, offset: u64, mut room: &mut [u8]) -> Result<()> {
                 room = &mut room[n..];
             }
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(Error::Io { what: "reading a mapped file".into(), source }),
+            Err(error) => return Err(Error::Io { what: "reading a mapped file".into(), error }),
         }
     }
     Ok(())

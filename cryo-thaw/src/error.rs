@@ -19,12 +19,12 @@ pub enum Error {
     #[error(transparent)]
     Format(#[from] cryo_format::Error),
     /// A file of ours.
-    #[error("{what}: {source}")]
+    #[error("{what}: {error}")]
     Io {
         /// What was tried, with its object.
         what: String,
         /// The kernel's answer.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -35,7 +35,7 @@ pub(crate) trait About<T> {
 
 impl<T, E: Into<io::Error>> About<T> for std::result::Result<T, E> {
     fn about(self, f: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|e| Error::Io { what: f(), source: e.into() })
+        self.map_err(|e| Error::Io { what: f(), error: e.into() })
     }
 }
 
@@ -44,8 +44,7 @@ pub(crate) fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::Refused(text.into()))
 }
 
-/// A line for the person who thaws, in one write: several thawers may share a terminal.
+/// A line for the person who thaws.
 pub(crate) fn say(text: &str) {
-    use std::io::Write;
-    let _ = io::stderr().write_all(format!("cryo-thaw: {text}\n").as_bytes());
+    cryo_tracee::say(&format!("cryo-thaw: {text}"));
 }

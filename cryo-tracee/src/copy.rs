@@ -84,6 +84,6 @@ impl Drop for Copy {
     fn drop(&mut self) {
         end(self.pid, self.thread.take());
         // An original that has ended meanwhile has taken the status with it.
-        let _ = self.reap();
+        let _ = self.reap().or_else(|_| self.reap());
     }
 }

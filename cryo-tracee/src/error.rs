@@ -10,12 +10,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A system call of ours, or one made inside the process, failed.
-    #[error("{what}: {source}")]
+    #[error("{what}: {error}")]
     Sys {
         /// What was tried, with its object.
         what: String,
-        /// The kernel's answer.
-        source: io::Error,
+        /// The kernel's answer. (Not called `source`: it stands in the text already, and would be printed twice.)
+        error: io::Error,
     },
     /// The process or thread ended under our hands.
     #[error("process {0} has ended")]
@@ -59,13 +59,13 @@ impl Error {
 
     /// `source`, about `what`.
     pub fn sys(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        Self::Sys { what: what.into(), source: source.into() }
+        Self::Sys { what: what.into(), error: source.into() }
     }
 
     /// errno, where there is one.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Sys { source, .. } => source.raw_os_error(),
+            Self::Sys { error, .. } => error.raw_os_error(),
             _ => None,
         }
     }

@@ -17,8 +17,9 @@ pub fn run(work: impl FnOnce() -> i32) -> Result<i32> {
     match child {
         -1 => Err(Error::last("starting the guardian")),
         0 => {
-            // SAFETY: numbers only. A session of its own keeps Ctrl-C and kills of our process group away from it.
+            // SAFETY: numbers only; SIG_IGN is a disposition, not a handler. A file size limit shall be an error of write(2), not our end. A session of its own keeps Ctrl-C and kills of our process group away from it.
             let orphan = unsafe {
+                libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
                 libc::setsid();
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
                 libc::getppid() != parent

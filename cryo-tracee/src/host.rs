@@ -104,6 +104,11 @@ impl Host {
         self.threads.get_mut(i).ok_or(Error::Died(self.pid))
     }
 
+    /// Its threads in the order of their making.
+    pub fn threads(&self) -> &[Stopped] {
+        &self.threads
+    }
+
     /// Makes one more thread, stopped before its first instruction; with this id if one is asked for.
     pub fn spawn_thread(&mut self, tid: Option<i32>) -> Result<()> {
         let mut batch = self.batch()?;

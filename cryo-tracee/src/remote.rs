@@ -87,7 +87,9 @@ impl<'a> Remote<'a> {
         self.aside(&mut regs);
         self.thread.set_regs(&regs)?;
         self.thread.step()?;
-        Ok(self.thread.regs()?.rax)
+        // A second look if the first fails: the call has been made, and what it made (a mapping, a process) must not be lost.
+        let after = self.thread.regs().or_else(|_| self.thread.regs())?;
+        Ok(after.rax)
     }
 
     /// What all remote calls have in common: no restart of the interrupted call, no trap flag, a stack pointer that is not on an alternate

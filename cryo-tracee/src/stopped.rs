@@ -156,16 +156,24 @@ impl Stopped {
     }
 
     /// Puts registers, mask and rseq pointer back.
+    ///
+    /// The thread stands in the SIGTRAP that ended the last remote call. If we were killed now, the kernel would let it go *with* that signal, and it
+    /// would die. So it is taken on to an event stop, from which it goes on as it was.
     pub(crate) fn return_registers(&mut self, mem: Option<&Memory>) -> Result<()> {
         let Some(original) = self.original.take() else { return Ok(()) };
         let regs = sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(&original.regs), Fault::Never);
-        let mask = sys::set_sigmask(self.tid, original.sigmask, Fault::Never);
         if let (Some((at, cs)), Some(mem)) = (original.rseq_cs, mem)
             && cs != 0
         {
             mem.restore(at, &cs.to_le_bytes());
         }
-        regs.and(mask)
+        let stopped_by = self.stopped_by;
+        let on = sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Never)
+            .and_then(|_| sys::ptrace(libc::PTRACE_CONT, self.tid, 0, 0, Fault::Never))
+            .and_then(|_| self.settle());
+        self.stopped_by = stopped_by;
+        let mask = sys::set_sigmask(self.tid, original.sigmask, Fault::Never);
+        regs.and(on).and(mask)
     }
 
     /// What it was before is of no interest: a host.
