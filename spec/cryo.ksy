@@ -141,6 +141,9 @@ types:
             '"INOT"': inotify
             '"FANO"': fanotify
             '"UNIX"': unix
+            '"LOCK"': locks
+            '"OWNR"': owner
+            '"NTLK"': netlink
             '"NOTE"': notes
             '"ORIG"': origin
             '"LINK"': link
@@ -850,6 +853,79 @@ types:
         type: unix_message
         repeat: expr
         repeat-expr: num_queue
+  unix_message:
+    seq:
+      - id: sender
+        type: bytes
+      - id: data
+        type: blob
+  locks:
+    seq:
+      - id: lease
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: num_locks
+        type: u8
+      - id: locks
+        type: lock
+        repeat: expr
+        repeat-expr: num_locks
+  lock:
+    seq:
+      - id: kind
+        type: u4
+      - id: write
+        type: u4
+      - id: start
+        type: u8
+      - id: end
+        type: u8
+  owner:
+    seq:
+      - id: kind
+        type: u4
+      - id: signal
+        type: u4
+      - id: owner
+        type: u8
+      - id: asynchronous
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+  netlink:
+    seq:
+      - id: kind
+        type: u4
+      - id: protocol
+        type: u4
+      - id: open_flags
+        type: u8
+      - id: port
+        type: u4
+      - id: remote_port
+        type: u4
+      - id: remote_groups
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: num_groups
+        type: u8
+      - id: groups
+        type: u4
+        repeat: expr
+        repeat-expr: num_groups
+      - id: num_options
+        type: u8
+      - id: options
+        type: socket_option
+        repeat: expr
+        repeat-expr: num_options
+      - id: filter
+        type: blob
   socket_option:
     seq:
       - id: level

@@ -27,6 +27,7 @@ SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
+    "NTLK": ("frost", CRITICAL),
     "UNIX": ("frost", CRITICAL),
     "ORIG": ("frost", SAFE_TO_COPY), "LINK": ("freeze", CRITICAL), "RX64": ("freeze", CRITICAL), "RI32": ("freeze", CRITICAL),
     "XSTA": ("freeze", CRITICAL), "TLSE": ("freeze", CRITICAL), "SYSC": ("freeze", CRITICAL), "EXTS": ("freeze", CRITICAL),
@@ -157,6 +158,12 @@ def unix(s):
 
 def options(s):
     need(all((o.level, o.name) in OPTIONS for o in s.options), 32, "an option that an image may not hold")
+def netlink(s):
+    need(s.kind in (2, 3), 32, "no such kind")
+    need(ascending(s.groups), 63, "groups not sorted")
+    options(s)
+
+
     need(len(s.filter.data) % 8 == 0, 32, "a filter that ends inside an instruction")
 
 
@@ -183,6 +190,7 @@ RULES = {
     "UNIX": unix,
     "CPU ": cpu,
     "XSTA": xstate,
+    "NTLK": netlink,
     "OBJS": lambda s: need(ascending(o.id for o in s.objects), 50, "objects not sorted"),
     "SIGA": lambda s: need(ascending(a.signal for a in s.actions), 60, "handlers not sorted"),
     "LIMT": lambda s: need(ascending(x.resource for x in s.limits), 63, "limits not sorted"),

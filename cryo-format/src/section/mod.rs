@@ -31,6 +31,7 @@ pub mod limits;
 pub mod link;
 pub mod mm;
 pub mod notes;
+pub mod netlink;
 pub mod objects;
 pub mod origin;
 pub mod outside;

@@ -126,6 +126,12 @@ fn mend(section: &mut AnySection) {
             s.descriptors.dedup_by_key(|d| d.fd);
         }
         AnySection::OpenFile(s) => s.reserved = 0,
+        AnySection::Netlink(s) => {
+            (s.kind, s.reserved) = (2 + s.kind % 2, 0);
+            s.groups.sort_unstable();
+            s.groups.dedup();
+            mend_socket(&mut s.options, &mut s.filter);
+        }
         AnySection::Unix(s) => {
             (s.kind, s.state.0, s.shutdown, s.reserved) = ([1, 2, 5][s.kind as usize % 3], s.state.0 % 5, s.shutdown % 4, 0);
             mend_socket(&mut s.options, &mut s.filter);

@@ -15,6 +15,7 @@ pub mod objects;
 pub mod origin;
 pub mod outside;
 pub mod pending;
+pub mod netlink;
 pub mod pidfd;
 pub mod pipes;
 pub mod process;

@@ -12,7 +12,7 @@ use cryo_tracee::sock_diag;
 use cryo_tracee::sockets;
 
 use super::descriptors::{Cx, Description};
-use super::{refuse, unix};
+use super::{netlink, refuse, unix};
 use crate::Result;
 use crate::options::Ends;
 
@@ -109,6 +109,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     }
     match family as i32 {
         libc::AF_UNIX => unix::collect(cx, &socket),
+        libc::AF_NETLINK => netlink::collect(cx, &socket),
         other => {
             let name = family_name(other);
             cx.why = Some(format!("{name} sockets are not carried"));

@@ -29,6 +29,7 @@ mod limits;
 mod link;
 mod mm;
 mod notes;
+mod netlink;
 mod objects;
 mod origin;
 mod outside;

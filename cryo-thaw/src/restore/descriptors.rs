@@ -17,7 +17,7 @@ use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
 
-use super::{epoll, eventfd, files, outside, paths, pidfd, pipes, signalfd, timerfd, unix};
+use super::{epoll, eventfd, files, locks, netlink, outside, owners, paths, pidfd, pipes, signalfd, timerfd, unix};
 use crate::Result;
 use crate::error::refuse;
 use crate::options::{Instead, Options};
@@ -34,6 +34,8 @@ const RESTORERS: &[Restorer] = &[
     eventfd::restore,
     unix::restore,
     signalfd::restore,
+    netlink::restore,
+    eventfd::restore,
     timerfd::restore,
     pidfd::restore,
     epoll::restore,

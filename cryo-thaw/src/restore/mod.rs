@@ -7,6 +7,7 @@ pub mod eventfd;
 pub mod files;
 pub mod mm;
 pub mod outside;
+pub mod netlink;
 mod paths;
 pub mod pending;
 pub mod pidfd;

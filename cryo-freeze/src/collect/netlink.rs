@@ -1,0 +1,63 @@
+//! `NTLK`: netlink sockets with nothing in their queue.
+
+use cryo_format::prim::List;
+use cryo_format::section::netlink::Netlink;
+use cryo_tracee::sockets as socket;
+
+use super::descriptors::Cx;
+use super::refuse;
+use super::sockets::{self, Socket, way};
+use crate::Result;
+use crate::error::About;
+
+const SOL_NETLINK: u32 = libc::SOL_NETLINK as u32;
+const NETLINK_LIST_MEMBERSHIPS: u32 = 9;
+
+/// Adds it.
+pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
+    let local = socket::local(&s.fd)?;
+    let word = |a: &[u8], at: usize| a.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
+    let port = word(&local, 4);
+    // What the kernel has said can be said again only by the kernel.
+    if socket::events(&s.fd)? & (libc::POLLIN | libc::POLLERR) != 0 || dumps(cx, s, port)? {
+        if s.standard() {
+            return Ok(false);
+        }
+        return refuse(format!("{}: netlink messages wait in it, which are not carried: try again, or {}", s.name(), way(s)));
+    }
+    let remote = socket::remote(&s.fd)?.unwrap_or_default();
+    let section = Netlink {
+        kind: s.kind,
+        protocol: s.protocol,
+        open_flags: s.open_flags(),
+        port,
+        remote_port: word(&remote, 4),
+        remote_groups: word(&remote, 8),
+        reserved: 0,
+        groups: groups(s)?,
+        options: sockets::options(cx, s, &[])?,
+        filter: sockets::filter(s)?,
+    };
+    cx.out.add(s.d.id, section);
+    Ok(true)
+}
+
+/// The groups that it has joined: bit n of the list is group n + 1.
+fn groups(s: &Socket<'_>) -> Result<List<u32>> {
+    let mask = socket::ask(&s.fd, SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, &[], 1024)?;
+    Ok((0..mask.len() as u32 * 8).filter(|bit| mask[*bit as usize / 8] >> (bit % 8) & 1 != 0).map(|bit| bit + 1).collect())
+}
+
+/// Is a list under way to it, of which more comes as it reads? (/proc/net/netlink: column 7, the last one is the inode.)
+fn dumps(cx: &Cx<'_>, s: &Socket<'_>, port: u32) -> Result<bool> {
+    let path = format!("/proc/{}/net/netlink", cx.scene.pid);
+    let text = std::fs::read_to_string(&path).about(|| format!("reading {path}"))?;
+    let ino = s.ino().to_string();
+    let own = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).find(|l| l.last() == Some(&ino.as_str()));
+    match own {
+        Some(columns) => Ok(columns.get(6) != Some(&"0")),
+        // One that is not bound is in no list, and nobody has asked through it.
+        None if port == 0 => Ok(false),
+        None => refuse(format!("{} is of another network namespace, which is not carried: {}", s.name(), way(s))),
+    }
+}
