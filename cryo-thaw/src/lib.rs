@@ -7,11 +7,14 @@
 
 pub mod check;
 mod error;
+mod file_map;
 pub mod fill;
 pub mod host;
 pub mod ice;
 pub mod ids;
+mod nameless;
 pub mod options;
+mod passed;
 pub mod remap;
 pub mod restore;
 pub mod thaw;

@@ -1,6 +1,7 @@
 //! What the person who thaws may choose.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -16,6 +17,16 @@ pub enum Pid {
     Namespace,
     /// A new one.
     New,
+}
+
+/// Whether time in the ice counts for timers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Time {
+    /// It does not.
+    #[default]
+    Ice,
+    /// It does: what came due meanwhile is due now.
+    Real,
 }
 
 /// What takes the place of descriptor `fd`, whatever the image says: `N=inherit|null|FILE`.
@@ -68,12 +79,10 @@ impl FromStr for FileMap {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let whole = |path: &str| std::path::absolute(path).map_err(|e| format!("{path:?}: {e}"));
         match text.split_once('=') {
-            Some((old, new)) if old.starts_with('/') && !new.is_empty() => {
-                let new = std::path::absolute(new).map_err(|e| format!("{new:?}: {e}"))?;
-                Ok(Self { old: old.into(), new })
-            }
-            _ => Err(format!("{text:?} is not of the form OLD=NEW, with the whole path of OLD")),
+            Some((old, new)) => Ok(Self { old: whole(old)?, new: whole(new)? }),
+            None => Err(format!("{text:?} is not of the form OLD=NEW")),
         }
     }
 }
@@ -102,6 +111,12 @@ pub struct Options {
     pub stopped: bool,
     /// Give it a session of its own, so that it does not depend on the terminal.
     pub detach: bool,
+    /// Time in the ice.
+    pub time: Time,
+    /// Our ids, groups and capabilities in place of the frozen ones.
+    pub own_credentials: bool,
+    /// Lower resource limits where those of the image are not allowed here.
+    pub lower_limits: bool,
     /// Go on although this CPU lacks instructions that the program may have chosen at its start.
     pub ignore_cpu: bool,
 }

@@ -260,10 +260,18 @@ impl Mapper<'_> {
             }
             return Ok(None);
         }
+        // Nothing but a file is opened, and nothing is waited for: the image may lie.
+        let here = Path::new(std::ffi::OsStr::from_bytes(&object.path));
+        if !here.metadata().is_ok_and(|m| m.is_file()) {
+            return refuse(format!(
+                "{0} (mapped at {1}): there is no such file here: bring it, or use --file-map {0}=NEW",
+                object.path, vma.start
+            ));
+        }
         let mode = if written { libc::O_RDWR } else { libc::O_RDONLY };
         let mut batch = host.batch()?;
         let path = batch.put(&[&object.path[..], b"\0"].concat());
-        let flags = (mode | libc::O_CLOEXEC) as u64;
+        let flags = (mode | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as u64;
         let call = batch.call(libc::SYS_openat, &[libc::AT_FDCWD as u64, path.addr, flags]);
         let fd = match host.run(batch)?.result(call) {
             Ok(fd) => fd,

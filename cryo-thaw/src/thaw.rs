@@ -16,11 +16,12 @@ use cryo_tracee::{Host, Regs};
 use crate::error::refuse;
 use crate::fill::{self, Filler};
 use crate::ice::Ice;
-use crate::ids::{self, Ids};
+use crate::ids::Ids;
 use crate::options::Options;
+use crate::restore::ptimers::Timers;
 use crate::remap::{self, Inject, Remapper, Template};
-use crate::restore::{actions, descriptors, mm, pending, process, regs, syscall, thread, xstate};
-use crate::{Result, check, host};
+use crate::restore::{actions, descriptors, last, limits, mm, pending, process, regs, syscall, thread, xstate};
+use crate::{Result, check, file_map, host};
 
 /// A process that goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +33,15 @@ pub struct Thawed {
 /// Thaws a set, with the ids that were decided on. The process that comes of it is a child of ours.
 pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     check::check(&ice, options)?;
+    file_map::apply(&mut ice.frore, options);
+    file_map::apply(&mut ice.frost, options);
     let Some((id, process)) = ice.all::<Process>().next().map(|(id, p)| (id, p.clone())) else {
         return refuse("the .frost holds no process");
     };
     let threads = threads(&ice, id, &process)?;
 
     let mut host = host::start(&ice, id, ids, options)?;
+    limits::lift(host.pid(), ice.get(id))?;
     let shape = Inject.remap(&mut host, &Template::of(&ice, id)?)?;
     let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.nameless, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
@@ -54,25 +58,24 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     if let Some(bridge) = &shape.vdso {
         bridge.build(&host)?;
     }
-    files.finish(&mut host)?;
 
     shape.protect(&mut host)?;
     remap::lock(&mut host, &ice.need::<Vmas>(id)?.vmas)?;
     for (_, thread) in &threads[1..] {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
     }
+    files.finish(&mut host)?;
+    let thread_ids: Vec<u64> = threads.iter().map(|(id, _)| *id).collect();
+    let mut timers = Timers::of(&ice, id, thread_ids.clone());
+    timers.create(&mut host)?;
     let mut registers = Vec::with_capacity(threads.len());
     for (i, (thread_id, thread)) in threads.iter().enumerate() {
-        registers.push(services(&mut host, &ice, i, *thread_id, thread)?);
+        registers.push(services(&mut host, &ice, i, *thread_id, thread, &timers)?);
     }
     if let Some(p) = ice.get::<Pending>(id) {
-        pending::restore(&mut host, 0, p, None)?;
+        pending::restore(&mut host, 0, &timers.others(p), None)?;
     }
-    if matches!(ids, Ids::Namespace(_)) {
-        for i in 0..threads.len() {
-            ids::drop_capabilities(&mut host, i)?;
-        }
-    }
+    last::restore(&mut host, &ice, id, &thread_ids, &timers, ids, options)?;
     host.leave_scratch()?;
     for (i, ((thread_id, thread), regs)) in threads.iter().zip(&registers).enumerate() {
         let stopped = host.thread_at(i)?;
@@ -98,7 +101,7 @@ fn threads(ice: &Ice, id: u64, process: &Process) -> Result<Vec<(u64, Thread)>> 
 }
 
 /// What the kernel keeps for thread `i`; returns the registers that it shall have in the end.
-fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread) -> Result<Regs> {
+fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread, timers: &Timers<'_>) -> Result<Regs> {
     // The registration of rseq writes into memory that is filled by now; so does a call that is begun again.
     thread::restore(host, i, thread)?;
     let mut regs = regs::regs(ice.need::<RegsX86_64>(id)?);
@@ -110,7 +113,7 @@ fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread) -> R
     host.thread_at(i)?.set_sigmask(u64::MAX)?;
     if let Some(p) = ice.get::<Pending>(id) {
         let tid = host.thread_at(i)?.tid();
-        pending::restore(host, i, p, Some(tid))?;
+        pending::restore(host, i, &timers.others(p), Some(tid))?;
     }
     Ok(regs)
 }

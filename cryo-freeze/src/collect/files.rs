@@ -1,44 +1,43 @@
-//! `FILE`: open files that a path leads to, and deleted ones whose content the image takes along.
+//! `FILE`: open files that a path leads to, and those without a name, whose content the image takes along.
 
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
 
-use cryo_format::prim::Addr;
 use cryo_format::section::files::OpenFile;
+use cryo_format::section::objects::ObjectKind;
 
-use super::descriptors::{Cx, Description};
+use super::descriptors::{Cx, Description, Fd};
 use super::refuse;
 use crate::Result;
 use crate::error::About;
 
-/// The memory devices (null, zero, full, random, urandom): major number 1.
-const MEM_MAJOR: u32 = 1;
+/// /dev/null, zero, full, random and urandom: devices whose opening does nothing, so that an image may do it.
+const HARMLESS: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
 
 /// Adds the description if it is a file.
-pub fn collect(cx: &mut Cx<'_>, d: &Description<'_>) -> Result<bool> {
+pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let f = d.first();
     let kind = f.meta.file_type();
-    let carried =
-        kind.is_file() || kind.is_dir() || kind.is_char_device() && rustix::fs::major(f.meta.rdev()) == MEM_MAJOR;
-    if !carried || f.link.starts_with(b"/memfd:") || !f.link.starts_with(b"/") {
+    let held = f.info.flags() & libc::O_PATH as u64 != 0;
+    let device = (rustix::fs::major(f.meta.rdev()), rustix::fs::minor(f.meta.rdev()));
+    let harmless = kind.is_char_device() && HARMLESS.contains(&device);
+    if !f.link.starts_with(b"/") || !(kind.is_file() || kind.is_dir() || harmless || held) {
         return Ok(false);
     }
-    let bare = f.link.strip_suffix(b" (deleted)").unwrap_or(&f.link);
-    let deleted = f.meta.nlink() == 0;
-    let object = if !deleted {
-        0
-    } else if kind.is_file() {
-        let path = format!("/proc/{}/fd/{}", cx.scene.pid, f.fd);
-        let file = File::open(&path).about(|| format!("reading the deleted file under {}", f.name()))?;
-        cx.objects.deleted(bare, &f.meta, file, cx.ids, cx.out)
+    let (path, object) = if named(f) {
+        (&f.link[..], 0)
+    } else if kind.is_file() && !held {
+        nameless(cx, f)?
     } else {
-        return refuse(format!("{} is a deleted directory: use --fd {}=null|FILE", f.name(), f.fd));
+        return refuse(format!("{} has no name any more: use --fd {}=null|FILE", f.name(), f.fd));
     };
     cx.out.add(
         d.id,
         OpenFile {
-            path: if deleted { bare } else { &f.link }.to_vec().into(),
-            open_flags: Addr(f.info.flags() & !(libc::O_CLOEXEC as u64)),
+            path: path.to_vec().into(),
+            open_flags: f.open_flags(),
             offset: f.info.number("pos").unwrap_or(0) as u64,
             dev: f.meta.dev(),
             ino: f.meta.ino(),
@@ -52,4 +51,30 @@ pub fn collect(cx: &mut Cx<'_>, d: &Description<'_>) -> Result<bool> {
         },
     );
     Ok(true)
+}
+
+/// Does its path lead to it? (Not to what has taken its place, and not to what is mounted over it.)
+fn named(f: &Fd) -> bool {
+    let path = Path::new(std::ffi::OsStr::from_bytes(&f.link));
+    path.symlink_metadata().is_ok_and(|m| (m.dev(), m.ino()) == (f.meta.dev(), f.meta.ino()))
+}
+
+/// The object with the content of a file that no path leads to, and what to call it.
+fn nameless<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
+    let bare = f.link.strip_suffix(b" (deleted)").unwrap_or(&f.link);
+    let (kind, name) = match bare.strip_prefix(b"/memfd:") {
+        Some(name) => (ObjectKind::MEMFD, name),
+        None => (ObjectKind::DELETED, bare),
+    };
+    if kind == ObjectKind::MEMFD && f.meta.blksize() > crate::pages::PAGE {
+        return refuse(format!("{} is made of huge pages, which is not carried yet: use --fd {}=null|FILE", f.name(), f.fd));
+    }
+    if kind == ObjectKind::DELETED && f.meta.nlink() > 0 {
+        cx.out.note(f.name(), "its name is gone, though it has another one: the image holds a copy, which is another file");
+    }
+    let path = format!("/proc/{}/fd/{}", cx.scene.pid, f.fd);
+    let file = File::open(&path).about(|| format!("reading the file without a name under {}", f.name()))?;
+    let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
+    let object = cx.objects.nameless(kind, name, &f.meta, file, seals, cx.ids, cx.out)?;
+    Ok((name, object))
 }

@@ -20,7 +20,6 @@ use crate::error::About;
 use crate::options::Files;
 use crate::pages::{PAGE, Run, Source};
 
-
 /// Content of one owner, still to be read.
 pub struct Content {
     /// Local id of the process or object.

@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 
 use cryo_format::model::FileModel;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
+use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
@@ -20,6 +21,7 @@ use cryo_tracee::{Host, fds, proc};
 use super::{epoll, eventfd, files, locks, netlink, outside, owners, paths, pidfd, pipes, signalfd, timerfd, unix};
 use crate::Result;
 use crate::error::refuse;
+use crate::nameless;
 use crate::options::{Instead, Options};
 
 /// Makes the description `id` in the host if it is of the restorer's kind, and returns a descriptor's number there. `fd` is the first
@@ -31,18 +33,17 @@ const RESTORERS: &[Restorer] = &[
     files::restore,
     pipes::restore,
     outside::restore,
-    eventfd::restore,
     unix::restore,
-    signalfd::restore,
     netlink::restore,
     eventfd::restore,
+    signalfd::restore,
     timerfd::restore,
     pidfd::restore,
     epoll::restore,
 ];
 
 /// What is done when every descriptor is at its number, the parking place is closed and all pages are there, in this order.
-const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] = &[timerfd::late, epoll::late];
+const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] = &[files::late, timerfd::late, epoll::late, owners::late, locks::late];
 
 /// The descriptors under way, and the parking place.
 pub struct Table<'a> {
@@ -94,6 +95,11 @@ impl<'a> Table<'a> {
     pub fn description(&self, fd: u32) -> Option<u64> {
         let i = self.wanted.binary_search_by_key(&fd, |d| d.fd).ok()?;
         Some(self.wanted[i].description)
+    }
+
+    /// What a description is, for messages.
+    pub fn name(&self, id: u64) -> String {
+        self.section::<OpenFile>(id).map_or_else(|| format!("description {id}"), |f| f.path.lossless())
     }
 
     /// Did the person put something else at this number?
@@ -213,12 +219,14 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Brings back the descriptors of process `id`, but for what [`Table::finish`] does.
+/// Brings back the descriptors of process `id`, but for what [`Table::finish`] does. `nameless` are the host's descriptors for objects that were
+/// made already.
 pub fn restore<'a>(
     host: &mut Host,
     frore: &'a FileModel,
     frost: &'a FileModel,
     id: u64,
+    nameless: &HashMap<u64, u64>,
     options: &'a Options,
 ) -> Result<Table<'a>> {
     let wanted = frost.get::<Descriptors>(id).map_or(&[][..], |d| &d.descriptors);
@@ -251,8 +259,14 @@ pub fn restore<'a>(
     for d in wanted.iter().filter(|d| !ruled.contains(&d.fd)) {
         table.numbers.entry(d.description).or_insert(d.fd);
     }
+    // What mappings have made.
+    for (object, fd) in nameless {
+        let parked = table.keep(host, *object, 0, *fd)?;
+        table.fill_through(*object, nameless::open(host, parked)?);
+    }
+    let ours: HashSet<u64> = nameless.keys().filter_map(|object| table.kept(*object, 0)).collect();
     // What the host has from us: above the image's numbers it is parked, all else closes.
-    for fd in proc::descriptors(host.pid())? {
+    for fd in proc::descriptors(host.pid())?.into_iter().filter(|fd| !ours.contains(&(*fd as u64))) {
         let parked = table.duplicate(host, fd as u64)?;
         table.inherited.insert(fd as u32, parked);
     }

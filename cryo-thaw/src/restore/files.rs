@@ -1,16 +1,17 @@
 //! `FILE`: open files that a path leads to, and deleted ones whose content the image has.
 
-use std::os::unix::ffi::OsStrExt;
+use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use cryo_format::section::files::OpenFile;
+use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_tracee::Host;
 
-use super::descriptors::Table;
-use super::paths::{self, Found, open};
+use super::descriptors::{Table, set_flags};
+use super::paths::{self, Found};
 use crate::Result;
 use crate::error::{refuse, say};
+use crate::nameless;
 
 const S_IFMT: u32 = libc::S_IFMT;
 const S_IFREG: u32 = libc::S_IFREG;
@@ -32,6 +33,9 @@ const FLAGS: i32 = libc::O_ACCMODE
     | libc::O_DIRECTORY
     | libc::O_SYNC
     | libc::O_DSYNC;
+
+/// O_TMPFILE without the O_DIRECTORY that it includes.
+const TMPFILE: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
 
 /// Opens it in the host.
 pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
@@ -98,31 +102,57 @@ fn changed(fd: u32, file: &OpenFile, found: &Found) -> Result<()> {
     Ok(())
 }
 
-/// A file without a name, on the file system where it was if possible; its content arrives with the pages.
+/// A file without a name: one for all descriptions of it.
 fn from_image(host: &mut Host, fd: u32, file: &OpenFile, table: &mut Table<'_>) -> Result<u64> {
-    let unnamed = match table.kept(file.object, 0) {
+    let flags = file.open_flags.0 as i32;
+    let parked = match table.kept(file.object, 0) {
         Some(parked) => parked,
         None => {
-            let dir = Path::new(std::ffi::OsStr::from_bytes(&file.path)).parent().unwrap_or(Path::new("/tmp"));
-            let flags = libc::O_TMPFILE | libc::O_RDWR | libc::O_CLOEXEC;
-            let mut made = open(host, dir.as_os_str().as_bytes(), flags)?;
-            if made.is_err() {
-                made = open(host, b"/tmp", flags)?;
-            }
-            let made = match made {
-                Ok(n) => n,
-                Err(e) => return refuse(format!("fd {fd} ({}, deleted): {e}", file.path)),
+            let Some(object) = table.objects.iter().find(|o| o.id == file.object).filter(|o| nameless::is(o)) else {
+                return refuse(format!(
+                    "fd {fd} ({}): its content, object {}, is not in the image",
+                    file.path, file.object
+                ));
             };
+            let made = nameless::make(host, object)?;
             let parked = table.keep(host, file.object, 0, made)?;
-            let ours = table.take(parked)?;
-            table.fill_through(file.object, ours.into());
+            table.fill_through(file.object, nameless::open(host, parked)?);
             parked
         }
     };
-    // Opened anew, for a description of its own with its own mode and offset.
-    let flags = file.open_flags.0 as i32 & FLAGS | libc::O_CLOEXEC;
-    match open(host, format!("/proc/self/fd/{unnamed}").as_bytes(), flags)? {
-        Ok(opened) => Ok(opened),
-        Err(e) => refuse(format!("fd {fd} ({}, deleted): {e}", file.path)),
+    if flags & TMPFILE != 0 && flags & libc::O_ACCMODE == libc::O_RDWR {
+        // It never had a name: so it was made here, too.
+        let made = table.duplicate(host, parked)?;
+        set_flags(host, made, file.open_flags.0)?;
+        return Ok(made);
     }
+    // Opened anew, for a description of its own with its own mode and offset.
+    paths::reopen(host, parked, flags & FLAGS & !libc::O_DIRECTORY | libc::O_CLOEXEC)
+}
+
+/// Mode and seals of memfds, which may forbid what filling them took.
+pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
+    let mut done = HashSet::new();
+    for (id, file) in table.all::<OpenFile>() {
+        let object = table.objects.iter().find(|o| o.id == file.object && o.kind == ObjectKind::MEMFD);
+        let (Some(object), Some(fd)) = (object, table.number(id)) else { continue };
+        if done.insert(object.id) {
+            let mut batch = host.batch()?;
+            batch.call(libc::SYS_fchmod, &[fd.into(), (object.mode & 0o7777).into()]);
+            host.run(batch)?.all()?;
+            seal(host, fd, object)?;
+        }
+    }
+    Ok(())
+}
+
+/// Only a description that may write can add seals: if the program has none, another one is opened for it.
+fn seal(host: &mut Host, fd: u32, object: &Object) -> Result<()> {
+    let through = paths::reopen(host, fd.into(), libc::O_RDWR | libc::O_CLOEXEC)?;
+    let sealed = host.call(libc::SYS_fcntl, [through, libc::F_ADD_SEALS as u64, object.seals.into(), 0, 0, 0]);
+    host.call(libc::SYS_close, [through, 0, 0, 0, 0, 0])?;
+    if let Err(e) = sealed {
+        return refuse(format!("fd {fd} (memfd {}): sealing it: {e}", object.path));
+    }
+    Ok(())
 }

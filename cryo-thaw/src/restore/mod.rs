@@ -9,6 +9,7 @@ pub mod mm;
 pub mod outside;
 pub mod netlink;
 mod paths;
+pub mod paths;
 pub mod pending;
 pub mod pidfd;
 pub mod pipes;

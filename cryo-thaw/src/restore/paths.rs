@@ -4,6 +4,7 @@
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 
+use cryo_format::section::process::Process;
 use cryo_tracee::Host;
 
 use super::descriptors::Table;
@@ -30,7 +31,8 @@ pub struct Found {
 pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<Found> {
     let way = format!("use --fd {fd}=FILE|null");
     let mapped = table.options.mapped(path);
-    let path = mapped.as_deref().unwrap_or(path);
+    let own = own_proc(table, path);
+    let path = mapped.as_deref().or(own.as_deref()).unwrap_or(path);
     let shown = String::from_utf8_lossy(path).into_owned();
     let mut flags = libc::O_PATH | libc::O_CLOEXEC;
     if mapped.is_none() {
@@ -38,16 +40,27 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
         if path != b"/" && (!path.starts_with(b"/") || path[1..].split(|b| *b == b'/').any(strange)) {
             return refuse(format!("fd {fd} ({shown}): this is not a path as the kernel shows one: {way}"));
         }
-        flags |= libc::O_NOFOLLOW;
+        // /proc/self is one.
+        flags |= if own.is_some() { 0 } else { libc::O_NOFOLLOW };
     }
     let handle = match open(host, path, flags)? {
         Ok(handle) => handle,
         Err(e) => {
-            return refuse(format!("fd {fd}: {e}: bring the file back, or use --file-map {shown}=NEW or {}", &way[4..]));
+            return refuse(format!(
+                "fd {fd}: {e}: bring the file back, or use --file-map {shown}=NEW or {}",
+                &way[4..]
+            ));
         }
     };
     let meta = File::from(table.take(handle)?).metadata().about(|| format!("looking at {shown}"))?;
     Ok(Found { fd, path: shown, mapped: mapped.is_some(), handle, meta })
+}
+
+/// What the process had open of itself in /proc is its own again, whatever its pid is now.
+fn own_proc(table: &Table<'_>, path: &[u8]) -> Option<Vec<u8>> {
+    let pid = table.frost.get::<Process>(table.process)?.pid;
+    let rest = path.strip_prefix(format!("/proc/{pid}").as_bytes()).filter(|r| r.is_empty() || r[0] == b'/')?;
+    Some([b"/proc/self", rest].concat())
 }
 
 impl Found {

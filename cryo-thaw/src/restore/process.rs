@@ -4,25 +4,50 @@ use cryo_format::section::process::{Process, ProcessFlags};
 use cryo_tracee::Host;
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{About, refuse, say};
 
-/// Working directory, umask, and what prctl(2) sets. The personality was there from the host's start.
+/// linux/prctl.h; libc lacks it.
+const PR_SET_MDWE: u64 = 65;
+
+/// Working directory and umask. The personality was there from the host's start.
 pub fn restore(host: &mut Host, process: &Process) -> Result<()> {
     let mut batch = host.batch()?;
     let cwd = batch.put(&[&process.cwd[..], b"\0"].concat());
     let chdir = batch.call(libc::SYS_chdir, &[cwd.addr]);
     batch.call(libc::SYS_umask, &[process.umask.into()]);
+    let done = host.run(batch)?;
+    if let Err(e) = done.result(chdir) {
+        return refuse(format!("its working directory: {e}: bring it back, or use --file-map {}=NEW", process.cwd));
+    }
+    Ok(done.all()?)
+}
+
+/// What is set from outside.
+pub fn adjust(host: &Host, process: &Process) -> Result<()> {
+    let path = format!("/proc/{}/oom_score_adj", host.pid());
+    let wanted = (process.oom_score_adj.0 as i64 - 1000).to_string();
+    let now = std::fs::read_to_string(&path).about(|| format!("reading {path}"))?;
+    if now.trim() != wanted
+        && let Err(e) = std::fs::write(&path, &wanted)
+    {
+        say(&format!("oom_score_adj {wanted}: {e}: left at {}", now.trim()));
+    }
+    Ok(())
+}
+
+/// What prctl(2) and personality(2) set, when nobody's credentials change any more.
+pub fn finish(host: &mut Host, process: &Process) -> Result<()> {
+    let mut batch = host.batch()?;
     let has = |flag| process.flags & flag != 0;
     if has(ProcessFlags::CHILD_SUBREAPER) {
         batch.call(libc::SYS_prctl, &[libc::PR_SET_CHILD_SUBREAPER as u64, 1]);
     }
-    if has(ProcessFlags::NO_NEW_PRIVS) {
-        batch.call(libc::SYS_prctl, &[libc::PR_SET_NO_NEW_PRIVS as u64, 1]);
+    // A loader clears some bits of it, and a change of user the permission to dump.
+    batch.call(libc::SYS_personality, &[process.personality]);
+    batch.call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as u64, u64::from(!has(ProcessFlags::NOT_DUMPABLE))]);
+    let mdwe = u64::from(has(ProcessFlags::MDWE_REFUSE_EXEC_GAIN)) | u64::from(has(ProcessFlags::MDWE_NO_INHERIT)) << 1;
+    if mdwe != 0 {
+        batch.call(libc::SYS_prctl, &[PR_SET_MDWE, mdwe]);
     }
-    batch.call(libc::SYS_prctl, &[libc::PR_SET_PDEATHSIG as u64, process.parent_death_signal.into()]);
-    let done = host.run(batch)?;
-    if let Err(e) = done.result(chdir) {
-        return refuse(format!("its working directory {}: {e}", process.cwd));
-    }
-    Ok(done.all()?)
+    Ok(host.run(batch)?.all()?)
 }

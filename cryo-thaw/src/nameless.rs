@@ -1,0 +1,56 @@
+//! Files without a name: memfds, and files that were deleted. Each is one file in the host, for its mappings and its descriptors; the content
+//! arrives with the pages.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use cryo_format::section::objects::{Object, ObjectKind};
+use cryo_tracee::Host;
+
+use crate::Result;
+use crate::error::{About, refuse};
+use crate::restore::paths;
+
+/// Is it one?
+pub fn is(object: &Object) -> bool {
+    object.embedded != 0 && matches!(object.kind, ObjectKind::MEMFD | ObjectKind::DELETED)
+}
+
+/// Makes it, of its size and empty, and returns the host's descriptor for it. A deleted file comes to where it was, if that can be.
+pub fn make(host: &mut Host, object: &Object) -> Result<u64> {
+    let made = if object.kind == ObjectKind::MEMFD { memfd(host, object)? } else { temporary(host, object)? };
+    if let Err(e) = host.call(libc::SYS_ftruncate, [made, object.size, 0, 0, 0, 0]) {
+        return refuse(format!("{} (without a name, {} bytes): {e}", object.path, object.size));
+    }
+    Ok(made)
+}
+
+/// Our own opening of it, for its content: another description than the program's, which may append or not write at all.
+pub fn open(host: &Host, fd: u64) -> Result<File> {
+    let path = format!("/proc/{}/fd/{fd}", host.pid());
+    File::options().read(true).write(true).open(&path).about(|| format!("opening {path}"))
+}
+
+fn memfd(host: &mut Host, object: &Object) -> Result<u64> {
+    let mut batch = host.batch()?;
+    let name = batch.put(&[&object.path[..], b"\0"].concat());
+    // What must not be sealed is sealed against that, later.
+    let call = batch.call(libc::SYS_memfd_create, &[name.addr, (libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING).into()]);
+    Ok(host.run(batch)?.result(call)?)
+}
+
+fn temporary(host: &mut Host, object: &Object) -> Result<u64> {
+    let dir =
+        Path::new(OsStr::from_bytes(&object.path)).parent().filter(|d| d.is_absolute()).unwrap_or(Path::new("/tmp"));
+    let flags = libc::O_TMPFILE | libc::O_RDWR | libc::O_CLOEXEC;
+    let mut made = paths::open(host, dir.as_os_str().as_bytes(), flags)?;
+    if made.is_err() {
+        made = paths::open(host, b"/tmp", flags)?;
+    }
+    match made {
+        Ok(made) => Ok(made),
+        Err(e) => refuse(format!("{} (deleted): {e}", object.path)),
+    }
+}
