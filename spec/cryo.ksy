@@ -934,12 +934,6 @@ types:
         type: u4
       - id: value
         type: blob
-  unix_message:
-    seq:
-      - id: sender
-        type: bytes
-      - id: data
-        type: blob
   notes:
     seq:
       - id: num_notes

@@ -39,6 +39,8 @@ macro_rules! for_each_section {
             epoll       Epoll       b"EPOL" 1 Frost  Description     CRITICAL;
             inotify     Inotify     b"INOT" 1 Frost  Description     CRITICAL;
             fanotify    Fanotify    b"FANO" 1 Frost  Description     CRITICAL;
+            locks       Locks       b"LOCK" 1 Frost  Description     CRITICAL;
+            owners      Owner       b"OWNR" 1 Frost  Description     CRITICAL;
             notes       Notes       b"NOTE" 1 Frost  Image           SAFE_TO_COPY;
             origin      Origin      b"ORIG" 1 Frost  Image           SAFE_TO_COPY;
 

@@ -70,6 +70,25 @@ pub fn timer_left(timer: &OwnedFd) -> Result<(u64, u64)> {
     Ok((ns(times[2], times[3]), ns(times[0], times[1])))
 }
 
+/// Who is told of input on a file: F_OWNER_* kind and number (F_GETOWN_EX; number 0 for nobody), and the signal (F_GETSIG; 0 for SIGIO).
+pub fn owner(file: &OwnedFd) -> Result<(i32, i32, i32)> {
+    const F_GETOWN_EX: i32 = 16;
+    const F_GETSIG: i32 = 11;
+    let what = || "asking a file for its owner".to_owned();
+    fault::point().map_err(|e| Error::sys(what(), e))?;
+    let mut owner = [0_i32; 2];
+    // SAFETY: the kernel writes one struct f_owner_ex: two ints.
+    let r = unsafe { libc::fcntl(file.as_raw_fd(), F_GETOWN_EX, owner.as_mut_ptr()) };
+    // SAFETY: takes numbers only.
+    let signal = unsafe { libc::fcntl(file.as_raw_fd(), F_GETSIG) };
+    match (r, signal) {
+        // What is held by O_PATH has none.
+        _ if r < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EBADF) => Ok((0, 0, 0)),
+        (0, signal) if signal >= 0 => Ok((owner[0], owner[1], signal)),
+        _ => Err(Error::last(what())),
+    }
+}
+
 /// get_robust_list(2) of any thread that we may trace: head and size.
 pub fn robust_list(tid: i32) -> Result<(u64, u64)> {
     let (mut head, mut len) = (0_u64, 0_u64);

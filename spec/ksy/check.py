@@ -42,6 +42,8 @@ SECTIONS = {
     "EPOL": ("frost", CRITICAL),
     "INOT": ("frost", CRITICAL),
     "FANO": ("frost", CRITICAL),
+    "LOCK": ("frost", CRITICAL),
+    "OWNR": ("frost", CRITICAL),
     "DATA": (None, CRITICAL), "PAD ": (None, 0), "INDX": (None, 0), "END ": (None, CRITICAL),
 }  # fmt: skip
 STRUCTURAL = ("DATA", "PAD ", "INDX", "END ")
@@ -156,14 +158,14 @@ def unix(s):
     options(s)
 
 
-def options(s):
-    need(all((o.level, o.name) in OPTIONS for o in s.options), 32, "an option that an image may not hold")
 def netlink(s):
     need(s.kind in (2, 3), 32, "no such kind")
     need(ascending(s.groups), 63, "groups not sorted")
     options(s)
 
 
+def options(s):
+    need(all((o.level, o.name) in OPTIONS for o in s.options), 32, "an option that an image may not hold")
     need(len(s.filter.data) % 8 == 0, 32, "a filter that ends inside an instruction")
 
 
@@ -188,9 +190,9 @@ def xstate(s):
 RULES = {
     "VMAS": vmas,
     "UNIX": unix,
+    "NTLK": netlink,
     "CPU ": cpu,
     "XSTA": xstate,
-    "NTLK": netlink,
     "OBJS": lambda s: need(ascending(o.id for o in s.objects), 50, "objects not sorted"),
     "SIGA": lambda s: need(ascending(a.signal for a in s.actions), 60, "handlers not sorted"),
     "LIMT": lambda s: need(ascending(x.resource for x in s.limits), 63, "limits not sorted"),

@@ -138,6 +138,8 @@ fn mend(section: &mut AnySection) {
         }
         AnySection::Pipe(s) => s.packets &= 1,
         AnySection::Eventfd(s) => s.reserved = 0,
+        AnySection::Locks(s) => s.reserved = 0,
+        AnySection::Owner(s) => s.reserved = 0,
         AnySection::Inotify(s) => {
             s.watches.sort_by_key(|w| w.wd);
             s.watches.dedup_by_key(|w| w.wd);

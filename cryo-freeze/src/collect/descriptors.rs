@@ -12,7 +12,7 @@ use cryo_tracee::proc::{self, FdInfo};
 
 use super::elsewhere::Elsewhere;
 use super::objects::Objects;
-use super::{Collected, Ids, Scene, epoll, eventfd, files, outside, pidfd, pipes, signalfd, sockets, timerfd};
+use super::{Collected, Ids, Scene, epoll, eventfd, files, locks, outside, owners, pidfd, pipes, signalfd, sockets, timerfd};
 use crate::Result;
 use crate::error::About;
 
@@ -148,7 +148,7 @@ const COLLECTORS: &[Collector] = &[
 ];
 
 /// What a description of any kind may have besides.
-const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &[];
+const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &[owners::collect, locks::collect];
 
 /// Adds the table, and every description once.
 pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mut Collected) -> Result<()> {

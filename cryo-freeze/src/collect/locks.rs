@@ -1,0 +1,65 @@
+//! `LOCK`: locks on files, and leases.
+
+use cryo_format::section::locks::{FLOCK, Lock, Locks, OFD, POSIX};
+
+use super::descriptors::{Cx, Description};
+use crate::Result;
+
+const UNLOCKED: u32 = libc::F_UNLCK as u32;
+
+/// Adds the locks of a description, if it has any.
+pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
+    let f = d.first();
+    let mut locks = Locks { lease: UNLOCKED, ..Locks::default() };
+    for line in f.info.all("lock") {
+        let Some(seen) = Seen::parse(line) else {
+            cx.out.note(f.name(), format!("its lock is shown in an unknown way and not in the image: {line}"));
+            continue;
+        };
+        let kind = match seen.kind {
+            "POSIX" => POSIX,
+            "OFDLCK" => OFD,
+            "FLOCK" => FLOCK,
+            "LEASE" if seen.state == "BREAKING" => {
+                cx.out.note(f.name(), "its lease was being taken away, and is not in the image");
+                continue;
+            }
+            "LEASE" => {
+                locks.lease = if seen.write { libc::F_WRLCK } else { libc::F_RDLCK } as u32;
+                continue;
+            }
+            other => {
+                cx.out.note(f.name(), format!("a lock of the kind {other} is not in the image"));
+                continue;
+            }
+        };
+        locks.locks.0.push(Lock { kind, write: seen.write.into(), start: seen.start, end: seen.end });
+    }
+    if locks.lease != UNLOCKED || !locks.locks.is_empty() {
+        cx.out.add(d.id, locks);
+    }
+    Ok(())
+}
+
+/// A line of fdinfo: `1: POSIX  ADVISORY  WRITE 21341 fe:00:10010713 10 29`.
+struct Seen<'a> {
+    kind: &'a str,
+    state: &'a str,
+    write: bool,
+    start: u64,
+    end: u64,
+}
+
+impl<'a> Seen<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut words = line.split_whitespace().skip(1);
+        let (kind, state) = (words.next()?, words.next()?);
+        let write = words.next()? == "WRITE";
+        let start = words.nth(2)?.parse().ok()?;
+        let end = match words.next()? {
+            "EOF" => i64::MAX as u64,
+            end => end.parse().ok()?,
+        };
+        Some(Self { kind, state, write, start, end })
+    }
+}
