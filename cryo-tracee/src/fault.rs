@@ -3,6 +3,7 @@
 //! The safety tests count N upwards until a freeze succeeds, and so have been through a failure at every call site. Undoing is not
 //! counted: what puts the target back must not be made to fail by a test of whether it is put back.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,9 +19,29 @@ fn plan() -> Option<(u64, i32)> {
     })
 }
 
+thread_local! {
+    static UNDOING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// While it lives, this thread is undoing something, and its operations are not counted.
+pub(crate) struct Undoing(());
+
+impl Undoing {
+    pub(crate) fn begin() -> Self {
+        UNDOING.set(UNDOING.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for Undoing {
+    fn drop(&mut self) {
+        UNDOING.set(UNDOING.get() - 1);
+    }
+}
+
 /// Counts one operation; fails if it is the planned one.
 pub fn point() -> io::Result<()> {
-    let Some((n, errno)) = plan() else { return Ok(()) };
+    let Some((n, errno)) = plan().filter(|_| UNDOING.get() == 0) else { return Ok(()) };
     if COUNT.fetch_add(1, Ordering::Relaxed) + 1 == n {
         return Err(io::Error::from_raw_os_error(errno));
     }

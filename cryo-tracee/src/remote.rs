@@ -5,6 +5,7 @@
 //! a stub and a table are put there, and the thread runs them all between two stops.
 
 use crate::arch;
+use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc::Mapping;
 use crate::stopped::Stopped;
@@ -169,6 +170,7 @@ impl<'a> Remote<'a> {
 
 impl Drop for Remote<'_> {
     fn drop(&mut self) {
+        let _undoing = Undoing::begin();
         if self.scratch != 0 && !self.borrowed {
             let _ = self.single(libc::SYS_munmap, [self.scratch, SCRATCH, 0, 0, 0, 0]);
         }

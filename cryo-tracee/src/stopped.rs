@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::mem::size_of;
 
+use crate::fault::Undoing;
 use crate::interrupted::{self, Blocked};
 use crate::mem::Memory;
 use crate::proc;
@@ -272,6 +273,7 @@ impl Stopped {
     }
 
     fn release(&mut self) {
+        let _undoing = Undoing::begin();
         // Errors mean that the thread is gone, and then there is nothing to put back.
         let mem = Memory::open(self.pid).ok();
         let _ = self.return_registers(mem.as_ref());
@@ -309,9 +311,9 @@ impl Stopping {
 impl Drop for Stopping {
     /// A thread can be let go only from a stop.
     fn drop(&mut self) {
-        if let Some(mut thread) = self.thread.take()
-            && thread.settle().is_err()
-        {
+        let Some(mut thread) = self.thread.take() else { return };
+        let _ = sys::ptrace(libc::PTRACE_INTERRUPT, thread.tid, 0, 0, Fault::Never);
+        if thread.settle().is_err() {
             std::mem::forget(thread);
         }
     }
