@@ -1,8 +1,8 @@
 //! The frozen set as the thawer needs it: template and services whole, registers, and then the pages, from files or from a pipe.
 
 use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use cryo_format::Profile;
 use cryo_format::image::Image;
@@ -11,10 +11,10 @@ use cryo_format::read::Stream;
 use cryo_format::section::Section;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::link::Link;
-use cryo_format::set::Set;
+use cryo_format::set::{self, Set};
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{About, refuse};
 
 /// An open set.
 pub struct Ice {
@@ -40,8 +40,15 @@ impl Ice {
     /// Opens NAME.freeze and its siblings.
     pub fn open(path: &Path) -> Result<Self> {
         let set = Set::open(path)?;
-        let frore = FileModel::read(&set.frore)?;
-        let frost = FileModel::read(&set.frost)?;
+        // These two are small, and read from end to end: a flipped bit between the sections is noticed, too.
+        let small = |(profile, path): &(Profile, PathBuf)| -> Result<FileModel> {
+            let name = path.display().to_string();
+            let file = File::open(path).about(|| name.clone())?;
+            let input: Box<dyn Read> = Box::new(BufReader::new(file));
+            Ok(whole(Stream::named(input, name)?, *profile)?.0)
+        };
+        let [frore, frost, _] = set::paths(path);
+        let (frore, frost) = (small(&frore)?, small(&frost)?);
         let mut sections = Vec::new();
         for entry in set.freeze.chunks() {
             if entry.kind == Extents::KIND {
@@ -55,8 +62,8 @@ impl Ice {
 
     /// Reads a set from a pipe, up to its first page.
     pub fn pipe(input: Box<dyn Read>) -> Result<Self> {
-        let (frore, input) = whole(input, Profile::Frore)?;
-        let (frost, input) = whole(input, Profile::Frost)?;
+        let (frore, input) = whole(Stream::new(input)?, Profile::Frore)?;
+        let (frost, input) = whole(Stream::new(input)?, Profile::Frost)?;
         let mut stream = Stream::new(input)?;
         stream.expect(Profile::Freeze)?;
         let mut sections = Vec::new();
@@ -106,8 +113,7 @@ impl Ice {
 }
 
 /// Reads a whole small file of the set.
-fn whole(input: Box<dyn Read>, profile: Profile) -> Result<(FileModel, Box<dyn Read>)> {
-    let mut stream = Stream::new(input)?;
+fn whole(mut stream: Stream<Box<dyn Read>>, profile: Profile) -> Result<(FileModel, Box<dyn Read>)> {
     stream.expect(profile)?;
     let mut sections = Vec::new();
     while let Some(chunk) = stream.next()? {
