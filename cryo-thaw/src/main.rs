@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Ids};
-use cryo_thaw::options::{FdRule, FileMap};
+use cryo_thaw::options::{FdRule, FileMap, Time};
 use cryo_thaw::{Options, Pid, thaw};
 use cryo_tracee::namespace;
 
@@ -43,6 +43,15 @@ struct Cli {
     /// A file (or all below a directory) that is elsewhere now: descriptors, mappings and the working directory follow
     #[arg(long, value_name = "OLD=NEW")]
     file_map: Vec<FileMap>,
+    /// Whether time in the ice counts for timers
+    #[arg(long, value_enum, default_value_t = TimeArg::Ice)]
+    time: TimeArg,
+    /// It goes on with your ids, groups and capabilities, whatever it had
+    #[arg(long)]
+    own_credentials: bool,
+    /// Lower resource limits where it had more than is allowed here
+    #[arg(long)]
+    lower_limits: bool,
     /// Go on although this CPU lacks instructions that the program may use
     #[arg(long)]
     ignore_cpu: bool,
@@ -54,6 +63,12 @@ enum PidArg {
     Same,
     Namespace,
     New,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TimeArg {
+    Ice,
+    Real,
 }
 
 impl Cli {
@@ -69,6 +84,12 @@ impl Cli {
             file_map: self.file_map.clone(),
             stopped: self.stopped,
             detach: self.detach,
+            time: match self.time {
+                TimeArg::Ice => Time::Ice,
+                TimeArg::Real => Time::Real,
+            },
+            own_credentials: self.own_credentials,
+            lower_limits: self.lower_limits,
             ignore_cpu: self.ignore_cpu,
         };
         let ice = if self.image == Path::new("-") {
@@ -76,6 +97,7 @@ impl Cli {
         } else {
             Ice::open(&self.image)?
         };
+        cryo_thaw::restore::last::check(&ice, &options)?;
         let ids = ids::decide(&ice, options.pid)?;
         let Ids::Namespace(worker) = ids else {
             let thawed = thaw(ice, ids, &options)?;

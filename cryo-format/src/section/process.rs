@@ -58,6 +58,10 @@ impl ProcessFlags {
     pub const HAS_TTY: u32 = 4;
     /// It is not dumpable (PR_SET_DUMPABLE 0).
     pub const NOT_DUMPABLE: u32 = 8;
+    /// prctl(PR_SET_MDWE): PR_MDWE_REFUSE_EXEC_GAIN.
+    pub const MDWE_REFUSE_EXEC_GAIN: u32 = 16;
+    /// prctl(PR_SET_MDWE): PR_MDWE_NO_INHERIT.
+    pub const MDWE_NO_INHERIT: u32 = 32;
 }
 
 impl Validate for Process {}

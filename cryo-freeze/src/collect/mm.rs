@@ -2,7 +2,9 @@
 
 use cryo_format::prim::Addr;
 use cryo_format::section::mm::Mm;
-use cryo_tracee::{Batch, proc};
+use cryo_tracee::proc::{self, Status};
+use cryo_tracee::remote::{Done, SCRATCH, Scratch, Slot};
+use cryo_tracee::Batch;
 
 use super::objects::Objects;
 use super::thread::Answers;
@@ -13,14 +15,34 @@ use crate::Result;
 pub struct Questions {
     brk: usize,
     thp_disable: usize,
+    /// Is a page that nobody has touched in memory? Asked of new memory that was locked at once.
+    locked: Option<Slot>,
 }
 
+const MCL_FUTURE: u32 = 2;
+const MCL_ONFAULT: u32 = 4;
+
 impl Questions {
-    /// brk(0), PR_GET_THP_DISABLE.
-    pub fn ask(batch: &mut Batch) -> Self {
-        Self {
+    /// brk(0), PR_GET_THP_DISABLE. What mlockall(2) holds for the future shows only in memory that is new: our scratch mapping.
+    pub fn ask(batch: &mut Batch, scene: &Scene<'_>, scratch: Scratch) -> Result<Self> {
+        let locked = |status: &Status| status.number("VmLck").unwrap_or(0);
+        let more = locked(&Status::of(scene.pid)?) > locked(&scene.status);
+        Ok(Self {
             brk: batch.call(libc::SYS_brk, &[0]),
             thp_disable: batch.call(libc::SYS_prctl, &[libc::PR_GET_THP_DISABLE as u64]),
+            locked: more.then(|| {
+                let slot = batch.space(1);
+                batch.call(libc::SYS_mincore, &[scratch.base + SCRATCH - 1 & !4095, 4096, slot.addr]);
+                slot
+            }),
+        })
+    }
+
+    fn mlock_future(&self, done: &Done) -> u32 {
+        match self.locked {
+            None => 0,
+            Some(slot) if done.bytes(slot)[0] & 1 != 0 => MCL_FUTURE,
+            Some(_) => MCL_FUTURE | MCL_ONFAULT,
         }
     }
 }
@@ -49,7 +71,7 @@ pub fn collect(
         env_end: field(51)?,
         exe: objects.executable(scene, ids)?,
         thp_disable: answers.done.result(answers.mm.thp_disable).map_or(0, |v| v as u32),
-        mlock_future: 0,
+        mlock_future: answers.mm.mlock_future(&answers.done),
         auxv: auxv.into_iter().map(Addr).collect(),
     };
     out.add(scene.id, mm);

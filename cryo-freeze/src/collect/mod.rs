@@ -5,11 +5,14 @@
 
 pub mod actions;
 pub mod cpu;
+pub mod credentials;
 pub mod descriptors;
 mod elsewhere;
 pub mod epoll;
 pub mod eventfd;
 pub mod files;
+pub mod itimers;
+pub mod limits;
 pub mod locks;
 pub mod mm;
 pub mod objects;
@@ -21,7 +24,10 @@ pub mod netlink;
 pub mod pidfd;
 pub mod pipes;
 pub mod process;
+pub mod ptimers;
 pub mod regs;
+pub mod scheduling;
+pub mod seccomp;
 pub mod residence;
 pub mod signalfd;
 pub mod snapshot;
@@ -38,7 +44,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use cryo_format::Profile;
-use cryo_format::section::AnySection;
+use cryo_format::section::{AnySection, Section};
 use cryo_format::section::notes::{Note, Notes};
 use cryo_format::write::Writer;
 use cryo_tracee::proc::{Mapping, Stat, Status};
@@ -70,10 +76,19 @@ pub struct Scene<'a> {
     pub stat: Stat,
     /// /proc/PID/status.
     pub status: Status,
+    /// The same of each of its threads.
+    pub threads: Vec<Status>,
     /// Its mappings, without the vsyscall page, which every process has and none can change.
     pub maps: Vec<Mapping>,
     /// The person's choices.
     pub options: &'a Options,
+}
+
+impl Scene<'_> {
+    /// /proc/PID/task/TID/status of the thread at this place.
+    pub fn thread(&self, i: usize) -> Result<&Status> {
+        Ok(self.threads.get(i).ok_or(cryo_tracee::Error::Died(self.pid))?)
+    }
 }
 
 /// Everything but the pages, in the order in which it is written.
@@ -97,6 +112,19 @@ impl Collected {
     /// Adds a section.
     pub fn add(&mut self, owner: u64, section: impl Into<AnySection>) {
         self.sections.push((owner, section.into()));
+    }
+
+    /// Adds sections of threads, the main thread's first: that one for the whole process, the others where they differ.
+    pub fn add_each<S: Section>(&mut self, process: u64, sections: Vec<(u64, S)>) {
+        let mut sections = sections.into_iter();
+        let Some((_, main)) = sections.next() else { return };
+        self.add(process, main.clone());
+        sections.filter(|(_, section)| *section != main).for_each(|(id, section)| self.add(id, section));
+    }
+
+    /// The sections of a type so far.
+    pub fn sections<S: Section>(&self) -> impl Iterator<Item = &S> {
+        self.sections.iter().filter_map(|(_, section)| S::of(section))
     }
 
     /// Adds a note.
@@ -129,10 +157,12 @@ pub fn collect(process: &mut Process, stopped: Instant, options: &Options, out: 
     let pid = process.pid();
     let maps = cryo_tracee::proc::mappings(pid)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let mut ids = Ids::default();
-    let scene = Scene { pid, id: ids.next(), stat: Stat::of(pid)?, status: Status::of(pid)?, maps, options };
+    let threads = process.threads.iter().map(|t| Status::of(t.tid())).collect::<cryo_tracee::Result<_>>()?;
+    let scene = Scene { pid, id: ids.next(), stat: Stat::of(pid)?, status: Status::of(pid)?, threads, maps, options };
     unsupported::check(&scene)?;
     out.process = scene.id;
     let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.next()).collect();
+    seccomp::collect(process, &scene, &thread_ids, out)?;
 
     // Registers first: they show what the remote calls must not disturb.
     for (thread, id) in process.threads.iter_mut().zip(&thread_ids) {
@@ -150,6 +180,8 @@ pub fn collect(process: &mut Process, stopped: Instant, options: &Options, out: 
     vmas::collect(&scene, &answers, &mut ids, &mut objects, out)?;
     mm::collect(&scene, &answers, &mut ids, &mut objects, out)?;
     actions::collect(&scene, &answers, out);
+    limits::collect(&scene, &answers, out)?;
+    itimers::collect(&scene, &answers, out)?;
     process::collect(&scene, process, &answers, out)?;
     descriptors::collect(&scene, &mut ids, &mut objects, out)?;
     objects.finish(out);

@@ -14,7 +14,11 @@ pub struct Questions {
     parent_death_signal: Slot,
     subreaper: Slot,
     dumpable: usize,
+    mdwe: usize,
 }
+
+/// linux/prctl.h; libc lacks it.
+const PR_GET_MDWE: u64 = 66;
 
 impl Questions {
     /// prctl(2).
@@ -23,7 +27,8 @@ impl Questions {
         batch.call(libc::SYS_prctl, &[libc::PR_GET_PDEATHSIG as u64, parent_death_signal.addr]);
         let subreaper = batch.space(4);
         batch.call(libc::SYS_prctl, &[libc::PR_GET_CHILD_SUBREAPER as u64, subreaper.addr]);
-        Self { parent_death_signal, subreaper, dumpable: batch.call(libc::SYS_prctl, &[libc::PR_GET_DUMPABLE as u64]) }
+        let dumpable = batch.call(libc::SYS_prctl, &[libc::PR_GET_DUMPABLE as u64]);
+        Self { parent_death_signal, subreaper, dumpable, mdwe: batch.call(libc::SYS_prctl, &[PR_GET_MDWE]) }
     }
 }
 
@@ -43,6 +48,10 @@ pub fn collect(
     flag(ProcessFlags::NO_NEW_PRIVS, scene.status.number("NoNewPrivs") == Some(1));
     flag(ProcessFlags::HAS_TTY, number(7)? != 0);
     flag(ProcessFlags::NOT_DUMPABLE, answers.done.result(answers.process.dumpable)? != 1);
+    // Kernels before 6.3 do not know the question.
+    let mdwe = answers.done.result(answers.process.mdwe).unwrap_or(0);
+    flag(ProcessFlags::MDWE_REFUSE_EXEC_GAIN, mdwe & 1 != 0);
+    flag(ProcessFlags::MDWE_NO_INHERIT, mdwe & 2 != 0);
     let text = String::from_utf8_lossy(&proc::bytes(pid, "personality")?).into_owned();
     let Ok(personality) = u64::from_str_radix(text.trim(), 16) else {
         return refuse(format!("/proc/{pid}/personality: unexpected text: {text}"));

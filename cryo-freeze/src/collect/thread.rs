@@ -4,16 +4,18 @@ use cryo_format::prim::Addr;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::proc::{self, Status};
 use cryo_tracee::remote::{Done, Remote, Slot};
-use cryo_tracee::{Batch, Copy, Process, fds};
+use cryo_tracee::{Batch, Copy, Process, fds, sched};
 
 use super::residence::{self, Residence};
-use super::{Collected, Scene, actions, mm, process, snapshot};
+use super::{Collected, Scene, actions, credentials, itimers, limits, mm, process, ptimers, scheduling, snapshot};
 use crate::Result;
 
 /// Questions to a thread about itself.
 struct Questions {
     altstack: Slot,
     tid_address: Slot,
+    credentials: credentials::Questions,
+    scheduling: scheduling::Questions,
 }
 
 impl Questions {
@@ -22,7 +24,8 @@ impl Questions {
         batch.call(libc::SYS_sigaltstack, &[0, altstack.addr]);
         let tid_address = batch.space(8);
         batch.call(libc::SYS_prctl, &[libc::PR_GET_TID_ADDRESS as u64, tid_address.addr]);
-        Self { altstack, tid_address }
+        let (credentials, scheduling) = (credentials::Questions::ask(batch), scheduling::Questions::ask(batch));
+        Self { altstack, tid_address, credentials, scheduling }
     }
 }
 
@@ -36,6 +39,10 @@ pub struct Answers {
     pub mm: mm::Questions,
     /// Identity.
     pub process: process::Questions,
+    /// Resource limits.
+    pub limits: limits::Questions,
+    /// Interval timers.
+    pub itimers: itimers::Questions,
     /// Pages of shared memory.
     pub residence: Residence,
 }
@@ -45,44 +52,59 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     let memory = &scene_process.memory;
     let (main, others) = scene_process.threads.split_first_mut().ok_or(cryo_tracee::Error::Died(scene.pid))?;
     let (main_id, other_ids) = ids.split_first().ok_or(cryo_tracee::Error::Died(scene.pid))?;
-    let main_rest = kernel_side(main, scene)?;
+    let main_rest = kernel_side(main, scene, scene.thread(0)?)?;
+    let online = sched::online()?;
+    let (mut credentials, mut scheduling) = (Vec::new(), Vec::new());
+    let mut each = |tid, id, status: &Status, q: &Questions, done: &Done| -> Result<()> {
+        credentials.push((id, credentials::collect(status, &q.credentials, done)?));
+        scheduling.push((id, scheduling::collect(tid, &online, &q.scheduling, done)?));
+        Ok(())
+    };
+    let main_tid = main.tid();
     let mut remote = Remote::enter(main, memory, &scene.maps)?;
     let scratch = remote.scratch();
 
     let mut batch = remote.batch();
     let questions = Questions::ask(&mut batch);
     let actions = actions::Questions::ask(&mut batch);
-    let mm = mm::Questions::ask(&mut batch);
+    let mm = mm::Questions::ask(&mut batch, scene, scratch)?;
     let process = process::Questions::ask(&mut batch);
+    let (limits, itimers) = (limits::Questions::ask(&mut batch), itimers::Questions::ask(&mut batch));
     let done = remote.run(batch)?;
+    each(main_tid, *main_id, scene.thread(0)?, &questions, &done)?;
     let main_thread = with_answers(main_rest, &questions, &done)?;
     out.add(*main_id, main_thread);
 
-    for (thread, id) in others.iter_mut().zip(other_ids) {
-        let rest = kernel_side(thread, scene)?;
+    for (i, (thread, id)) in (1..).zip(others.iter_mut().zip(other_ids)) {
+        let status = scene.thread(i)?;
+        let rest = kernel_side(thread, scene, status)?;
         let mut remote = Remote::with_scratch(thread, memory, scratch)?;
         let mut batch = remote.batch();
         let questions = Questions::ask(&mut batch);
         let done = remote.run(batch)?;
         drop(remote);
+        each(thread.tid(), *id, status, &questions, &done)?;
         out.add(*id, with_answers(rest, &questions, &done)?);
     }
+    out.add_each(scene.id, credentials);
+    out.add_each(scene.id, scheduling);
+    ptimers::collect(&mut remote, scene, ids, out)?;
     let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
     out.copy = if snapshot::possible(scene) { Copy::of(&mut remote).ok() } else { None };
     drop(remote);
-    Ok(Answers { done, residence, actions, mm, process })
+    Ok(Answers { done, residence, actions, mm, process, limits, itimers })
 }
 
 /// What can be read from outside.
-fn kernel_side(thread: &cryo_tracee::Stopped, scene: &Scene<'_>) -> Result<Thread> {
+fn kernel_side(thread: &cryo_tracee::Stopped, scene: &Scene<'_>, status: &Status) -> Result<Thread> {
     let tid = thread.tid();
     let (robust_list, robust_list_len) = fds::robust_list(tid)?;
     let (rseq, rseq_size, rseq_signature) = thread.rseq().unwrap_or_default();
     let comm = proc::bytes(tid, "comm")?;
     // comm of a single thread needs no parsing of status, which quotes odd characters.
     let comm = comm.strip_suffix(b"\n").unwrap_or(&comm).to_vec();
-    let tid_there = Status::of(tid)?.inner("NSpid").unwrap_or(tid as u64);
+    let tid_there = status.inner("NSpid").unwrap_or(tid as u64);
     Ok(Thread {
         process: scene.id,
         tid: tid_there,

@@ -8,11 +8,6 @@ use crate::Result;
 /// Refuses what would be lost.
 pub fn check(scene: &Scene<'_>) -> Result<()> {
     let pid = scene.pid;
-    if scene.status.number("Seccomp").unwrap_or(0) != 0 {
-        return refuse(format!(
-            "process {pid} runs under a seccomp filter, which is not carried yet: start it without one to freeze it"
-        ));
-    }
     let ours = in_our_namespace(pid);
     for ns in ["mnt", "pid", "user", "net", "uts", "ipc", "cgroup", "time"] {
         let name = format!("ns/{ns}");

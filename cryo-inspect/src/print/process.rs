@@ -13,6 +13,8 @@ const FLAGS: &[(u64, &str)] = &[
     (ProcessFlags::NO_NEW_PRIVS as u64, "no-new-privs"),
     (ProcessFlags::HAS_TTY as u64, "has-terminal"),
     (ProcessFlags::NOT_DUMPABLE as u64, "not-dumpable"),
+    (ProcessFlags::MDWE_REFUSE_EXEC_GAIN as u64, "mdwe-refuse-exec-gain"),
+    (ProcessFlags::MDWE_NO_INHERIT as u64, "mdwe-no-inherit"),
 ];
 
 /// personality(2): what stands beside PER_LINUX.

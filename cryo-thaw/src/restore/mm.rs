@@ -4,6 +4,7 @@ use cryo_format::section::mm::Mm;
 use cryo_tracee::Host;
 
 use crate::Result;
+use crate::error::refuse;
 
 /// prctl(PR_SET_MM_MAP) takes all of it at once and, as long as the executable's link is left alone, needs no capability.
 pub fn restore(host: &mut Host, mm: &Mm) -> Result<()> {
@@ -31,8 +32,18 @@ pub fn restore(host: &mut Host, mm: &Mm) -> Result<()> {
     let prctl = [libc::PR_SET_MM as u64, libc::PR_SET_MM_MAP as u64, at.addr, map.len() as u64, 0];
     batch.call(libc::SYS_prctl, &prctl);
     if mm.thp_disable != 0 {
-        batch.call(libc::SYS_prctl, &[libc::PR_SET_THP_DISABLE as u64, 1]);
+        batch.call(libc::SYS_prctl, &[libc::PR_SET_THP_DISABLE as u64, 1, u64::from(mm.thp_disable & !1)]);
     }
     host.run(batch)?.all()?;
+    Ok(())
+}
+
+/// mlockall(2) for memory to come: when the host needs no more of its own.
+pub fn lock_future(host: &mut Host, mm: &Mm) -> Result<()> {
+    if mm.mlock_future != 0
+        && let Err(e) = host.call(libc::SYS_mlockall, [mm.mlock_future.into(), 0, 0, 0, 0, 0])
+    {
+        return refuse(format!("mlockall(2) for memory to come: {e}: raise RLIMIT_MEMLOCK (ulimit -l)"));
+    }
     Ok(())
 }

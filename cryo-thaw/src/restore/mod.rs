@@ -1,10 +1,14 @@
 //! Restorers: one module per kind of state, of the same name as its section and its collector.
 
 pub mod actions;
+pub mod credentials;
 pub mod descriptors;
 pub mod epoll;
 pub mod eventfd;
 pub mod files;
+pub mod itimers;
+pub mod last;
+pub mod limits;
 pub mod locks;
 pub mod mm;
 pub mod outside;
@@ -16,7 +20,10 @@ pub mod pending;
 pub mod pidfd;
 pub mod pipes;
 pub mod process;
+pub mod ptimers;
 pub mod regs;
+pub mod scheduling;
+pub mod seccomp;
 pub mod signalfd;
 mod sockets;
 pub mod syscall;

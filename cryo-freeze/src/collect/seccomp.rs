@@ -1,0 +1,60 @@
+//! `SECC`: seccomp. Before anything is asked of a restricted process, its filters are suspended: they would kill it for our calls.
+
+use cryo_format::section::seccomp::{Filter, Instruction, Seccomp};
+use cryo_tracee::Process;
+use cryo_tracee::seccomp::filters;
+
+use super::{Collected, Scene, refuse};
+use crate::Result;
+
+const MODE_FILTER: u64 = 2;
+const RET_K: u16 = 0x06;
+const RET_USER_NOTIF: u32 = 0x7fc0_0000;
+const RET_ACTION_FULL: u32 = 0xffff_0000;
+
+/// Adds seccomp of all threads, if one of them is restricted; from here on remote calls are possible.
+pub fn collect(process: &Process, scene: &Scene<'_>, ids: &[u64], out: &mut Collected) -> Result<()> {
+    let mode = |i: usize| scene.threads.get(i).and_then(|s| s.number("Seccomp")).unwrap_or(0);
+    let Some(restricted) = (0..process.threads.len()).find(|i| mode(*i) != 0) else { return Ok(()) };
+    if let Err(e) = process.suspend_seccomp() {
+        return match e.errno() {
+            Some(libc::EPERM | libc::EACCES) => refuse(format!(
+                "thread {} of process {} is restricted by seccomp, and to see how takes CAP_SYS_ADMIN: freeze it as root (itself not under seccomp)",
+                process.threads[restricted].tid(),
+                scene.pid
+            )),
+            _ => Err(e.into()),
+        };
+    }
+    let mut sections = Vec::new();
+    for (i, (thread, id)) in process.threads.iter().zip(ids).enumerate() {
+        let mut section = Seccomp { mode: mode(i) as u32, ..Seccomp::default() };
+        if mode(i) == MODE_FILTER {
+            for filter in filters(thread.tid())? {
+                section.filters.push(carried(thread.tid(), &filter)?);
+            }
+        }
+        sections.push((*id, section));
+    }
+    out.add_each(scene.id, sections);
+    Ok(())
+}
+
+fn carried(tid: i32, filter: &cryo_tracee::seccomp::Filter) -> Result<Filter> {
+    let program: Vec<Instruction> = filter
+        .program
+        .iter()
+        .map(|i| Instruction {
+            code: u16::from_le_bytes([i[0], i[1]]),
+            jt: i[2],
+            jf: i[3],
+            k: u32::from_le_bytes([i[4], i[5], i[6], i[7]]),
+        })
+        .collect();
+    if program.iter().any(|i| i.code == RET_K && i.k & RET_ACTION_FULL == RET_USER_NOTIF) {
+        return refuse(format!(
+            "thread {tid} has a seccomp filter that asks another process (SECCOMP_RET_USER_NOTIF), which cannot be carried"
+        ));
+    }
+    Ok(Filter { flags: filter.flags as u32, reserved: 0, program: program.into() })
+}

@@ -1,0 +1,71 @@
+//! What comes last, in the order in which nothing takes away what the next one needs.
+
+use cryo_format::section::Section;
+use cryo_format::section::credentials::Credentials;
+use cryo_format::section::itimers::Itimers;
+use cryo_format::section::limits::Limits;
+use cryo_format::section::mm::Mm;
+use cryo_format::section::process::Process;
+use cryo_format::section::scheduling::Scheduling;
+use cryo_format::section::seccomp::Seccomp;
+use cryo_tracee::Host;
+
+use super::ptimers::Timers;
+use super::{credentials, itimers, limits, mm, process, scheduling, seccomp};
+use crate::Result;
+use crate::error::refuse;
+use crate::ice::Ice;
+use crate::ids::Ids;
+use crate::options::Options;
+use crate::passed::passed;
+
+/// Before a host exists, and outside of any namespace: may we do all this?
+pub fn check(ice: &Ice, options: &Options) -> Result<()> {
+    ice.all::<Limits>().try_for_each(|(_, l)| limits::check(l, options))?;
+    ice.all::<Credentials>().try_for_each(|(_, c)| credentials::check(c, options))?;
+    if ice.all::<Seccomp>().any(|(_, s)| s.mode != 0) { seccomp::check() } else { Ok(()) }
+}
+
+/// For process `id` and its threads, whose local ids are `threads`.
+pub fn restore(
+    host: &mut Host,
+    ice: &Ice,
+    id: u64,
+    threads: &[u64],
+    timers: &Timers<'_>,
+    ids: Ids,
+    options: &Options,
+) -> Result<()> {
+    let passed = passed(ice, options)?;
+    let owner = ice.need::<Process>(id)?;
+    // While we have more rights over it than later.
+    if let Some(each) = each::<Scheduling>(ice, id, threads) {
+        scheduling::restore(host, each.into_iter())?;
+    }
+    process::adjust(host, owner)?;
+    mm::lock_future(host, ice.need::<Mm>(id)?)?;
+    if let Some(each) = each::<Seccomp>(ice, id, threads) {
+        seccomp::restore(host, &each)?;
+    }
+    if let Some(l) = ice.get::<Limits>(id) {
+        limits::restore(host.pid(), l)?;
+    }
+    let Some(each) = each::<Credentials>(ice, id, threads) else {
+        return refuse("the .frost does not say in whose name the program acts (no CRED section)");
+    };
+    let orphan = options.detach || matches!(ids, Ids::Namespace(_));
+    credentials::restore(host, &each, options, orphan)?;
+    // Changes of credentials take away what these set.
+    process::finish(host, owner)?;
+    // Time runs from here on.
+    if let Some(t) = ice.get::<Itimers>(id) {
+        itimers::restore(host, t, passed)?;
+    }
+    timers.arm(host, passed)
+}
+
+/// What holds for each thread: a section of its own, or that of its process. None if there is no section for the process.
+fn each<'a, S: Section>(ice: &'a Ice, id: u64, threads: &[u64]) -> Option<Vec<&'a S>> {
+    let common = ice.get::<S>(id)?;
+    Some(threads.iter().map(|thread| ice.get::<S>(*thread).unwrap_or(common)).collect())
+}
