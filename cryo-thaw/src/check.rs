@@ -1,6 +1,6 @@
 //! What can be known before anything is started: the right machine, a CPU that has what the image uses, state that this release can bring back.
 
-use cryo_format::header::{EM_386, EM_X86_64};
+use cryo_format::header::{EM_386, EM_X86_64, Header};
 use cryo_format::section::cpu::Cpu;
 use cryo_format::section::vmas::{Backing, Vmas};
 use cryo_tracee::cpu;
@@ -27,20 +27,7 @@ const COMPONENTS: [(u32, &str); 11] = [
 
 /// Refuses what cannot become a process here.
 pub fn check(ice: &Ice, options: &Options) -> Result<()> {
-    for header in [&ice.frore.header, &ice.frost.header, &ice.freeze.header] {
-        match header.machine {
-            EM_X86_64 => {}
-            EM_386 => return refuse("the image is of a 32-bit (i386) process, which cannot be thawed yet"),
-            other => {
-                return refuse(format!(
-                    "the image is of another architecture (ELF machine {other}), this machine is x86-64"
-                ));
-            }
-        }
-        if header.page_shift != 12 {
-            return refuse(format!("the image has pages of 2^{} bytes, this machine 4096", header.page_shift));
-        }
-    }
+    machine(&ice.freeze.header)?;
     processor(ice.need::<Cpu>(0)?, options)?;
     for (_, vmas) in ice.all::<Vmas>() {
         for v in &vmas.vmas {
@@ -51,6 +38,23 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
                 ));
             }
         }
+    }
+    Ok(())
+}
+
+/// Refuses a file of another architecture.
+pub fn machine(header: &Header) -> Result<()> {
+    match header.machine {
+        EM_X86_64 => {}
+        EM_386 => return refuse("the image is of a 32-bit (i386) process, which cannot be thawed yet"),
+        other => {
+            return refuse(format!(
+                "the image is of another architecture (ELF machine {other}), this machine is x86-64"
+            ));
+        }
+    }
+    if header.page_shift != 12 {
+        return refuse(format!("the image has pages of 2^{} bytes, this machine 4096", header.page_shift));
     }
     Ok(())
 }

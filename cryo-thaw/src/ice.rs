@@ -14,6 +14,7 @@ use cryo_format::section::link::Link;
 use cryo_format::set::{self, Set};
 
 use crate::Result;
+use crate::check;
 use crate::error::{About, refuse};
 
 /// An open set.
@@ -115,6 +116,7 @@ impl Ice {
 /// Reads a whole small file of the set.
 fn whole(mut stream: Stream<Box<dyn Read>>, profile: Profile) -> Result<(FileModel, Box<dyn Read>)> {
     stream.expect(profile)?;
+    check::machine(stream.header())?;
     let mut sections = Vec::new();
     while let Some(chunk) = stream.next()? {
         if !chunk.kind().is_structural() {
