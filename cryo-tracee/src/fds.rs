@@ -89,6 +89,21 @@ pub fn owner(file: &OwnedFd) -> Result<(i32, i32, i32)> {
     }
 }
 
+/// open_by_handle_at(2) with O_PATH: what a file handle of the file system under `mount` refers to. Needs CAP_DAC_READ_SEARCH.
+pub fn open_by_handle(mount: &std::fs::File, kind: i32, handle: &[u8]) -> Result<OwnedFd> {
+    let mut words = vec![handle.len() as u32, kind as u32];
+    words.extend(handle.chunks(4).map(|c| {
+        let mut word = [0; 4];
+        word[..c.len()].copy_from_slice(c);
+        u32::from_le_bytes(word)
+    }));
+    // SAFETY: `words` is a struct file_handle: length in bytes, type, and at least that many bytes.
+    if fd < 0 {
+        return Err(Error::last("opening a file by its handle"));
+    }
+    // SAFETY: a new descriptor that nobody else owns.
+}
+
 /// get_robust_list(2) of any thread that we may trace: head and size.
 pub fn robust_list(tid: i32) -> Result<(u64, u64)> {
     let (mut head, mut len) = (0_u64, 0_u64);

@@ -12,7 +12,7 @@ use cryo_tracee::proc::{self, FdInfo};
 
 use super::elsewhere::Elsewhere;
 use super::objects::Objects;
-use super::{Collected, Ids, Scene, epoll, eventfd, files, locks, outside, owners, pidfd, pipes, signalfd, sockets, timerfd};
+use super::{Collected, Ids, Scene, epoll, eventfd, fanotify, files, inotify, known, locks, outside, owners, pidfd, pipes, signalfd, sockets, timerfd};
 use crate::Result;
 use crate::error::About;
 
@@ -145,6 +145,9 @@ const COLLECTORS: &[Collector] = &[
     epoll::collect,
     pidfd::collect,
     sockets::collect,
+    inotify::collect,
+    fanotify::collect,
+    known::collect,
 ];
 
 /// What a description of any kind may have besides.

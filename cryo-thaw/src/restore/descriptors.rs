@@ -18,7 +18,10 @@ use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
 
-use super::{epoll, eventfd, files, locks, netlink, outside, owners, paths, pidfd, pipes, signalfd, timerfd, unix};
+use super::{
+    epoll, eventfd, fanotify, files, inet, inotify, locks, netlink, outside, owners, paths, pidfd, pipes, signalfd,
+    timerfd, unix,
+};
 use crate::Result;
 use crate::error::refuse;
 use crate::nameless;
@@ -35,15 +38,19 @@ const RESTORERS: &[Restorer] = &[
     outside::restore,
     unix::restore,
     netlink::restore,
+    inet::restore,
     eventfd::restore,
     signalfd::restore,
     timerfd::restore,
     pidfd::restore,
     epoll::restore,
+    inotify::restore,
+    fanotify::restore,
 ];
 
 /// What is done when every descriptor is at its number, the parking place is closed and all pages are there, in this order.
-const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] = &[files::late, timerfd::late, epoll::late, owners::late, locks::late];
+const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] =
+    &[files::late, timerfd::late, epoll::late, inotify::late, fanotify::late, owners::late, locks::late];
 
 /// The descriptors under way, and the parking place.
 pub struct Table<'a> {

@@ -1,0 +1,178 @@
+//! Where is the file with this inode number? For watches, of which the kernel tells no more.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use cryo_tracee::proc;
+
+use super::Scene;
+
+/// Directory entries that are looked at before we give up: the process stands still meanwhile.
+const ENTRIES: usize = 100_000;
+
+/// A watched file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Inode {
+    /// Device as stat(2) gives it.
+    pub dev: u64,
+    /// Number.
+    pub ino: u64,
+    /// File handle: type and bytes.
+    pub handle: (i32, Vec<u8>),
+    /// Would the program hear of it if we read this directory?
+    pub heard: bool,
+}
+
+impl Inode {
+    /// From `ino:2e1 sdev:fe00000 ... fhandle-type:1 f_handle:e102000000000000` of a line of fdinfo.
+    pub fn parse(line: &str) -> Option<Self> {
+        let value = |key: &str| line.split_whitespace().find_map(|w| w.strip_prefix(key)?.strip_prefix(':'));
+        let hex = |key| u64::from_str_radix(value(key)?, 16).ok();
+        let bytes = value("f_handle").unwrap_or_default().as_bytes();
+        let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);
+        let handle = bytes.chunks(2).map(|p| Some(digit(p[0])? << 4 | digit(*p.get(1)?)?)).collect::<Option<_>>();
+        let kind = i32::from_str_radix(value("fhandle-type").unwrap_or("0"), 16).ok()?;
+        let heard = hex("mask")? & (libc::IN_ACCESS | libc::IN_OPEN | libc::IN_CLOSE_NOWRITE) as u64 != 0;
+        Some(Self { dev: device(hex("sdev")?), ino: hex("ino")?, handle: (kind, handle?), heard })
+    }
+}
+
+/// The kernel's own form of a device number, 12 and 20 bits, as stat(2) gives it.
+pub fn device(kernel: u64) -> u64 {
+    rustix::fs::makedev((kernel >> 20) as u32, kernel as u32 & 0xfffff)
+}
+
+/// A mount of the process's.
+pub struct Mount {
+    /// Mount id, as in fdinfo.
+    pub id: u64,
+    /// Device number.
+    pub dev: u64,
+    /// Where.
+    pub path: PathBuf,
+}
+
+/// /proc/PID/mountinfo.
+pub fn mounts(pid: i32) -> Vec<Mount> {
+    let text = proc::bytes(pid, "mountinfo").unwrap_or_default();
+    let parse = |line: &[u8]| {
+        let mut words = line.split(|b| *b == b' ');
+        let number = |w: &[u8]| std::str::from_utf8(w).ok().map(str::to_owned);
+        let id = number(words.next()?)?.parse().ok()?;
+        let dev = number(words.nth(1)?)?;
+        let (major, minor) = dev.split_once(':')?;
+        let path = words.nth(1)?;
+        // Blanks, tabs, line breaks and backslashes stand there in octal.
+        let mut plain = Vec::with_capacity(path.len());
+        let mut rest = path;
+        while let Some((first, tail)) = rest.split_first() {
+            let octal = (*first == b'\\').then(|| tail.get(..3)).flatten().and_then(|d| std::str::from_utf8(d).ok());
+            if let Some(b) = octal.and_then(|d| u8::from_str_radix(d, 8).ok()) {
+                plain.push(b);
+                rest = &tail[3..];
+            } else {
+                plain.push(*first);
+                rest = tail;
+            }
+        }
+        let dev = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
+        Some(Mount { id, dev, path: std::ffi::OsString::from_vec(plain).into() })
+    };
+    text.split(|b| *b == b'\n').filter_map(parse).collect()
+}
+
+/// Paths of these files, as far as they are found: by their handles where that is allowed; else what the process has open, mapped or as a directory
+/// of its own, what is above that, and what is below.
+pub fn find(scene: &Scene<'_>, wanted: &[Inode]) -> HashMap<Inode, Vec<u8>> {
+    let mut search = Search { wanted, found: HashMap::new(), left: ENTRIES };
+    for mount in mounts(scene.pid) {
+        if wanted.iter().any(|w| w.heard && w.dev == mount.dev && search.is(w, &mount.path)) {
+            continue;
+        }
+        let Ok(root) = File::open(&mount.path) else { continue };
+        for inode in wanted.iter().filter(|w| w.dev == mount.dev) {
+            if let Ok(file) = cryo_tracee::fds::open_by_handle(&root, inode.handle.0, &inode.handle.1)
+                && let Ok(path) = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+            {
+                search.try_path(&path);
+            }
+        }
+    }
+    if search.complete() {
+        return search.found;
+    }
+    let mut known: Vec<PathBuf> = Vec::new();
+    let links = proc::descriptors(scene.pid).unwrap_or_default().into_iter().map(|fd| format!("fd/{fd}"));
+    for link in ["cwd".to_owned(), "exe".to_owned(), "root".to_owned()].into_iter().chain(links) {
+        known.extend(fs::read_link(format!("/proc/{}/{link}", scene.pid)).ok().filter(|p| p.is_absolute()));
+    }
+    known.extend(scene.maps.iter().filter(|m| m.path.starts_with(b"/")).map(|m| Path::new(std::ffi::OsStr::from_bytes(&m.path)).to_owned()));
+    known.extend(["/tmp", "/etc", "/run", "/var/tmp", "/dev/shm"].map(PathBuf::from));
+    let mut above: Vec<PathBuf> = known.iter().flat_map(|p| p.ancestors().map(Path::to_owned)).collect();
+    above.sort_by_key(|p| std::cmp::Reverse(p.components().count()));
+    above.dedup();
+    above.iter().for_each(|p| search.try_path(p));
+    // What is nearest to what the process has is looked through first.
+    for dir in above.iter().filter(|p| p.components().count() > 1) {
+        search.below(dir);
+    }
+    search.found
+}
+
+struct Search<'a> {
+    wanted: &'a [Inode],
+    found: HashMap<Inode, Vec<u8>>,
+    left: usize,
+}
+
+impl Search<'_> {
+    fn complete(&self) -> bool {
+        self.found.len() == self.wanted.len()
+    }
+
+    /// Is this the file?
+    fn is(&self, inode: &Inode, path: &Path) -> bool {
+        // File systems with devices of their own (btrfs, overlayfs: major 0) show another number than stat gives.
+        let same = |m: fs::Metadata| inode.ino == m.ino() && (inode.dev == m.dev() || rustix::fs::major(inode.dev) == 0);
+        path.symlink_metadata().is_ok_and(same)
+    }
+
+    /// Is it one of them?
+    fn try_path(&mut self, path: &Path) {
+        let found = self.wanted.iter().find(|w| self.is(w, path)).cloned();
+        if let Some(w) = found {
+            self.found.entry(w).or_insert_with(|| path.as_os_str().as_bytes().to_vec());
+        }
+    }
+
+    /// May this directory be read without the program hearing of it, as it does of a directory that it watches, and of what is in one?
+    fn silent(&self, dir: &Path) -> bool {
+        !self.wanted.iter().filter(|w| w.heard).any(|w| self.is(w, dir) || dir.parent().is_some_and(|p| self.is(w, p)))
+    }
+
+    /// Looks through a directory and all below it, near ones first.
+    fn below(&mut self, dir: &Path) {
+        let mut dirs = std::collections::VecDeque::from([dir.to_owned()]);
+        while let Some(dir) = dirs.pop_front() {
+            if !self.silent(&dir) {
+                continue;
+            }
+            for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+                if self.complete() || self.left == 0 {
+                    return;
+                }
+                self.left -= 1;
+                if self.wanted.iter().any(|w| w.ino == entry.ino()) {
+                    self.try_path(&entry.path());
+                }
+                if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                    dirs.push_back(entry.path());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Descriptors that are known and not carried: why, and what the person can do.
+
+use super::descriptors::{Cx, Description};
+use crate::Result;
+
+/// Kinds by the names in /proc, and why they cannot be carried.
+const KINDS: [(&str, &str); 8] = [
+    ("userfaultfd", "its process answers page faults, which cannot be carried"),
+    ("io_uring", "io_uring rings are not carried (programs that can do without: node with UV_USE_IO_URING=0)"),
+    ("bpf-prog", "a BPF program belongs to the kernel that it runs in"),
+    ("bpf-map", "a BPF map belongs to the kernel that it is in"),
+    ("bpf_link", "a BPF link belongs to the kernel that it is in"),
+    ("perf_event", "a perf counter belongs to the machine that it counts on"),
+    ("kvm-vm", "a virtual machine is not carried"),
+    ("landlock-ruleset", "a Landlock ruleset cannot be read"),
+];
+
+/// Takes nothing; says why.
+pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
+    let f = d.first();
+    if cx.why.is_none() {
+        cx.why = KINDS.iter().find(|(kind, _)| f.is_anon(kind)).map(|(_, why)| (*why).to_owned());
+    }
+    if cx.why.is_none() && f.link.starts_with(b"/dev/") {
+        cx.why = Some("devices are not opened for an image".into());
+    }
+    Ok(false)
+}
