@@ -26,7 +26,7 @@ impl Progress {
             return;
         }
         self.shown = Some(now);
-        let rate = self.done as f64 / (1 << 20) as f64 / (now - self.begun).as_secs_f64();
+        let rate = (self.done >> 10) as u32 as f64 / 1024.0 / (now - self.begun).as_secs_f64();
         let mib = |b: u64| b >> 20;
         let _ = write!(
             std::io::stderr(),

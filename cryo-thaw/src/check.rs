@@ -1,6 +1,7 @@
 //! What can be known before anything is started: the right machine, a CPU that has what the image uses, state that this release can bring back.
 
 use cryo_format::header::{EM_386, EM_X86_64, Header};
+use cryo_format::prim::Bytes;
 use cryo_format::section::cpu::Cpu;
 use cryo_format::section::vmas::{Backing, Vmas};
 use cryo_tracee::cpu;
@@ -75,7 +76,7 @@ fn processor(image: &Cpu, options: &Options) -> Result<()> {
     }
     let (_, here) = cpu::brand_and_features();
     let lacking: Vec<String> =
-        image.features.iter().map(|f| f.lossless()).filter(|f| !here.is_empty() && !here.contains(f)).collect();
+        image.features.iter().map(Bytes::lossless).filter(|f| !here.is_empty() && !here.contains(f)).collect();
     if !lacking.is_empty() && !options.ignore_cpu {
         return refuse(format!(
             "this CPU lacks {}, which the program may have chosen to use when it started on: {} \

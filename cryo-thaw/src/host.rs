@@ -69,7 +69,7 @@ fn tiny() -> Result<OwnedFd> {
         e_type: elf::ET_EXEC,
         e_machine: elf::EM_X86_64,
         e_entry: BASE + code,
-        e_flags: Default::default(),
+        e_flags: elf::FileFlags::default(),
     });
     if let Err(e) = written {
         return refuse(format!("making the host's executable: {e}"));

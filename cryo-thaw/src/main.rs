@@ -101,10 +101,10 @@ impl Cli {
         let ids = ids::decide(&ice, options.pid)?;
         let Ids::Namespace(worker) = ids else {
             let thawed = thaw(ice, ids, &options)?;
-            return match self.announce(thawed.pid)? {
-                true => Ok(0),
-                false => Ok(cryo_tracee::signals::stand_before(thawed.pid)?),
-            };
+            if self.announce(thawed.pid)? {
+                return Ok(0);
+            }
+            return Ok(cryo_tracee::signals::stand_before(thawed.pid)?);
         };
         let inside = || match thaw(ice, ids, &options) {
             Ok(thawed) => Ok(thawed.pid),

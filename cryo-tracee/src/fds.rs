@@ -98,10 +98,12 @@ pub fn open_by_handle(mount: &std::fs::File, kind: i32, handle: &[u8]) -> Result
         u32::from_le_bytes(word)
     }));
     // SAFETY: `words` is a struct file_handle: length in bytes, type, and at least that many bytes.
+    let fd = unsafe { libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), words.as_mut_ptr(), libc::O_PATH) };
     if fd < 0 {
         return Err(Error::last("opening a file by its handle"));
     }
     // SAFETY: a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
 /// get_robust_list(2) of any thread that we may trace: head and size.

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use crate::{Memory, Regs, Result, Stopped, proc};
 
 const EINTR: i64 = 4;
+/// The futex operation with a relative time, below its flags (linux/futex.h).
+const FUTEX_WAIT: u32 = 0;
 /// Kernel-internal: again, if no handler runs (include/linux/errno.h).
 const ERESTARTNOHAND: i64 = 514;
 
@@ -42,7 +44,7 @@ fn rest_is_unknown(number: i64, [_, a1, a2, a3, ..]: [u64; 6]) -> bool {
         libc::SYS_nanosleep => a1 == 0,
         libc::SYS_clock_nanosleep => a1 == 0 && a3 == 0,
         libc::SYS_poll => a2 as i32 > 0,
-        libc::SYS_futex => a1 & 0x7f == 0 && a3 != 0,
+        libc::SYS_futex => a1 % 128 == u64::from(FUTEX_WAIT) && a3 != 0,
         libc::SYS_rt_sigtimedwait => a2 != 0,
         libc::SYS_epoll_wait | libc::SYS_epoll_pwait => a3 as i32 > 0,
         libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => a3 != 0,

@@ -164,10 +164,7 @@ fn be_init(worker: i32, work: impl FnOnce() -> std::result::Result<i32, i32>, ga
     if unsafe { libc::geteuid() } != 0 {
         keep_capabilities();
     }
-    let (result_out, result_in) = match pipe_with(PipeFlags::CLOEXEC) {
-        Ok(p) => p,
-        Err(_) => return 1,
-    };
+    let Ok((result_out, result_in)) = pipe_with(PipeFlags::CLOEXEC) else { return 1 };
     let set_tid = [worker];
     let args = CloneArgs {
         exit_signal: libc::SIGCHLD as u64,

@@ -208,12 +208,14 @@ pub struct Slot {
 
 impl Batch {
     /// Ends at the first call that fails; the result of later ones is 0.
+    #[must_use]
     pub fn stop_at_error(mut self) -> Self {
         self.stop_at_error = true;
         self
     }
 
     /// Makes all calls, whatever the result of each.
+    #[must_use]
     pub fn continue_at_error(mut self) -> Self {
         self.stop_at_error = false;
         self

@@ -176,6 +176,18 @@ pub fn listen(fd: &OwnedFd, backlog: u32) -> Result<()> {
     check(unsafe { libc::listen(fd.as_raw_fd(), backlog as i32) }.into(), || "listen".into()).map(drop)
 }
 
+/// accept4(2), closed at exec and not blocking.
+pub fn accept(fd: &OwnedFd) -> Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: no address is asked for; a result that is not negative is a new descriptor that nobody else owns.
+    unsafe {
+        let got = libc::accept4(fd.as_raw_fd(), ptr::null_mut(), ptr::null_mut(), flags);
+        check(got.into(), || "accept".into())?;
+        Ok(OwnedFd::from_raw_fd(got))
+    }
+}
+
 /// shutdown(2): SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2.
 pub fn shutdown(fd: &OwnedFd, how: u32) -> Result<()> {
     // SAFETY: takes numbers only.

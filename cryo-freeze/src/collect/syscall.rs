@@ -61,7 +61,7 @@ fn original_call(regs: &Regs, memory: &Memory) -> i64 {
     if timespec(memory, regs.rdi).is_some() && (regs.rsi == 0 || timespec(memory, regs.rsi).is_some()) {
         return libc::SYS_nanosleep;
     }
-    if regs.rdi % 4 == 0 && regs.rdi > 4096 && regs.rsi & !0x1ff == 0 && timespec(memory, regs.r10).is_some() {
+    if regs.rdi.is_multiple_of(4) && regs.rdi > 4096 && regs.rsi & !0x1ff == 0 && timespec(memory, regs.r10).is_some() {
         return libc::SYS_futex;
     }
     libc::SYS_poll
@@ -76,7 +76,7 @@ fn remaining(call: &Syscall, tid: i32, memory: &Memory, blocked: &Blocked) -> Op
         libc::SYS_clock_nanosleep => (timespec(memory, a2)?, timespec(memory, a3)),
         libc::SYS_poll => ((a2 as i32).max(0) as u64 * 1_000_000, None),
         // FUTEX_WAIT has a relative time; all others have the point in time at which they end.
-        libc::SYS_futex if a1 & 0x7f == 0 => (timespec(memory, a3)?, None),
+        libc::SYS_futex if a1 % 128 == 0 => (timespec(memory, a3)?, None),
         _ => return None,
     };
     rest.or_else(|| Some(whole.saturating_sub(blocked.slept(tid).unwrap_or(0))))

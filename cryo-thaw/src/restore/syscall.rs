@@ -21,7 +21,7 @@ pub fn restore(host: &mut Host, i: usize, call: &Syscall, regs: &mut Regs) -> Re
     let time = match call.number as i64 {
         libc::SYS_nanosleep => Some(0),
         libc::SYS_clock_nanosleep => Some(2),
-        libc::SYS_futex if args[1] & 0x7f == 0 => Some(3),
+        libc::SYS_futex if args[1] % 128 == 0 => Some(3),
         _ => None,
     };
     if let (Some(time), Some(ns)) = (time, left) {
@@ -32,7 +32,7 @@ pub fn restore(host: &mut Host, i: usize, call: &Syscall, regs: &mut Regs) -> Re
         remote.run(batch)?;
         args[time] = at.addr;
     } else if let (libc::SYS_poll, Some(ns)) = (call.number as i64, left)
-        && (args[2] as i32) >= 0
+        && !(args[2] as i32).is_negative()
     {
         args[2] = ns.div_ceil(1_000_000);
     }
