@@ -22,7 +22,9 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
             && let Err(e) = host.call(libc::SYS_fcntl, [fd.into(), F_SETLEASE as u64, locks.lease.into(), 0, 0, 0])
         {
             let name = table.name(id);
-            return refuse(format!("fd {fd} ({name}): its lease: {e}: end who has it open, or use --fd {fd}=FILE|null"));
+            return refuse(format!(
+                "fd {fd} ({name}): its lease: {e}: end who has it open, or use --fd {fd}=FILE|null"
+            ));
         }
     }
     Ok(())
@@ -66,7 +68,9 @@ fn held(table: &Table<'_>, fd: u32, what: &str, errno: Option<i32>, holder: Opti
     let way = format!("end it, or use --fd {fd}=FILE|null");
     if !matches!(errno, Some(libc::EAGAIN | libc::EACCES)) {
         let e = std::io::Error::from_raw_os_error(errno.unwrap_or(0));
-        return refuse(format!("fd {fd} ({name}): it had {what} locked, which fails here: {e}: use --fd {fd}=FILE|null"));
+        return refuse(format!(
+            "fd {fd} ({name}): it had {what} locked, which fails here: {e}: use --fd {fd}=FILE|null"
+        ));
     }
     let who = match holder {
         Some(pid) if pid > 0 => {
