@@ -45,11 +45,15 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         Target::Pipe(_) => None,
     };
     cryo_tracee::cpu::brand_and_features();
+    let children = collect::family::check(pid, options.children)?;
     let uninterrupted = Uninterrupted::begin();
     let stopped = Instant::now();
     // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
     let mut collected = Collected::default();
     let mut process = Process::seize(pid).map_err(|e| refused::explain(pid, e))?;
+    for child in children {
+        collected.note(format!("child {child}"), "left behind (--children leave)");
+    }
     collect::collect(&mut process, stopped, options, &mut collected)?;
     // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed.
     drop(uninterrupted);
@@ -68,7 +72,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
 
     let path = match (target, files) {
         (Target::Pipe(out), _) => {
-            let out = write(out, |out| Ok(out), |out| Ok(out), &collected, memory, options)?;
+            let out = write(out, Ok, Ok, &collected, memory, options)?;
             out.flush().about(|| "writing the pipe".into())?;
             None
         }
@@ -81,7 +85,10 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         (Target::Name(_), None) => None,
     };
     match (options.afterwards, process) {
-        (Afterwards::End, Some(process)) => process.kill()?,
+        (Afterwards::End, Some(process)) => {
+            collect::farewell(&process, &collected)?;
+            process.kill()?;
+        }
         (Afterwards::Stop, process) => {
             cryo_tracee::signals::kill(pid, libc::SIGSTOP)?;
             drop(process);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use cryo_freeze::freeze::Target;
-use cryo_freeze::{Afterwards, Ends, FdRule, Files, Options, freeze};
+use cryo_freeze::{Afterwards, Children, Ends, FdRule, Files, Options, Tcp, freeze};
 
 /// Freeze a running program: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
 ///
@@ -35,9 +35,15 @@ struct Cli {
     /// Pages of mapped files (libraries, the program itself): in the image, or named with size, build-id and hash
     #[arg(long, value_enum, default_value_t = FilesArg::Embed)]
     files: FilesArg,
+    /// A process that has children: not frozen, or frozen without them
+    #[arg(long, value_enum, default_value_t = ChildrenArg::Refuse)]
+    children: ChildrenArg,
     /// What takes the place of descriptor N: `N=inherit` (the thawer's own), `N=null`, `N=FILE`
     #[arg(long = "fd", value_name = "N=inherit|null|FILE")]
     fds: Vec<FdRule>,
+    /// TCP connections to other processes: refuse to freeze, or let the program find them reset
+    #[arg(long, value_enum, default_value_t = TcpArg::Refuse)]
+    tcp: TcpArg,
     /// Unix sockets to other processes: refuse to freeze, or let the program find the other end closed
     #[arg(long, value_enum, default_value_t = EndsArg::Refuse)]
     unix: EndsArg,
@@ -47,9 +53,21 @@ struct Cli {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum ChildrenArg {
+    Refuse,
+    Leave,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum FilesArg {
     Embed,
     Refer,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TcpArg {
+    Refuse,
+    Close,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -70,7 +88,15 @@ impl Cli {
                 FilesArg::Embed => Files::Embed,
                 FilesArg::Refer => Files::Refer,
             },
+            children: match self.children {
+                ChildrenArg::Refuse => Children::Refuse,
+                ChildrenArg::Leave => Children::Leave,
+            },
             fds: self.fds.clone(),
+            tcp: match self.tcp {
+                TcpArg::Refuse => Tcp::Refuse,
+                TcpArg::Close => Tcp::Close,
+            },
             unix: match self.unix {
                 EndsArg::Refuse => Ends::Refuse,
                 EndsArg::Close => Ends::Close,

@@ -35,6 +35,26 @@ pub enum Ends {
     Close,
 }
 
+/// What becomes of TCP connections whose other end is in another process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tcp {
+    /// Nothing is frozen.
+    #[default]
+    Refuse,
+    /// The program finds them reset, as after a failure of the network.
+    Close,
+}
+
+/// What is done about children.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Children {
+    /// A process that has some is not frozen.
+    #[default]
+    Refuse,
+    /// They stay behind.
+    Leave,
+}
+
 /// What takes the place of a descriptor that cannot be carried, or shall not be: `N=inherit|null|FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FdRule {
@@ -83,6 +103,10 @@ pub struct Options {
     pub fds: Vec<FdRule>,
     /// Unix sockets to other processes.
     pub unix: Ends,
+    /// TCP connections to other processes.
+    pub tcp: Tcp,
+    /// Children.
+    pub children: Children,
     /// Overwrite a set that exists.
     pub force: bool,
     /// Compute BLAKE3 digests of the page data.
@@ -98,6 +122,8 @@ impl Default for Options {
             files: Files::default(),
             fds: Vec::new(),
             unix: Ends::default(),
+            tcp: Tcp::default(),
+            children: Children::default(),
             force: false,
             digests: true,
             progress: false,

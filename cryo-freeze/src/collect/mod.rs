@@ -10,8 +10,10 @@ pub mod descriptors;
 mod elsewhere;
 pub mod epoll;
 pub mod eventfd;
+pub mod family;
 pub mod fanotify;
 pub mod files;
+pub mod inet;
 mod inodes;
 pub mod inotify;
 pub mod itimers;
@@ -19,24 +21,25 @@ mod known;
 pub mod limits;
 pub mod locks;
 pub mod mm;
+pub mod netlink;
 pub mod objects;
 pub mod origin;
 pub mod outside;
 pub mod owners;
 pub mod pending;
-pub mod netlink;
 pub mod pidfd;
 pub mod pipes;
 pub mod process;
 pub mod ptimers;
 pub mod regs;
+pub mod residence;
 pub mod scheduling;
 pub mod seccomp;
-pub mod residence;
 pub mod signalfd;
 pub mod snapshot;
 mod sockets;
 pub mod syscall;
+mod tcp;
 pub mod thread;
 pub mod timerfd;
 pub mod unix;
@@ -48,8 +51,8 @@ use std::io::Write;
 use std::time::Instant;
 
 use cryo_format::Profile;
-use cryo_format::section::{AnySection, Section};
 use cryo_format::section::notes::{Note, Notes};
+use cryo_format::section::{AnySection, Section};
 use cryo_format::write::Writer;
 use cryo_tracee::proc::{Mapping, Stat, Status};
 use cryo_tracee::{Copy, Process};
@@ -106,6 +109,8 @@ pub struct Collected {
     pub copy: Option<Copy>,
     /// What the pages of processes and objects are read from.
     pub content: Vec<objects::Content>,
+    /// Descriptors of TCP connections that end with the process, and leave nothing behind.
+    pub abort: Vec<i32>,
     /// Union of the threads' XCR0 and of the components that they use.
     pub xcr0: u64,
     /// See `xcr0`.
@@ -191,6 +196,11 @@ pub fn collect(process: &mut Process, stopped: Instant, options: &Options, out: 
     objects.finish(out);
     origin::collect(stopped, out);
     Ok(())
+}
+
+/// What has to happen immediately before the original is killed, when the image is complete.
+pub fn farewell(process: &Process, collected: &Collected) -> Result<()> {
+    tcp::abort(process.pid(), &collected.abort)
 }
 
 /// The runs of pages of all that was collected.

@@ -1,0 +1,44 @@
+//! Children: they are not taken along yet, and a program that waits for them would wait in vain.
+
+use cryo_tracee::proc::{self, Stat};
+
+use super::refuse;
+use crate::Result;
+use crate::options::Children;
+
+/// Refuses a process that has children, unless they are to be left behind. Returns their names then, for the notes.
+///
+/// Asked before the process stands still: where the kernel has no list of children, all of /proc is looked through.
+pub fn check(pid: i32, choice: Children) -> Result<Vec<String>> {
+    let names: Vec<String> = children(pid)
+        .into_iter()
+        .map(|child| {
+            let comm = proc::bytes(child, "comm").unwrap_or_default();
+            format!("{child} ({})", String::from_utf8_lossy(comm.trim_ascii_end()))
+        })
+        .collect();
+    if names.is_empty() || choice == Children::Leave {
+        return Ok(names);
+    }
+    refuse(format!(
+        "process {pid} has children, which cannot be taken along yet: {}: wait for them to end, or use --children leave (it will not find them)",
+        names.join(", ")
+    ))
+}
+
+fn children(pid: i32) -> Vec<i32> {
+    // CONFIG_PROC_CHILDREN: a list for each thread.
+    let lists: Option<Vec<String>> = proc::tasks(pid)
+        .unwrap_or_default()
+        .iter()
+        .map(|tid| std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).ok())
+        .collect();
+    if let Some(lists) = lists {
+        return lists.iter().flat_map(|l| l.split_whitespace()).filter_map(|t| t.parse().ok()).collect();
+    }
+    let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
+    all.flatten()
+        .filter_map(|e| e.file_name().to_str()?.parse().ok())
+        .filter(|child| Stat::of(*child).and_then(|s| s.field(4)).is_ok_and(|parent| parent == i64::from(pid)))
+        .collect()
+}
