@@ -144,6 +144,10 @@ types:
             '"LOCK"': locks
             '"OWNR"': owner
             '"NTLK"': netlink
+            '"PTTY"': pty
+            '"PTYE"': pty_end
+            '"TERM"': terminal
+            '"INET"': inet
             '"NOTE"': notes
             '"ORIG"': origin
             '"LINK"': link
@@ -926,6 +930,136 @@ types:
         repeat-expr: num_options
       - id: filter
         type: blob
+  pty:
+    seq:
+      - id: number
+        type: u4
+      - id: flags
+        type: u4
+      - id: iflag
+        type: u8
+      - id: oflag
+        type: u8
+      - id: cflag
+        type: u8
+      - id: lflag
+        type: u8
+      - id: line
+        type: u4
+      - id: ispeed
+        type: u4
+      - id: ospeed
+        type: u4
+      - id: rows
+        type: u4
+      - id: columns
+        type: u4
+      - id: xpixel
+        type: u4
+      - id: ypixel
+        type: u4
+      - id: controls
+        type: blob
+  pty_end:
+    seq:
+      - id: pty
+        type: u8
+      - id: open_flags
+        type: u8
+      - id: master
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+  terminal:
+    seq:
+      - id: foreground
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: iflag
+        type: u8
+      - id: oflag
+        type: u8
+      - id: cflag
+        type: u8
+      - id: lflag
+        type: u8
+      - id: line
+        type: u4
+      - id: ispeed
+        type: u4
+      - id: ospeed
+        type: u4
+      - id: rows
+        type: u4
+      - id: columns
+        type: u4
+      - id: xpixel
+        type: u4
+      - id: ypixel
+        type: u4
+      - id: controls
+        type: blob
+  inet:
+    seq:
+      - id: family
+        type: u4
+      - id: kind
+        type: u4
+      - id: protocol
+        type: u4
+      - id: state
+        type: u4
+      - id: open_flags
+        type: u8
+      - id: local
+        type: inet_address
+      - id: remote
+        type: inet_address
+      - id: shutdown
+        type: u4
+      - id: backlog
+        type: u4
+      - id: peer
+        type: u8
+      - id: num_options
+        type: u8
+      - id: options
+        type: socket_option
+        repeat: expr
+        repeat-expr: num_options
+      - id: filter
+        type: blob
+      - id: num_queue
+        type: u8
+      - id: queue
+        type: inet_message
+        repeat: expr
+        repeat-expr: num_queue
+      - id: num_groups
+        type: u8
+      - id: groups
+        type: membership
+        repeat: expr
+        repeat-expr: num_groups
+      - id: num_kept
+        type: u8
+      - id: kept
+        type: kept
+        repeat: expr
+        repeat-expr: num_kept
+  inet_address:
+    seq:
+      - id: port
+        type: u4
+      - id: flow
+        type: u4
+      - id: scope
+        type: u4
+      - id: address
+        size: 16
   socket_option:
     seq:
       - id: level

@@ -30,6 +30,7 @@ macro_rules! for_each_section {
             outside     Outside     b"OUTS" 1 Frost  Description     CRITICAL;
             pipes       Pipe        b"PIPE" 1 Frost  Description     CRITICAL;
             pipes       PipeEnd     b"PEND" 1 Frost  Description     CRITICAL;
+            inet        Inet        b"INET" 1 Frost  Description     CRITICAL;
             netlink     Netlink     b"NTLK" 1 Frost  Description     CRITICAL;
             unix        Unix        b"UNIX" 1 Frost  Description     CRITICAL;
             eventfd     Eventfd     b"EVFD" 1 Frost  Description     CRITICAL;

@@ -27,6 +27,7 @@ SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
+    "INET": ("frost", CRITICAL),
     "NTLK": ("frost", CRITICAL),
     "UNIX": ("frost", CRITICAL),
     "ORIG": ("frost", SAFE_TO_COPY), "LINK": ("freeze", CRITICAL), "RX64": ("freeze", CRITICAL), "RI32": ("freeze", CRITICAL),
@@ -161,6 +162,13 @@ def unix(s):
 def netlink(s):
     need(s.kind in (2, 3), 32, "no such kind")
     need(ascending(s.groups), 63, "groups not sorted")
+def inet(s):
+    need(s.family in (2, 10) and s.kind in (1, 2) and s.state <= 7 and s.shutdown <= 3, 32, "no such family, kind, state or shutdown")
+    need(all(g.family in (2, 10) for g in s.groups), 32, "a group of no internet family")
+    need(len(s.kept) == (s.state == 5), 32, "ways to go on in another state")
+    options(s)
+
+
     options(s)
 
 
@@ -193,6 +201,7 @@ RULES = {
     "NTLK": netlink,
     "CPU ": cpu,
     "XSTA": xstate,
+    "INET": inet,
     "OBJS": lambda s: need(ascending(o.id for o in s.objects), 50, "objects not sorted"),
     "SIGA": lambda s: need(ascending(a.signal for a in s.actions), 60, "handlers not sorted"),
     "LIMT": lambda s: need(ascending(x.resource for x in s.limits), 63, "limits not sorted"),

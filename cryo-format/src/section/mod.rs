@@ -25,6 +25,7 @@ pub mod eventfd;
 pub mod extents;
 pub mod fanotify;
 pub mod files;
+pub mod inet;
 pub mod inotify;
 pub mod itimers;
 pub mod limits;

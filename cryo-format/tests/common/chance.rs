@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use binrw::Endian;
 use cryo_format::prim::{Addr, Blob, List};
 use cryo_format::socket::{OPTIONS, SocketOption};
-use cryo_format::section::{AnySection, Info, Section, extents, pending, xstate};
+use cryo_format::section::{AnySection, Info, Section, inet, extents, pending, xstate};
 
 use super::PAGE;
 
@@ -126,6 +126,12 @@ fn mend(section: &mut AnySection) {
             s.descriptors.dedup_by_key(|d| d.fd);
         }
         AnySection::OpenFile(s) => s.reserved = 0,
+        AnySection::Inet(s) => {
+            (s.family, s.kind, s.state.0, s.shutdown) = ([2, 10][s.family as usize % 2], 1 + s.kind % 2, s.state.0 % 8, s.shutdown % 4);
+            s.groups.iter_mut().for_each(|g| g.family = [2, 10][g.family as usize % 2]);
+            s.kept.resize(usize::from(s.state == inet::State::KEPT), inet::Kept::default());
+            mend_socket(&mut s.options, &mut s.filter);
+        }
         AnySection::Netlink(s) => {
             (s.kind, s.reserved) = (2 + s.kind % 2, 0);
             s.groups.sort_unstable();

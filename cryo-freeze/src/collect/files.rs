@@ -67,10 +67,17 @@ fn nameless<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
         None => (ObjectKind::DELETED, bare),
     };
     if kind == ObjectKind::MEMFD && f.meta.blksize() > crate::pages::PAGE {
-        return refuse(format!("{} is made of huge pages, which is not carried yet: use --fd {}=null|FILE", f.name(), f.fd));
+        return refuse(format!(
+            "{} is made of huge pages, which is not carried yet: use --fd {}=null|FILE",
+            f.name(),
+            f.fd
+        ));
     }
     if kind == ObjectKind::DELETED && f.meta.nlink() > 0 {
-        cx.out.note(f.name(), "its name is gone, though it has another one: the image holds a copy, which is another file");
+        cx.out.note(
+            f.name(),
+            "its name is gone, though it has another one: the image holds a copy, which is another file",
+        );
     }
     let path = format!("/proc/{}/fd/{}", cx.scene.pid, f.fd);
     let file = File::open(&path).about(|| format!("reading the file without a name under {}", f.name()))?;

@@ -110,7 +110,13 @@ pub fn find(scene: &Scene<'_>, wanted: &[Inode]) -> HashMap<Inode, Vec<u8>> {
     for link in ["cwd".to_owned(), "exe".to_owned(), "root".to_owned()].into_iter().chain(links) {
         known.extend(fs::read_link(format!("/proc/{}/{link}", scene.pid)).ok().filter(|p| p.is_absolute()));
     }
-    known.extend(scene.maps.iter().filter(|m| m.path.starts_with(b"/")).map(|m| Path::new(std::ffi::OsStr::from_bytes(&m.path)).to_owned()));
+    known.extend(
+        scene
+            .maps
+            .iter()
+            .filter(|m| m.path.starts_with(b"/"))
+            .map(|m| Path::new(std::ffi::OsStr::from_bytes(&m.path)).to_owned()),
+    );
     known.extend(["/tmp", "/etc", "/run", "/var/tmp", "/dev/shm"].map(PathBuf::from));
     let mut above: Vec<PathBuf> = known.iter().flat_map(|p| p.ancestors().map(Path::to_owned)).collect();
     above.sort_by_key(|p| std::cmp::Reverse(p.components().count()));
@@ -137,7 +143,8 @@ impl Search<'_> {
     /// Is this the file?
     fn is(&self, inode: &Inode, path: &Path) -> bool {
         // File systems with devices of their own (btrfs, overlayfs: major 0) show another number than stat gives.
-        let same = |m: fs::Metadata| inode.ino == m.ino() && (inode.dev == m.dev() || rustix::fs::major(inode.dev) == 0);
+        let same =
+            |m: fs::Metadata| inode.ino == m.ino() && (inode.dev == m.dev() || rustix::fs::major(inode.dev) == 0);
         path.symlink_metadata().is_ok_and(same)
     }
 

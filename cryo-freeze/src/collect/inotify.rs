@@ -30,7 +30,8 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let mut watches = Vec::with_capacity(seen.len());
     for (wd, mask, inode) in seen {
         let Some(path) = found.get(&inode) else {
-            cx.why = Some(format!("it watches inode {} of device {:x}, whose path was not found", inode.ino, inode.dev));
+            cx.why =
+                Some(format!("it watches inode {} of device {:x}, whose path was not found", inode.ino, inode.dev));
             return Ok(false);
         };
         watches.push(InotifyWatch { wd, mask, path: path.clone().into(), ino: inode.ino });

@@ -26,7 +26,8 @@ pub fn collect(scene: &Scene<'_>, answers: &Answers, out: &mut Collected) -> Res
     let mut timers = Vec::new();
     for (which, (call, slot)) in (0..).zip(answers.itimers.0) {
         answers.done.result(call)?;
-        let time = |i| answers.done.word(slot, i).saturating_mul(1_000_000).saturating_add(answers.done.word(slot, i + 1));
+        let time =
+            |i| answers.done.word(slot, i).saturating_mul(1_000_000).saturating_add(answers.done.word(slot, i + 1));
         let timer = Itimer { which, reserved: 0, interval_us: time(0), value_us: time(2) };
         if timer.interval_us != 0 || timer.value_us != 0 {
             timers.push(timer);

@@ -1,8 +1,8 @@
 //! `LIMT`: resource limits. The process itself may always ask; another user's is asked in vain.
 
 use cryo_format::section::limits::{Limit, Limits};
-use cryo_tracee::limits::COUNT;
 use cryo_tracee::Batch;
+use cryo_tracee::limits::COUNT;
 use cryo_tracee::remote::Slot;
 
 use super::thread::Answers;

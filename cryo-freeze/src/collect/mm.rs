@@ -2,9 +2,9 @@
 
 use cryo_format::prim::Addr;
 use cryo_format::section::mm::Mm;
+use cryo_tracee::Batch;
 use cryo_tracee::proc::{self, Status};
 use cryo_tracee::remote::{Done, SCRATCH, Scratch, Slot};
-use cryo_tracee::Batch;
 
 use super::objects::Objects;
 use super::thread::Answers;

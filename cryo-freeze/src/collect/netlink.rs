@@ -23,7 +23,11 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         if s.standard() {
             return Ok(false);
         }
-        return refuse(format!("{}: netlink messages wait in it, which are not carried: try again, or {}", s.name(), way(s)));
+        return refuse(format!(
+            "{}: netlink messages wait in it, which are not carried: try again, or {}",
+            s.name(),
+            way(s)
+        ));
     }
     let remote = socket::remote(&s.fd)?.unwrap_or_default();
     let section = Netlink {
@@ -45,7 +49,10 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
 /// The groups that it has joined: bit n of the list is group n + 1.
 fn groups(s: &Socket<'_>) -> Result<List<u32>> {
     let mask = socket::ask(&s.fd, SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, &[], 1024)?;
-    Ok((0..mask.len() as u32 * 8).filter(|bit| mask[*bit as usize / 8] >> (bit % 8) & 1 != 0).map(|bit| bit + 1).collect())
+    Ok((0..mask.len() as u32 * 8)
+        .filter(|bit| mask[*bit as usize / 8] >> (bit % 8) & 1 != 0)
+        .map(|bit| bit + 1)
+        .collect())
 }
 
 /// Is a list under way to it, of which more comes as it reads? (/proc/net/netlink: column 7, the last one is the inode.)

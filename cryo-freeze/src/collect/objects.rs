@@ -348,7 +348,8 @@ impl Objects {
             (object.kind, object.embedded, object.path, object.seals) = (kind, 1, path.to_vec().into(), seals);
             describe(object, meta);
         }
-        let runs = written(&file, meta.len()).about(|| format!("looking for holes in {}", String::from_utf8_lossy(path)))?;
+        let runs =
+            written(&file, meta.len()).about(|| format!("looking for holes in {}", String::from_utf8_lossy(path)))?;
         out.content.push(Content { owner: id, file: Some(file), runs });
         Ok(id)
     }

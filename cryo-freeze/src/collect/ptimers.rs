@@ -54,7 +54,10 @@ fn note_missed(timers: &[Ptimer], out: &mut Collected) {
     const SI_TIMER: i32 = -2;
     let made = |t: &&Ptimer, info: &[u8]| {
         let word = |at: usize| info.get(at..at + 4).and_then(|b| b.try_into().ok()).map(i32::from_le_bytes);
-        t.interval_ns != 0 && word(0) == Some(t.signal as i32) && word(8) == Some(SI_TIMER) && word(16) == Some(t.id as i32)
+        t.interval_ns != 0
+            && word(0) == Some(t.signal as i32)
+            && word(8) == Some(SI_TIMER)
+            && word(16) == Some(t.id as i32)
     };
     let missed: Vec<u32> = out
         .sections::<Pending>()
@@ -62,7 +65,10 @@ fn note_missed(timers: &[Ptimer], out: &mut Collected) {
         .filter_map(|info| timers.iter().find(|t| made(t, info)).map(|t| t.id))
         .collect();
     for id in missed {
-        out.note(format!("POSIX timer {id}"), "its signal is pending: overruns are counted from the freeze on, not from before");
+        out.note(
+            format!("POSIX timer {id}"),
+            "its signal is pending: overruns are counted from the freeze on, not from before",
+        );
     }
 }
 
@@ -103,7 +109,9 @@ impl<'a> Line<'a> {
             ("signal", _) => 0,
             ("none", _) => 1,
             ("thread", _) => 2,
-            (other, _) => return refuse(format!("POSIX timer {}: notification {other:?} is unknown to this release", self.id)),
+            (other, _) => {
+                return refuse(format!("POSIX timer {}: notification {other:?} is unknown to this release", self.id));
+            }
         };
         // This number is in the freezer's pid namespace, that of a clock is in the program's.
         let thread = if notify == Ptimer::THREAD_ID { local(scene, ids, |tid, _| tid == self.number) } else { Some(0) };

@@ -7,14 +7,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::prim::{Addr, Blob, List};
+use cryo_format::section::inet::Membership;
 use cryo_format::socket::{OPTIONS, SocketOption};
 use cryo_tracee::sock_diag;
 use cryo_tracee::sockets;
 
 use super::descriptors::{Cx, Description};
-use super::{netlink, refuse, unix};
+use super::{inet, netlink, refuse, tcp, unix};
 use crate::Result;
-use crate::options::Ends;
+use crate::options::{Ends, Tcp};
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
 const SO_BUF_LOCK: u32 = 72;
@@ -25,6 +26,9 @@ const LONGEST: usize = 4 << 20;
 #[derive(Default)]
 pub struct Known {
     unix: Option<unix::Others>,
+    /// Connections inside the process.
+    pub inet: Option<tcp::Inside>,
+    groups: Option<Vec<Membership>>,
     fresh: HashMap<(u32, u32, u32), HashMap<(u32, u32), Vec<u8>>>,
 }
 
@@ -38,6 +42,13 @@ impl Known {
             Some(known) => Ok(known),
             None => refuse("the list of unix sockets is missing"),
         }
+    }
+}
+
+impl Known {
+    /// Multicast groups of the machine.
+    pub fn groups(&mut self, pid: i32) -> &[Membership] {
+        self.groups.get_or_insert_with(|| inet::machine_groups(pid))
     }
 }
 
@@ -95,6 +106,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let shared = cx.elsewhere(&f.link);
     let close = match family as i32 {
         libc::AF_UNIX => cx.scene.options.unix == Ends::Close,
+        libc::AF_INET | libc::AF_INET6 => cx.scene.options.tcp == Tcp::Close,
         _ => false,
     };
     match shared {
@@ -109,6 +121,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     }
     match family as i32 {
         libc::AF_UNIX => unix::collect(cx, &socket),
+        libc::AF_INET | libc::AF_INET6 => inet::collect(cx, &socket),
         libc::AF_NETLINK => netlink::collect(cx, &socket),
         other => {
             let name = family_name(other);
@@ -164,10 +177,12 @@ pub fn options(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result
 fn levels(s: &Socket<'_>) -> impl Iterator<Item = (u32, u32)> + use<> {
     let (family, kind) = (s.family as i32, s.kind as i32);
     let inet = matches!(family, libc::AF_INET | libc::AF_INET6);
-    OPTIONS.iter().map(|o| (o.0, o.1)).filter(move |(level, _)| match *level as i32 {
+    // Streams have values for multicast, which mean nothing and differ.
+    let multicast = move |name: u32| matches!(name, 17..=19 | 29 | 32..=34 | 49) && kind == libc::SOCK_STREAM;
+    OPTIONS.iter().map(|o| (o.0, o.1)).filter(move |(level, name)| match *level as i32 {
         libc::SOL_SOCKET => true,
-        libc::IPPROTO_IP => inet,
-        libc::IPPROTO_IPV6 => family == libc::AF_INET6,
+        libc::IPPROTO_IP => inet && !multicast(*name),
+        libc::IPPROTO_IPV6 => family == libc::AF_INET6 && (!multicast(*name) || *name >= 32),
         libc::IPPROTO_TCP => inet && kind == libc::SOCK_STREAM,
         libc::IPPROTO_UDP => inet && kind == libc::SOCK_DGRAM,
         libc::SOL_NETLINK => family == libc::AF_NETLINK,

@@ -26,6 +26,7 @@ pub mod fpu;
 mod inotify;
 mod itimers;
 mod limits;
+mod inet;
 mod link;
 mod locks;
 mod mm;

@@ -18,10 +18,7 @@ use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
 
-use super::{
-    epoll, eventfd, fanotify, files, inet, inotify, locks, netlink, outside, owners, paths, pidfd, pipes, signalfd,
-    timerfd, unix,
-};
+use super::{epoll, eventfd, fanotify, files, inet, inotify, locks, netlink, outside, owners, paths, pidfd, pipes, ptys, signalfd, timerfd, unix};
 use crate::Result;
 use crate::error::refuse;
 use crate::nameless;

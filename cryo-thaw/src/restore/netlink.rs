@@ -21,12 +21,16 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
         && let Err(e) = socket::bind(&ours, &address(s.port, 0))
     {
         return match e.errno() {
-            Some(libc::EADDRINUSE) => refuse(format!("fd {fd}: netlink port {} is taken: end who has it, or {way}", s.port)),
+            Some(libc::EADDRINUSE) => {
+                refuse(format!("fd {fd}: netlink port {} is taken: end who has it, or {way}", s.port))
+            }
             _ => refuse(format!("fd {fd}: netlink port {}: {e}: {way}", s.port)),
         };
     }
     for group in &s.groups {
-        if let Err(e) = socket::set_option(&ours, libc::SOL_NETLINK as u32, NETLINK_ADD_MEMBERSHIP, &group.to_le_bytes()) {
+        if let Err(e) =
+            socket::set_option(&ours, libc::SOL_NETLINK as u32, NETLINK_ADD_MEMBERSHIP, &group.to_le_bytes())
+        {
             return refuse(format!("fd {fd}: netlink group {group} of protocol {}: {e}: {way}", s.protocol));
         }
     }

@@ -16,6 +16,7 @@ const SO_LOCK_FILTER: u32 = libc::SO_LOCK_FILTER as u32;
 const SNDBUF: u32 = libc::SO_SNDBUF as u32;
 const RCVBUF: u32 = libc::SO_RCVBUF as u32;
 const LINGER: u32 = libc::SO_LINGER as u32;
+const PEEK_OFF: u32 = libc::SO_PEEK_OFF as u32;
 /// What a batch of remote calls carries easily.
 const PIECE: usize = 32 << 10;
 
@@ -177,7 +178,7 @@ fn sorted(options: &[SocketOption]) -> impl Iterator<Item = &SocketOption> {
 fn late_one(o: &SocketOption) -> bool {
     matches!(
         (o.level as i32, o.name),
-        (libc::SOL_SOCKET, SO_LOCK_FILTER | SO_BUF_LOCK | LINGER)
+        (libc::SOL_SOCKET, SO_LOCK_FILTER | SO_BUF_LOCK | LINGER | PEEK_OFF)
             | (libc::IPPROTO_UDP, 1)
             | (libc::IPPROTO_TCP, 3 | 37)
     )

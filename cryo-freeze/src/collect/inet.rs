@@ -1,0 +1,185 @@
+//! `INET`: sockets of UDP and TCP. What is particular to a connection is in [`tcp`](super::tcp).
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use cryo_format::prim::{List, Raw};
+use cryo_format::section::inet::{Inet, InetMessage, Membership};
+use cryo_format::socket::InetAddress;
+use cryo_tracee::sockets as socket;
+
+use super::descriptors::Cx;
+use super::sockets::{self, Socket, way};
+use super::{refuse, tcp};
+use crate::Result;
+
+const AF_INET: u32 = libc::AF_INET as u32;
+const AF_INET6: u32 = libc::AF_INET6 as u32;
+const UDP_CORK: (u32, u32) = (libc::IPPROTO_UDP as u32, 1);
+const MCAST_MSFILTER: u32 = 48;
+const IPPROTO_MPTCP: i32 = 262;
+
+/// Adds it.
+pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
+    match (s.kind as i32, s.protocol as i32) {
+        (libc::SOCK_STREAM, libc::IPPROTO_TCP | IPPROTO_MPTCP) => tcp::collect(cx, s),
+        (libc::SOCK_DGRAM, libc::IPPROTO_UDP | libc::IPPROTO_UDPLITE | libc::IPPROTO_ICMP | libc::IPPROTO_ICMPV6) => {
+            datagrams(cx, s)
+        }
+        (kind, protocol) => {
+            let what = match (kind, protocol) {
+                (libc::SOCK_RAW, _) => "raw sockets".to_owned(),
+                (_, libc::IPPROTO_SCTP) => "SCTP sockets".to_owned(),
+                (_, other) => format!("sockets of protocol {other}"),
+            };
+            cx.why = Some(format!("{what} are not carried"));
+            Ok(false)
+        }
+    }
+}
+
+/// What every internet socket has.
+pub fn section(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result<Inet> {
+    Ok(Inet {
+        family: s.family,
+        kind: s.kind,
+        protocol: s.protocol,
+        open_flags: s.open_flags(),
+        local: parse(&socket::local(&s.fd)?),
+        remote: socket::remote(&s.fd)?.map(|a| parse(&a)).unwrap_or_default(),
+        options: sockets::options(cx, s, except)?,
+        filter: sockets::filter(s)?,
+        groups: groups(cx, s)?,
+        ..Inet::default()
+    })
+}
+
+fn datagrams(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
+    let mut section = section(cx, s, &[])?;
+    let corked = section.options.iter().any(|o| (o.level, o.name) == UDP_CORK && o.number() != Some(0));
+    if corked && socket::unsent(&s.fd)? != 0 {
+        return refuse(format!(
+            "{}: a datagram is being put together in it (UDP_CORK): try again, or {}",
+            s.name(),
+            way(s)
+        ));
+    }
+    let waiting = sockets::messages(s)?;
+    if !waiting.is_empty() && s.protocol as i32 != libc::IPPROTO_UDP && s.protocol as i32 != libc::IPPROTO_UDPLITE {
+        return refuse(format!(
+            "{}: echo replies wait in it, which are not carried: try again, or {}",
+            s.name(),
+            way(s)
+        ));
+    }
+    let message = |m: socket::Peeked| InetMessage { sender: parse(&m.from), data: m.data.into() };
+    section.queue = waiting.into_iter().map(message).collect();
+    cx.out.add(s.d.id, section);
+    Ok(true)
+}
+
+/// From `struct sockaddr_in` or `struct sockaddr_in6`.
+pub fn parse(a: &[u8]) -> InetAddress {
+    let word = |at: usize| a.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
+    let family = a.first_chunk().map_or(0, |b| u16::from_ne_bytes(*b));
+    let port = a.get(2..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from(u16::from_be_bytes(*b)));
+    let bytes = |from: usize, len: usize| {
+        let mut address = [0; 16];
+        if let Some(b) = a.get(from..from + len) {
+            address[..len].copy_from_slice(b);
+        }
+        Raw(address)
+    };
+    match i32::from(family) {
+        libc::AF_INET => InetAddress { port, address: bytes(4, 4), ..InetAddress::default() },
+        libc::AF_INET6 => InetAddress { port, flow: u32::from_be(word(4)), scope: word(24), address: bytes(8, 16) },
+        _ => InetAddress::default(),
+    }
+}
+
+/// As people write it, and as two ends compare: an IPv4 address within IPv6 is an IPv4 address.
+pub fn plain(family: u32, a: &InetAddress) -> SocketAddr {
+    let ip = if family == AF_INET {
+        let [a, b, c, d, ..] = a.address.0;
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    } else {
+        IpAddr::V6(Ipv6Addr::from(a.address.0)).to_canonical()
+    };
+    SocketAddr::new(ip, a.port as u16)
+}
+
+/// The multicast groups of a socket, found by asking it for each group that the machine listens to.
+fn groups(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<Membership>> {
+    if s.kind as i32 != libc::SOCK_DGRAM {
+        return Ok(List::default());
+    }
+    let mut joined = Vec::new();
+    for m in cx.sockets.groups(cx.scene.pid) {
+        let level = if m.family == AF_INET { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
+        if m.family == AF_INET6 && s.family == AF_INET {
+            continue;
+        }
+        let Ok(answer) = socket::ask(&s.fd, level as u32, MCAST_MSFILTER, &question(m), 4096) else { continue };
+        let word = |at: usize| answer.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
+        // Mode (1: all but these sources) and their number follow the interface, padded to 8 bytes, and the group, 128 bytes.
+        if (word(136), word(140)) != (0, 0) {
+            return refuse(format!(
+                "{}: it has joined a multicast group for certain sources, which is not carried: {}",
+                s.name(),
+                way(s)
+            ));
+        }
+        joined.push(m.clone());
+    }
+    Ok(joined.into())
+}
+
+/// `struct group_filter` with room for no source.
+fn question(m: &Membership) -> Vec<u8> {
+    let mut q = m.interface.to_le_bytes().to_vec();
+    q.resize(8, 0);
+    q.extend(sockaddr(m.family, &m.group));
+    q.resize(144, 0);
+    q
+}
+
+/// The other way round from [`parse`].
+fn sockaddr(family: u32, a: &InetAddress) -> Vec<u8> {
+    let mut s = (family as u16).to_ne_bytes().to_vec();
+    s.extend((a.port as u16).to_be_bytes());
+    if family == AF_INET {
+        s.extend(&a.address.0[..4]);
+        s.resize(16, 0);
+    } else {
+        s.extend(a.flow.to_be_bytes());
+        s.extend(a.address.0);
+        s.extend(a.scope.to_le_bytes());
+    }
+    s
+}
+
+/// Every group that some socket has joined on some interface: /proc/net/igmp and igmp6.
+pub fn machine_groups(pid: i32) -> Vec<Membership> {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{file}")).unwrap_or_default();
+    let mut found = BTreeSet::new();
+    let mut interface = 0;
+    for line in read("igmp").lines().skip(1) {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        if line.starts_with(|c: char| c.is_ascii_digit()) {
+            interface = first.parse().unwrap_or(0);
+        } else if let Ok(group) = u32::from_str_radix(first, 16) {
+            let mut address = [0; 16];
+            address[..4].copy_from_slice(&group.to_ne_bytes());
+            found.insert((AF_INET, interface, address));
+        }
+    }
+    for line in read("igmp6").lines() {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let [interface, _, group, ..] = columns[..] else { continue };
+        if let (Ok(interface), Ok(group)) = (interface.parse(), u128::from_str_radix(group, 16)) {
+            found.insert((AF_INET6, interface, group.to_be_bytes()));
+        }
+    }
+    let group = |address| InetAddress { address: Raw(address), ..InetAddress::default() };
+    found.into_iter().map(|(family, interface, a)| Membership { family, interface, group: group(a) }).collect()
+}

@@ -1,0 +1,221 @@
+//! `INET`: sockets of UDP and TCP. The first that is asked for brings all: ports are shared, and connections have two ends. TCP is in
+//! [`tcp`](super::tcp).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use cryo_format::section::inet::Inet;
+use cryo_format::socket::InetAddress;
+use cryo_tracee::{Host, sockets as socket};
+
+use super::descriptors::Table;
+use super::{sockets, tcp};
+use crate::Result;
+use crate::error::{refuse, say};
+
+const AF_INET: u32 = libc::AF_INET as u32;
+const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
+const REUSEADDR: u32 = libc::SO_REUSEADDR as u32;
+const REUSEPORT: u32 = libc::SO_REUSEPORT as u32;
+const MCAST_JOIN_GROUP: u32 = 42;
+const ON: [u8; 4] = 1_i32.to_le_bytes();
+
+/// A socket that is there.
+pub struct Made<'a> {
+    /// The descriptor that it is for.
+    pub fd: u32,
+    /// What it shall be.
+    pub section: &'a Inet,
+    /// Where the host has it.
+    pub at: u64,
+    /// Our duplicate.
+    pub ours: OwnedFd,
+}
+
+/// All that are made so far, by description.
+pub type All<'a> = HashMap<u64, Made<'a>>;
+
+/// Makes all of them.
+pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Result<Option<u64>> {
+    if table.section::<Inet>(id).is_none() {
+        return Ok(None);
+    }
+    // What the person replaced is not there.
+    let all: Vec<(u64, &Inet)> =
+        table.all::<Inet>().into_iter().filter(|(id, _)| table.number(*id).is_some()).collect();
+    let mut made = All::new();
+    let (streams, datagrams): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, s)| s.kind == libc::SOCK_STREAM as u32);
+    for (id, s) in &datagrams {
+        let m = make(host, table, *id, s)?;
+        bind(&m, false)?;
+        join(&m)?;
+        made.insert(*id, m);
+    }
+    for (id, s) in &datagrams {
+        deliver(&made, &made[id])?;
+        if s.remote.port != 0
+            && let Err(e) = socket::connect(&made[id].ours, &sockaddr(s.family, &s.remote))
+        {
+            return refuse(format!(
+                "fd {}: connecting it to {}: {e}: use --fd {0}=null|FILE",
+                made[id].fd,
+                plain(s.family, &s.remote)
+            ));
+        }
+    }
+    tcp::all(host, table, &streams, &mut made)?;
+    let Some(own) = made.get(&id).map(|m| m.at) else {
+        return refuse(format!("description {id}: an internet socket that cannot be made"));
+    };
+    for (id, m) in made {
+        let s = m.section;
+        if s.shutdown & 2 == 0 && s.kind == libc::SOCK_DGRAM as u32 && s.shutdown != 0 {
+            socket::shutdown(&m.ours, 0)?;
+        }
+        sockets::late(&m.ours, m.fd, &s.options, &s.filter, s.open_flags)?;
+        let reuse = recorded(s, REUSEADDR).unwrap_or(&[0; 4]);
+        socket::set_option(&m.ours, SOL_SOCKET, REUSEADDR, reuse)?;
+        table.made(host, id, m.at)?;
+    }
+    Ok(Some(own))
+}
+
+/// The value of an option of SOL_SOCKET in the image.
+pub fn recorded(s: &Inet, name: u32) -> Option<&[u8]> {
+    s.options.iter().find(|o| (o.level, o.name) == (SOL_SOCKET, name)).map(|o| o.value.as_slice())
+}
+
+/// A socket with its options, without a name.
+pub fn make<'a>(host: &mut Host, table: &mut Table<'_>, id: u64, s: &'a Inet) -> Result<Made<'a>> {
+    let at = sockets::make(host, s.family, s.kind, s.protocol)?;
+    adopt(host, table, id, s, at)
+}
+
+/// Takes in what was made.
+pub fn adopt<'a>(host: &mut Host, table: &mut Table<'_>, id: u64, s: &'a Inet, at: u64) -> Result<Made<'a>> {
+    let at = table.park(host, at)?;
+    let ours = table.take(at)?;
+    let fd = table.number(id).unwrap_or_default();
+    sockets::early(&ours, fd, &s.options)?;
+    Ok(Made { fd, section: s, at, ours })
+}
+
+/// bind(2), if it was bound. `shared`: with others on this port, which are ours, too.
+pub fn bind(m: &Made<'_>, shared: bool) -> Result<()> {
+    let s = m.section;
+    if s.local.port == 0 {
+        return Ok(());
+    }
+    if shared {
+        socket::set_option(&m.ours, SOL_SOCKET, REUSEADDR, &ON)?;
+    }
+    match socket::bind(&m.ours, &sockaddr(s.family, &s.local)) {
+        Ok(()) => Ok(()),
+        Err(e) => refuse(format!("fd {}: {}", m.fd, unavailable(m.fd, plain(s.family, &s.local), &e))),
+    }
+}
+
+/// Why an address cannot be had, and the way out.
+pub fn unavailable(fd: u32, address: SocketAddr, e: &cryo_tracee::Error) -> String {
+    let way = format!("use --fd {fd}=null|FILE");
+    match e.errno() {
+        Some(libc::EADDRINUSE) => {
+            format!(
+                "{address} is in use here: end who uses it, thaw in a network namespace of its own (unshare -rn), or {way}"
+            )
+        }
+        Some(libc::EADDRNOTAVAIL) => {
+            format!("{} is no address of this machine: add it (ip address add), or {way}", address.ip())
+        }
+        Some(libc::EACCES) => format!("{address} may be taken by root only: thaw as root, or {way}"),
+        _ => format!("{address}: {e}: {way}"),
+    }
+}
+
+/// Multicast groups.
+fn join(m: &Made<'_>) -> Result<()> {
+    for g in &m.section.groups {
+        let level = if g.family == AF_INET { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
+        // struct group_req
+        let mut request = g.interface.to_le_bytes().to_vec();
+        request.resize(8, 0);
+        request.extend(sockaddr(g.family, &g.group));
+        request.resize(136, 0);
+        if let Err(e) = socket::set_option(&m.ours, level as u32, MCAST_JOIN_GROUP, &request) {
+            let group = plain(g.family, &g.group).ip();
+            return refuse(format!(
+                "fd {}: joining multicast group {group} on interface {}: {e}: use --fd {0}=null|FILE",
+                m.fd, g.interface
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Sends each waiting datagram again, from its sender's address. UDP may lose what cannot be: that is said.
+fn deliver(all: &All<'_>, m: &Made<'_>) -> Result<()> {
+    let s = m.section;
+    let mut lost = Vec::new();
+    for message in &s.queue {
+        let from = plain(s.family, &message.sender);
+        let mut to = s.local;
+        if plain(s.family, &to).ip().is_unspecified() {
+            to.address = message.sender.address;
+            to.scope = message.sender.scope;
+        }
+        let inside =
+            all.values().find(|o| o.section.kind == s.kind && plain(o.section.family, &o.section.local) == from);
+        let sent = match inside.filter(|o| o.section.family == s.family) {
+            Some(o) => socket::send(&o.ours, &message.data, &sockaddr(s.family, &to)),
+            None => send_as(s, &message.sender, &message.data, &to),
+        };
+        if sent.is_err() {
+            lost.push(from.to_string());
+        }
+    }
+    if !lost.is_empty() {
+        lost.dedup();
+        say(&format!(
+            "fd {}: {} datagrams that waited could not be delivered again: they were from {}",
+            m.fd,
+            lost.len(),
+            lost.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+fn send_as(s: &Inet, from: &InetAddress, data: &[u8], to: &InetAddress) -> cryo_tracee::Result<usize> {
+    let sender = socket::socket(s.family, s.kind, s.protocol)?;
+    socket::set_option(&sender, SOL_SOCKET, REUSEADDR, &ON)?;
+    socket::set_option(&sender, SOL_SOCKET, REUSEPORT, &ON)?;
+    socket::bind(&sender, &sockaddr(s.family, from))?;
+    socket::send(&sender, data, &sockaddr(s.family, to))
+}
+
+/// `struct sockaddr_in` or `struct sockaddr_in6`.
+pub fn sockaddr(family: u32, a: &InetAddress) -> Vec<u8> {
+    let mut s = (family as u16).to_ne_bytes().to_vec();
+    s.extend((a.port as u16).to_be_bytes());
+    if family == AF_INET {
+        s.extend(&a.address.0[..4]);
+        s.resize(16, 0);
+    } else {
+        s.extend(a.flow.to_be_bytes());
+        s.extend(a.address.0);
+        s.extend(a.scope.to_le_bytes());
+    }
+    s
+}
+
+/// As people write it, and as two ends compare: an IPv4 address within IPv6 is an IPv4 address.
+pub fn plain(family: u32, a: &InetAddress) -> SocketAddr {
+    let ip = if family == AF_INET {
+        let [a, b, c, d, ..] = a.address.0;
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    } else {
+        IpAddr::V6(Ipv6Addr::from(a.address.0)).to_canonical()
+    };
+    SocketAddr::new(ip, a.port as u16)
+}
