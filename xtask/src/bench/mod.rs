@@ -54,6 +54,11 @@ const ROWS: &[Row] = &[
     row("1 GiB random", "random", "1024"),
     row("1 GiB, 90 % zero", "zero", "1024"),
     row("1 GiB untouched", "untouched", "1024"),
+    row("64 threads", "threads", "64"),
+    row("1,000 threads", "threads", "1000"),
+    row("30,000 maps", "maps", "30000"),
+    row("1,000 descriptors", "descriptors", "1000"),
+    row("10,000 descriptors", "descriptors", "10000"),
 ];
 
 /// The figures of any row that was measured.
@@ -92,6 +97,11 @@ const AIMS: &[Aim] = &[
         text: "peak of the tools / that of 64 MiB",
         value: |f, of| Some((f.peak() as f64 / of("64 MiB random")?.peak() as f64, 1.1)),
     },
+    Aim { row: "64 threads", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 5.0)) },
+    Aim { row: "1,000 threads", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 60.0)) },
+    Aim { row: "30,000 maps", text: "stopped / reading smaps", value: |f, _| Some((f.stopped_ms / f.smaps_ms, 3.0)) },
+    Aim { row: "1,000 descriptors", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 20.0)) },
+    Aim { row: "10,000 descriptors", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 200.0)) },
 ];
 
 /// How to run and report.
