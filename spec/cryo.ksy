@@ -1068,6 +1068,54 @@ types:
         type: u4
       - id: value
         type: blob
+  inet_message:
+    seq:
+      - id: sender
+        type: inet_address
+      - id: data
+        type: blob
+  membership:
+    seq:
+      - id: family
+        type: u4
+      - id: interface
+        type: u4
+      - id: group
+        type: inet_address
+  kept:
+    seq:
+      - id: send_seq
+        type: u4
+      - id: receive_seq
+        type: u4
+      - id: not_sent
+        type: u4
+      - id: mss
+        type: u4
+      - id: options
+        type: u4
+      - id: send_scale
+        type: u4
+      - id: receive_scale
+        type: u4
+      - id: timestamp
+        type: u4
+      - id: send_wl1
+        type: u4
+      - id: send_window
+        type: u4
+      - id: max_window
+        type: u4
+      - id: receive_window
+        type: u4
+      - id: receive_wup
+        type: u4
+      - id: keeper
+        type: u4
+      - id: sent
+        type: blob
+      - id: door
+        type: bytes
   notes:
     seq:
       - id: num_notes

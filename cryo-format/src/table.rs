@@ -42,6 +42,9 @@ macro_rules! for_each_section {
             fanotify    Fanotify    b"FANO" 1 Frost  Description     CRITICAL;
             locks       Locks       b"LOCK" 1 Frost  Description     CRITICAL;
             owners      Owner       b"OWNR" 1 Frost  Description     CRITICAL;
+            ptys        Pty         b"PTTY" 1 Frost  Description     CRITICAL;
+            ptys        PtyEnd      b"PTYE" 1 Frost  Description     CRITICAL;
+            terminal    Terminal    b"TERM" 1 Frost  Process         CRITICAL;
             notes       Notes       b"NOTE" 1 Frost  Image           SAFE_TO_COPY;
             origin      Origin      b"ORIG" 1 Frost  Image           SAFE_TO_COPY;
 

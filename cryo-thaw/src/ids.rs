@@ -4,7 +4,9 @@
 //! had. Where they are free and we may choose ids, it gets them here; else in a pid namespace of its own, where all are free and an ordinary
 //! user may choose.
 
+use cryo_format::section::actions::Actions;
 use cryo_format::section::process::Process;
+use cryo_format::section::terminal::Terminal;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::Host;
 use cryo_tracee::proc::Status;
@@ -50,7 +52,7 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
     if wanted == Pid::Same {
         return refuse(format!("{obstacle}: use --pid auto, new or namespace"));
     }
-    if tids.len() == 1 {
+    if tids.len() == 1 && !does_job_control(ice, process) {
         cryo_tracee::say(&format!("cryo-thaw: {obstacle}: the program goes on with a new pid"));
         return Ok(Ids::New);
     }
@@ -59,6 +61,14 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
          is another from outside"
     ));
     Ok(Ids::Namespace(worker))
+}
+
+/// An interactive shell keeps the number of its own process group, to which it gives the terminal back after each command. Known by that it leads
+/// its group on a terminal and ignores SIGTTOU.
+fn does_job_control(ice: &Ice, process: &Process) -> bool {
+    let ignores = |a: &Actions| a.actions.iter().any(|a| a.signal == libc::SIGTTOU as u32 && a.handler.0 == 1);
+    let terminal = ice.all::<Terminal>().any(|(_, t)| t.foreground != 0);
+    terminal && process.pid == process.pgid && ice.all::<Actions>().any(|(_, a)| ignores(a))
 }
 
 /// Why the ids cannot be had here.

@@ -17,6 +17,7 @@ pub mod options;
 mod passed;
 pub mod remap;
 pub mod restore;
+pub mod seat;
 pub mod thaw;
 pub mod vdso;
 

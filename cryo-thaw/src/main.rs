@@ -9,8 +9,10 @@ use clap::{Parser, ValueEnum};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Ids};
 use cryo_thaw::options::{FdRule, FileMap, Time};
+use cryo_thaw::seat::{Seat, Taken};
 use cryo_thaw::{Options, Pid, thaw};
 use cryo_tracee::namespace;
+use cryo_tracee::signals::Stand;
 
 /// Thaw a frozen program: it goes on where it was, in the foreground as if it had been started here.
 ///
@@ -73,7 +75,8 @@ enum TimeArg {
 
 impl Cli {
     fn run(&self) -> anyhow::Result<i32> {
-        let options = Options {
+        let mut options = Options {
+            seat: None,
             pid: match self.pid {
                 PidArg::Auto => Pid::Auto,
                 PidArg::Same => Pid::Same,
@@ -99,12 +102,17 @@ impl Cli {
         };
         cryo_thaw::restore::last::check(&ice, &options)?;
         let ids = ids::decide(&ice, options.pid)?;
+        options.seat = Seat::find(&ice, &options);
+        let mut taken = options.seat.clone().and_then(Taken::new);
         let Ids::Namespace(worker) = ids else {
             let thawed = thaw(ice, ids, &options)?;
             if self.announce(thawed.pid)? {
                 return Ok(0);
             }
-            return Ok(cryo_tracee::signals::stand_before(thawed.pid)?);
+            if let Some(t) = &mut taken {
+                t.began(thawed.pid);
+            }
+            return Ok(cryo_tracee::signals::stand_before(thawed.pid, taken.as_mut().map(|t| t as &mut dyn Stand))?);
         };
         let inside = || match thaw(ice, ids, &options) {
             Ok(thawed) => Ok(thawed.pid),
@@ -114,10 +122,15 @@ impl Cli {
             }
         };
         match namespace::enter(worker, inside)? {
-            Ok(namespace) => match self.announce(namespace.pid)? {
-                true => Ok(0),
-                false => Ok(cryo_tracee::signals::stand_before_namespace(namespace)?),
-            },
+            Ok(namespace) => {
+                if self.announce(namespace.pid)? {
+                    return Ok(0);
+                }
+                if let Some(t) = &mut taken {
+                    t.began(namespace.pid);
+                }
+                Ok(cryo_tracee::signals::stand_before_namespace(namespace, taken.as_mut().map(|t| t as &mut dyn Stand))?)
+            }
             Err(code) => Ok(code),
         }
     }

@@ -5,6 +5,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::seat::Seat;
+
 /// Which process id the thawed process gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pid {
@@ -98,17 +100,31 @@ impl Options {
     }
 }
 
+/// What becomes of TCP connections that were frozen with `--tcp keep`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tcp {
+    /// They go on.
+    #[default]
+    Keep,
+    /// The program finds them reset.
+    Close,
+}
+
 /// Choices of one thaw.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Process id.
     pub pid: Pid,
+    /// TCP connections to other processes.
+    pub tcp: Tcp,
     /// Descriptors to be replaced.
     pub fds: Vec<FdRule>,
     /// Files that are elsewhere now.
     pub file_map: Vec<FileMap>,
     /// Leave it stopped by SIGSTOP.
     pub stopped: bool,
+    /// Our place at a terminal, if the program shall take it.
+    pub seat: Option<Seat>,
     /// Give it a session of its own, so that it does not depend on the terminal.
     pub detach: bool,
     /// Time in the ice.

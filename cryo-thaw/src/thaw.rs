@@ -21,6 +21,7 @@ use crate::options::Options;
 use crate::restore::ptimers::Timers;
 use crate::remap::{self, Inject, Remapper, Template};
 use crate::restore::{actions, descriptors, last, limits, mm, pending, process, regs, syscall, thread, xstate};
+use crate::restore::{actions, descriptors, last, limits, mm, pending, process, regs, syscall, terminal, thread, xstate};
 use crate::{Result, check, file_map, host};
 
 /// A process that goes on.
@@ -75,6 +76,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     if let Some(p) = ice.get::<Pending>(id) {
         pending::restore(&mut host, 0, &timers.others(p), None)?;
     }
+    terminal::restore(&mut host, ice.get(id), &process, options)?;
     last::restore(&mut host, &ice, id, &thread_ids, &timers, ids, options)?;
     host.leave_scratch()?;
     for (i, ((thread_id, thread), regs)) in threads.iter().zip(&registers).enumerate() {

@@ -28,6 +28,7 @@ pub mod sock_diag;
 pub mod sockets;
 mod stopped;
 mod sys;
+pub mod tty;
 
 pub use copy::Copy;
 pub use error::{Error, Result};

@@ -53,6 +53,15 @@ impl Ended {
     }
 }
 
+/// Has somebody sent the SIGTERM that [`Uninterrupted`] holds back?
+pub fn asked_to_end() -> bool {
+    // SAFETY: sigset_t is plain data, which the call fills.
+    unsafe {
+        let mut set: libc::sigset_t = zeroed();
+        libc::sigpending(&raw mut set) == 0 && libc::sigismember(&raw const set, libc::SIGTERM) == 1
+    }
+}
+
 /// Blocks SIGTERM while it lives: a guardian must not end between changing registers and putting them back.
 pub struct Uninterrupted {
     before: libc::sigset_t,
@@ -84,10 +93,38 @@ impl Drop for Uninterrupted {
     }
 }
 
+/// Who looks after the terminal while a program stands in our place.
+pub trait Stand {
+    /// The program was stopped; we will be, too.
+    fn stopped(&mut self);
+    /// We go on, and the program will.
+    fn continued(&mut self);
+    /// Does the program lead a process group of its own?
+    fn leads(&self) -> bool;
+}
+
+/// Both of us stop, and go on together.
+fn pause(child: i32, stand: &mut Option<&mut dyn Stand>) {
+    if let Some(s) = stand {
+        s.stopped();
+    }
+    stop_ourselves();
+    go_on(child, stand);
+}
+
+fn go_on(child: i32, stand: &mut Option<&mut dyn Stand>) {
+    let mut group = false;
+    if let Some(s) = stand {
+        s.continued();
+        group = s.leads();
+    }
+    let _ = kill(if group { -child } else { child }, libc::SIGCONT);
+}
+
 /// Stands before a child as if we were it: passes signals on, stops and continues with it, returns its exit code in the shell's manner.
 ///
 /// A signal from the terminal reaches the child by itself, since it is in our process group; one that was sent to us by kill(2) is sent on.
-pub fn stand_before(child: i32) -> Result<i32> {
+pub fn stand_before(child: i32, mut stand: Option<&mut dyn Stand>) -> Result<i32> {
     let signals = SignalFd::all()?;
     loop {
         let mut status = 0;
@@ -97,30 +134,28 @@ pub fn stand_before(child: i32) -> Result<i32> {
             return Ok(Ended::of(status).code());
         }
         if r == child {
-            stop_ourselves();
-            let _ = kill(child, libc::SIGCONT);
+            pause(child, &mut stand);
         } else if r == -1 && io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
             return Err(Error::last(format!("waiting for process {child}")));
         } else {
             signals.wait(None)?;
-            signals.pass_on(child)?;
+            signals.pass_on(child, &mut stand)?;
         }
     }
 }
 
 /// The same for a program in a namespace of its own, of which init tells.
-pub fn stand_before_namespace(mut namespace: Namespace) -> Result<i32> {
+pub fn stand_before_namespace(mut namespace: Namespace, mut stand: Option<&mut dyn Stand>) -> Result<i32> {
     let signals = SignalFd::all()?;
     loop {
         if !signals.wait(Some(namespace.events()))? {
-            signals.pass_on(namespace.pid)?;
+            signals.pass_on(namespace.pid, &mut stand)?;
             continue;
         }
         match namespace.event()? {
             Some(Event::Ended(code)) => return Ok(code),
             Some(Event::Stopped) => {
-                stop_ourselves();
-                let _ = kill(namespace.pid, libc::SIGCONT);
+                pause(namespace.pid, &mut stand);
             }
             None => return Err(Error::Died(namespace.pid)),
         }
@@ -157,7 +192,7 @@ impl SignalFd {
     }
 
     /// Sends on to `child` what was sent to us by kill(2) and its like.
-    fn pass_on(&self, child: i32) -> Result<()> {
+    fn pass_on(&self, child: i32, stand: &mut Option<&mut dyn Stand>) -> Result<()> {
         let mut info = [0_u8; size_of::<libc::signalfd_siginfo>()];
         loop {
             match (&self.0).read(&mut info) {
@@ -165,7 +200,9 @@ impl SignalFd {
                     // ssi_signo and ssi_code: the first and third word.
                     let word = |i: usize| i32::from_le_bytes([info[i], info[i + 1], info[i + 2], info[i + 3]]);
                     let (signal, code) = (word(0), word(8));
-                    if signal != libc::SIGCHLD && code <= 0 {
+                    if signal == libc::SIGCONT {
+                        go_on(child, stand);
+                    } else if signal != libc::SIGCHLD && code <= 0 {
                         let _ = kill(child, signal);
                     }
                 }

@@ -45,6 +45,9 @@ SECTIONS = {
     "FANO": ("frost", CRITICAL),
     "LOCK": ("frost", CRITICAL),
     "OWNR": ("frost", CRITICAL),
+    "PTTY": ("frost", CRITICAL),
+    "PTYE": ("frost", CRITICAL),
+    "TERM": ("frost", CRITICAL),
     "DATA": (None, CRITICAL), "PAD ": (None, 0), "INDX": (None, 0), "END ": (None, CRITICAL),
 }  # fmt: skip
 STRUCTURAL = ("DATA", "PAD ", "INDX", "END ")
@@ -159,9 +162,6 @@ def unix(s):
     options(s)
 
 
-def netlink(s):
-    need(s.kind in (2, 3), 32, "no such kind")
-    need(ascending(s.groups), 63, "groups not sorted")
 def inet(s):
     need(s.family in (2, 10) and s.kind in (1, 2) and s.state <= 7 and s.shutdown <= 3, 32, "no such family, kind, state or shutdown")
     need(all(g.family in (2, 10) for g in s.groups), 32, "a group of no internet family")
@@ -169,6 +169,9 @@ def inet(s):
     options(s)
 
 
+def netlink(s):
+    need(s.kind in (2, 3), 32, "no such kind")
+    need(ascending(s.groups), 63, "groups not sorted")
     options(s)
 
 
@@ -198,10 +201,10 @@ def xstate(s):
 RULES = {
     "VMAS": vmas,
     "UNIX": unix,
+    "INET": inet,
     "NTLK": netlink,
     "CPU ": cpu,
     "XSTA": xstate,
-    "INET": inet,
     "OBJS": lambda s: need(ascending(o.id for o in s.objects), 50, "objects not sorted"),
     "SIGA": lambda s: need(ascending(a.signal for a in s.actions), 60, "handlers not sorted"),
     "LIMT": lambda s: need(ascending(x.resource for x in s.limits), 63, "limits not sorted"),

@@ -144,6 +144,8 @@ fn mend(section: &mut AnySection) {
         }
         AnySection::Pipe(s) => s.packets &= 1,
         AnySection::Eventfd(s) => s.reserved = 0,
+        AnySection::PtyEnd(s) => s.reserved = 0,
+        AnySection::Terminal(s) => s.reserved = 0,
         AnySection::Locks(s) => s.reserved = 0,
         AnySection::Owner(s) => s.reserved = 0,
         AnySection::Inotify(s) => {

@@ -12,10 +12,7 @@ use cryo_tracee::proc::{self, FdInfo};
 
 use super::elsewhere::Elsewhere;
 use super::objects::Objects;
-use super::{
-    Collected, Ids, Scene, epoll, eventfd, fanotify, files, inotify, known, locks, outside, owners, pidfd, pipes,
-    signalfd, sockets, timerfd,
-};
+use super::{Collected, Ids, Scene, epoll, eventfd, fanotify, files, inotify, known, locks, outside, owners, pidfd, pipes, ptys, signalfd, sockets, terminal, timerfd};
 use crate::Result;
 use crate::error::About;
 
@@ -150,6 +147,7 @@ const COLLECTORS: &[Collector] = &[
     sockets::collect,
     inotify::collect,
     fanotify::collect,
+    ptys::collect,
     known::collect,
 ];
 
@@ -213,6 +211,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
             outside::collect(&mut cx, d)?;
         }
     }
+    terminal::collect(&mut cx)?;
     let mut table = cx.table;
     table.sort_by_key(|(f, _)| f.fd);
     let cloexec = |f: &Fd| u32::from(f.info.flags() & libc::O_CLOEXEC as u64 != 0);

@@ -1,13 +1,12 @@
 //! `OUTS`: descriptors whose other end is not in the image.
 
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::prim::Addr;
 use cryo_format::section::outside::{Outside, Policy};
 
 use super::descriptors::{Cx, Description, Fd};
-use super::{Collected, Ids, Scene, refuse};
+use super::{Collected, Ids, Scene, refuse, terminal};
 use crate::Result;
 use crate::options::Instead;
 
@@ -56,7 +55,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
         }
         let id = match shared {
             Some(id) => id,
-            None if is_terminal(f) => {
+            None if terminal::is(f) => {
                 cx.out.add(d.id, section(f, Policy::TERMINAL));
                 *shared.insert(d.id)
             }
@@ -73,9 +72,4 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
         cx.place(f, id);
     }
     Ok(())
-}
-
-/// Terminals by device number: 4 (consoles, serial), 5 (/dev/tty), 136-143 (pseudo-terminals). Documentation/admin-guide/devices.txt
-fn is_terminal(f: &Fd) -> bool {
-    f.meta.file_type().is_char_device() && matches!(rustix::fs::major(f.meta.rdev()), 4 | 5 | 136..=143)
 }

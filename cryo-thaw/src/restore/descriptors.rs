@@ -43,11 +43,12 @@ const RESTORERS: &[Restorer] = &[
     epoll::restore,
     inotify::restore,
     fanotify::restore,
+    ptys::restore,
 ];
 
 /// What is done when every descriptor is at its number, the parking place is closed and all pages are there, in this order.
 const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] =
-    &[files::late, timerfd::late, epoll::late, inotify::late, fanotify::late, owners::late, locks::late];
+    &[files::late, timerfd::late, epoll::late, inotify::late, fanotify::late, ptys::late, owners::late, locks::late];
 
 /// The descriptors under way, and the parking place.
 pub struct Table<'a> {

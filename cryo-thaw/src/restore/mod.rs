@@ -24,6 +24,7 @@ pub mod pidfd;
 pub mod pipes;
 pub mod process;
 pub mod ptimers;
+pub mod ptys;
 pub mod regs;
 pub mod scheduling;
 pub mod seccomp;

@@ -1,0 +1,78 @@
+//! `PTTY` and `PTYE`: a pseudo-terminal of the process's own, and its ends. Owner: the pseudo-terminal, by an id of its own; an end's description.
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::prim::{Addr, Blob};
+use crate::rules::{Rule, Violation, ensure};
+use crate::section::Validate;
+
+/// A pseudo-terminal.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pty {
+    /// N of /dev/pts/N. The thawed one has another.
+    pub number: u32,
+    /// See below.
+    pub flags: u32,
+    /// c_iflag of termios(3).
+    pub iflag: Addr,
+    /// c_oflag.
+    pub oflag: Addr,
+    /// c_cflag.
+    pub cflag: Addr,
+    /// c_lflag.
+    pub lflag: Addr,
+    /// Line discipline; 0 is N_TTY.
+    pub line: u32,
+    /// Input speed in bits per second.
+    pub ispeed: u32,
+    /// Output speed.
+    pub ospeed: u32,
+    /// Lines of the window.
+    pub rows: u32,
+    /// Columns of the window.
+    pub columns: u32,
+    /// Its width in pixels.
+    pub xpixel: u32,
+    /// Its height in pixels.
+    pub ypixel: u32,
+    /// c_cc: the special characters in the kernel's order, 19 bytes.
+    pub controls: Blob,
+}
+
+/// An end.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PtyEnd {
+    /// Local id of the pseudo-terminal: the owner of its `PTTY`.
+    pub pty: u64,
+    /// open(2) flags as /proc/PID/fdinfo shows them, without O_CLOEXEC.
+    pub open_flags: Addr,
+    /// 1 for the master, 0 for the other end.
+    pub master: u32,
+    /// Must be zero.
+    pub reserved: u32,
+}
+
+/// Bits of [`Pty::flags`].
+pub struct PtyFlags;
+
+impl PtyFlags {
+    /// TIOCSPTLCK: the other end cannot be opened yet.
+    pub const LOCKED: u32 = 1;
+    /// TIOCPKT.
+    pub const PACKET: u32 = 2;
+    /// TIOCEXCL.
+    pub const EXCLUSIVE: u32 = 4;
+    /// The other end was open and is closed.
+    pub const HUNG_UP: u32 = 8;
+}
+
+impl Validate for Pty {}
+
+impl Validate for PtyEnd {
+    fn validate(&self) -> Result<(), Violation> {
+        ensure(self.reserved == 0, Rule::RESERVED, || "the reserved field is not zero")
+    }
+}

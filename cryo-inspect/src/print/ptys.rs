@@ -1,0 +1,41 @@
+//! Pseudo-terminals whose master is inside.
+
+use std::io::{self, Write};
+
+use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
+
+use super::{Cx, Order, Print};
+use crate::names::bits;
+use crate::names::open::open_flags;
+
+impl Print for Pty {
+    const TITLE: &'static str = "pseudo-terminal";
+    const ORDER: Order = Order::Within;
+
+    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+        write!(out, "/dev/pts/{}  {} lines of {} columns", self.number, self.rows, self.columns)?;
+        if self.flags != 0 {
+            let names = &[
+                (PtyFlags::LOCKED.into(), "locked"),
+                (PtyFlags::PACKET.into(), "packet mode"),
+                (PtyFlags::EXCLUSIVE.into(), "exclusive"),
+                (PtyFlags::HUNG_UP.into(), "hung up"),
+            ];
+            write!(out, "  {}", bits(self.flags.into(), names, ", "))?;
+        }
+        writeln!(out, "  iflag {} oflag {} cflag {} lflag {}", self.iflag, self.oflag, self.cflag, self.lflag)
+    }
+}
+
+impl Print for PtyEnd {
+    const TITLE: &'static str = "pty";
+
+    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+        let end = if self.master != 0 { "master" } else { "slave" };
+        write!(out, "{end}  {}  ", open_flags(self.open_flags.0))?;
+        match cx.ice.get::<Pty>(self.pty) {
+            Some(pty) => pty.print(out, cx),
+            None => writeln!(out, "of pseudo-terminal {} (not in the image)", self.pty),
+        }
+    }
+}

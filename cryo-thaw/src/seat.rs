@@ -1,0 +1,152 @@
+//! Our place at a terminal, which the thawed program takes while it runs in the foreground.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cryo_format::section::process::Process;
+use cryo_format::section::terminal::Terminal;
+use cryo_tracee::signals::Stand;
+use rustix::process::Pid;
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex as Index, Termios, Winsize, tcgetattr, tcgetpgrp,
+    tcgetwinsize, tcsetattr, tcsetpgrp, tcsetwinsize,
+};
+
+use crate::ice::Ice;
+use crate::options::Options;
+
+/// How long a program may take to look at a window's size before it changes back.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// The special characters that a program switches off, by their places in c_cc.
+const SWITCHED: [(usize, Index); 13] = [
+    (0, Index::VINTR),
+    (1, Index::VQUIT),
+    (2, Index::VERASE),
+    (3, Index::VKILL),
+    (4, Index::VEOF),
+    (8, Index::VSTART),
+    (9, Index::VSTOP),
+    (10, Index::VSUSP),
+    (12, Index::VREPRINT),
+    (13, Index::VDISCARD),
+    (14, Index::VWERASE),
+    (15, Index::VLNEXT),
+    (16, Index::VEOL2),
+];
+
+/// A terminal in whose foreground we stand, and what it was like.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    tty: Arc<File>,
+    group: Pid,
+}
+
+impl Seat {
+    /// Ours, if we have one and the program had one, too.
+    pub fn find(ice: &Ice, options: &Options) -> Option<Self> {
+        let (id, _) = ice.all::<Process>().next()?;
+        ice.get::<Terminal>(id)?;
+        if options.detach {
+            return None;
+        }
+        let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
+        let group = rustix::process::getpgrp();
+        (tcgetpgrp(&tty).ok()? == group).then(|| Self { tty: Arc::new(tty), group })
+    }
+
+    /// The terminal in the mode that the program had its own in. What is the terminal's own affair (speed, erase character) stays.
+    pub fn give(&self, wanted: &Terminal) {
+        let Ok(mut t) = tcgetattr(&*self.tty) else { return };
+        let ours = t.input_modes & InputModes::IUTF8;
+        t.input_modes = InputModes::from_bits_retain(wanted.iflag.0 as u32) & !InputModes::IUTF8 | ours;
+        t.output_modes = OutputModes::from_bits_retain(wanted.oflag.0 as u32);
+        t.local_modes = LocalModes::from_bits_retain(wanted.lflag.0 as u32);
+        let control = |at: usize| wanted.controls.get(at).copied().unwrap_or(0);
+        t.special_codes[Index::VTIME] = control(5);
+        t.special_codes[Index::VMIN] = control(6);
+        for (at, index) in SWITCHED {
+            if control(at) == 0 {
+                t.special_codes[index] = 0;
+            }
+        }
+        let _ = tcsetattr(&*self.tty, OptionalActions::Drain, &t);
+    }
+}
+
+/// The program at our place.
+pub struct Taken {
+    seat: Seat,
+    /// Our terminal's settings, to be put back.
+    ours: Termios,
+    /// The program's, while we have it back.
+    theirs: Option<Termios>,
+    /// The program's group, if it leads one.
+    group: Option<Pid>,
+}
+
+impl Taken {
+    /// Remembers what the terminal is like; from here on it is put back when this is dropped.
+    pub fn new(seat: Seat) -> Option<Self> {
+        let ours = tcgetattr(&*seat.tty).ok()?;
+        cryo_tracee::tty::ignore_background();
+        Some(Self { seat, ours, theirs: None, group: None })
+    }
+
+    /// The program runs: it is told to look at its terminal. One that draws its own screen does so only for a size that is not what it knows.
+    pub fn began(&mut self, pid: i32) {
+        self.group = tcgetpgrp(&*self.seat.tty).ok().filter(|g| *g != self.seat.group);
+        let Ok(size) = tcgetwinsize(&*self.seat.tty) else { return };
+        let draws = tcgetattr(&*self.seat.tty).is_ok_and(|t| !t.local_modes.contains(LocalModes::ICANON));
+        if draws && size.ws_row > 1 {
+            let _ = tcsetwinsize(&*self.seat.tty, Winsize { ws_row: size.ws_row - 1, ..size });
+            std::thread::sleep(GLANCE);
+            let _ = tcsetwinsize(&*self.seat.tty, size);
+        }
+        let _ = cryo_tracee::signals::kill(pid, libc::SIGWINCH);
+    }
+
+    fn put_back(&self) {
+        let tty = &*self.seat.tty;
+        if self.group.is_some() || tcgetpgrp(tty).is_ok_and(|g| g != self.seat.group) {
+            let _ = tcsetpgrp(tty, self.seat.group);
+        }
+        let _ = tcsetattr(tty, OptionalActions::Drain, &self.ours);
+    }
+}
+
+impl Stand for Taken {
+    fn stopped(&mut self) {
+        self.theirs = tcgetattr(&*self.seat.tty).ok();
+        self.put_back();
+    }
+
+    fn continued(&mut self) {
+        let tty = &*self.seat.tty;
+        // In the background (bg) it is not its turn.
+        if tcgetpgrp(tty).ok() != Some(self.seat.group) {
+            return;
+        }
+        let Some(theirs) = self.theirs.take() else { return };
+        if let Ok(ours) = tcgetattr(tty) {
+            self.ours = ours;
+        }
+        let _ = tcsetattr(tty, OptionalActions::Drain, &theirs);
+        if let Some(group) = self.group {
+            let _ = tcsetpgrp(tty, group);
+        }
+    }
+
+    fn leads(&self) -> bool {
+        self.group.is_some()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if self.theirs.is_none() {
+            self.put_back();
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What terminals tell only through ioctl(2) (ioctl_tty(2)).
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use crate::{Error, Result, fault};
+
+/// A question with a number for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question(libc::Ioctl);
+
+impl Question {
+    /// Is the other end locked?
+    pub const LOCKED: Self = Self(0x8004_5439u32 as libc::Ioctl);
+    /// Is it in packet mode?
+    pub const PACKET: Self = Self(0x8004_5438u32 as libc::Ioctl);
+    /// Is it exclusive?
+    pub const EXCLUSIVE: Self = Self(0x8004_5440u32 as libc::Ioctl);
+}
+
+/// Asks a terminal.
+pub fn ask(tty: &OwnedFd, question: Question) -> Result<bool> {
+    let what = || "asking a terminal".to_owned();
+    fault::point().map_err(|e| Error::sys(what(), e))?;
+    let mut answer: libc::c_int = 0;
+    // SAFETY: each of the questions writes one int.
+    if unsafe { libc::ioctl(tty.as_raw_fd(), question.0, &raw mut answer) } < 0 {
+        return Err(Error::last(what()));
+    }
+    Ok(answer != 0)
+}
+
+/// We may change a terminal that we are in the background of, from now on: SIGTTOU is ignored.
+pub fn ignore_background() {
+    // SAFETY: sets one signal's disposition; no code of ours runs in a handler.
+    unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
+}
