@@ -20,7 +20,6 @@ use crate::ids::Ids;
 use crate::options::Options;
 use crate::restore::ptimers::Timers;
 use crate::remap::{self, Inject, Remapper, Template};
-use crate::restore::{actions, descriptors, last, limits, mm, pending, process, regs, syscall, thread, xstate};
 use crate::restore::{actions, descriptors, last, limits, mm, pending, process, regs, syscall, terminal, thread, xstate};
 use crate::{Result, check, file_map, host};
 

@@ -16,7 +16,6 @@ pub mod locks;
 pub mod mm;
 pub mod outside;
 pub mod netlink;
-mod paths;
 pub mod owners;
 pub mod paths;
 pub mod pending;
