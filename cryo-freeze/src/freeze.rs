@@ -9,6 +9,7 @@ use cryo_format::header::{EM_X86_64, Header};
 use cryo_format::prim::Raw;
 use cryo_format::section::link::Link;
 use cryo_format::write::Writer;
+use cryo_tracee::repair::{Keeper, Quiet};
 use cryo_tracee::signals::Uninterrupted;
 use cryo_tracee::{Memory, Process};
 
@@ -46,7 +47,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     };
     cryo_tracee::cpu::brand_and_features();
     let children = collect::family::check(pid, options.children)?;
-    let uninterrupted = Uninterrupted::begin();
+    let mut uninterrupted = Some(Uninterrupted::begin());
     let stopped = Instant::now();
     // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
     let mut collected = Collected::default();
@@ -54,11 +55,21 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     for child in children {
         collected.note(format!("child {child}"), "left behind (--children leave)");
     }
-    collect::collect(&mut process, stopped, options, &mut collected)?;
-    // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed.
-    drop(uninterrupted);
+    let done = collect::collect(&mut process, stopped, options, &mut collected);
+    // Declared after the process, and so dropped before it: it must not run while a connection of its is quiet.
+    let mut quiet = std::mem::take(&mut collected.quiet);
+    done?;
+    let keeper = match options.afterwards {
+        Afterwards::End if !quiet.is_empty() => Some(Keeper::start(&quiet, &collected.door)?),
+        _ => None,
+    };
+    // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed. A connection it does not.
+    if quiet.is_empty() {
+        uninterrupted = None;
+    }
     let early = collect::snapshot::enough(&collected);
     let process = if early {
+        quiet.clear();
         drop(process);
         None
     } else {
@@ -80,6 +91,9 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
             let frore = files.file(Profile::Frore)?;
             let (frost, freeze) = (|_| files.file(Profile::Frost), |_| files.file(Profile::Freeze));
             write(frore, frost, freeze, &collected, memory, options)?;
+            if uninterrupted.is_some() && cryo_tracee::signals::asked_to_end() {
+                return Err(crate::Error::Refused("the command was ended, nothing was frozen".into()));
+            }
             Some(files.commit()?)
         }
         (Target::Name(_), None) => None,
@@ -88,12 +102,24 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         (Afterwards::End, Some(process)) => {
             collect::farewell(&process, &collected)?;
             process.kill()?;
+            quiet.drain(..).for_each(Quiet::stay);
+            if let Some(keeper) = keeper {
+                let pid = keeper.stay()?;
+                collected.note(
+                    format!("process {pid} (cryo-keeper)"),
+                    "keeps the peers waiting until the program is thawed here; end it to give them up",
+                );
+            }
         }
         (Afterwards::Stop, process) => {
+            quiet.clear();
             cryo_tracee::signals::kill(pid, libc::SIGSTOP)?;
             drop(process);
         }
-        (_, process) => drop(process),
+        (_, process) => {
+            quiet.clear();
+            drop(process);
+        }
     }
     Ok(Frozen { path, notes: collected.notes() })
 }

@@ -41,7 +41,7 @@ struct Cli {
     /// What takes the place of descriptor N: `N=inherit` (the thawer's own), `N=null`, `N=FILE`
     #[arg(long = "fd", value_name = "N=inherit|null|FILE")]
     fds: Vec<FdRule>,
-    /// TCP connections to other processes: refuse to freeze, or let the program find them reset
+    /// TCP connections to other processes: refuse to freeze, let the program find them reset, or keep them (as root)
     #[arg(long, value_enum, default_value_t = TcpArg::Refuse)]
     tcp: TcpArg,
     /// Unix sockets to other processes: refuse to freeze, or let the program find the other end closed
@@ -68,6 +68,7 @@ enum FilesArg {
 enum TcpArg {
     Refuse,
     Close,
+    Keep,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -96,6 +97,7 @@ impl Cli {
             tcp: match self.tcp {
                 TcpArg::Refuse => Tcp::Refuse,
                 TcpArg::Close => Tcp::Close,
+                TcpArg::Keep => Tcp::Keep,
             },
             unix: match self.unix {
                 EndsArg::Refuse => Ends::Refuse,

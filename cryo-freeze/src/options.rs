@@ -43,6 +43,8 @@ pub enum Tcp {
     Refuse,
     /// The program finds them reset, as after a failure of the network.
     Close,
+    /// They go on when the program is thawed; the peer sees a pause. Needs CAP_NET_ADMIN.
+    Keep,
 }
 
 /// What is done about children.

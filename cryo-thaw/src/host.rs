@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 
 use cryo_format::section::mm::Mm;
 use cryo_format::section::objects::{Object, Objects};
-use cryo_format::section::process::Process;
+use cryo_format::section::process::{Process, ProcessFlags};
 use cryo_tracee::Host;
 use cryo_tracee::host::{Program, Start};
 use object::elf;
@@ -27,8 +27,13 @@ pub fn start(ice: &Ice, id: u64, ids: Ids, options: &Options) -> Result<Host> {
     let original = executable(ice, id)?;
     let tiny = tiny()?;
     let begin = |pid: Option<i32>| {
-        let start =
-            |program| Start { program, pid, new_session: options.detach, keep: &[], personality: process.personality };
+        let start = |program| Start {
+            program,
+            pid, // A daemon stays the leader of its own session.
+            new_session: options.detach || led_session(process),
+            keep: &[],
+            personality: process.personality,
+        };
         if let Some(path) = &original {
             // Whatever is wrong with it (no permission, noexec), the tiny one does as well.
             match Host::start(&start(Program::Path(path))) {
@@ -42,6 +47,10 @@ pub fn start(ice: &Ice, id: u64, ids: Ids, options: &Options) -> Result<Host> {
         Ids::New => Ok(begin(None)?),
         Ids::Same | Ids::Namespace(_) => Ok(begin(Some(process.pid as i32))?),
     }
+}
+
+fn led_session(process: &Process) -> bool {
+    process.sid == process.pid && process.flags & ProcessFlags::HAS_TTY == 0
 }
 
 /// The original executable, if it stands here unchanged.
@@ -61,8 +70,8 @@ fn tiny() -> Result<OwnedFd> {
     let mut writer = Writer::new(object::Endianness::Little, true, &mut bytes);
     writer.reserve_file_header();
     writer.reserve_program_headers(1);
-    let code = writer.reserve(1, 1) as u64;
-    let len = writer.reserved_len() as u64;
+    let code = writer.reserve(1, 1);
+    let len = writer.reserved_len();
     let written = writer.write_file_header(&FileHeader {
         os_abi: elf::ELFOSABI_NONE,
         abi_version: 0,

@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Ids};
-use cryo_thaw::options::{FdRule, FileMap, Time};
+use cryo_thaw::options::{FdRule, FileMap, Tcp, Time};
 use cryo_thaw::seat::{Seat, Taken};
 use cryo_thaw::{Options, Pid, thaw};
 use cryo_tracee::namespace;
@@ -42,6 +42,9 @@ struct Cli {
     /// What takes the place of descriptor N: `N=inherit` (our own), `N=null`, `N=FILE`
     #[arg(long = "fd", value_name = "N=inherit|null|FILE")]
     fds: Vec<FdRule>,
+    /// TCP connections that were frozen with --tcp keep: they go on (as root), or the program finds them reset
+    #[arg(long, value_enum, default_value_t = TcpArg::Keep)]
+    tcp: TcpArg,
     /// A file (or all below a directory) that is elsewhere now: descriptors, mappings and the working directory follow
     #[arg(long, value_name = "OLD=NEW")]
     file_map: Vec<FileMap>,
@@ -68,6 +71,12 @@ enum PidArg {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum TcpArg {
+    Keep,
+    Close,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum TimeArg {
     Ice,
     Real,
@@ -82,6 +91,10 @@ impl Cli {
                 PidArg::Same => Pid::Same,
                 PidArg::Namespace => Pid::Namespace,
                 PidArg::New => Pid::New,
+            },
+            tcp: match self.tcp {
+                TcpArg::Keep => Tcp::Keep,
+                TcpArg::Close => Tcp::Close,
             },
             fds: self.fds.clone(),
             file_map: self.file_map.clone(),
@@ -129,7 +142,10 @@ impl Cli {
                 if let Some(t) = &mut taken {
                     t.began(namespace.pid);
                 }
-                Ok(cryo_tracee::signals::stand_before_namespace(namespace, taken.as_mut().map(|t| t as &mut dyn Stand))?)
+                Ok(cryo_tracee::signals::stand_before_namespace(
+                    namespace,
+                    taken.as_mut().map(|t| t as &mut dyn Stand),
+                )?)
             }
             Err(code) => Ok(code),
         }

@@ -23,6 +23,8 @@ use crate::{nameless, vdso};
 /// MAP_DROPPABLE (linux/mman.h, 6.11): a map type beside MAP_PRIVATE and MAP_SHARED.
 const MAP_DROPPABLE: i32 = 0x08;
 const PR_SET_VMA: u64 = 0x53564d41;
+/// mseal(2), Linux 6.10.
+const SYS_MSEAL: i64 = 462;
 const USER_END: u64 = 0x7fff_ffff_f000;
 
 /// A road to a host in the template's shape.
@@ -245,7 +247,12 @@ impl Mapper<'_> {
         if let Some(fd) = self.files.get(&object.id) {
             return Ok(Some(*fd));
         }
-        let written = vma.backing == Backing::SHARED && vma.prot & libc::PROT_WRITE as u32 != 0;
+        // One opening serves all mappings of the file.
+        let written = self
+            .template
+            .vmas
+            .iter()
+            .any(|v| v.object == vma.object && v.backing == Backing::SHARED && v.flags.has(VmFlags::MAYWRITE));
         let identical = object.kind == ObjectKind::FILE && (written || same_file(object).is_some());
         if !identical {
             // BLAKE3 was computed only where the pages were left out.
@@ -308,8 +315,8 @@ fn advise(batch: &mut Batch, vma: &Vma) {
     }
 }
 
-/// mlock2(2), when the pages are there. More than RLIMIT_MEMLOCK allows here stays unlocked, and is said.
-pub fn lock(host: &mut Host, vmas: &[Vma]) -> Result<()> {
+/// mlock2(2), when the pages are there, and mseal(2), after which nothing changes any more. More than RLIMIT_MEMLOCK allows here stays unlocked, and is said.
+pub fn lock_and_seal(host: &mut Host, vmas: &[Vma]) -> Result<()> {
     const MLOCK_ONFAULT: u64 = 1;
     let mut refused = None;
     for vma in vmas.iter().filter(|v| v.flags.has(VmFlags::LOCKED)) {
@@ -321,6 +328,9 @@ pub fn lock(host: &mut Host, vmas: &[Vma]) -> Result<()> {
     }
     if let Some(e) = refused {
         cryo_tracee::say(&format!("cryo-thaw: some memory that was locked is not ({e}): raise `ulimit -l`"));
+    }
+    for vma in vmas.iter().filter(|v| v.flags.has(VmFlags::SEALED)) {
+        host.call(SYS_MSEAL, [vma.start.0, vma.end.0 - vma.start.0, 0, 0, 0, 0])?;
     }
     Ok(())
 }

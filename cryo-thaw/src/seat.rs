@@ -9,8 +9,8 @@ use cryo_format::section::terminal::Terminal;
 use cryo_tracee::signals::Stand;
 use rustix::process::Pid;
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex as Index, Termios, Winsize, tcgetattr, tcgetpgrp,
-    tcgetwinsize, tcsetattr, tcsetpgrp, tcsetwinsize,
+    InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex as Index, Termios, Winsize, tcgetattr,
+    tcgetpgrp, tcgetwinsize, tcsetattr, tcsetpgrp, tcsetwinsize,
 };
 
 use crate::ice::Ice;

@@ -18,9 +18,11 @@ use crate::fill::{self, Filler};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
-use crate::restore::ptimers::Timers;
 use crate::remap::{self, Inject, Remapper, Template};
-use crate::restore::{actions, descriptors, last, limits, mm, pending, process, regs, syscall, terminal, thread, xstate};
+use crate::restore::ptimers::Timers;
+use crate::restore::{
+    actions, descriptors, last, limits, mm, pending, process, regs, syscall, terminal, thread, xstate,
+};
 use crate::{Result, check, file_map, host};
 
 /// A process that goes on.
@@ -60,7 +62,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     }
 
     shape.protect(&mut host)?;
-    remap::lock(&mut host, &ice.need::<Vmas>(id)?.vmas)?;
+    remap::lock_and_seal(&mut host, &ice.need::<Vmas>(id)?.vmas)?;
     for (_, thread) in &threads[1..] {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
     }

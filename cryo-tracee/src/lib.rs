@@ -21,6 +21,7 @@ pub mod mem;
 pub mod namespace;
 pub mod proc;
 pub mod remote;
+pub mod repair;
 pub mod sched;
 pub mod seccomp;
 pub mod signals;

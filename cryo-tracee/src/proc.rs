@@ -343,12 +343,19 @@ pub struct Present {
     pub end: u64,
     /// A page of the mapped file (or shared memory), not the process's own copy.
     pub file: bool,
+    /// No page at all, but a guard (MADV_GUARD_INSTALL, Linux 6.13): touching it is SIGSEGV.
+    pub guard: bool,
 }
 
 /// Which pages of `start..end` hold something. PAGEMAP_SCAN where the kernel has it (6.7), /proc/PID/pagemap otherwise.
 pub fn present(pagemap: &fs::File, start: u64, end: u64) -> Result<Vec<Present>> {
     crate::fault::point().about(|| "reading the page map".into())?;
-    match scan(pagemap, start, end) {
+    let scanned = match scan(pagemap, start, end, true) {
+        // A kernel that has the scan but not this category (before 6.15).
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => scan(pagemap, start, end, false),
+        other => other,
+    };
+    match scanned {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTTY | libc::EINVAL)) => read_pagemap(pagemap, start, end),
         other => other,
     }
@@ -361,13 +368,14 @@ pub fn pagemap(pid: i32) -> Result<fs::File> {
     fs::File::open(&path).map_err(|e| Error::sys(format!("opening {path}"), e))
 }
 
-fn scan(pagemap: &fs::File, start: u64, end: u64) -> std::io::Result<Vec<Present>> {
+fn scan(pagemap: &fs::File, start: u64, end: u64, guards: bool) -> std::io::Result<Vec<Present>> {
     use std::os::fd::AsRawFd;
     // linux/fs.h: struct pm_scan_arg, struct page_region; categories.
     const PAGE_IS_FILE: u64 = 1 << 2;
     const PAGE_IS_PRESENT: u64 = 1 << 3;
     const PAGE_IS_SWAPPED: u64 = 1 << 4;
     const PAGE_IS_PFNZERO: u64 = 1 << 5;
+    const PAGE_IS_GUARD: u64 = 1 << 8;
     const PAGEMAP_SCAN: libc::c_ulong = 0xc060_6610;
     #[repr(C)]
     #[derive(Default)]
@@ -402,11 +410,11 @@ fn scan(pagemap: &fs::File, start: u64, end: u64) -> std::io::Result<Vec<Present
             end,
             vec: regions.as_mut_ptr() as u64,
             vec_len: regions.len() as u64,
-            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED | if guards { PAGE_IS_GUARD } else { 0 },
             // The shared zero page, mapped when untouched memory is only read, is as good as absent.
             category_inverted: PAGE_IS_PFNZERO,
             category_mask: PAGE_IS_PFNZERO,
-            return_mask: PAGE_IS_FILE,
+            return_mask: PAGE_IS_FILE | if guards { PAGE_IS_GUARD } else { 0 },
             ..ScanArg::default()
         };
         // SAFETY: `arg` and the vector it points to have the kernel's layout and outlive the call; vec_len bounds what is written.
@@ -418,6 +426,7 @@ fn scan(pagemap: &fs::File, start: u64, end: u64) -> std::io::Result<Vec<Present
             start: r.start,
             end: r.end,
             file: r.categories & PAGE_IS_FILE != 0,
+            guard: r.categories & PAGE_IS_GUARD != 0,
         }));
         if arg.walk_end <= at {
             break;
@@ -444,7 +453,7 @@ fn read_pagemap(pagemap: &fs::File, start: u64, end: u64) -> std::io::Result<Vec
                 let file = e >> 61 & 1 != 0;
                 match out.last_mut() {
                     Some(last) if last.end == at && last.file == file => last.end += 4096,
-                    _ => out.push(Present { start: at, end: at + 4096, file }),
+                    _ => out.push(Present { start: at, end: at + 4096, file, guard: false }),
                 }
             }
             at += 4096;

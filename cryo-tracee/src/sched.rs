@@ -49,6 +49,22 @@ pub fn set_attributes(tid: i32, a: &Attributes) -> Result<()> {
     if r == 0 { Ok(()) } else { Err(Error::last(format!("setting how thread {tid} is scheduled"))) }
 }
 
+/// Its nice value, which a policy that has no use for it keeps all the same. (sched_getattr(2) shows 0 then.)
+pub fn nice(tid: i32) -> Result<i32> {
+    let what = || format!("reading the nice value of thread {tid}");
+    fault::point().about(what)?;
+    // SAFETY: takes two numbers. The system call itself gives 40 to 1 for -20 to 19, so that no value is an error.
+    let r = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, tid) };
+    if r < 0 { Err(Error::last(what())) } else { Ok(20 - r as i32) }
+}
+
+/// Sets it.
+pub fn set_nice(tid: i32, nice: i32) -> Result<()> {
+    // SAFETY: takes three numbers.
+    let r = unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, tid, nice) };
+    if r == 0 { Ok(()) } else { Err(Error::last(format!("setting the nice value of thread {tid}"))) }
+}
+
 /// CPUs that it may run on, bit n%8 of byte n/8 for CPU n.
 pub fn affinity(tid: i32) -> Result<Vec<u8>> {
     let what = || format!("reading the CPUs of thread {tid}");

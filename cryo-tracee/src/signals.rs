@@ -202,7 +202,7 @@ impl SignalFd {
                     let (signal, code) = (word(0), word(8));
                     if signal == libc::SIGCONT {
                         go_on(child, stand);
-                    } else if signal != libc::SIGCHLD && code <= 0 {
+                    } else if signal != libc::SIGCHLD && (code <= 0 || in_another_session(child)) {
                         let _ = kill(child, signal);
                     }
                 }
@@ -211,6 +211,12 @@ impl SignalFd {
             }
         }
     }
+}
+
+/// Then no signal of our terminal reaches it by itself.
+fn in_another_session(pid: i32) -> bool {
+    // SAFETY: takes a number.
+    unsafe { libc::getsid(pid) != libc::getsid(0) }
 }
 
 /// Stops this process, so that the shell that waits for us sees its job stopped.

@@ -80,27 +80,25 @@ pub struct Kept {
     pub mss: u32,
     /// Bits of tcpi_options: timestamps 1, SACK 2, window scaling 4.
     pub options: u32,
-    /// Window scale of what it sends, of what it receives.
+    /// Window scale of what it sends.
     pub send_scale: u32,
-    /// See `send_scale`.
+    /// Window scale of what it receives.
     pub receive_scale: u32,
     /// TCP_TIMESTAMP.
     pub timestamp: u32,
-    /// TCP_REPAIR_WINDOW: snd_wl1.
+    /// TCP_REPAIR_WINDOW: snd_wl1, where the peer's window was last updated.
     pub send_wl1: u32,
-    /// snd_wnd.
+    /// TCP_REPAIR_WINDOW: snd_wnd, the peer's window.
     pub send_window: u32,
-    /// max_window.
+    /// TCP_REPAIR_WINDOW: max_window, the largest that the peer has offered.
     pub max_window: u32,
-    /// rcv_wnd.
+    /// TCP_REPAIR_WINDOW: rcv_wnd, the window that was offered to the peer.
     pub receive_window: u32,
-    /// rcv_wup.
+    /// TCP_REPAIR_WINDOW: rcv_wup, what had been received when it was.
     pub receive_wup: u32,
-    /// The process that keeps the address quiet meanwhile, in the freezer's pid namespace; 0 for none.
-    pub keeper: u32,
     /// What was written and not acknowledged.
     pub sent: Blob,
-    /// The abstract unix name that the keeper listens at.
+    /// The abstract unix name, without its zero byte, of a process that keeps the peer waiting on the machine where it was frozen.
     pub door: Bytes,
 }
 

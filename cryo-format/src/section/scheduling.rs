@@ -12,7 +12,7 @@ use crate::section::Validate;
 pub struct Scheduling {
     /// SCHED_OTHER 0, SCHED_FIFO 1, SCHED_RR 2, SCHED_BATCH 3, SCHED_IDLE 5, SCHED_DEADLINE 6, SCHED_EXT 7.
     pub policy: u32,
-    /// -20 to 19.
+    /// -20 to 19, whatever the policy.
     pub nice: i32,
     /// Priority of SCHED_FIFO and SCHED_RR.
     pub priority: u32,

@@ -94,6 +94,8 @@ impl VmFlags {
     pub const SEALED: u64 = 1 << 14;
     /// `ac`: counts against the commit limit: it is, or once was, private and writable.
     pub const ACCOUNT: u64 = 1 << 15;
+    /// `mw`: may be made writable: under a shared mapping, the file was opened for writing.
+    pub const MAYWRITE: u64 = 1 << 16;
 
     /// Is `bit` set?
     pub fn has(self, bit: u64) -> bool {

@@ -5,8 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use binrw::Endian;
 use cryo_format::prim::{Addr, Blob, List};
+use cryo_format::section::{AnySection, Info, Section, extents, inet, pending, xstate};
 use cryo_format::socket::{OPTIONS, SocketOption};
-use cryo_format::section::{AnySection, Info, Section, inet, extents, pending, xstate};
 
 use super::PAGE;
 
@@ -127,7 +127,8 @@ fn mend(section: &mut AnySection) {
         }
         AnySection::OpenFile(s) => s.reserved = 0,
         AnySection::Inet(s) => {
-            (s.family, s.kind, s.state.0, s.shutdown) = ([2, 10][s.family as usize % 2], 1 + s.kind % 2, s.state.0 % 8, s.shutdown % 4);
+            (s.family, s.kind, s.state.0, s.shutdown) =
+                ([2, 10][s.family as usize % 2], 1 + s.kind % 2, s.state.0 % 8, s.shutdown % 4);
             s.groups.iter_mut().for_each(|g| g.family = [2, 10][g.family as usize % 2]);
             s.kept.resize(usize::from(s.state == inet::State::KEPT), inet::Kept::default());
             mend_socket(&mut s.options, &mut s.filter);
@@ -139,7 +140,8 @@ fn mend(section: &mut AnySection) {
             mend_socket(&mut s.options, &mut s.filter);
         }
         AnySection::Unix(s) => {
-            (s.kind, s.state.0, s.shutdown, s.reserved) = ([1, 2, 5][s.kind as usize % 3], s.state.0 % 5, s.shutdown % 4, 0);
+            (s.kind, s.state.0, s.shutdown, s.reserved) =
+                ([1, 2, 5][s.kind as usize % 3], s.state.0 % 5, s.shutdown % 4, 0);
             mend_socket(&mut s.options, &mut s.filter);
         }
         AnySection::Pipe(s) => s.packets &= 1,

@@ -12,7 +12,10 @@ use cryo_tracee::proc::{self, FdInfo};
 
 use super::elsewhere::Elsewhere;
 use super::objects::Objects;
-use super::{Collected, Ids, Scene, epoll, eventfd, fanotify, files, inotify, known, locks, outside, owners, pidfd, pipes, ptys, signalfd, sockets, terminal, timerfd};
+use super::{
+    Collected, Ids, Scene, epoll, eventfd, fanotify, files, inotify, known, locks, outside, owners, pidfd, pipes, ptys,
+    signalfd, sockets, terminal, timerfd,
+};
 use crate::Result;
 use crate::error::About;
 

@@ -32,7 +32,7 @@ impl Questions {
             thp_disable: batch.call(libc::SYS_prctl, &[libc::PR_GET_THP_DISABLE as u64]),
             locked: more.then(|| {
                 let slot = batch.space(1);
-                batch.call(libc::SYS_mincore, &[scratch.base + SCRATCH - 1 & !4095, 4096, slot.addr]);
+                batch.call(libc::SYS_mincore, &[(scratch.base + SCRATCH - 1) & !4095, 4096, slot.addr]);
                 slot
             }),
         })

@@ -17,6 +17,7 @@ pub mod inet;
 mod inodes;
 pub mod inotify;
 pub mod itimers;
+mod kept;
 mod known;
 pub mod limits;
 pub mod locks;
@@ -57,6 +58,7 @@ use cryo_format::section::notes::{Note, Notes};
 use cryo_format::section::{AnySection, Section};
 use cryo_format::write::Writer;
 use cryo_tracee::proc::{Mapping, Stat, Status};
+use cryo_tracee::repair::Quiet;
 use cryo_tracee::{Copy, Process};
 
 use crate::options::Options;
@@ -111,6 +113,10 @@ pub struct Collected {
     pub copy: Option<Copy>,
     /// What the pages of processes and objects are read from.
     pub content: Vec<objects::Content>,
+    /// Connections that go on when the program is thawed.
+    pub quiet: Vec<Quiet>,
+    /// The name of their keeper's door.
+    pub door: Vec<u8>,
     /// Descriptors of TCP connections that end with the process, and leave nothing behind.
     pub abort: Vec<i32>,
     /// Union of the threads' XCR0 and of the components that they use.

@@ -175,10 +175,15 @@ impl Objects {
         if self.pagemap.is_none() {
             self.pagemap = Some(proc::pagemap(scene.pid)?);
         }
-        match &self.pagemap {
-            Some(p) => Ok(proc::present(p, start, end)?),
-            None => Ok(Vec::new()),
+        let Some(pagemap) = &self.pagemap else { return Ok(Vec::new()) };
+        let present = proc::present(pagemap, start, end)?;
+        if let Some(guard) = present.iter().find(|p| p.guard) {
+            return refuse(format!(
+                "memory {:x}-{:x} of process {} holds guard pages (MADV_GUARD_INSTALL), which are not carried yet",
+                guard.start, guard.end, scene.pid
+            ));
         }
+        Ok(present)
     }
 
     /// Content of anonymous memory: the pages that are there.
@@ -240,10 +245,6 @@ impl Objects {
         match object.kind {
             ObjectKind::FILE if m.has("mw") => Ok(()),
             ObjectKind::FILE => self.private(scene, m, id, out),
-            ObjectKind::DELETED => refuse(format!(
-                "memory {:x}-{:x} is a shared mapping of the deleted file {}, which is not carried yet",
-                m.start, m.end, object.path
-            )),
             _ => {
                 object.embedded = 1;
                 object.size = object.size.max(m.offset + (m.end - m.start));

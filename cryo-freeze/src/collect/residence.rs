@@ -29,7 +29,7 @@ pub fn ask(remote: &mut Remote<'_>, scene: &Scene<'_>) -> Result<Residence> {
         let mut present = Vec::new();
         // What is swapped out mincore does not count: then every page is read.
         if m.swapped != 0 {
-            present.push(Present { start: m.start, end: m.end, file: true });
+            present.push(Present { start: m.start, end: m.end, file: true, guard: false });
         } else {
             for start in (m.start..m.end).step_by((PAGES * PAGE) as usize) {
                 range(remote, start, m.end.min(start + PAGES * PAGE), &mut present)?;
@@ -51,7 +51,7 @@ fn range(remote: &mut Remote<'_>, start: u64, end: u64, present: &mut Vec<Presen
         if page & 1 != 0 {
             match present.last_mut() {
                 Some(last) if last.end == at => last.end += PAGE,
-                _ => present.push(Present { start: at, end: at + PAGE, file: true }),
+                _ => present.push(Present { start: at, end: at + PAGE, file: true, guard: false }),
             }
         }
         at += PAGE;

@@ -26,7 +26,7 @@ pub fn collect(tid: i32, online: &[u8], q: &Questions, done: &Done) -> Result<Sc
     let all = online.iter().enumerate().all(|(i, byte)| byte & !mask.get(i).copied().unwrap_or(0) == 0);
     Ok(Scheduling {
         policy: a.policy,
-        nice: a.nice,
+        nice: sched::nice(tid)?,
         priority: a.priority,
         ioprio: sched::ioprio(tid)?,
         flags: a.flags,

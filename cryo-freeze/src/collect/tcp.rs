@@ -11,8 +11,8 @@ use cryo_tracee::sockets as socket;
 
 use super::descriptors::Cx;
 use super::inet::{parse, plain, section};
-use super::refuse;
 use super::sockets::{self, Socket, way};
+use super::{kept, refuse};
 use crate::Result;
 use crate::options::Tcp;
 
@@ -21,14 +21,15 @@ const TCP: u32 = libc::IPPROTO_TCP as u32;
 const TCP_INFO: u32 = libc::TCP_INFO as u32;
 const TCP_ULP: u32 = 31;
 /// What is negotiated or measured in a connection, and no option of the program's.
-const OF_CONNECTION: &[(u32, u32)] = &[
+pub const OF_CONNECTION: &[(u32, u32)] = &[
     (TCP, libc::TCP_MAXSEG as u32),
     (TCP, libc::TCP_WINDOW_CLAMP as u32),
     (libc::IPPROTO_IPV6 as u32, libc::IPV6_V6ONLY as u32),
 ];
 
 /// States of a connection (include/net/tcp_states.h).
-const ESTABLISHED: u8 = 1;
+/// Both directions are open.
+pub const ESTABLISHED: u8 = 1;
 const FIN_WAIT1: u8 = 4;
 const FIN_WAIT2: u8 = 5;
 const CLOSE: u8 = 7;
@@ -46,7 +47,8 @@ impl Info {
         Ok(Self(socket::option(fd, TCP, TCP_INFO)?))
     }
 
-    fn word(&self, at: usize) -> u32 {
+    /// A word of it.
+    pub fn word(&self, at: usize) -> u32 {
         self.0.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b))
     }
 
@@ -54,8 +56,14 @@ impl Info {
         self.0.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
     }
 
-    fn state(&self) -> u8 {
+    /// TCP_ESTABLISHED and so on.
+    pub fn state(&self) -> u8 {
         self.0.first().copied().unwrap_or(0)
+    }
+
+    /// A byte of it.
+    pub fn byte(&self, at: usize) -> u32 {
+        self.0.get(at).copied().unwrap_or(0).into()
     }
 
     /// Of a listener: how many wait, and how many may.
@@ -346,6 +354,7 @@ fn outside(cx: &mut Cx<'_>, s: &Socket<'_>, local: SocketAddr, remote: Option<So
             cx.out.add(s.d.id, section);
             Ok(true)
         }
+        Tcp::Keep if !s.standard() => kept::collect(cx, s, &what),
         _ => {
             cx.why = Some(format!("{what}; --tcp close lets the program find it reset"));
             Ok(false)

@@ -64,7 +64,8 @@ pub fn is(f: &Fd) -> bool {
 
 /// Adds the settings of the first terminal among the descriptors that is not the process's own pseudo-terminal.
 pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
-    let Some(f) = cx.all.iter().map(super::descriptors::Description::first).find(|f| is(f) && !ptys::inside(cx, f)) else {
+    let Some(f) = cx.all.iter().map(super::descriptors::Description::first).find(|f| is(f) && !ptys::inside(cx, f))
+    else {
         return Ok(());
     };
     // One that has hung up has no settings any more.

@@ -93,7 +93,7 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
     out.copy = if snapshot::possible(scene) { Copy::of(&mut remote).ok() } else { None };
     drop(remote);
-    Ok(Answers { done, residence, actions, mm, process, limits, itimers })
+    Ok(Answers { done, actions, mm, process, limits, itimers, residence })
 }
 
 /// What can be read from outside.

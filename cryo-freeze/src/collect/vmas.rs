@@ -10,7 +10,7 @@ use super::{Collected, Ids, Scene};
 use crate::Result;
 
 /// The VmFlags of proc(5) that are carried.
-const FLAGS: [(&str, u64); 16] = [
+const FLAGS: [(&str, u64); 17] = [
     ("gd", VmFlags::GROWSDOWN),
     ("lo", VmFlags::LOCKED),
     ("dc", VmFlags::DONTFORK),
@@ -27,6 +27,7 @@ const FLAGS: [(&str, u64); 16] = [
     ("dp", VmFlags::DROPPABLE),
     ("sl", VmFlags::SEALED),
     ("ac", VmFlags::ACCOUNT),
+    ("mw", VmFlags::MAYWRITE),
 ];
 
 /// Adds the mappings, notes the objects under them and what of their content is to be stored.

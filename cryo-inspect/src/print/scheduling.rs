@@ -17,13 +17,8 @@ const POLICIES: &[(u64, &str)] = &[
     (6, "SCHED_DEADLINE"),
     (7, "SCHED_EXT"),
 ];
-const FLAGS: &[(u64, &str)] = &[
-    (1, "RESET_ON_FORK"),
-    (2, "RECLAIM"),
-    (4, "DL_OVERRUN"),
-    (0x20, "UTIL_CLAMP_MIN"),
-    (0x40, "UTIL_CLAMP_MAX"),
-];
+const FLAGS: &[(u64, &str)] =
+    &[(1, "RESET_ON_FORK"), (2, "RECLAIM"), (4, "DL_OVERRUN"), (0x20, "UTIL_CLAMP_MIN"), (0x40, "UTIL_CLAMP_MAX")];
 const DEADLINE: u32 = 6;
 
 impl Print for Scheduling {

@@ -77,8 +77,9 @@ pub fn check(c: &Credentials, options: &Options) -> Result<()> {
         }
     }
     let missing = c.permitted.0 & !us.permitted;
-    if missing != 0 {
-        lacking.push(format!("the capabilities {missing:#x} (capabilities(7))"));
+    if missing != 0 && lacking.is_empty() {
+        let numbers: Vec<String> = members(missing).map(|n| n.to_string()).collect();
+        lacking.push(format!("the capabilities of number {} (linux/capability.h)", numbers.join(", ")));
     }
     if !us.may(CAP_SETPCAP) && u64::from(c.securebits) & !KEEP_CAPS != 0 {
         lacking.push(format!("securebits {:#x}", c.securebits));

@@ -18,7 +18,10 @@ use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
 
-use super::{epoll, eventfd, fanotify, files, inet, inotify, locks, netlink, outside, owners, paths, pidfd, pipes, ptys, signalfd, timerfd, unix};
+use super::{
+    epoll, eventfd, fanotify, files, inet, inotify, locks, netlink, outside, owners, paths, pidfd, pipes, ptys,
+    signalfd, timerfd, unix,
+};
 use crate::Result;
 use crate::error::refuse;
 use crate::nameless;
@@ -47,8 +50,17 @@ const RESTORERS: &[Restorer] = &[
 ];
 
 /// What is done when every descriptor is at its number, the parking place is closed and all pages are there, in this order.
-const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] =
-    &[files::late, timerfd::late, epoll::late, inotify::late, fanotify::late, ptys::late, owners::late, locks::late];
+const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] = &[
+    files::late,
+    inet::late,
+    timerfd::late,
+    epoll::late,
+    inotify::late,
+    fanotify::late,
+    ptys::late,
+    owners::late,
+    locks::late,
+];
 
 /// The descriptors under way, and the parking place.
 pub struct Table<'a> {

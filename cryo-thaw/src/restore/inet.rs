@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
-use cryo_format::section::inet::Inet;
+use cryo_format::section::inet::{Inet, State};
 use cryo_format::socket::InetAddress;
 use cryo_tracee::{Host, sockets as socket};
 
 use super::descriptors::Table;
-use super::{sockets, tcp};
+use super::{kept, sockets, tcp};
 use crate::Result;
 use crate::error::{refuse, say};
+use crate::options::Tcp;
 
 const AF_INET: u32 = libc::AF_INET as u32;
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
@@ -36,7 +37,7 @@ pub struct Made<'a> {
 /// All that are made so far, by description.
 pub type All<'a> = HashMap<u64, Made<'a>>;
 
-/// Makes all of them.
+/// Makes all of them, but for what [`late`] does.
 pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Result<Option<u64>> {
     if table.section::<Inet>(id).is_none() {
         return Ok(None);
@@ -73,12 +74,22 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
         if s.shutdown & 2 == 0 && s.kind == libc::SOCK_DGRAM as u32 && s.shutdown != 0 {
             socket::shutdown(&m.ours, 0)?;
         }
+        if s.state == State::KEPT && table.options.tcp == Tcp::Keep {
+            // Not before it is connected.
+            table.made(host, id, m.at)?;
+            continue;
+        }
         sockets::late(&m.ours, m.fd, &s.options, &s.filter, s.open_flags)?;
         let reuse = recorded(s, REUSEADDR).unwrap_or(&[0; 4]);
         socket::set_option(&m.ours, SOL_SOCKET, REUSEADDR, reuse)?;
         table.made(host, id, m.at)?;
     }
     Ok(Some(own))
+}
+
+/// Brings the connections to the outside to life that go on.
+pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
+    kept::late(host, table)
 }
 
 /// The value of an option of SOL_SOCKET in the image.

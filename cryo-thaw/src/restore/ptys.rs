@@ -50,7 +50,8 @@ fn make(host: &mut Host, fd: u32, pty: &Pty) -> Result<u64> {
         Err(e) => return refuse(format!("fd {fd}: a new pseudo-terminal: {e}: use --fd {fd}=FILE|null")),
     };
     // struct termios2.
-    let mut termios: Vec<u8> = [&pty.iflag, &pty.oflag, &pty.cflag, &pty.lflag].map(|f| (f.0 as u32).to_le_bytes()).concat();
+    let mut termios: Vec<u8> =
+        [&pty.iflag, &pty.oflag, &pty.cflag, &pty.lflag].map(|f| (f.0 as u32).to_le_bytes()).concat();
     termios.push(pty.line as u8);
     let mut controls = pty.controls.to_vec();
     controls.resize(CONTROLS, 0);

@@ -20,17 +20,20 @@ pub fn restore<'a>(host: &mut Host, each: impl Iterator<Item = &'a Scheduling>) 
     for (i, s) in each.enumerate() {
         one(host, i, s, &mut not_allowed)?;
     }
-    not_allowed.iter().for_each(|what| say(what));
+    for what in &not_allowed {
+        say(what);
+    }
     Ok(())
 }
 
 fn one(host: &mut Host, i: usize, s: &Scheduling, not_allowed: &mut BTreeSet<String>) -> Result<()> {
     let tid = host.thread_at(i)?.tid();
     let mut tried = |what: String, result: cryo_tracee::Result<()>| {
-        if let Err(e) = result {
-            let why = e.errno().map_or_else(|| e.to_string(), |n| std::io::Error::from_raw_os_error(n).to_string());
-            not_allowed.insert(format!("{what}: {why}: left as it is here"));
+        if let Err(e) = &result {
+            not_allowed
+                .insert(format!("{what} may not be set here ({}): left as it is", e.errno().map_or("?", reason)));
         }
+        result.is_ok()
     };
     if s.timer_slack_ns != 0 {
         let mut remote = host.remote_at(i)?;
@@ -49,7 +52,7 @@ fn one(host: &mut Host, i: usize, s: &Scheduling, not_allowed: &mut BTreeSet<Str
         let what = format!("I/O priority (class {}, level {})", s.ioprio >> 13, s.ioprio & 7);
         tried(what, sched::set_ioprio(tid, s.ioprio));
     }
-    let now = sched::attributes(tid)?;
+    let now = Attributes { nice: sched::nice(tid)?, ..sched::attributes(tid)? };
     let clamp = |min, max| (min, max) != (0, 1024) && (min, max) != (0, 0);
     let clamped = clamp(s.util_min, s.util_max) || clamp(now.util_min, now.util_max);
     let wanted = Attributes {
@@ -71,9 +74,21 @@ fn one(host: &mut Host, i: usize, s: &Scheduling, not_allowed: &mut BTreeSet<Str
             SCHED_DEADLINE => "policy SCHED_DEADLINE".to_owned(),
             other => format!("policy {} with priority {}", policy(other), s.priority),
         };
-        tried(what, sched::set_attributes(tid, &wanted));
+        // Not every policy takes the nice value from there.
+        if tried(what, sched::set_attributes(tid, &wanted)) && sched::nice(tid)? != s.nice {
+            tried(format!("nice {}", s.nice), sched::set_nice(tid, s.nice));
+        }
     }
     Ok(())
+}
+
+fn reason(errno: i32) -> &'static str {
+    match errno {
+        libc::EPERM | libc::EACCES => "no permission",
+        libc::EBUSY => "too much is promised to others",
+        libc::EINVAL => "there is no such thing here",
+        _ => "the kernel refuses it",
+    }
 }
 
 fn policy(n: u32) -> String {

@@ -12,9 +12,10 @@ use cryo_tracee::{Host, sockets as socket};
 
 use super::descriptors::Table;
 use super::inet::{All, Made, adopt, bind, make, plain, recorded, sockaddr, unavailable};
-use super::sockets;
+use super::{kept, sockets};
 use crate::Result;
 use crate::error::refuse;
+use crate::options::Tcp;
 
 const AF_INET: u32 = libc::AF_INET as u32;
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
@@ -52,7 +53,10 @@ pub fn all<'a>(host: &mut Host, table: &mut Table<'_>, all: &[(u64, &'a Inet)], 
                 bind(&m, true)?;
                 made.insert(id, m);
             }
-            State::RESET => reset(host, table, id, s, made)?,
+            State::KEPT if table.options.tcp == Tcp::Keep => {
+                made.insert(id, kept::begin(host, table, id, s)?);
+            }
+            State::KEPT | State::RESET => reset(host, table, id, s, made)?,
             State::OVER | State::ALONE => left(host, table, id, s, made)?,
             _ => {}
         }
