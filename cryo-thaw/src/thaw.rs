@@ -18,6 +18,7 @@ use crate::fill::{self, Filler};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
+use crate::passed::passed;
 use crate::remap::{self, Inject, Remapper, Template};
 use crate::restore::ptimers::Timers;
 use crate::restore::{
@@ -66,7 +67,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     for (_, thread) in &threads[1..] {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
     }
-    files.finish(&mut host)?;
+    files.finish(&mut host, passed(&ice, options)?)?;
     let thread_ids: Vec<u64> = threads.iter().map(|(id, _)| *id).collect();
     let mut timers = Timers::of(&ice, id, thread_ids.clone());
     timers.create(&mut host)?;

@@ -169,7 +169,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
     for mut group in descriptions(scene.pid, &fds)? {
         by_rule.extend(group.extract_if(.., |f| ruled(f)));
         if !group.is_empty() {
-            all.push(Description { id: ids.next(), fds: group });
+            all.push(Description { id: ids.fresh(), fds: group });
         }
     }
     let mut inodes: HashMap<_, Vec<usize>> = HashMap::with_capacity(all.len());

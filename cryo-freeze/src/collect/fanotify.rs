@@ -1,5 +1,7 @@
 //! `FANO`: marked files.
 
+use std::collections::HashMap;
+
 use std::os::unix::ffi::OsStrExt;
 
 use cryo_format::prim::Addr;
@@ -24,7 +26,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let mut wanted = Vec::new();
     let lines: Vec<&str> = f.info.0.lines().filter_map(|l| l.strip_prefix("fanotify ")).collect();
     wanted.extend(lines.iter().filter(|l| l.starts_with("ino:")).filter_map(|l| Inode::parse(l)));
-    let found = if wanted.is_empty() { Default::default() } else { inodes::find(cx.scene, &wanted) };
+    let found = if wanted.is_empty() { HashMap::default() } else { inodes::find(cx.scene, &wanted) };
     let mounts = inodes::mounts(cx.scene.pid);
     for line in lines {
         let value = |key: &str| line.split_whitespace().find_map(|w| w.strip_prefix(key)?.strip_prefix(':'));

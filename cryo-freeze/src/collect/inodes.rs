@@ -121,7 +121,9 @@ pub fn find(scene: &Scene<'_>, wanted: &[Inode]) -> HashMap<Inode, Vec<u8>> {
     let mut above: Vec<PathBuf> = known.iter().flat_map(|p| p.ancestors().map(Path::to_owned)).collect();
     above.sort_by_key(|p| std::cmp::Reverse(p.components().count()));
     above.dedup();
-    above.iter().for_each(|p| search.try_path(p));
+    for p in &above {
+        search.try_path(p);
+    }
     // What is nearest to what the process has is looked through first.
     for dir in above.iter().filter(|p| p.components().count() > 1) {
         search.below(dir);

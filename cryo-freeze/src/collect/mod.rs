@@ -71,7 +71,7 @@ pub struct Ids(u64);
 
 impl Ids {
     /// The next one; the first is 1.
-    pub fn next(&mut self) -> u64 {
+    pub fn fresh(&mut self) -> u64 {
         self.0 += 1;
         self.0
     }
@@ -175,10 +175,10 @@ pub fn collect(process: &mut Process, stopped: Instant, options: &Options, out: 
     let maps = cryo_tracee::proc::mappings(pid)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let mut ids = Ids::default();
     let threads = process.threads.iter().map(|t| Status::of(t.tid())).collect::<cryo_tracee::Result<_>>()?;
-    let scene = Scene { pid, id: ids.next(), stat: Stat::of(pid)?, status: Status::of(pid)?, threads, maps, options };
+    let scene = Scene { pid, id: ids.fresh(), stat: Stat::of(pid)?, status: Status::of(pid)?, threads, maps, options };
     unsupported::check(&scene)?;
     out.process = scene.id;
-    let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.next()).collect();
+    let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.fresh()).collect();
     seccomp::collect(process, &scene, &thread_ids, out)?;
 
     // Registers first: they show what the remote calls must not disturb.

@@ -129,7 +129,7 @@ impl Objects {
     }
 
     fn make(&mut self, m: &Mapping, key: Key, ids: &mut Ids) -> Result<u64> {
-        let id = ids.next();
+        let id = ids.fresh();
         let live = open_identical(&m.path, m);
         let bare = m.path.strip_suffix(b" (deleted)").unwrap_or(&m.path).to_vec();
         let mut object = Object { id, path: m.path.clone().into(), dev: key.0, ino: m.ino, ..Object::default() };
@@ -288,7 +288,7 @@ impl Objects {
         let build_id = ElfFile64::<Endianness>::parse(&image[..])
             .ok()
             .and_then(|elf| object::Object::build_id(&elf).ok().flatten().map(<[u8]>::to_vec));
-        let id = ids.next();
+        let id = ids.fresh();
         self.objects.push(Object {
             id,
             kind: ObjectKind::VDSO,
@@ -310,7 +310,7 @@ impl Objects {
         if let Some(known) = self.objects.iter().find(|o| o.ino == meta.ino() && o.path.0 == path) {
             return Ok(known.id);
         }
-        let id = ids.next();
+        let id = ids.fresh();
         let mut object = Object { id, path: path.into(), ..Object::default() };
         describe(&mut object, &meta);
         if let Ok(file) = File::open(&exe) {
@@ -336,7 +336,7 @@ impl Objects {
         let id = match self.known.get(&key) {
             Some(id) => *id,
             None => {
-                let id = ids.next();
+                let id = ids.fresh();
                 self.objects.push(Object { id, ..Object::default() });
                 self.known.insert(key, id);
                 id

@@ -34,7 +34,7 @@ pub fn by_rule(scene: &Scene<'_>, f: &Fd, ids: &mut Ids, out: &mut Collected) ->
         _ => "the thawer's own".to_owned(),
     };
     out.note(f.name(), format!("replaced by {instead} (--fd)"));
-    let id = ids.next();
+    let id = ids.fresh();
     out.add(id, section);
     id
 }
@@ -47,7 +47,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     let mut shared = None;
     for f in &d.fds {
         if f.fd <= 2 {
-            let id = cx.ids.next();
+            let id = cx.ids.fresh();
             cx.out.add(id, section(f, Policy::INHERIT));
             shared.get_or_insert(id);
             cx.place(f, id);

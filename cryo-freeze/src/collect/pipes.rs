@@ -71,7 +71,7 @@ fn inside<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<Option<u64>> {
         None => Vec::new(),
     };
     let path = if named && f.meta.nlink() > 0 { f.link.clone() } else { Vec::new() };
-    let id = cx.ids.next();
+    let id = cx.ids.fresh();
     cx.out.add(
         id,
         Pipe { capacity: capacity as u32, packets: packets.into(), path: path.into(), content: content.into() },

@@ -73,7 +73,7 @@ fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<
     let mut fds = [PollFd::new(&taken, PollFlags::empty())];
     rustix::event::poll(&mut fds, Some(&Timespec::default())).about(|| format!("looking at {}", f.name()))?;
     flag(PtyFlags::HUNG_UP, fds[0].revents().contains(PollFlags::HUP));
-    let id = cx.ids.next();
+    let id = cx.ids.fresh();
     cx.out.add(
         id,
         Pty {

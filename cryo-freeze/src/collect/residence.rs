@@ -18,14 +18,14 @@ const PAGES: u64 = 32 << 10;
 /// Present pages of each shared mapping that is not of a file on disk, by its first address.
 pub type Residence = HashMap<u64, Vec<Present>>;
 
-fn asked(m: &&Mapping) -> bool {
+fn asked(m: &Mapping) -> bool {
     m.shared && (m.path.ends_with(b" (deleted)") || m.path == b"/dev/zero")
 }
 
 /// Asks for all of them.
 pub fn ask(remote: &mut Remote<'_>, scene: &Scene<'_>) -> Result<Residence> {
     let mut all = Residence::new();
-    for m in scene.maps.iter().filter(asked) {
+    for m in scene.maps.iter().filter(|m| asked(m)) {
         let mut present = Vec::new();
         // What is swapped out mincore does not count: then every page is read.
         if m.swapped != 0 {

@@ -3,6 +3,7 @@
 //! All is asked through a duplicate of the descriptor; the process itself does not notice.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
@@ -22,6 +23,9 @@ const SO_BUF_LOCK: u32 = 72;
 /// Longest message that is carried.
 const LONGEST: usize = 4 << 20;
 
+/// Values of options, by level and name.
+type Values = HashMap<(u32, u32), Vec<u8>>;
+
 /// What is asked once and holds for all sockets.
 #[derive(Default)]
 pub struct Known {
@@ -29,7 +33,7 @@ pub struct Known {
     /// Connections inside the process.
     pub inet: Option<tcp::Inside>,
     groups: Option<Vec<Membership>>,
-    fresh: HashMap<(u32, u32, u32), HashMap<(u32, u32), Vec<u8>>>,
+    fresh: HashMap<(u32, u32, u32), Values>,
 }
 
 impl Known {
@@ -148,13 +152,14 @@ fn family_name(family: i32) -> String {
 /// Options that are not as a fresh socket has them, but for those in `except`.
 pub fn options(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result<List<SocketOption>> {
     let key = (s.family, s.kind, s.protocol);
-    if !cx.sockets.fresh.contains_key(&key) {
-        let fresh = sockets::socket(s.family, s.kind, s.protocol)?;
-        let values = levels(s).filter_map(|o| Some((o, sockets::option(&fresh, o.0, o.1).ok()?)));
-        let values = values.collect();
-        cx.sockets.fresh.insert(key, values);
-    }
-    let Some(fresh) = cx.sockets.fresh.get(&key) else { return Ok(List::default()) };
+    let fresh = match cx.sockets.fresh.entry(key) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unknown) => {
+            let fresh = sockets::socket(s.family, s.kind, s.protocol)?;
+            let values = levels(s).filter_map(|o| Some((o, sockets::option(&fresh, o.0, o.1).ok()?)));
+            unknown.insert(values.collect())
+        }
+    };
     // Buffers grow and shrink by themselves until the program sets them.
     let locked = sockets::number(&s.fd, SOL_SOCKET, SO_BUF_LOCK).unwrap_or(3);
     let skip = |o: &(u32, u32)| match *o {

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use cryo_format::model::FileModel;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
@@ -66,6 +67,8 @@ const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] = &[
 pub struct Table<'a> {
     /// The person's choices.
     pub options: &'a Options,
+    /// How much of the time in the ice counts, for what is done late.
+    pub passed: Duration,
     /// Local id of the process.
     pub process: u64,
     /// Everything in the .frost.
@@ -227,8 +230,9 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    /// The rest, when all pages are there.
-    pub fn finish(mut self, host: &mut Host) -> Result<()> {
+    /// The rest, when all pages are there; `passed` is how much of the time in the ice counts.
+    pub fn finish(mut self, host: &mut Host, passed: Duration) -> Result<()> {
+        self.passed = passed;
         // Locks and leases do not suffer a second opening of their file beside the program's own.
         self.contents.clear();
         host.call(libc::SYS_close_range, [self.base, u32::MAX.into(), 0, 0, 0, 0])?;
@@ -259,6 +263,7 @@ pub fn restore<'a>(
     cryo_tracee::host::raise_file_limit(host.pid())?;
     let mut table = Table {
         options,
+        passed: Duration::ZERO,
         process: id,
         frost,
         objects,

@@ -14,16 +14,17 @@ const TIOCSPGRP: u64 = 0x5410;
 /// Gives the terminal to the program, before it goes on: one that led a group of its own (a shell's job, a shell) does so again, in the foreground.
 pub fn restore(host: &mut Host, terminal: Option<&Terminal>, process: &Process, options: &Options) -> Result<()> {
     let (Some(seat), Some(terminal)) = (&options.seat, terminal) else { return Ok(()) };
-    if process.pid == process.pgid && terminal.foreground != 0 {
-        if let Ok(tty) = paths::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)? {
-            let group = host.call(libc::SYS_getpid, [0; 6])?;
-            let mut batch = host.batch()?;
-            let at = batch.put(&(group as u32).to_le_bytes());
-            batch.call(libc::SYS_setpgid, &[0, 0]);
-            batch.call(libc::SYS_ioctl, &[tty, TIOCSPGRP, at.addr]);
-            batch.call(libc::SYS_close, &[tty]);
-            host.run(batch)?.all()?;
-        }
+    if process.pid == process.pgid
+        && terminal.foreground != 0
+        && let Ok(tty) = paths::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)?
+    {
+        let group = host.call(libc::SYS_getpid, [0; 6])?;
+        let mut batch = host.batch()?;
+        let at = batch.put(&(group as u32).to_le_bytes());
+        batch.call(libc::SYS_setpgid, &[0, 0]);
+        batch.call(libc::SYS_ioctl, &[tty, TIOCSPGRP, at.addr]);
+        batch.call(libc::SYS_close, &[tty]);
+        host.run(batch)?.all()?;
     }
     seat.give(terminal);
     Ok(())

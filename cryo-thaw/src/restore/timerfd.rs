@@ -26,7 +26,8 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
 pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
     for (id, timer) in table.all::<Timerfd>() {
         let Some(fd) = table.number(id) else { continue };
-        let mut value = timer.value_ns;
+        let (mut value, expired) = after(timer, table.passed.as_nanos().try_into().unwrap_or(u64::MAX));
+        let unread = timer.ticks.saturating_add(expired);
         if timer.settime_flags & libc::TFD_TIMER_ABSTIME as u32 != 0 && value != 0 {
             value = value.saturating_add(now(host, timer.clock)?);
         }
@@ -40,10 +41,22 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         let done = host.run(batch)?;
         done.result(settime)?;
         if let Some(Err(e)) = ioctl.map(|call| done.result(call)) {
-            say(&format!("fd {fd}: the {} expirations of its timer that were not read yet are lost: {e}", timer.ticks));
+            say(&format!("fd {fd}: the {unread} expirations of its timer that were not read yet are lost: {e}"));
         }
     }
     Ok(())
+}
+
+/// The time left and the expirations, when this much time has passed.
+fn after(timer: &Timerfd, passed: u64) -> (u64, u64) {
+    let late = match passed.checked_sub(timer.value_ns) {
+        Some(late) if timer.value_ns != 0 => late,
+        _ => return (timer.value_ns - passed.min(timer.value_ns), 0),
+    };
+    match timer.interval_ns {
+        0 => (0, 1),
+        interval => (interval - late % interval, 1 + late / interval),
+    }
 }
 
 /// The clock in nanoseconds, as the host sees it.
@@ -54,4 +67,20 @@ fn now(host: &mut Host, clock: u32) -> Result<u64> {
     let done = host.run(batch)?;
     done.all()?;
     Ok(done.word(time, 0).saturating_mul(1_000_000_000).saturating_add(done.word(time, 1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_that_has_passed() {
+        let timer = |value_ns, interval_ns| Timerfd { value_ns, interval_ns, ..Timerfd::default() };
+        assert_eq!(after(&timer(100, 0), 0), (100, 0));
+        assert_eq!(after(&timer(100, 0), 30), (70, 0));
+        assert_eq!(after(&timer(100, 0), 100), (0, 1));
+        assert_eq!(after(&timer(0, 50), 1000), (0, 0));
+        assert_eq!(after(&timer(100, 50), 100), (50, 1));
+        assert_eq!(after(&timer(100, 50), 260), (40, 4));
+    }
 }
