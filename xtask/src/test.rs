@@ -24,6 +24,7 @@ const NEEDS: &[Need] = &[
     Need { package: "sqlite3", proof: "/usr/bin/sqlite3", why: "is frozen in the middle of a query" },
     Need { package: "tmux", proof: "/usr/bin/tmux", why: "is the terminal of what is frozen in a terminal" },
     Need { package: "util-linux", proof: "/usr/bin/setpriv", why: "makes an ordinary user of root for the tests" },
+    Need { package: "mount", proof: "/usr/bin/mount", why: "makes the small disks that get full" },
     Need { package: "nodejs", proof: "node", why: "compiles spec/cryo.ksy to Python" },
     Need { package: "npm", proof: "npm", why: "fetches that compiler (spec/ksy/setup.sh)" },
     Need { package: "python3-pip", proof: "pip3", why: "fetches what runs it" },
