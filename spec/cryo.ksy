@@ -1110,8 +1110,6 @@ types:
         type: u4
       - id: receive_wup
         type: u4
-      - id: keeper
-        type: u4
       - id: sent
         type: blob
       - id: door
