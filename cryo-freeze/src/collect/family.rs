@@ -10,6 +10,10 @@ use crate::options::Children;
 ///
 /// Asked before the process stands still: where the kernel has no list of children, all of /proc is looked through.
 pub fn check(pid: i32, choice: Children) -> Result<Vec<String>> {
+    // A thread of the kernel, or somebody else's process: that is said first, by whoever tries to stop it.
+    if proc::link(pid, "exe").is_err() {
+        return Ok(Vec::new());
+    }
     let names: Vec<String> = children(pid)
         .into_iter()
         .map(|child| {
