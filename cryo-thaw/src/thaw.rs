@@ -1,5 +1,7 @@
 //! The thaw itself, from the open set to the process that goes on.
 
+use std::time::Duration;
+
 use cryo_format::section::actions::Actions;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::objects::Objects;
@@ -67,13 +69,14 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     for (_, thread) in &threads[1..] {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
     }
-    files.finish(&mut host, passed(&ice, options)?)?;
+    let passed = passed(&ice, options)?;
+    files.finish(&mut host, passed)?;
     let thread_ids: Vec<u64> = threads.iter().map(|(id, _)| *id).collect();
     let mut timers = Timers::of(&ice, id, thread_ids.clone());
     timers.create(&mut host)?;
     let mut registers = Vec::with_capacity(threads.len());
     for (i, (thread_id, thread)) in threads.iter().enumerate() {
-        registers.push(services(&mut host, &ice, i, *thread_id, thread, &timers)?);
+        registers.push(services(&mut host, &ice, i, *thread_id, thread, &timers, passed)?);
     }
     if let Some(p) = ice.get::<Pending>(id) {
         pending::restore(&mut host, 0, &timers.others(p), None)?;
@@ -105,13 +108,13 @@ fn threads(ice: &Ice, id: u64, process: &Process) -> Result<Vec<(u64, Thread)>> 
 }
 
 /// What the kernel keeps for thread `i`; returns the registers that it shall have in the end.
-fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread, timers: &Timers<'_>) -> Result<Regs> {
+fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread, timers: &Timers<'_>, passed: Duration) -> Result<Regs> {
     // The registration of rseq writes into memory that is filled by now; so does a call that is begun again.
     thread::restore(host, i, thread)?;
     let mut regs = regs::regs(ice.need::<RegsX86_64>(id)?);
     regs::abort_rseq(&mut regs, thread.rseq.0, host.memory())?;
     if let Some(call) = ice.get::<Syscall>(id) {
-        syscall::restore(host, i, call, &mut regs)?;
+        syscall::restore(host, i, call, passed, &mut regs)?;
     }
     // Nothing may be delivered before the registers are right.
     host.thread_at(i)?.set_sigmask(u64::MAX)?;

@@ -1,9 +1,10 @@
 //! `FDTB`: descriptors at their numbers, and the restorers of descriptions.
 //!
-//! Every description is first made and parked above all numbers that the image uses; then each descriptor is duplicated from there to its
-//! own number; then, when the pages are there, the parking place is closed and what needs the final numbers is done.
+//! Each description is made when its first descriptor is due, and goes to that number at once. What several of them share, and the thawer's own
+//! descriptors, are parked above all numbers that the image uses meanwhile. When the pages are there, the parking place is closed and what needs
+//! everything else is done.
 //!
-//! To bring back a further kind: a module with `fn restore(host, table, fd, id) -> Result<Option<u64>>`, and its line in [`RESTORERS`]; what has
+//! To bring back a further kind: a module with `fn restore(host, table, fd, id) -> Result<Option<u64>>`, and its line in `RESTORERS`; what has
 //! to wait until all descriptors are there is a function in [`LATE`].
 
 use std::collections::{HashMap, HashSet};
@@ -83,7 +84,7 @@ pub struct Table<'a> {
     base: u64,
     /// The thawer's own descriptors, by their numbers, where they are parked.
     inherited: HashMap<u32, u64>,
-    /// Descriptions made so far, by id, where they are parked.
+    /// Descriptions made so far, by id, and where they are.
     made: HashMap<u64, u64>,
     /// Other things that restorers share (the pipe under its ends), by the image's id for them and a role of the restorer's own choice, where
     /// they are parked.
@@ -158,9 +159,20 @@ impl<'a> Table<'a> {
         self.shared.get(&(id, role)).copied()
     }
 
-    /// What was kept, for whoever comes first.
-    pub fn claim(&mut self, id: u64, role: u8) -> Option<u64> {
-        self.shared.remove(&(id, role))
+    /// What was kept, for whoever comes first: it leaves its parking place.
+    pub fn claim(&mut self, host: &mut Host, id: u64, role: u8) -> Result<Option<u64>> {
+        let Some(parked) = self.shared.remove(&(id, role)) else { return Ok(None) };
+        let mut batch = host.batch()?;
+        let call = batch.call(libc::SYS_fcntl, &[parked, libc::F_DUPFD_CLOEXEC as u64, 0]);
+        batch.call(libc::SYS_close, &[parked]);
+        let done = host.run(batch)?;
+        done.all()?;
+        Ok(Some(done.result(call)?))
+    }
+
+    /// Keeps in mind where something is, without parking it.
+    pub fn remember(&mut self, id: u64, role: u8, at: u64) {
+        self.shared.insert((id, role), at);
     }
 
     /// Parks a descriptor of the host for other descriptions, under an id of the image that is not a description's.
@@ -197,34 +209,40 @@ impl<'a> Table<'a> {
         Ok(parked)
     }
 
-    /// The descriptors at their numbers.
+    /// Makes the descriptions, in the order of their first descriptors. The kernel gives the lowest number that is free, which is never above the
+    /// one that is wanted: often that very number, and otherwise it is moved there at once. So a program with as many descriptors as it may have
+    /// is thawed under the same limit.
     fn settle(&mut self, host: &mut Host) -> Result<()> {
-        let mut final_place = Vec::with_capacity(self.wanted.len());
-        for d in self.wanted {
-            let rule = self.options.fds.iter().rev().find(|r| r.fd == d.fd).map(|r| &r.instead);
-            let place = match (rule, self.made.get(&d.description)) {
-                (None, Some(p)) => *p,
-                (Some(instead), _) => {
-                    let opened = by_rule(host, d.fd, instead, self)?;
-                    self.park(host, opened)?
-                }
-                (None, None) => {
-                    let opened = description(host, self, d.fd, d.description)?;
-                    let place = self.park(host, opened)?;
-                    self.made.insert(d.description, place);
-                    place
-                }
-            };
-            final_place.push((place, d));
-        }
         let mut batch = host.batch()?;
-        for (place, d) in final_place {
+        for d in self.wanted {
             if !batch.has_room(1, 0) {
                 let fresh = host.batch()?;
                 host.run(std::mem::replace(&mut batch, fresh))?.all()?;
             }
-            let cloexec = if d.flags & 1 != 0 { libc::O_CLOEXEC } else { 0 };
-            batch.call(libc::SYS_dup3, &[place, d.fd.into(), cloexec as u64]);
+            let (fd, flags) = (u64::from(d.fd), if d.flags & 1 != 0 { libc::O_CLOEXEC as u64 } else { 0 });
+            let rule = self.options.fds.iter().rev().find(|r| r.fd == d.fd).map(|r| &r.instead);
+            let opened = match (rule, self.made.get(&d.description)) {
+                (None, Some(at)) => {
+                    batch.call(libc::SYS_dup3, &[*at, fd, flags]);
+                    continue;
+                }
+                (Some(instead), _) => by_rule(host, d.fd, instead, self)?,
+                (None, None) => description(host, self, d.fd, d.description)?,
+            };
+            let mut at = fd;
+            if opened >= self.base {
+                // Its restorer has parked it, and may need it there.
+                batch.call(libc::SYS_dup3, &[opened, fd, flags]);
+                at = opened;
+            } else if opened == fd {
+                batch.call(libc::SYS_fcntl, &[fd, libc::F_SETFD as u64, (d.flags & 1).into()]);
+            } else {
+                host.call(libc::SYS_dup3, [opened, fd, flags, 0, 0, 0])?;
+                host.call(libc::SYS_close, [opened, 0, 0, 0, 0, 0])?;
+            }
+            if rule.is_none() {
+                self.made.insert(d.description, at);
+            }
         }
         host.run(batch)?.all()?;
         Ok(())

@@ -1,5 +1,9 @@
 //! `PIPE`, `PEND`: pipes and FIFOs with what is in them.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+
 use cryo_format::section::pipes::{Pipe, PipeEnd};
 use cryo_tracee::Host;
 
@@ -8,10 +12,12 @@ use super::paths;
 use crate::Result;
 use crate::error::{About, refuse, say};
 
-/// What several ends share, in the table under the pipe's id: an opening for both directions, and the two that pipe2(2) made.
-const BOTH: u8 = 0;
-const READ: u8 = 1;
-const WRITE: u8 = 2;
+/// What ends share, in the table under the pipe's id: the two that pipe2(2) made, until their descriptions are due; an end that is at its number
+/// already; an opening of a FIFO for both directions.
+const READ: u8 = 0;
+const WRITE: u8 = 1;
+const ANY: u8 = 2;
+const FIFO: u8 = 3;
 
 const O_RDWR_NOW: i32 = libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC;
 
@@ -21,62 +27,81 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     let Some(pipe) = table.section::<Pipe>(end.pipe) else {
         return refuse(format!("fd {fd}: it is an end of pipe {}, which is not in the image", end.pipe));
     };
-    let both = match table.kept(end.pipe, BOTH) {
-        Some(both) => both,
-        None => make(host, table, fd, end.pipe, pipe)?,
-    };
-    let flags = end.open_flags.0 as i32;
-    let mode = flags & libc::O_ACCMODE;
-    let made = match mode {
-        libc::O_RDONLY => table.claim(end.pipe, READ),
-        libc::O_WRONLY => table.claim(end.pipe, WRITE),
-        _ => None,
-    };
-    // Further openings of one pipe come from /proc, as the program's own did.
-    let made = match made {
-        Some(fd) => fd,
-        None => paths::reopen(host, both, mode | libc::O_NONBLOCK | libc::O_CLOEXEC)?,
+    let mode = end.open_flags.0 as i32 & libc::O_ACCMODE;
+    if table.kept(end.pipe, ANY).is_none() {
+        if pipe.path.is_empty() { new(host, table, fd, end.pipe, pipe)? } else { fifo(host, table, fd, end.pipe, pipe)? }
+    }
+    let role = if mode == libc::O_WRONLY { WRITE } else { READ };
+    let claimed = if mode == libc::O_RDWR { None } else { table.claim(host, end.pipe, role)? };
+    let made = match (claimed, table.kept(end.pipe, FIFO).or(table.kept(end.pipe, ANY))) {
+        (Some(made), _) => made,
+        // Further openings of one pipe come from /proc, as the program's own did.
+        (None, Some(from)) => paths::reopen(host, from, mode | libc::O_NONBLOCK | libc::O_CLOEXEC)?,
+        (None, None) => return refuse(format!("fd {fd}: its pipe is gone")),
     };
     set_flags(host, made, end.open_flags.0)?;
+    table.remember(end.pipe, ANY, fd.into());
     Ok(Some(made))
 }
 
-fn make(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64, pipe: &Pipe) -> Result<u64> {
-    let both = if pipe.path.is_empty() {
-        let mut batch = host.batch()?;
-        let two = batch.space(8);
-        batch.call(libc::SYS_pipe2, &[two.addr, libc::O_CLOEXEC as u64]);
-        let done = host.run(batch)?;
-        done.all()?;
-        let ends = done.word(two, 0);
-        let (read, write) = (ends & u64::from(u32::MAX), ends >> 32);
-        let both = paths::reopen(host, read, O_RDWR_NOW)?;
-        table.keep(host, id, READ, read)?;
-        table.keep(host, id, WRITE, write)?;
-        both
-    } else {
-        let found = paths::find(host, table, fd, &pipe.path)?;
-        found.must_be(libc::S_IFIFO, 0)?;
-        // For both directions it opens at once, whoever is at the other end.
-        found.open(host, O_RDWR_NOW)?
-    };
-    let both = table.keep(host, id, BOTH, both)?;
-    let ours = table.take(both)?;
-    let about = || format!("fd {fd}: filling the pipe");
-    if rustix::pipe::fcntl_getpipe_size(&ours).about(about)? != pipe.capacity as usize
-        && let Err(e) = rustix::pipe::fcntl_setpipe_size(&ours, pipe.capacity as usize)
-    {
-        say(&format!("fd {fd}: its pipe could hold {} bytes, and cannot here: {e}", pipe.capacity));
+/// A pipe, with what is in it.
+fn new(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64, pipe: &Pipe) -> Result<()> {
+    let mut batch = host.batch()?;
+    let two = batch.space(8);
+    batch.call(libc::SYS_pipe2, &[two.addr, libc::O_CLOEXEC as u64]);
+    let done = host.run(batch)?;
+    done.all()?;
+    let ends = done.word(two, 0);
+    let (read, write) = (ends & u64::from(u32::MAX), ends >> 32);
+    let ours = table.take(write)?;
+    resize(&ours, fd, pipe)?;
+    if !pipe.content.is_empty() {
+        // Not through an end of the program's: what it is set to is its own.
+        let path = format!("/proc/{}/fd/{write}", host.pid());
+        let mut both = File::options();
+        both.read(true).write(true).custom_flags(libc::O_NONBLOCK);
+        let ours = both.open(&path).about(|| format!("opening {path}"))?;
+        pour(&ours, fd, pipe)?;
     }
+    table.keep(host, id, WRITE, write)?;
+    let read = table.keep(host, id, READ, read)?;
+    table.remember(id, ANY, read);
+    Ok(())
+}
+
+/// The FIFO of that name. For both directions it opens at once, whoever is at its other end.
+fn fifo(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64, pipe: &Pipe) -> Result<()> {
+    let found = paths::find(host, table, fd, &pipe.path)?;
+    found.must_be(libc::S_IFIFO, 0)?;
+    let both = found.open(host, O_RDWR_NOW)?;
+    let both = table.keep(host, id, FIFO, both)?;
+    let ours = table.take(both)?;
+    resize(&ours, fd, pipe)?;
+    pour(&ours.into(), fd, pipe)
+}
+
+fn resize(ours: &OwnedFd, fd: u32, pipe: &Pipe) -> Result<()> {
+    let now = rustix::pipe::fcntl_getpipe_size(ours).about(|| format!("fd {fd}: asking for the size of its pipe"))?;
+    if now != pipe.capacity as usize
+        && let Err(e) = rustix::pipe::fcntl_setpipe_size(ours, pipe.capacity as usize)
+    {
+        say(&format!("fd {fd}: its pipe could hold {} bytes, and can hold {now} here: {e}", pipe.capacity));
+    }
+    Ok(())
+}
+
+/// The bytes back into the pipe, without waiting for room that is not there.
+fn pour(ours: &File, fd: u32, pipe: &Pipe) -> Result<()> {
+    let about = || format!("fd {fd}: filling its pipe");
     if pipe.packets != 0 {
-        host.call(libc::SYS_fcntl, [both, libc::F_SETFL as u64, (O_RDWR_NOW | libc::O_DIRECT) as u64, 0, 0, 0])?;
+        rustix::fs::fcntl_setfl(ours, rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::DIRECT).about(about)?;
     }
     for bytes in &pipe.content {
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            let written = rustix::io::write(&ours, rest).about(about)?;
+            let written = rustix::io::write(ours, rest).about(about)?;
             rest = &rest[written..];
         }
     }
-    Ok(both)
+    Ok(())
 }

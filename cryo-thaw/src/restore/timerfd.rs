@@ -35,9 +35,9 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         let mut batch = host.batch()?;
         let times = batch.put(&times.as_flattened().iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>());
         let settime = batch.call(libc::SYS_timerfd_settime, &[fd.into(), timer.settime_flags.into(), times.addr, 0]);
-        let ticks = batch.put(&timer.ticks.to_le_bytes());
+        let ticks = batch.put(&unread.to_le_bytes());
         let ioctl =
-            (timer.ticks != 0).then(|| batch.call(libc::SYS_ioctl, &[fd.into(), TFD_IOC_SET_TICKS, ticks.addr]));
+            (unread != 0).then(|| batch.call(libc::SYS_ioctl, &[fd.into(), TFD_IOC_SET_TICKS, ticks.addr]));
         let done = host.run(batch)?;
         done.result(settime)?;
         if let Some(Err(e)) = ioctl.map(|call| done.result(call)) {
