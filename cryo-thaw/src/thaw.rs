@@ -108,7 +108,15 @@ fn threads(ice: &Ice, id: u64, process: &Process) -> Result<Vec<(u64, Thread)>> 
 }
 
 /// What the kernel keeps for thread `i`; returns the registers that it shall have in the end.
-fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread, timers: &Timers<'_>, passed: Duration) -> Result<Regs> {
+fn services(
+    host: &mut Host,
+    ice: &Ice,
+    i: usize,
+    id: u64,
+    thread: &Thread,
+    timers: &Timers<'_>,
+    passed: Duration,
+) -> Result<Regs> {
     // The registration of rseq writes into memory that is filled by now; so does a call that is begun again.
     thread::restore(host, i, thread)?;
     let mut regs = regs::regs(ice.need::<RegsX86_64>(id)?);

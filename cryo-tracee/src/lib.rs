@@ -12,6 +12,7 @@ mod copy;
 pub mod cpu;
 mod error;
 pub mod fault;
+mod fdinfo;
 pub mod fds;
 pub mod guardian;
 pub mod host;

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::error::Context;
+pub use crate::fdinfo::{FdDirs, FdInfo};
 use crate::{Error, Result};
 
 fn read(path: &str) -> Result<Vec<u8>> {
@@ -270,32 +271,6 @@ pub fn descriptors(pid: i32) -> Result<Vec<i32>> {
     let mut fds: Vec<i32> = dir.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
     fds.sort_unstable();
     Ok(fds)
-}
-
-/// /proc/PID/fdinfo/FD.
-pub struct FdInfo(pub String);
-
-impl FdInfo {
-    /// Reads it.
-    pub fn of(pid: i32, fd: i32) -> Result<Self> {
-        let path = format!("/proc/{pid}/fdinfo/{fd}");
-        Ok(Self(String::from_utf8_lossy(&read(&path)?).into_owned()))
-    }
-
-    /// Values of the lines with this key.
-    pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.lines().filter_map(move |l| l.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
-    }
-
-    /// A decimal value.
-    pub fn number(&self, key: &str) -> Option<i64> {
-        self.all(key).next()?.parse().ok()
-    }
-
-    /// open(2) flags, which stand there in octal.
-    pub fn flags(&self) -> u64 {
-        self.all("flags").next().and_then(|t| u64::from_str_radix(t, 8).ok()).unwrap_or(0)
-    }
 }
 
 /// For how long a thread has been asleep: the scheduler notes when it last ran (`se.exec_start` in /proc/TID/sched, milliseconds). `None` where the

@@ -1,70 +1,20 @@
 //! `FDTB`: which descriptor refers to which open file description, and the collectors of descriptions.
 //!
-//! To carry a further kind: a module with `fn collect(cx: &mut Cx, d: &Description) -> Result<bool>`, and its line in [`COLLECTORS`].
+//! To carry a further kind: a module with `fn collect(cx: &mut Cx, d: &Description) -> Result<bool>`, and its line in `COLLECTORS`.
 
 use std::collections::HashMap;
-use std::fs::Metadata;
 use std::os::fd::OwnedFd;
 
-use cryo_format::prim::Addr;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
-use cryo_tracee::proc::{self, FdInfo};
 
 use super::elsewhere::Elsewhere;
+pub use super::fd::Fd;
 use super::objects::Objects;
 use super::{
-    Collected, Ids, Scene, epoll, eventfd, fanotify, files, inotify, known, locks, outside, owners, pidfd, pipes, ptys,
-    signalfd, sockets, terminal, timerfd,
+    Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, known, locks, outside, owners, pidfd, pipes,
+    ptys, signalfd, sockets, terminal, timerfd,
 };
 use crate::Result;
-use crate::error::About;
-
-/// One open descriptor as /proc shows it.
-pub struct Fd {
-    /// Its number.
-    pub fd: i32,
-    /// What the link says.
-    pub link: Vec<u8>,
-    /// fstat(2).
-    pub meta: Metadata,
-    /// fdinfo.
-    pub info: FdInfo,
-}
-
-impl Fd {
-    fn of(pid: i32, fd: i32) -> Result<Self> {
-        let path = format!("/proc/{pid}/fd/{fd}");
-        Ok(Self {
-            fd,
-            link: proc::link(pid, &format!("fd/{fd}"))?,
-            meta: std::fs::metadata(&path).about(|| format!("looking at fd {fd} of process {pid}"))?,
-            info: FdInfo::of(pid, fd)?,
-        })
-    }
-
-    /// `fd 7 (pipe:[123])`, for messages.
-    pub fn name(&self) -> String {
-        format!("fd {} ({})", self.fd, String::from_utf8_lossy(&self.link))
-    }
-
-    /// Its open(2) flags. Closing at exec is the descriptor's own affair, not the description's.
-    pub fn open_flags(&self) -> Addr {
-        Addr(self.info.flags() & !(libc::O_CLOEXEC as u64))
-    }
-
-    /// Is it this kind of the kernel's files without an inode of their own?
-    pub fn is_anon(&self, kind: &str) -> bool {
-        let name = self.link.strip_prefix(b"anon_inode:").unwrap_or_default();
-        name.strip_prefix(b"[").and_then(|n| n.strip_suffix(b"]")).unwrap_or(name) == kind.as_bytes()
-    }
-
-    /// What must be equal for two descriptors to be one description: a cheap look before kcmp(2) is asked.
-    fn looks(&self) -> (u64, u64, u64, i64) {
-        use std::os::unix::fs::MetadataExt;
-        let flags = self.info.flags() & !(libc::O_CLOEXEC as u64);
-        (self.meta.dev(), self.meta.ino(), flags, self.info.number("pos").unwrap_or(0))
-    }
-}
 
 /// An open file description, and the descriptors that refer to it.
 pub struct Description<'f> {
@@ -160,8 +110,8 @@ const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &
 /// Adds the table, and every description once.
 pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mut Collected) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
-    let fds: Vec<Fd> =
-        proc::descriptors(scene.pid)?.into_iter().map(|fd| Fd::of(scene.pid, fd)).collect::<Result<_>>()?;
+    let pidfd = cryo_tracee::fds::pidfd(scene.pid)?;
+    let fds = fd::look(scene.pid, &pidfd)?;
     // A rule of the person's comes first, then what we can carry.
     let ruled = |f: &Fd| scene.options.fds.iter().any(|r| r.fd == f.fd);
     let mut all = Vec::new();
@@ -177,7 +127,6 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
         let meta = &d.first().meta;
         inodes.entry((meta.dev(), meta.ino())).or_default().push(i);
     }
-    let pidfd = cryo_tracee::fds::pidfd(scene.pid)?;
     let table = Vec::with_capacity(fds.len());
     let mut cx = Cx {
         scene,

@@ -1,4 +1,4 @@
-//! `INET`: sockets of UDP and TCP. What is particular to a connection is in [`tcp`](super::tcp).
+//! `INET`: sockets of UDP and TCP. What is particular to a connection is in `tcp`.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -12,6 +12,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod family;
 pub mod fanotify;
+mod fd;
 pub mod files;
 pub mod inet;
 mod inodes;

@@ -15,7 +15,7 @@ const F_OWNER_PID: i32 = 1;
 pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     let f = d.first();
     let asynchronous = f.info.flags() & libc::O_ASYNC as u64 != 0;
-    let (kind, number, signal) = cryo_tracee::fds::owner(&cx.take(f)?)?;
+    let (kind, number, signal) = f.owner;
     if number == 0 && signal == 0 && !asynchronous {
         return Ok(());
     }

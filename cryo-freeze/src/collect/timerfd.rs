@@ -13,10 +13,15 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     if !f.is_anon("timerfd") {
         return Ok(false);
     }
-    let (value_ns, interval_ns) = cryo_tracee::fds::timer_left(&cx.take(f)?)?;
-    // What was seen of it before may be older than that.
-    let info = FdInfo::of(cx.scene.pid, f.fd)?;
-    let Some(clock) = info.number("clockid") else {
+    let seen = |info: &FdInfo| Some((nanoseconds(info, "it_value")?, nanoseconds(info, "it_interval")?));
+    let (mut times, mut fresh) = (seen(&f.info), None);
+    if !times.is_some_and(|(value, interval)| value != 0 || interval == 0) {
+        // A periodic timer that has expired is brought up to date only by asking it.
+        times = Some(cryo_tracee::fds::timer_left(&cx.take(f)?)?);
+        fresh = Some(FdInfo::of(cx.scene.pid, f.fd)?);
+    }
+    let info = fresh.as_ref().unwrap_or(&f.info);
+    let (Some((value_ns, interval_ns)), Some(clock)) = (times, info.number("clockid")) else {
         return refuse(format!("{}: this kernel does not tell its clock: use --fd {}=null", f.name(), f.fd));
     };
     let settime = info.all("settime flags").next().and_then(|t| u32::from_str_radix(t, 8).ok());
@@ -32,4 +37,10 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         },
     );
     Ok(true)
+}
+
+/// `(seconds, nanoseconds)`
+fn nanoseconds(info: &FdInfo, key: &str) -> Option<u64> {
+    let (s, ns) = info.all(key).next()?.strip_prefix('(')?.strip_suffix(')')?.split_once(", ")?;
+    s.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(ns.parse().ok()?)
 }

@@ -353,3 +353,22 @@ pub fn expect(name: &str, text: &str) {
     let differ = text.lines().zip(expected.lines()).position(|(a, b)| a != b);
     assert!(text == expected, "{name} differs from line {differ:?} on (`cargo xtask bless` accepts it):\n{text}");
 }
+
+/// Sections of which the set above has no telling example yet, each once with nothing in it: that they print at all.
+pub fn bare() -> Vec<Vec<u8>> {
+    macro_rules! defaults {
+        ($($module:ident $type:ident $kind:literal $version:literal $profile:ident $scope:ident $flags:ident;)*) => {
+            vec![$(cryo_format::section::AnySection::from(cryo_format::section::$module::$type::default())),*]
+        };
+    }
+    let all = cryo_format::for_each_section!(defaults);
+    let mut files = Vec::new();
+    for section in all {
+        let Some(info) = section.info() else { continue };
+        let mut w = writer(info.profile, EM_X86_64);
+        if w.any(7, &section).is_ok() {
+            files.push(w.finish().unwrap().0);
+        }
+    }
+    files
+}

@@ -5,7 +5,7 @@
 //! everything else is done.
 //!
 //! To bring back a further kind: a module with `fn restore(host, table, fd, id) -> Result<Option<u64>>`, and its line in `RESTORERS`; what has
-//! to wait until all descriptors are there is a function in [`LATE`].
+//! to wait until all descriptors are there is a function in `LATE`.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;

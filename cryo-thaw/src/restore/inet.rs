@@ -1,5 +1,5 @@
 //! `INET`: sockets of UDP and TCP. The first that is asked for brings all: ports are shared, and connections have two ends. TCP is in
-//! [`tcp`](super::tcp).
+//! `tcp`.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -4,19 +4,25 @@
 //! EINTR. A restart "for the rest of the time" needs the kernel's restart block, which cannot be written. So the thread begins the call anew with the
 //! time that is left, from scratch memory, and is interrupted at once: now the kernel holds the block. Nothing of it is left in the program.
 
+use std::time::Duration;
+
 use cryo_format::section::syscall::{Restart, Syscall};
 use cryo_tracee::{Host, Regs};
 
 use crate::Result;
 
 /// Prepares the kernel for the restart, and `regs` where the call has a result already. The last remote call before the scratch mapping goes.
-pub fn restore(host: &mut Host, i: usize, call: &Syscall, regs: &mut Regs) -> Result<()> {
+/// `passed` is how much of the time in the ice counts.
+pub fn restore(host: &mut Host, i: usize, call: &Syscall, passed: Duration, regs: &mut Regs) -> Result<()> {
     if call.restart != Restart::RESTARTBLOCK {
         return Ok(());
     }
     let mut args = call.args.map(|a| a.0);
     let timespec = |ns: u64| [ns / 1_000_000_000, ns % 1_000_000_000].map(u64::to_le_bytes).concat();
-    let left = (call.flags & 1 != 0).then_some(call.remaining_ns);
+    // CPU clocks stand still in the ice.
+    let cpu = call.number as i64 == libc::SYS_clock_nanosleep && matches!(args[0] as i32, 2 | 3 | ..0);
+    let passed = if cpu { 0 } else { passed.as_nanos() as u64 };
+    let left = (call.flags & 1 != 0).then(|| call.remaining_ns.saturating_sub(passed));
     // Which argument is the time, if it is relative; other calls are made again as they were.
     let time = match call.number as i64 {
         libc::SYS_nanosleep => Some(0),

@@ -36,8 +36,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         let times = batch.put(&times.as_flattened().iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>());
         let settime = batch.call(libc::SYS_timerfd_settime, &[fd.into(), timer.settime_flags.into(), times.addr, 0]);
         let ticks = batch.put(&unread.to_le_bytes());
-        let ioctl =
-            (unread != 0).then(|| batch.call(libc::SYS_ioctl, &[fd.into(), TFD_IOC_SET_TICKS, ticks.addr]));
+        let ioctl = (unread != 0).then(|| batch.call(libc::SYS_ioctl, &[fd.into(), TFD_IOC_SET_TICKS, ticks.addr]));
         let done = host.run(batch)?;
         done.result(settime)?;
         if let Some(Err(e)) = ioctl.map(|call| done.result(call)) {

@@ -1,0 +1,88 @@
+//! Open descriptors, as /proc and the kernel show them.
+
+use std::fs::{File, Metadata};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+
+use cryo_format::prim::Addr;
+use cryo_tracee::fds;
+use cryo_tracee::proc::{self, FdDirs, FdInfo};
+
+use crate::Result;
+use crate::error::About;
+
+/// So many descriptors are looked at by one thread of ours; more are worth another one.
+const EACH: usize = 250;
+
+/// One open descriptor.
+pub struct Fd {
+    /// Its number.
+    pub fd: i32,
+    /// What the link says.
+    pub link: Vec<u8>,
+    /// fstat(2).
+    pub meta: Metadata,
+    /// fdinfo.
+    pub info: FdInfo,
+    /// Who is told of input: F_OWNER_* kind, number, signal.
+    pub owner: (i32, i32, i32),
+}
+
+/// All of them, by number. The process stands still, and with thousands of descriptors that is where the time goes.
+pub fn look(pid: i32, pidfd: &OwnedFd) -> Result<Vec<Fd>> {
+    let dirs = FdDirs::open(pid)?;
+    let numbers = proc::descriptors(pid)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(numbers.len() / EACH + 1);
+    let part = |numbers: &[i32]| -> Result<Vec<Fd>> {
+        let mut buf = Vec::new();
+        numbers.iter().map(|fd| Fd::of(&dirs, pidfd, *fd, &mut buf)).collect()
+    };
+    if threads == 1 {
+        return part(&numbers);
+    }
+    std::thread::scope(|scope| {
+        let parts = numbers.chunks(numbers.len().div_ceil(threads));
+        let parts: Vec<_> = parts.map(|numbers| scope.spawn(move || part(numbers))).collect();
+        let mut all = Vec::with_capacity(numbers.len());
+        for p in parts {
+            let part = p.join().unwrap_or_else(|_| super::refuse("a thread that looked at descriptors failed"));
+            all.extend(part?);
+        }
+        Ok(all)
+    })
+}
+
+impl Fd {
+    fn of(dirs: &FdDirs, pidfd: &OwnedFd, fd: i32, buf: &mut Vec<u8>) -> Result<Self> {
+        let (link, info) = (dirs.link(fd)?, dirs.info(fd, buf)?);
+        let taken = fds::take(pidfd, fd)?;
+        let owner = fds::owner(&taken)?;
+        let meta = File::from(taken).metadata().about(|| format!("looking at fd {fd}"))?;
+        Ok(Self { fd, link, meta, info, owner })
+    }
+
+    /// `fd 7 (pipe:[123])`, for messages.
+    pub fn name(&self) -> String {
+        format!("fd {} ({})", self.fd, String::from_utf8_lossy(&self.link))
+    }
+
+    /// Its open(2) flags. Closing at exec is the descriptor's own affair, not the description's.
+    pub fn open_flags(&self) -> Addr {
+        Addr(self.info.flags() & !(libc::O_CLOEXEC as u64))
+    }
+
+    /// Is it this kind of the kernel's files without an inode of their own?
+    pub fn is_anon(&self, kind: &str) -> bool {
+        let name = self.link.strip_prefix(b"anon_inode:").unwrap_or_default();
+        name.strip_prefix(b"[").and_then(|n| n.strip_suffix(b"]")).unwrap_or(name) == kind.as_bytes()
+    }
+
+    /// What must be equal for two descriptors to be one description: a cheap look before kcmp(2) is asked. What has no inode of its own is told
+    /// apart by its kind, and eventfds by their number.
+    pub fn looks(&self) -> (u64, u64, u64, i64, &[u8], i64) {
+        let anon = self.link.strip_prefix(b"anon_inode:").unwrap_or_default();
+        let number = if anon.is_empty() { 0 } else { self.info.number("eventfd-id").unwrap_or(0) };
+        let position = self.info.number("pos").unwrap_or(0);
+        (self.meta.dev(), self.meta.ino(), self.open_flags().0, position, anon, number)
+    }
+}
