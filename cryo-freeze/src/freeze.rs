@@ -56,13 +56,9 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         collected.note(format!("child {child}"), "left behind (--children leave)");
     }
     let done = collect::collect(&mut process, stopped, options, &mut collected);
-    // Declared after the process, and so dropped before it: it must not run while a connection of its is quiet.
+    // Declared after the process (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut collected.quiet);
     done?;
-    let keeper = match options.afterwards {
-        Afterwards::End if !quiet.is_empty() => Some(Keeper::start(&quiet, &collected.door)?),
-        _ => None,
-    };
     // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed. A connection it does not.
     if quiet.is_empty() {
         uninterrupted = None;
@@ -74,6 +70,11 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         None
     } else {
         Some(process)
+    };
+    let mut quiet = quiet;
+    let keeper = match options.afterwards {
+        Afterwards::End if !quiet.is_empty() => Some(Keeper::start(&quiet, &collected.door)?),
+        _ => None,
     };
     let Some(memory) =
         collected.copy.as_ref().filter(|_| early).map(|c| &c.memory).or(process.as_ref().map(|p| &p.memory))

@@ -30,9 +30,9 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     let mode = end.open_flags.0 as i32 & libc::O_ACCMODE;
     if table.kept(end.pipe, ANY).is_none() {
         if pipe.path.is_empty() {
-            new(host, table, fd, end.pipe, pipe)?
+            new(host, table, fd, end.pipe, pipe)?;
         } else {
-            fifo(host, table, fd, end.pipe, pipe)?
+            fifo(host, table, fd, end.pipe, pipe)?;
         }
     }
     let role = if mode == libc::O_WRONLY { WRITE } else { READ };
