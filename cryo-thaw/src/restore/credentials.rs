@@ -121,7 +121,7 @@ pub fn restore(host: &mut Host, each: &[&Credentials], options: &Options, orphan
         }
         remote.run(batch)?.all()?;
     }
-    let c = each[0];
+    let Some(c) = each.first() else { return Ok(()) };
     if orphan && each.iter().any(|c| c.parent_death_signal != 0) {
         say("its parent-death signal is left out: the parent that it has now is about to end");
     }

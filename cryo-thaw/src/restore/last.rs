@@ -23,6 +23,9 @@ use crate::passed::passed;
 pub fn check(ice: &Ice, options: &Options) -> Result<()> {
     ice.all::<Limits>().try_for_each(|(_, l)| limits::check(l, options))?;
     ice.all::<Credentials>().try_for_each(|(_, c)| credentials::check(c, options))?;
+    if ice.all::<Process>().any(|(id, _)| ice.get::<Credentials>(id).is_none()) {
+        return refuse("the .frost does not say in whose name the program acts (no CRED section)");
+    }
     if ice.all::<Seccomp>().any(|(_, s)| s.mode != 0) { seccomp::check() } else { Ok(()) }
 }
 
@@ -50,9 +53,8 @@ pub fn restore(
     if let Some(l) = ice.get::<Limits>(id) {
         limits::restore(host.pid(), l)?;
     }
-    let Some(each) = each::<Credentials>(ice, id, threads) else {
-        return refuse("the .frost does not say in whose name the program acts (no CRED section)");
-    };
+    ice.need::<Credentials>(id)?;
+    let each = each::<Credentials>(ice, id, threads).unwrap_or_default();
     let orphan = options.detach || matches!(ids, Ids::Namespace(_));
     credentials::restore(host, &each, options, orphan)?;
     // Changes of credentials take away what these set.

@@ -26,10 +26,11 @@ pub fn check() -> Result<()> {
 
 /// Restricts each thread again; in our hands they stay free. `each` is what holds for each of them, in their order.
 pub fn restore(host: &mut Host, each: &[&Seccomp]) -> Result<()> {
+    let Some(first) = each.first() else { return Ok(()) };
     host.suspend_seccomp()?;
     // Filters that all have in common are installed once for all, and so are one for the kernel: only then can the program add to them for all at once.
     let common =
-        (0..).take_while(|n| each.iter().all(|s| s.filters.get(*n) == each[0].filters.get(*n) && s.filters.len() > *n));
+        (0..first.filters.len()).take_while(|n| each.iter().all(|s| s.filters.get(*n) == first.filters.get(*n)));
     let common = common.count();
     for (i, s) in each.iter().enumerate() {
         for (n, filter) in s.filters.iter().enumerate() {
