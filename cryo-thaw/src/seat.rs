@@ -102,9 +102,11 @@ impl Taken {
         if draws && size.ws_row > 1 {
             let _ = tcsetwinsize(&*self.seat.tty, Winsize { ws_row: size.ws_row - 1, ..size });
             std::thread::sleep(GLANCE);
+            // The kernel tells it. One SIGWINCH more could come when it is done and reads its first key, which less then forgets.
             let _ = tcsetwinsize(&*self.seat.tty, size);
+        } else {
+            let _ = cryo_tracee::signals::kill(pid, libc::SIGWINCH);
         }
-        let _ = cryo_tracee::signals::kill(pid, libc::SIGWINCH);
     }
 
     fn put_back(&self) {

@@ -22,6 +22,13 @@ const NEEDS: &[Need] = &[
     Need { package: "perl", proof: "/usr/bin/perl", why: "is frozen" },
     Need { package: "lua5.4", proof: "/usr/bin/lua5.4", why: "is frozen" },
     Need { package: "sqlite3", proof: "/usr/bin/sqlite3", why: "is frozen in the middle of a query" },
+    // Whether the next two start services of their own does not matter.
+    Need { package: "redis-server", proof: "/usr/bin/redis-server", why: "is frozen with its clients connected" },
+    Need { package: "nginx-light", proof: "/usr/sbin/nginx", why: "is frozen with its clients connected" },
+    Need { package: "curl", proof: "/usr/bin/curl", why: "is frozen in the middle of a download" },
+    Need { package: "vim", proof: "/usr/bin/vim", why: "is frozen in a terminal" },
+    Need { package: "less", proof: "/usr/bin/less", why: "is frozen in a terminal" },
+    Need { package: "procps", proof: "/usr/bin/top", why: "is frozen in a terminal" },
     Need { package: "tmux", proof: "/usr/bin/tmux", why: "is the terminal of what is frozen in a terminal" },
     Need { package: "util-linux", proof: "/usr/bin/setpriv", why: "makes an ordinary user of root for the tests" },
     Need { package: "mount", proof: "/usr/bin/mount", why: "makes the small disks that get full" },
