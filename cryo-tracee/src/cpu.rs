@@ -17,14 +17,19 @@ pub struct Component {
 }
 
 /// The components that `xcr0` enables, beyond the legacy area (0 and 1).
+///
+/// Asked once: in a virtual machine each CPUID is a trip to the hypervisor, and there are ten for each thread.
 pub fn xstate_layout(xcr0: u64) -> Vec<Component> {
-    (2..63)
-        .filter(|i| xcr0 >> i & 1 != 0)
-        .map(|number| {
-            let leaf = __cpuid_count(0xd, number);
-            Component { number, flags: leaf.ecx, offset: leaf.ebx, size: leaf.eax }
-        })
-        .collect()
+    static ALL: OnceLock<Vec<Component>> = OnceLock::new();
+    let component = |number| {
+        let leaf = __cpuid_count(0xd, number);
+        Component { number, flags: leaf.ecx, offset: leaf.ebx, size: leaf.eax }
+    };
+    let all = ALL.get_or_init(|| {
+        let possible = self::xcr0().unwrap_or(0);
+        (2..63).filter(|i| possible >> i & 1 != 0).map(component).collect()
+    });
+    all.iter().filter(|c| xcr0 >> c.number & 1 != 0).copied().collect()
 }
 
 /// XCR0 as the kernel notes it in an NT_X86_XSTATE area (arch/x86/include/asm/fpu/xstate.h XSTATE_FX_SW_OFFSET); 3 where there is only FXSAVE.

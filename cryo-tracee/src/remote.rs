@@ -4,6 +4,10 @@
 //! (behind the call it sleeps in, or in its vDSO), and the thread takes one step. Many calls: a scratch mapping is made with such a single call,
 //! a stub and a table are put there, and the thread runs them all between two stops.
 
+mod each;
+
+pub use each::run_each;
+
 use crate::arch;
 use crate::fault::Undoing;
 use crate::mem::Memory;
@@ -118,39 +122,17 @@ impl<'a> Remote<'a> {
         if batch.calls.is_empty() {
             return Ok(Done { pid: self.thread.pid(), batch });
         }
-        self.start(&batch)?;
-        self.finish(&mut batch)?;
-        Ok(Done { pid: self.thread.pid(), batch })
-    }
-
-    /// The first half of [`Remote::run`], so that many threads can run theirs at once.
-    fn start(&mut self, batch: &Batch) -> Result<()> {
         if !batch.data.is_empty() {
             self.mem.fill(batch.base, &batch.data)?;
         }
-        if !self.stub {
-            return Ok(());
-        }
-        let table: Vec<u8> = batch.calls.iter().flatten().flat_map(|w| w.to_le_bytes()).collect();
-        self.mem.fill(self.scratch + PAGE + DATA, &table)?;
-        let mut regs = self.thread.regs()?;
-        regs.rip = self.scratch;
-        regs.r15 = self.scratch + PAGE + DATA;
-        regs.r14 = batch.calls.len() as u64;
-        regs.r13 = u64::from(batch.stop_at_error);
-        self.aside(&mut regs);
-        self.thread.set_regs(&regs)?;
-        self.thread.go(libc::PTRACE_CONT)
-    }
-
-    fn finish(&mut self, batch: &mut Batch) -> Result<()> {
         if self.stub {
+            let at = self.scratch + PAGE + DATA;
+            let mut table = batch.table();
+            self.mem.fill(at, &table)?;
+            self.send_off(&batch, at)?;
             self.thread.wait_trap(libc::PTRACE_CONT)?;
-            let mut table = vec![0; batch.calls.len() * 64];
-            self.mem.read(self.scratch + PAGE + DATA, &mut table)?;
-            for (call, raw) in batch.calls.iter_mut().zip(table.chunks_exact(64)) {
-                call[7] = u64::from_le_bytes(raw[56..].try_into().unwrap_or_default());
-            }
+            self.mem.read(at, &mut table)?;
+            batch.take_results(&table);
         } else {
             for i in 0..batch.calls.len() {
                 let c = batch.calls[i];
@@ -164,7 +146,19 @@ impl<'a> Remote<'a> {
         if !batch.data.is_empty() {
             self.mem.read(batch.base, &mut batch.data)?;
         }
-        Ok(())
+        Ok(Done { pid: self.thread.pid(), batch })
+    }
+
+    /// Sends the thread off to make the calls of the table at `table`. It will stand in a SIGTRAP when they are made.
+    fn send_off(&mut self, batch: &Batch, table: u64) -> Result<()> {
+        let mut regs = self.thread.regs()?;
+        regs.rip = self.scratch;
+        regs.r15 = table;
+        regs.r14 = batch.calls.len() as u64;
+        regs.r13 = u64::from(batch.stop_at_error);
+        self.aside(&mut regs);
+        self.thread.set_regs(&regs)?;
+        self.thread.go(libc::PTRACE_CONT)
     }
 }
 
@@ -232,6 +226,17 @@ impl Batch {
     /// Room for `len` bytes of an answer.
     pub fn space(&mut self, len: usize) -> Slot {
         self.put(&vec![0; len])
+    }
+
+    /// The calls as the stub wants them.
+    fn table(&self) -> Vec<u8> {
+        self.calls.iter().flatten().flat_map(|w| w.to_le_bytes()).collect()
+    }
+
+    fn take_results(&mut self, table: &[u8]) {
+        for (call, raw) in self.calls.iter_mut().zip(table.chunks_exact(64)) {
+            call[7] = u64::from_le_bytes(raw[56..].try_into().unwrap_or_default());
+        }
     }
 
     /// Adds a call and returns its place in the batch.

@@ -1,7 +1,9 @@
 //! A thread, and a process, that stands still.
 
+use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::mem::size_of;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::fault::Undoing;
 use crate::interrupted::{self, Blocked};
@@ -38,6 +40,13 @@ struct Original {
     rseq_cs: Option<(u64, u64)>,
 }
 
+/// A thread that has its registers back and is on its way to an event stop.
+struct Returning {
+    sigmask: u64,
+    /// Did it get away?
+    on: Result<()>,
+}
+
 /// A thread in a ptrace stop. It cannot leave the thread that traces it: for the kernel only that one is the tracer.
 ///
 /// Dropping it puts back what was changed and lets the thread go on.
@@ -47,6 +56,7 @@ pub struct Stopped {
     /// The signal of a job-control stop that the thread was in; 0 for none.
     stopped_by: i32,
     original: Option<Original>,
+    returning: Option<Returning>,
     /// Signals that came while remote calls were made and could not be blocked.
     held: Vec<i32>,
     /// The child that the last clone event told of.
@@ -69,7 +79,16 @@ impl Stopped {
     }
 
     pub(crate) fn new(pid: i32, tid: i32) -> Self {
-        Self { tid, pid, stopped_by: 0, original: None, held: Vec::new(), child: None, _not_send: PhantomData }
+        Self {
+            tid,
+            pid,
+            stopped_by: 0,
+            original: None,
+            returning: None,
+            held: Vec::new(),
+            child: None,
+            _not_send: PhantomData,
+        }
     }
 
     /// Thread id.
@@ -104,13 +123,17 @@ impl Stopped {
 
     /// Extended state.
     pub fn xstate(&self) -> Result<Xstate> {
-        // AMX makes it 11 KiB; the kernel cuts at what it has.
-        let mut buf = vec![0; 32 << 10];
+        // AMX makes it 11 KiB; the kernel cuts at what it has, which is the same for all threads.
+        static SIZE: AtomicUsize = AtomicUsize::new(32 << 10);
+        let mut buf = vec![0; SIZE.load(Relaxed)];
         let n = match sys::get_regset(self.tid, sys::NT_X86_XSTATE, &mut buf) {
             Ok(n) => n,
             Err(e) if e.errno() == Some(libc::ENODEV) => sys::get_regset(self.tid, sys::NT_PRFPREG, &mut buf)?,
             Err(e) => return Err(e),
         };
+        if n < buf.len() {
+            SIZE.store(n + 8, Relaxed); // it takes multiples of 8
+        }
         buf.truncate(n);
         Ok(buf)
     }
@@ -161,20 +184,27 @@ impl Stopped {
     /// The thread stands in the SIGTRAP that ended the last remote call. If we were killed now, the kernel would let it go *with* that signal, and it
     /// would die. So it is taken on to an event stop, from which it goes on as it was.
     pub(crate) fn return_registers(&mut self, mem: Option<&Memory>) -> Result<()> {
-        let Some(original) = self.original.take() else { return Ok(()) };
+        self.begin_return(mem);
+        let Some(returning) = self.returning.take() else { return Ok(()) };
+        let stopped_by = self.stopped_by;
+        let on = returning.on.and_then(|()| self.settle());
+        self.stopped_by = stopped_by;
+        let mask = sys::set_sigmask(self.tid, returning.sigmask, Fault::Never);
+        on.and(mask)
+    }
+
+    /// The first half: the thread will stand in its event stop soon. Many threads are sent there before the first is waited for.
+    pub(crate) fn begin_return(&mut self, mem: Option<&Memory>) {
+        let Some(original) = self.original.take() else { return };
         let regs = sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(&original.regs), Fault::Never);
         if let (Some((at, cs)), Some(mem)) = (original.rseq_cs, mem)
             && cs != 0
         {
             mem.restore(at, &cs.to_le_bytes());
         }
-        let stopped_by = self.stopped_by;
         let on = sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Never)
-            .and_then(|_| sys::ptrace(libc::PTRACE_CONT, self.tid, 0, 0, Fault::Never))
-            .and_then(|_| self.settle());
-        self.stopped_by = stopped_by;
-        let mask = sys::set_sigmask(self.tid, original.sigmask, Fault::Never);
-        regs.and(on).and(mask)
+            .and_then(|_| sys::ptrace(libc::PTRACE_CONT, self.tid, 0, 0, Fault::Never));
+        self.returning = Some(Returning { sigmask: original.sigmask, on: regs.and(on.map(drop)) });
     }
 
     /// What it was before is of no interest: a host.
@@ -336,8 +366,8 @@ impl Process {
         let blocked = Blocked::look(pid);
         let mut threads: Vec<Stopped> = Vec::new();
         loop {
-            let fresh: Vec<i32> =
-                proc::tasks(pid)?.into_iter().filter(|tid| threads.iter().all(|t| t.tid != *tid)).collect();
+            let known: HashSet<i32> = threads.iter().map(|t| t.tid).collect();
+            let fresh: Vec<i32> = proc::tasks(pid)?.into_iter().filter(|tid| !known.contains(tid)).collect();
             let mut stopping = Vec::new();
             for tid in fresh {
                 match Stopped::begin(pid, tid) {

@@ -197,10 +197,14 @@ fn decode(status: i32) -> Wait {
     }
 }
 
+/// For how long a stop is looked for before it is slept for.
+const AT_ONCE: Duration = Duration::from_micros(30);
+
 /// Waits until thread `tid` stops or ends, at most [`limit`].
 pub fn wait(tid: i32) -> Result<Wait> {
     let set = block_sigchld();
-    let deadline = Instant::now() + limit();
+    let begin = Instant::now();
+    let deadline = begin + limit();
     loop {
         let mut status = 0;
         // SAFETY: the kernel writes one int.
@@ -215,6 +219,11 @@ pub fn wait(tid: i32) -> Result<Wait> {
                 Some(libc::ECHILD) => Err(Error::Died(tid)),
                 _ => Err(Error::sys(format!("waiting for thread {tid}"), e)),
             };
+        }
+        // Most stops come within microseconds, and to sleep and be woken takes longer than that.
+        if begin.elapsed() < AT_ONCE {
+            std::thread::yield_now();
+            continue;
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

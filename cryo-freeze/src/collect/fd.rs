@@ -32,7 +32,11 @@ pub struct Fd {
 pub fn look(pid: i32, pidfd: &OwnedFd) -> Result<Vec<Fd>> {
     let dirs = FdDirs::open(pid)?;
     let numbers = proc::descriptors(pid)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(numbers.len() / EACH + 1);
+    // How many CPUs there are is asked only where it matters: std reads through the cgroups for it.
+    let threads = match numbers.len() / EACH + 1 {
+        1 => 1,
+        wanted => std::thread::available_parallelism().map_or(1, usize::from).min(wanted),
+    };
     let part = |numbers: &[i32]| -> Result<Vec<Fd>> {
         let mut buf = Vec::new();
         numbers.iter().map(|fd| Fd::of(&dirs, pidfd, *fd, &mut buf)).collect()

@@ -183,8 +183,11 @@ pub fn collect(process: &mut Process, stopped: Instant, options: &Options, out: 
     seccomp::collect(process, &scene, &thread_ids, out)?;
 
     // Registers first: they show what the remote calls must not disturb.
+    let vdso = scene.maps.iter().find(|m| m.path == b"[vdso]");
     for (thread, id) in process.threads.iter_mut().zip(&thread_ids) {
-        regs::leave_vdso(thread, &scene)?;
+        if let Some(vdso) = vdso {
+            regs::leave_vdso(thread, vdso)?;
+        }
         let regs = syscall::collect(thread, *id, &process.memory, &process.blocked, out)?;
         regs::collect(*id, &regs, out);
         xstate::collect(thread, *id, out)?;

@@ -2,9 +2,10 @@
 
 use cryo_format::prim::Addr;
 use cryo_format::section::regs::RegsX86_64;
+use cryo_tracee::proc::Mapping;
 use cryo_tracee::{Regs, Stopped};
 
-use super::{Collected, Scene, refuse};
+use super::{Collected, refuse};
 use crate::Result;
 
 /// A vDSO function is left in far fewer steps; a loop there means that something is wrong.
@@ -12,8 +13,7 @@ const STEPS: usize = 20_000;
 
 /// A thread inside the vDSO holds pointers into the kernel's own pages and has perhaps read half of a time: another kernel's vDSO cannot go on
 /// from there. Its functions are short, so the thread is stepped out of it. Signals wait meanwhile.
-pub fn leave_vdso(thread: &mut Stopped, scene: &Scene<'_>) -> Result<()> {
-    let Some(vdso) = scene.maps.iter().find(|m| m.path == b"[vdso]") else { return Ok(()) };
+pub fn leave_vdso(thread: &mut Stopped, vdso: &Mapping) -> Result<()> {
     let inside = |rip: u64| (vdso.start..vdso.end).contains(&rip);
     if !inside(thread.regs()?.rip) {
         return Ok(());

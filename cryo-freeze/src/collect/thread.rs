@@ -2,8 +2,8 @@
 
 use cryo_format::prim::Addr;
 use cryo_format::section::thread::Thread;
-use cryo_tracee::proc::{self, Status};
-use cryo_tracee::remote::{Done, Remote, Slot};
+use cryo_tracee::proc::Status;
+use cryo_tracee::remote::{Done, Remote, Slot, run_each};
 use cryo_tracee::{Batch, Copy, Process, fds, sched};
 
 use super::residence::{self, Residence};
@@ -75,16 +75,12 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     let main_thread = with_answers(main_rest, &questions, &done)?;
     out.add(*main_id, main_thread);
 
-    for (i, (thread, id)) in (1..).zip(others.iter_mut().zip(other_ids)) {
+    let answers = run_each(others, memory, scratch, Questions::ask)?;
+    for (i, ((thread, id), (questions, done))) in (1..).zip(others.iter().zip(other_ids).zip(&answers)) {
         let status = scene.thread(i)?;
         let rest = kernel_side(thread, scene, status)?;
-        let mut remote = Remote::with_scratch(thread, memory, scratch)?;
-        let mut batch = remote.batch();
-        let questions = Questions::ask(&mut batch);
-        let done = remote.run(batch)?;
-        drop(remote);
-        each(thread.tid(), *id, status, &questions, &done)?;
-        out.add(*id, with_answers(rest, &questions, &done)?);
+        each(thread.tid(), *id, status, questions, done)?;
+        out.add(*id, with_answers(rest, questions, done)?);
     }
     out.add_each(scene.id, credentials);
     out.add_each(scene.id, scheduling);
@@ -101,14 +97,11 @@ fn kernel_side(thread: &cryo_tracee::Stopped, scene: &Scene<'_>, status: &Status
     let tid = thread.tid();
     let (robust_list, robust_list_len) = fds::robust_list(tid)?;
     let (rseq, rseq_size, rseq_signature) = thread.rseq().unwrap_or_default();
-    let comm = proc::bytes(tid, "comm")?;
-    // comm of a single thread needs no parsing of status, which quotes odd characters.
-    let comm = comm.strip_suffix(b"\n").unwrap_or(&comm).to_vec();
     let tid_there = status.inner("NSpid").unwrap_or(tid as u64);
     Ok(Thread {
         process: scene.id,
         tid: tid_there,
-        comm: comm.into(),
+        comm: status.name().into(),
         sigmask: Addr(thread.sigmask()?),
         robust_list: Addr(robust_list),
         robust_list_len,
