@@ -58,5 +58,6 @@ pub fn description(id: u64, cx: &Cx<'_>) -> io::Result<String> {
     if text.is_empty() {
         return Ok(format!("description {id} (not in the image)"));
     }
-    Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
+    // What goes on stands below what it is, not below its title.
+    Ok(String::from_utf8_lossy(&text).trim_end().replace('\n', "\n  "))
 }

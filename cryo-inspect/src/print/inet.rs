@@ -44,7 +44,7 @@ impl Print for Inet {
             State::LISTENING => write!(out, "  listening, backlog {}", self.backlog)?,
             State::RESET => write!(out, "  the program finds it reset")?,
             State::WAITING => write!(out, "  waits for {} to accept it", peer())?,
-            State::KEPT => write!(out, "  goes on with its peer outside")?,
+            State::KEPT => write!(out, "  kept")?,
             State::OVER => write!(out, "  over")?,
             State::ALONE => write!(out, "  the other end is closed")?,
             State(other) => write!(out, "  state {other}")?,

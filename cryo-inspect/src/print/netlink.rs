@@ -36,7 +36,10 @@ impl Print for Netlink {
             write!(out, ", groups {}", groups.join(" "))?;
         }
         if self.remote_port != 0 || self.remote_groups != 0 {
-            write!(out, ", connected to port {} groups {:#x}", self.remote_port, self.remote_groups)?;
+            write!(out, ", connected to port {}", self.remote_port)?;
+        }
+        if self.remote_groups != 0 {
+            write!(out, " and groups {:#x}", self.remote_groups)?;
         }
         let options = sockets::options(&self.options, &self.filter);
         writeln!(out, "{}{options}", sockets::flags(self.open_flags.0))

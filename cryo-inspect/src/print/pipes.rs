@@ -31,6 +31,10 @@ impl Print for Pipe {
 impl Print for PipeEnd {
     const TITLE: &'static str = "pipe";
 
+    fn shows(&self) -> Vec<u64> {
+        vec![self.pipe]
+    }
+
     fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
         write!(out, "end of pipe {}  {}  ", self.pipe, open_flags(self.open_flags.0))?;
         match cx.ice.get::<Pipe>(self.pipe) {

@@ -4,16 +4,21 @@ use std::io::{self, Write};
 
 use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
 
+use super::terminal::modes;
 use super::{Cx, Order, Print};
 use crate::names::bits;
 use crate::names::open::open_flags;
+use crate::table::wrap;
+
+/// A line of names is at most that long.
+const WIDTH: usize = 90;
 
 impl Print for Pty {
     const TITLE: &'static str = "pseudo-terminal";
     const ORDER: Order = Order::Within;
 
     fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
-        write!(out, "/dev/pts/{}  {} lines of {} columns", self.number, self.rows, self.columns)?;
+        write!(out, "/dev/pts/{}, {} lines of {} columns", self.number, self.rows, self.columns)?;
         if self.flags != 0 {
             let names = &[
                 (PtyFlags::LOCKED.into(), "locked"),
@@ -21,21 +26,28 @@ impl Print for Pty {
                 (PtyFlags::EXCLUSIVE.into(), "exclusive"),
                 (PtyFlags::HUNG_UP.into(), "hung up"),
             ];
-            write!(out, "  {}", bits(self.flags.into(), names, ", "))?;
+            write!(out, ", {}", bits(self.flags.into(), names, ", "))?;
         }
-        writeln!(out, "  iflag {} oflag {} cflag {} lflag {}", self.iflag, self.oflag, self.cflag, self.lflag)
+        let modes = modes(self.iflag, self.oflag, self.lflag).join(" ");
+        writeln!(out, "\n{}", wrap(modes.split(' ').filter(|word| *word != "-"), WIDTH))
     }
 }
 
 impl Print for PtyEnd {
     const TITLE: &'static str = "pty";
 
+    fn shows(&self) -> Vec<u64> {
+        vec![self.pty]
+    }
+
     fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
         let end = if self.master != 0 { "master" } else { "slave" };
-        write!(out, "{end}  {}  ", open_flags(self.open_flags.0))?;
+        write!(out, "{end}  {}  of ", open_flags(self.open_flags.0))?;
         match cx.ice.get::<Pty>(self.pty) {
-            Some(pty) => pty.print(out, cx),
-            None => writeln!(out, "of pseudo-terminal {} (not in the image)", self.pty),
+            // What it is like is said once.
+            Some(pty) if self.master != 0 => pty.print(out, cx),
+            Some(pty) => writeln!(out, "/dev/pts/{}", pty.number),
+            None => writeln!(out, "pseudo-terminal {} (not in the image)", self.pty),
         }
     }
 }

@@ -5,7 +5,11 @@ use cryo_format::socket::SocketOption;
 
 use super::Cx;
 use crate::names::one_of;
+use crate::table::wrap;
 use crate::text::{clipped, count, size};
+
+/// A line of options is at most that long.
+const WIDTH: usize = 90;
 
 /// `stream`, `dgram`, `seqpacket`, `raw`.
 pub fn kind(kind: u32) -> String {
@@ -40,7 +44,7 @@ pub fn waiting(kind: u32, queue: &[&[u8]]) -> String {
     }
 }
 
-/// The options that are not as usual: `  SO_SNDBUF 425984, SO_PASSCRED 1`.
+/// The options that are not as usual, on lines of their own: `SO_SNDBUF 425984, SO_PASSCRED 1`.
 pub fn options(options: &[SocketOption], filter: &[u8]) -> String {
     let value = |o: &SocketOption| match (o.number(), o.value.as_slice()) {
         (Some(n), _) => (n as i32).to_string(),
@@ -53,7 +57,9 @@ pub fn options(options: &[SocketOption], filter: &[u8]) -> String {
     if !filter.is_empty() {
         all.push(format!("a filter of {}", count(filter.len() as u64 / 8, "instruction", "instructions")));
     }
-    if all.is_empty() { String::new() } else { format!("  {}", all.join(", ")) }
+    let last = all.len().saturating_sub(1);
+    all[..last].iter_mut().for_each(|option| option.push(','));
+    if all.is_empty() { String::new() } else { format!("\n{}", wrap(all, WIDTH)) }
 }
 
 /// `  O_NONBLOCK`, or nothing.

@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 
+use cryo_format::prim::Addr;
 use cryo_format::section::terminal::Terminal;
 
 use super::{Cx, Fields, Print};
-use crate::names::bits;
+use crate::names::{bits, one_of};
+use crate::table::wrap;
 
 const INPUT: &[(u64, &str)] = &[
     (0o1, "IGNBRK"),
@@ -44,17 +46,61 @@ const LOCAL: &[(u64, &str)] = &[
     (0o100_000, "IEXTEN"),
 ];
 
+const CONTROL: &[(u64, &str)] = &[
+    (0o100, "CSTOPB"),
+    (0o200, "CREAD"),
+    (0o400, "PARENB"),
+    (0o1000, "PARODD"),
+    (0o2000, "HUPCL"),
+    (0o4000, "CLOCAL"),
+    (0o20_000_000_000, "CRTSCTS"),
+];
+/// Of c_cflag: the size of a character (CSIZE), and both speeds (CBAUD, CIBAUD), which stand by themselves.
+const CSIZE: u64 = 0o60;
+const SPEEDS: u64 = 0o2_003_610_017;
+/// c_cc in the kernel's order.
+const CHARACTERS: [&str; 17] = [
+    "INTR", "QUIT", "ERASE", "KILL", "EOF", "TIME", "MIN", "SWTC", "START", "STOP", "SUSP", "EOL", "REPRINT",
+    "DISCARD", "WERASE", "LNEXT", "EOL2",
+];
+/// A line of names is at most that long.
+const WIDTH: usize = 90;
+
+/// c_iflag, c_oflag and c_lflag by their names.
+pub fn modes(iflag: Addr, oflag: Addr, lflag: Addr) -> [String; 3] {
+    [(iflag, INPUT), (oflag, OUTPUT), (lflag, LOCAL)].map(|(flags, names)| bits(flags.0, names, " "))
+}
+
+/// c_cflag without the speeds.
+fn control(cflag: u64) -> String {
+    let size = one_of(cflag & CSIZE, &[(0, "CS5"), (0o20, "CS6"), (0o40, "CS7"), (0o60, "CS8")]);
+    format!("{size} {}", bits(cflag & !CSIZE & !SPEEDS, CONTROL, " "))
+}
+
+/// `INTR ^C`; what is switched off is left out.
+fn characters(controls: &[u8]) -> String {
+    let named = CHARACTERS.iter().zip(controls).filter_map(|(name, &byte)| match (*name, byte) {
+        ("TIME" | "MIN", number) => Some(format!("{name} {number}")),
+        (_, 0) => None,
+        (_, 0x7f) => Some(format!("{name} ^?")),
+        (_, 1..0x20) => Some(format!("{name} ^{}", char::from(byte + 0x40))),
+        (_, 0x20..0x7f) => Some(format!("{name} {}", char::from(byte))),
+        _ => Some(format!("{name} {byte:#x}")),
+    });
+    wrap(named, WIDTH)
+}
+
 impl Print for Terminal {
     const TITLE: &'static str = "terminal";
 
     fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
         let mut fields = Fields::default();
         fields.add("window", format!("{} lines of {} columns", self.rows, self.columns));
-        fields.add("input", bits(self.iflag.0, INPUT, " "));
-        fields.add("output", bits(self.oflag.0, OUTPUT, " "));
-        fields.add("local", bits(self.lflag.0, LOCAL, " "));
-        fields.add("control", format!("{} {} bit/s", self.cflag, self.ospeed));
-        fields.add("characters", format!("{:?}", self.controls));
+        for (label, names) in ["input", "output", "local"].iter().zip(modes(self.iflag, self.oflag, self.lflag)) {
+            fields.add(label, names);
+        }
+        fields.add("control", format!("{}  {} bit/s", control(self.cflag.0), self.ospeed));
+        fields.add("characters", characters(&self.controls));
         fields.add("group", if self.foreground != 0 { "in the foreground" } else { "in the background" });
         fields.print(out)
     }

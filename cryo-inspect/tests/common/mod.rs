@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)] // clippy knows only functions marked as tests
 #![allow(clippy::too_many_arguments)] // rows of a table
 
+mod ends;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -98,7 +100,8 @@ pub fn xstate() -> Xstate {
     Xstate { xcr0: Addr(0x2e7), layout: layout.into(), area: area.into() }
 }
 
-/// A process (1) of two threads (2, 3) with files (10, 11) and memory objects (12, 13), descriptions (20 to 24), and all else.
+/// A process (1) of two threads (2, 3) with files (10, 11) and memory objects (12, 13), descriptions (20 to 24; sockets,
+/// terminals and a pipe 30 to 46), and all else.
 pub fn set() -> Files {
     let mut w = writer(Profile::Frore, EM_X86_64);
     let features = vec!["avx".into(), "avx512f".into(), "sse2".into()].into();
@@ -219,7 +222,7 @@ fn frost() -> (Vec<u8>, Raw<32>) {
     w.section(1, &Pending { signals: vec![siginfo(&[(0, 10), (16, 77), (20, 1000)])].into() }).unwrap();
     w.section(2, &Pending { signals: vec![siginfo(&[(0, 34), (8, -1), (16, 77), (24, 5)])].into() }).unwrap();
     let descriptor = |fd, flags, description| Descriptor { fd, flags, description };
-    let descriptors = vec![
+    let mut descriptors = vec![
         descriptor(0, 0, 20),
         descriptor(1, 0, 21),
         descriptor(2, 0, 21),
@@ -227,6 +230,7 @@ fn frost() -> (Vec<u8>, Raw<32>) {
         descriptor(7, 0, 23),
         descriptor(9, 0, 99),
     ];
+    descriptors.extend(ends::descriptors());
     w.section(1, &Descriptors { descriptors: descriptors.into() }).unwrap();
     let outside = |what: &str, policy, inherit, path: &str| Outside {
         what: what.into(),
@@ -250,6 +254,7 @@ fn frost() -> (Vec<u8>, Raw<32>) {
     let null = OpenFile { path: "/dev/null".into(), rdev: 0x103, mode: 0o020_666, ..OpenFile::default() };
     w.section(23, &null).unwrap();
     w.section(24, &outside("socket:[5]", Policy::PATH, 0, "/tmp/instead")).unwrap();
+    ends::write(&mut w);
     w.section(0, &Notes { notes: vec![Note { object: "fd 8".into(), text: "left out on request".into() }].into() })
         .unwrap();
     let origin = Origin {
