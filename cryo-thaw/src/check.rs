@@ -4,12 +4,14 @@ use cryo_format::header::{EM_386, EM_X86_64, Header};
 use cryo_format::prim::Bytes;
 use cryo_format::section::cpu::Cpu;
 use cryo_format::section::vmas::{Backing, Vmas};
+use cryo_format::section::xstate::Xstate;
 use cryo_tracee::cpu;
 
+use crate::Result;
 use crate::error::refuse;
 use crate::ice::Ice;
 use crate::options::Options;
-use crate::{Error, Result};
+use crate::restore::xstate;
 
 /// Names of extended-state components (Intel SDM vol. 1, 13.1).
 const COMPONENTS: [(u32, &str); 11] = [
@@ -26,10 +28,14 @@ const COMPONENTS: [(u32, &str); 11] = [
     (18, "AMX tile data"),
 ];
 
+/// Components that glibc's lazy binding saves around a symbol's first call (sysdeps/x86/cpu-features: STATE_SAVE_MASK), into room that it measured when the
+/// program started. XSAVE writes all that the CPU has; XSAVEC only what is in use, and that cannot be more than there was.
+const SAVED: u64 = 0xfc;
+
 /// Refuses what cannot become a process here.
 pub fn check(ice: &Ice, options: &Options) -> Result<()> {
     machine(&ice.freeze.header)?;
-    processor(ice.need::<Cpu>(0)?, options)?;
+    processor(ice, options)?;
     for (_, vmas) in ice.all::<Vmas>() {
         for v in &vmas.vmas {
             if v.backing.0 > Backing::SPECIAL.0 {
@@ -60,24 +66,25 @@ pub fn machine(header: &Header) -> Result<()> {
     Ok(())
 }
 
-fn processor(image: &Cpu, options: &Options) -> Result<()> {
-    let xcr0 = this_xcr0()?;
-    let missing = image.in_use.0 & !xcr0;
+fn processor(ice: &Ice, options: &Options) -> Result<()> {
+    let image: &Cpu = ice.need(0)?;
+    let xcr0 = cpu::xcr0();
+    let held = ice.all::<Xstate>().fold(0, |held, (_, x)| held | xstate::held(x));
+    let missing = held & image.in_use.0 & !xcr0;
     if missing != 0 {
-        let names: Vec<String> = (0..64)
-            .filter(|i| missing >> i & 1 != 0)
-            .map(|i| COMPONENTS.iter().find(|c| c.0 == i).map_or(format!("component {i}"), |c| c.1.to_owned()))
-            .collect();
         return refuse(format!(
-            "this CPU lacks registers that the image uses: {} (it was frozen on: {})",
-            names.join(", "),
+            "this CPU lacks registers that the program has in use: {} (it was frozen on: {}): thaw it on a CPU that has them",
+            components(missing),
             image.brand
         ));
+    }
+    if options.ignore_cpu {
+        return Ok(());
     }
     let (_, here) = cpu::brand_and_features();
     let lacking: Vec<String> =
         image.features.iter().map(Bytes::lossless).filter(|f| !here.is_empty() && !here.contains(f)).collect();
-    if !lacking.is_empty() && !options.ignore_cpu {
+    if !lacking.is_empty() {
         return refuse(format!(
             "this CPU lacks {}, which the program may have chosen to use when it started on: {} \
              (use --ignore-cpu if you know that it did not)",
@@ -85,10 +92,23 @@ fn processor(image: &Cpu, options: &Options) -> Result<()> {
             image.brand
         ));
     }
+    let has = |feature: &[u8]| image.features.iter().any(|f| f.0 == feature);
+    let end = |end: u64, offset: u32, size: u32| end.max(u64::from(offset) + u64::from(size));
+    let room = ice.all::<Xstate>().flat_map(|(_, x)| x.layout.iter()).fold(576, |e, c| end(e, c.offset, c.size));
+    let need = cpu::xstate_layout(xcr0 & SAVED).iter().fold(576, |e, c| end(e, c.offset, c.size));
+    if has(b"xsave") && !has(b"xsavec") && need > room {
+        return refuse(format!(
+            "this CPU has registers that are new to the program: {}. Its dynamic linker may save them where it made room for \
+             those of: {} (use --ignore-cpu if it is static, or was started with LD_BIND_NOW)",
+            components(xcr0 & !image.xcr0.0 & SAVED),
+            image.brand
+        ));
+    }
     Ok(())
 }
 
-/// XCR0 of this machine, from CPUID leaf 0xD.
-fn this_xcr0() -> Result<u64> {
-    cpu::xcr0().ok_or_else(|| Error::Refused("this CPU has no XSAVE".into()))
+fn components(bits: u64) -> String {
+    let name = |i| COMPONENTS.iter().find(|c| c.0 == i).map_or(format!("component {i}"), |c| c.1.to_owned());
+    let names: Vec<String> = (0..64).filter(|i| bits >> i & 1 != 0).map(name).collect();
+    names.join(", ")
 }

@@ -94,6 +94,7 @@ impl Remapper for Inject {
             identical: Vec::new(),
             whole: HashMap::new(),
             protect: Vec::new(),
+            droppable: None,
         };
         let mut batch = host.batch()?;
         let mut advice = host.batch()?;
@@ -138,6 +139,8 @@ struct Mapper<'a> {
     whole: HashMap<u64, (u64, u64)>,
     /// See [`Shape::protect`].
     protect: Vec<(u64, u64, u32)>,
+    /// Whether this kernel knows MAP_DROPPABLE; asked when it is wanted.
+    droppable: Option<bool>,
 }
 
 impl Mapper<'_> {
@@ -169,7 +172,7 @@ impl Mapper<'_> {
                 None => flags |= libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
             },
         }
-        if vma.flags.has(VmFlags::DROPPABLE) {
+        if vma.flags.has(VmFlags::DROPPABLE) && self.droppable(host)? {
             flags = flags & !libc::MAP_PRIVATE | MAP_DROPPABLE;
         }
         if vma.flags.has(VmFlags::GROWSDOWN) {
@@ -192,6 +195,19 @@ impl Mapper<'_> {
             batch.call(libc::SYS_mprotect, &[start, len, prot as u64]);
         }
         Ok(())
+    }
+
+    /// Whether this kernel has memory that it may drop. Elsewhere it is kept, which is allowed, too.
+    fn droppable(&mut self, host: &mut Host) -> Result<bool> {
+        if let Some(known) = self.droppable {
+            return Ok(known);
+        }
+        let (prot, flags) = (libc::PROT_READ as u64, (MAP_DROPPABLE | libc::MAP_ANONYMOUS) as u64);
+        let tried = host.call(libc::SYS_mmap, [0, 4096, prot, flags, u64::MAX, 0]);
+        if let Ok(at) = tried {
+            host.call(libc::SYS_munmap, [at, 4096, 0, 0, 0, 0])?;
+        }
+        Ok(*self.droppable.insert(tried.is_ok()))
     }
 
     fn mapped_often(&self, object: &Object) -> bool {

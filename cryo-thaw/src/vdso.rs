@@ -2,7 +2,7 @@
 //!
 //! The program keeps pointers to the vDSO's functions, so it must stand where it stood. Where the kernel has the same vDSO (by build-id, and the
 //! whole group of the same shape), the group is moved there. Elsewhere this kernel's stays where it is, and the old code, which comes with
-//! the image, gets a jump to the new function at each of its entry points.
+//! the image, gets a jump to the new function at each of its entry points, or the system call of that name where this kernel has no such function.
 
 use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_format::section::vmas::{Backing, Vma};
@@ -11,13 +11,26 @@ use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSymbol};
 
 use crate::Result;
-use crate::error::refuse;
 
 /// An old vDSO whose entry points are to lead to the new one.
 pub struct Bridge {
     old: (u64, u64),
-    new: (u64, u64),
+    /// `None` where this kernel gives programs no vDSO.
+    new: Option<(u64, u64)>,
 }
+
+/// Bytes of the longest thing that is written at an entry point.
+const LONGEST: u64 = 12;
+
+/// The system calls that the vDSO's functions stand for, with the same arguments; bytes that are random must not come from a page of the old kernel's.
+const CALLS: [(&str, i64); 6] = [
+    ("clock_gettime", libc::SYS_clock_gettime),
+    ("clock_getres", libc::SYS_clock_getres),
+    ("gettimeofday", libc::SYS_gettimeofday),
+    ("time", libc::SYS_time),
+    ("getcpu", libc::SYS_getcpu),
+    ("getrandom", libc::SYS_getrandom),
+];
 
 /// The build-id of a vDSO's bytes.
 fn build_id(image: &[u8]) -> Option<Vec<u8>> {
@@ -48,8 +61,9 @@ pub fn place(
         }
         return Ok(None);
     };
+    let old = (theirs.start.0, theirs.end.0);
     let Some(ours) = special.iter().find(|m| m.path == b"[vdso]") else {
-        return refuse("this kernel gives programs no vDSO, and the frozen one has pointers into its own");
+        return Ok(Some(Bridge { old, new: None }));
     };
     let id = build_id(&read(host, ours.start, ours.end)?);
     let same_build = objects
@@ -73,7 +87,7 @@ pub fn place(
         move_all(host, &from, &to, base)?;
         new = (shift + (ours.start - group.0), shift + (ours.end - group.0));
     }
-    Ok(Some(Bridge { old: (theirs.start.0, theirs.end.0), new }))
+    Ok(Some(Bridge { old, new: Some(new) }))
 }
 
 /// Moves each range; by way of free room where a destination overlaps a source that is still in use.
@@ -102,26 +116,33 @@ fn move_all(host: &mut Host, from: &[(u64, u64)], to: &[u64], base: u64) -> Resu
 impl Bridge {
     /// Writes the jumps, when the old code has been filled in.
     pub fn build(&self, host: &Host) -> Result<()> {
-        let (old, new) = (read(host, self.old.0, self.old.1)?, read(host, self.new.0, self.new.1)?);
-        let targets = functions(&new);
-        for (name, offset) in functions(&old) {
-            let Some((_, target)) = targets.iter().find(|(n, _)| *n == name) else { continue };
-            // movabs rax, TARGET; jmp rax: rax is free at a function's entry.
-            let mut jump = vec![0x48, 0xb8];
-            jump.extend_from_slice(&(self.new.0 + target).to_le_bytes());
-            jump.extend_from_slice(&[0xff, 0xe0]);
-            host.memory().write(self.old.0 + offset, &jump)?;
+        let targets = match self.new {
+            Some((start, end)) => functions(&read(host, start, end)?, start),
+            None => Vec::new(),
+        };
+        for (name, entry) in functions(&read(host, self.old.0, self.old.1)?, self.old.0) {
+            let target = targets.iter().find(|(n, _)| *n == name);
+            let call = CALLS.iter().find(|(n, _)| name.strip_prefix("__vdso_").unwrap_or(&name) == *n);
+            // rax is free at a function's entry.
+            let code = match (target, call) {
+                // movabs rax, TARGET; jmp rax
+                (Some((_, target)), _) => [&[0x48, 0xb8][..], &target.to_le_bytes(), &[0xff, 0xe0]].concat(),
+                // mov eax, NUMBER; syscall; ret
+                (None, Some((_, call))) => [&[0xb8][..], &(*call as u32).to_le_bytes(), &[0x0f, 0x05, 0xc3]].concat(),
+                (None, None) => continue,
+            };
+            host.memory().write(entry, &code)?;
         }
         Ok(())
     }
 }
 
-/// Names and offsets of a vDSO's functions.
-fn functions(image: &[u8]) -> Vec<(String, u64)> {
+/// Names and addresses of the functions of the vDSO that stands at `start`.
+fn functions(image: &[u8], start: u64) -> Vec<(String, u64)> {
     let Ok(elf) = ElfFile64::<Endianness>::parse(image) else { return Vec::new() };
     elf.dynamic_symbols()
         .filter(|s| s.is_definition() && s.kind() == object::SymbolKind::Text)
-        .filter_map(|s| Some((s.name().ok()?.to_owned(), s.address())))
-        .filter(|(_, offset)| *offset + 12 <= image.len() as u64)
+        .filter(|s| s.address().checked_add(LONGEST).is_some_and(|end| end <= image.len() as u64))
+        .filter_map(|s| Some((s.name().ok()?.to_owned(), start + s.address())))
         .collect()
 }

@@ -1,6 +1,7 @@
 //! What this CPU is and has.
 
-use std::arch::x86_64::__cpuid_count;
+use std::arch::x86_64::{__cpuid_count, _xgetbv};
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 /// Where an extended-state component stands in the XSAVE area (standard format; CPUID leaf 0xD).
@@ -26,8 +27,8 @@ pub fn xstate_layout(xcr0: u64) -> Vec<Component> {
         Component { number, flags: leaf.ecx, offset: leaf.ebx, size: leaf.eax }
     };
     let all = ALL.get_or_init(|| {
-        let possible = self::xcr0().unwrap_or(0);
-        (2..63).filter(|i| possible >> i & 1 != 0).map(component).collect()
+        let enabled = self::xcr0();
+        (2..63).filter(|i| enabled >> i & 1 != 0).map(component).collect()
     });
     all.iter().filter(|c| xcr0 >> c.number & 1 != 0).copied().collect()
 }
@@ -42,7 +43,8 @@ pub fn in_use(area: &[u8]) -> u64 {
     area.get(512..520).map_or(3, |b| u64::from_le_bytes(b.try_into().unwrap_or_default()))
 }
 
-/// What of /proc/cpuinfo's flags is an instruction that a program may have chosen to use; the rest is the kernel's business.
+/// What of /proc/cpuinfo's flags is an instruction that a program may have chosen to use; the rest is the kernel's business, or does the same everywhere
+/// (erms and fsrm tell how fast, not whether; prefetchi, cldemote and the like do nothing where they are unknown).
 const INSTRUCTIONS: &[&str] = &[
     "3dnow",
     "3dnowext",
@@ -83,7 +85,6 @@ const INSTRUCTIONS: &[&str] = &[
     "avx_vnni_int8",
     "bmi1",
     "bmi2",
-    "cldemote",
     "clflush",
     "clflushopt",
     "clwb",
@@ -100,17 +101,17 @@ const INSTRUCTIONS: &[&str] = &[
     "fxsr",
     "gfni",
     "lahf_lm",
+    "lwp",
     "mmx",
     "mmxext",
     "movbe",
     "movdir64b",
     "movdiri",
+    "mwaitx",
     "ospke",
     "pclmulqdq",
     "pni",
     "popcnt",
-    "prefetchi",
-    "prefetchwt1",
     "raoint",
     "rdpid",
     "rdpru",
@@ -136,36 +137,42 @@ const INSTRUCTIONS: &[&str] = &[
     "vaes",
     "vpclmulqdq",
     "waitpkg",
-    "wbnoinvd",
+    "xgetbv1",
     "xop",
     "xsave",
     "xsavec",
     "xsaveopt",
 ];
 
-/// Brand and instruction-set features by the names of /proc/cpuinfo, sorted; empty where it cannot be read.
+/// Brand and flags as in /proc/cpuinfo; empty where it cannot be read.
 ///
 /// Read once: the kernel takes its time over that file (it asks every CPU for its frequency), so ask before a process stands still.
-pub fn brand_and_features() -> &'static (String, Vec<String>) {
-    static KNOWN: OnceLock<(String, Vec<String>)> = OnceLock::new();
-    KNOWN.get_or_init(read_cpuinfo)
+pub fn brand_and_features() -> &'static (String, BTreeSet<String>) {
+    static KNOWN: OnceLock<(String, BTreeSet<String>)> = OnceLock::new();
+    KNOWN.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let value = |key: &str| {
+            text.lines().find(|l| l.starts_with(key)).and_then(|l| l.split_once(':')).map_or("", |(_, v)| v.trim())
+        };
+        (value("model name").to_owned(), value("flags").split_whitespace().map(str::to_owned).collect())
+    })
 }
 
-fn read_cpuinfo() -> (String, Vec<String>) {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let value = |key: &str| {
-        text.lines().find(|l| l.starts_with(key)).and_then(|l| l.split_once(':')).map_or("", |(_, v)| v.trim())
-    };
-    let mut features: Vec<String> =
-        value("flags").split_whitespace().filter(|f| INSTRUCTIONS.contains(f)).map(str::to_owned).collect();
-    features.sort();
-    features.dedup();
-    (value("model name").to_owned(), features)
+/// Those flags that are instructions, sorted.
+pub fn instructions() -> impl Iterator<Item = &'static str> {
+    brand_and_features().1.iter().map(String::as_str).filter(|f| INSTRUCTIONS.contains(f))
 }
 
-/// The components that this machine can enable for user space (CPUID leaf 0xD, sub-leaf 0); `None` without XSAVE.
-pub fn xcr0() -> Option<u64> {
-    let osxsave = __cpuid_count(1, 0).ecx >> 27 & 1 != 0;
-    let leaf = __cpuid_count(0xd, 0);
-    osxsave.then_some(u64::from(leaf.eax) | u64::from(leaf.edx) << 32)
+/// XCR0: the components that this kernel enables for user space; x87 and SSE without XSAVE.
+pub fn xcr0() -> u64 {
+    #[target_feature(enable = "xsave")]
+    fn enabled() -> u64 {
+        // SAFETY: register 0 is there wherever the kernel has enabled XSAVE (OSXSAVE).
+        unsafe { _xgetbv(0) }
+    }
+    if __cpuid_count(1, 0).ecx >> 27 & 1 == 0 {
+        return 0b11;
+    }
+    // SAFETY: OSXSAVE says that the CPU has it and the kernel has enabled it.
+    unsafe { enabled() }
 }
