@@ -44,32 +44,37 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
     Ok(())
 }
 
+/// Learns of new versions of packages.
+pub fn update() -> Result<()> {
+    let mut cmd = command(&["update"]);
+    run::show(&cmd);
+    run::check(cmd.stdout(Stdio::null()), LIMIT)
+}
+
+const LIMIT: Duration = Duration::from_mins(15);
+
 fn apt_get(packages: &[&str]) -> Result<()> {
     if !Path::new("/usr/bin/apt-get").exists() {
         bail!("there is no apt-get here: install these by the means of your system: {}", packages.join(" "));
     }
-    let command = |args: &[&str]| {
-        let mut cmd = if rustix::process::geteuid().is_root() {
-            Command::new("apt-get")
-        } else {
-            let mut cmd = Command::new("sudo");
-            cmd.arg("apt-get");
-            cmd
-        };
-        cmd.args(["-o", "DPkg::Lock::Timeout=120", "-qq"]).args(args).env("DEBIAN_FRONTEND", "noninteractive");
-        if rustix::process::geteuid().is_root() {
-            cmd.stdin(Stdio::null());
-        }
-        cmd
-    };
+    let by_hand = || format!("to install by hand (as root): apt-get install {}", packages.join(" "));
+    update().with_context(by_hand)?;
     let mut install = vec!["install", "--yes", "--no-install-recommends"];
     install.extend(packages);
-    for args in [&["update"][..], &install] {
-        let mut cmd = command(args);
-        run::show(&cmd);
-        // dpkg's progress is not ours to print; what goes wrong is on stderr.
-        run::check(cmd.stdout(Stdio::null()), Duration::from_mins(15))
-            .with_context(|| format!("to install by hand (as root): apt-get install {}", packages.join(" ")))?;
+    let mut cmd = command(&install);
+    run::show(&cmd);
+    // dpkg's progress is not ours to print; what goes wrong is on stderr.
+    run::check(cmd.stdout(Stdio::null()), LIMIT).with_context(by_hand)
+}
+
+fn command(args: &[&str]) -> Command {
+    let root = rustix::process::geteuid().is_root();
+    let mut cmd = Command::new(if root { "apt-get" } else { "sudo" });
+    if root {
+        cmd.stdin(Stdio::null());
+    } else {
+        cmd.arg("apt-get");
     }
-    Ok(())
+    cmd.args(["-o", "DPkg::Lock::Timeout=120", "-qq"]).args(args).env("DEBIAN_FRONTEND", "noninteractive");
+    cmd
 }

@@ -6,6 +6,7 @@ mod ci;
 mod demo;
 mod fixtures;
 mod install;
+mod kernel;
 mod report;
 mod run;
 mod test;

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     install::{Need, ensure},
+    kernel,
     run::{cargo, check, show, wait},
 };
 
@@ -32,6 +33,8 @@ const NEEDS: &[Need] = &[
     Need { package: "tmux", proof: "/usr/bin/tmux", why: "is the terminal of what is frozen in a terminal" },
     Need { package: "util-linux", proof: "/usr/bin/setpriv", why: "makes an ordinary user of root for the tests" },
     Need { package: "mount", proof: "/usr/bin/mount", why: "makes the small disks that get full" },
+    Need { package: "qemu-system-x86", proof: "qemu-system-x86_64", why: "is another machine, with another CPU" },
+    Need { package: "busybox-static", proof: "/bin/busybox", why: "is all that there is on that machine" },
     Need { package: "nodejs", proof: "node", why: "compiles spec/cryo.ksy to Python" },
     Need { package: "npm", proof: "npm", why: "fetches that compiler (spec/ksy/setup.sh)" },
     Need { package: "python3-pip", proof: "pip3", why: "fetches what runs it" },
@@ -43,6 +46,7 @@ const TESTS: Duration = Duration::from_mins(40);
 /// Installs what is missing, builds, runs all tests.
 pub fn test(args: &[String]) -> Result<()> {
     ensure(NEEDS)?;
+    kernel::fetch();
     // The tests run the tools themselves, and cargo builds binaries only for the tests of their own crate.
     let mut build = cargo(&["build", "--workspace", "--locked"]);
     show(&build);
