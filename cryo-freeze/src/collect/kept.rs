@@ -18,8 +18,7 @@ const CARRIED: u32 = 7;
 
 /// Makes the connection quiet and adds it.
 pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>, what: &str) -> Result<bool> {
-    let info = Info::of(&s.fd)?;
-    if info.state() != ESTABLISHED || s.protocol as i32 != libc::IPPROTO_TCP {
+    if Info::of(&s.fd)?.state() != ESTABLISHED || s.protocol as i32 != libc::IPPROTO_TCP {
         cx.why = Some(format!(
             "{what}, cannot be kept (half closed, or not plain TCP); --tcp close lets the program find it reset"
         ));
@@ -40,6 +39,11 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>, what: &str) -> Result<bool> {
     // It is the collection's from here on, which lets it go on if anything fails.
     cx.out.quiet.push(quiet);
     let Some(quiet) = cx.out.quiet.last() else { return Ok(false) };
+    // Until it was quiet the peer may have ended it.
+    let info = Info::of(quiet.fd())?;
+    if info.state() != ESTABLISHED {
+        return refuse(format!("{}: {what}: its peer has just ended it: try again with --tcp close", s.name()));
+    }
     let mut kept = state(s, quiet, &info)?;
     repair::queue(quiet.fd(), repair::RECEIVE)?;
     let received = peek(s, quiet, socket::waiting(quiet.fd())?)?;

@@ -6,7 +6,7 @@ use cryo_format::prim::Addr;
 use cryo_format::section::outside::{Outside, Policy};
 
 use super::descriptors::{Cx, Description, Fd};
-use super::{Collected, Ids, Scene, refuse, terminal};
+use super::{Collected, Ids, Scene, ptys, refuse, terminal};
 use crate::Result;
 use crate::options::Instead;
 
@@ -55,7 +55,8 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
         }
         let id = match shared {
             Some(id) => id,
-            None if terminal::is(f) => {
+            // One of the program's own that could not be carried is nobody's to replace.
+            None if terminal::is(f) && !ptys::inside(cx, f) => {
                 cx.out.add(d.id, section(f, Policy::TERMINAL));
                 *shared.insert(d.id)
             }

@@ -43,7 +43,10 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
                 Some(master) => add(cx, master, index)?,
                 None => None,
             };
-            cx.known.insert(key, pty);
+            // One that is refused is refused at each end, with the reason.
+            if pty.is_some() {
+                cx.known.insert(key, pty);
+            }
             pty
         }
     };
@@ -59,6 +62,12 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
 /// Adds the pseudo-terminal, if no other process has its other end.
 fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<Option<u64>> {
     let f = master.first();
+    // Field 7 is the controlling terminal (proc_pid_stat(5)); of pseudo-terminals 256 have one major number.
+    let device = rustix::fs::makedev(136 + (number / 256) as u32, (number % 256) as u32);
+    if cx.scene.stat.field(7)? as u64 == device {
+        cx.why = Some("it is the program's own controlling terminal, which is not carried".into());
+        return Ok(None);
+    }
     if let Some(other) = cx.elsewhere(format!("/dev/pts/{number}").as_bytes()) {
         cx.why = Some(format!("{other} has its other end open"));
         return Ok(None);
