@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::mem::size_of;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use crate::fault::Undoing;
 use crate::interrupted::{self, Blocked};
@@ -378,12 +379,7 @@ impl Process {
                             && proc::state(tid).is_none_or(|s| s.starts_with(['Z', 'X'])) =>
                     {
                         if tid == pid {
-                            return Err(match proc::tasks(pid) {
-                                Ok(t) if t.len() > 1 => Error::Refused(format!(
-                                    "process {pid}: its main thread has exited while others run; that cannot be frozen yet"
-                                )),
-                                _ => Error::Died(pid),
-                            });
+                            return Err(main_gone(pid));
                         }
                     }
                     Err(e) => return Err(e),
@@ -395,7 +391,8 @@ impl Process {
             for s in stopping {
                 match s.finish() {
                     Ok(t) => threads.push(t),
-                    Err(Error::Died(tid)) if tid != pid => {}
+                    Err(Error::Died(tid)) if tid == pid => return Err(main_gone(pid)),
+                    Err(Error::Died(_)) => {}
                     Err(e) => return Err(e),
                 }
             }
@@ -431,4 +428,29 @@ impl Process {
         }
         Ok(())
     }
+}
+
+/// The main thread of `pid` is a zombie: it has exited alone, or with all others.
+fn main_gone(pid: i32) -> Error {
+    if others_run(pid) {
+        Error::Refused(format!("process {pid}: its main thread has exited while others run; that cannot be frozen yet"))
+    } else {
+        Error::Died(pid)
+    }
+}
+
+/// Are there threads of `pid`, whose main thread has exited, that are not about to end with it?
+fn others_run(pid: i32) -> bool {
+    // Between the SIGKILL that ends a group and the mark of a thread that exits lie a few instructions: looked at again, it has passed them.
+    (0..3).all(|look| {
+        std::thread::sleep(Duration::from_millis(5 * look));
+        proc::tasks(pid).is_ok_and(|tids| tids.into_iter().any(|tid| tid != pid && !ends(tid)))
+    })
+}
+
+fn ends(tid: i32) -> bool {
+    /// Flags of a task (include/linux/sched.h).
+    const PF_EXITING: i64 = 4;
+    let (Ok(status), Ok(stat)) = (proc::Status::of(tid), proc::Stat::of(tid)) else { return true };
+    status.hex("SigPnd") >> (libc::SIGKILL - 1) & 1 != 0 || stat.field(9).is_ok_and(|flags| flags & PF_EXITING != 0)
 }

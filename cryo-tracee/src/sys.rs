@@ -205,6 +205,7 @@ pub fn wait(tid: i32) -> Result<Wait> {
     let set = block_sigchld();
     let begin = Instant::now();
     let deadline = begin + limit();
+    let mut zombie = false;
     loop {
         let mut status = 0;
         // SAFETY: the kernel writes one int.
@@ -225,6 +226,10 @@ pub fn wait(tid: i32) -> Result<Wait> {
             std::thread::yield_now();
             continue;
         }
+        if zombie {
+            // A main thread's end is told only when the others' have been taken, and we may be the one who has to take those.
+            return Err(Error::Died(tid));
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             let state = crate::proc::state(tid).unwrap_or_else(|| "gone".into());
@@ -234,6 +239,7 @@ pub fn wait(tid: i32) -> Result<Wait> {
         let nap = left.min(Duration::from_millis(20));
         let ts = libc::timespec { tv_sec: 0, tv_nsec: nap.as_nanos() as i64 };
         // SAFETY: `set` and `ts` are initialised; no siginfo is asked for.
-        unsafe { libc::sigtimedwait(&raw const set, ptr::null_mut(), &raw const ts) };
+        let silence = unsafe { libc::sigtimedwait(&raw const set, ptr::null_mut(), &raw const ts) } < 0;
+        zombie = silence && crate::proc::state(tid).is_some_and(|s| s.starts_with('Z'));
     }
 }
