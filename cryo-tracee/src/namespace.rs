@@ -77,6 +77,7 @@ pub fn enter(
     match read_event(&mut events)? {
         Some((b'P', inner)) => {
             let pid = outside(init, inner).ok_or(Error::Died(inner))?;
+            drop(gate_in);
             Ok(Ok(Namespace { init, pid, events }))
         }
         Some((b'E', code)) => {
@@ -186,17 +187,19 @@ fn be_init(worker: i32, work: impl FnOnce() -> std::result::Result<i32, i32>, ga
     drop(result_in);
     // It owns descriptors that are closed wholesale below; this process never comes back to drop them.
     std::mem::forget(work);
-    // Our own name for pid 1 holds no file of the program or of the command open but the pipe to the outside.
+    // Our own name for pid 1 holds no file of the program or of the command open but the pipes to the outside.
     let mut events = File::from(events);
     let result = read_event(&mut File::from(result_out)).ok().flatten();
     let Some((b'P', program)) = result else {
         tell(&mut events, b'E', result.map_or(125, |r| r.1));
         return 1;
     };
-    close_all_but(events.as_raw_fd());
+    close_all_but([events.as_raw_fd(), gate.as_raw_fd()]);
     // The worker is gone before the program is announced, so that its parent is already us.
     reap_worker(pid);
     tell(&mut events, b'P', program);
+    // A program that has ended by now can still be found from outside, until it is reaped: the gate is closed when it has been.
+    while matches!(rustix::io::read(gate, &mut byte), Ok(1..) | Err(rustix::io::Errno::INTR)) {}
     reap(program, events)
 }
 
@@ -204,11 +207,14 @@ fn reap_worker(pid: i32) {
     let _ = signals::wait_child(pid);
 }
 
-fn close_all_but(fd: i32) {
-    // SAFETY: numbers only; nothing in this process uses the closed descriptors any more. Without a working directory no file system is kept busy.
+fn close_all_but(fds: [i32; 2]) {
+    let (low, high) = (fds[0].min(fds[1]), fds[0].max(fds[1]));
+    // SAFETY: numbers only; nothing in this process uses the closed descriptors any more. An empty range is refused, and that is
+    // all. Without a working directory no file system is kept busy.
     unsafe {
-        libc::syscall(libc::SYS_close_range, 0, fd - 1, 0);
-        libc::syscall(libc::SYS_close_range, fd + 1, u32::MAX, 0);
+        libc::syscall(libc::SYS_close_range, 0, low - 1, 0);
+        libc::syscall(libc::SYS_close_range, low + 1, high - 1, 0);
+        libc::syscall(libc::SYS_close_range, high + 1, u32::MAX, 0);
         libc::chdir(c"/".as_ptr());
     }
 }
