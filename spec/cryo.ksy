@@ -123,6 +123,7 @@ types:
             '"SIGA"': actions
             '"SIGP"': pending
             '"LIMT"': limits
+            '"CLKS"': clocks
             '"ITIM"': itimers
             '"PTIM"': ptimers
             '"CRED"': credentials
@@ -302,6 +303,11 @@ types:
         type: u4
       - id: mlock_future
         type: u4
+      - id: memory_merge
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
       - id: num_auxv
         type: u8
       - id: auxv
@@ -466,6 +472,12 @@ types:
       - id: soft
         type: u8
       - id: hard
+        type: u8
+  clocks:
+    seq:
+      - id: monotonic_ns
+        type: u8
+      - id: boottime_ns
         type: u8
   itimers:
     seq:

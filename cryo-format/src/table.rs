@@ -20,6 +20,7 @@ macro_rules! for_each_section {
             actions     Actions     b"SIGA" 1 Frost  Process         CRITICAL;
             pending     Pending     b"SIGP" 1 Frost  ProcessOrThread CRITICAL;
             limits      Limits      b"LIMT" 1 Frost  Process         CRITICAL;
+            clocks      Clocks      b"CLKS" 1 Frost  Process         CRITICAL;
             itimers     Itimers     b"ITIM" 1 Frost  Process         CRITICAL;
             ptimers     Ptimers     b"PTIM" 1 Frost  Process         CRITICAL;
             credentials Credentials b"CRED" 1 Frost  ProcessOrThread CRITICAL;

@@ -15,9 +15,13 @@ use crate::Result;
 use crate::error::refuse;
 use crate::ice::Ice;
 use crate::options::Pid;
+use crate::restore::clocks;
 
 /// CAP_SYS_ADMIN and CAP_CHECKPOINT_RESTORE allow to choose ids (clone(2), set_tid).
 const MAY_CHOOSE: u64 = 1 << 21 | 1 << 40;
+
+/// CAP_SYS_ADMIN.
+const ADMIN: u64 = 1 << 21;
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +52,15 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
         Pid::Namespace => return Ok(Ids::Namespace(worker)),
         Pid::Same | Pid::Auto => {}
     }
-    let Some(obstacle) = obstacle(process, &tids) else { return Ok(Ids::Same) };
+    // Clocks that must not go back are an obstacle only for who may not make a time namespace; a user namespace allows that.
+    let behind = clocks::behind(ice).filter(|_| wanted == Pid::Auto && !capable(ADMIN));
+    let behind = behind.map(|b| format!("this machine's CLOCK_MONOTONIC is {} behind the program's", clocks::words(b)));
+    let keeps_clocks = behind.is_some();
+    let Some(obstacle) = behind.or_else(|| obstacle(process, &tids)) else { return Ok(Ids::Same) };
     if wanted == Pid::Same {
         return refuse(format!("{obstacle}: use --pid auto, new or namespace"));
     }
-    if tids.len() == 1 && !does_job_control(ice, process) {
+    if tids.len() == 1 && !keeps_clocks && !does_job_control(ice, process) {
         cryo_tracee::say(&format!("cryo-thaw: {obstacle}: the program goes on with a new pid"));
         return Ok(Ids::New);
     }
@@ -78,8 +86,12 @@ fn obstacle(process: &Process, tids: &[u64]) -> Option<String> {
         let what = if *id == process.pid { "pid" } else { "thread id" };
         return Some(format!("{what} {id} is taken"));
     }
-    let capable = Status::of(std::process::id() as i32).is_ok_and(|s| s.hex("CapEff") & MAY_CHOOSE != 0);
-    (!capable).then(|| format!("pid {} may be chosen only with CAP_CHECKPOINT_RESTORE", process.pid))
+    (!capable(MAY_CHOOSE)).then(|| format!("pid {} may be chosen only with CAP_CHECKPOINT_RESTORE", process.pid))
+}
+
+/// Have we one of these capabilities?
+fn capable(of: u64) -> bool {
+    Status::of(std::process::id() as i32).is_ok_and(|s| s.hex("CapEff") & of != 0)
 }
 
 /// In a namespace of its own the host could choose ids; the program shall not find itself with powers that it never had. (As root it had them.)

@@ -24,7 +24,7 @@ use crate::passed::passed;
 use crate::remap::{self, Inject, Remapper, Template};
 use crate::restore::ptimers::Timers;
 use crate::restore::{
-    actions, descriptors, last, limits, mm, pending, process, regs, syscall, terminal, thread, xstate,
+    actions, clocks, descriptors, last, limits, mm, pending, process, regs, syscall, terminal, thread, xstate,
 };
 use crate::{Result, check, file_map, host};
 
@@ -45,6 +45,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     };
     let threads = threads(&ice, id, &process)?;
 
+    clocks::restore(&ice, options)?;
     let mut host = host::start(&ice, id, ids, options)?;
     limits::lift(host.pid(), ice.get(id))?;
     let shape = Inject.remap(&mut host, &Template::of(&ice, id)?)?;

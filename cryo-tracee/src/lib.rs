@@ -30,6 +30,7 @@ pub mod sock_diag;
 pub mod sockets;
 mod stopped;
 mod sys;
+pub mod timens;
 pub mod tty;
 
 pub use copy::Copy;

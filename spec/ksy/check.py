@@ -32,7 +32,7 @@ SECTIONS = {
     "UNIX": ("frost", CRITICAL),
     "ORIG": ("frost", SAFE_TO_COPY), "LINK": ("freeze", CRITICAL), "RX64": ("freeze", CRITICAL), "RI32": ("freeze", CRITICAL),
     "XSTA": ("freeze", CRITICAL), "TLSE": ("freeze", CRITICAL), "SYSC": ("freeze", CRITICAL), "EXTS": ("freeze", CRITICAL),
-    "LIMT": ("frost", CRITICAL), "ITIM": ("frost", CRITICAL), "PTIM": ("frost", CRITICAL), "CRED": ("frost", CRITICAL),
+    "LIMT": ("frost", CRITICAL), "CLKS": ("frost", CRITICAL), "ITIM": ("frost", CRITICAL), "PTIM": ("frost", CRITICAL), "CRED": ("frost", CRITICAL),
     "SECC": ("frost", CRITICAL), "SCHD": ("frost", CRITICAL),
     "PIPE": ("frost", CRITICAL),
     "PEND": ("frost", CRITICAL),

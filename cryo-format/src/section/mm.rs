@@ -4,6 +4,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, List};
+use crate::rules::{Rule, Violation, ensure};
 use crate::section::Validate;
 
 /// Landmarks of one process's memory.
@@ -38,8 +39,16 @@ pub struct Mm {
     pub thp_disable: u32,
     /// mlockall(2) flags for future mappings (MCL_FUTURE 2, MCL_ONFAULT 4).
     pub mlock_future: u32,
+    /// prctl(PR_GET_MEMORY_MERGE): all that can be merged with equal pages is.
+    pub memory_merge: u32,
+    /// Must be zero.
+    pub reserved: u32,
     /// The auxiliary vector: pairs of type and value, ending with AT_NULL.
     pub auxv: List<Addr>,
 }
 
-impl Validate for Mm {}
+impl Validate for Mm {
+    fn validate(&self) -> Result<(), Violation> {
+        ensure(self.reserved == 0, Rule::RESERVED, || "reserved field is not zero")
+    }
+}

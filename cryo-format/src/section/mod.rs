@@ -17,6 +17,7 @@ use crate::prim::Blob;
 use crate::rules::{Rule, Violation, ensure};
 
 pub mod actions;
+pub mod clocks;
 pub mod cpu;
 pub mod credentials;
 pub mod descriptors;

@@ -15,6 +15,7 @@ use crate::Result;
 pub struct Questions {
     brk: usize,
     thp_disable: usize,
+    memory_merge: usize,
     /// Is a page that nobody has touched in memory? Asked of new memory that was locked at once.
     locked: Option<Slot>,
 }
@@ -30,6 +31,7 @@ impl Questions {
         Ok(Self {
             brk: batch.call(libc::SYS_brk, &[0]),
             thp_disable: batch.call(libc::SYS_prctl, &[libc::PR_GET_THP_DISABLE as u64]),
+            memory_merge: batch.call(libc::SYS_prctl, &[libc::PR_GET_MEMORY_MERGE as u64]),
             locked: more.then(|| {
                 let slot = batch.space(1);
                 batch.call(libc::SYS_mincore, &[(scratch.base + SCRATCH - 1) & !4095, 4096, slot.addr]);
@@ -71,6 +73,8 @@ pub fn collect(
         env_end: field(51)?,
         exe: objects.executable(scene, ids)?,
         thp_disable: answers.done.result(answers.mm.thp_disable).map_or(0, |v| v as u32),
+        memory_merge: answers.done.result(answers.mm.memory_merge).map_or(0, |v| v as u32),
+        reserved: 0,
         mlock_future: answers.mm.mlock_future(&answers.done),
         auxv: auxv.into_iter().map(Addr).collect(),
     };

@@ -4,6 +4,7 @@
 //! calls for the process, one for each thread), what is under its descriptors. Pages come later, see [`crate::pages`].
 
 pub mod actions;
+pub mod clocks;
 pub mod cpu;
 pub mod credentials;
 pub mod descriptors;
@@ -202,6 +203,7 @@ pub fn collect(process: &mut Process, stopped: Instant, options: &Options, out: 
     mm::collect(&scene, &answers, &mut ids, &mut objects, out)?;
     actions::collect(&scene, &answers, out);
     limits::collect(&scene, &answers, out)?;
+    clocks::collect(&scene, out)?;
     itimers::collect(&scene, &answers, out)?;
     process::collect(&scene, process, &answers, out)?;
     descriptors::collect(&scene, &mut ids, &mut objects, out)?;

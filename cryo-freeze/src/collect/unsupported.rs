@@ -9,10 +9,10 @@ use crate::Result;
 pub fn check(scene: &Scene<'_>) -> Result<()> {
     let pid = scene.pid;
     let ours = in_our_namespace(pid);
-    for ns in ["mnt", "pid", "user", "net", "uts", "ipc", "cgroup", "time"] {
+    for ns in ["mnt", "pid", "user", "net", "uts", "ipc", "cgroup"] {
         let name = format!("ns/{ns}");
         let differs = proc::link(pid, &name)? != proc::link(std::process::id() as i32, &name)?;
-        if differs && !(ours && matches!(ns, "mnt" | "pid" | "user" | "time")) {
+        if differs && !(ours && matches!(ns, "mnt" | "pid" | "user")) {
             return refuse(format!(
                 "process {pid} lives in another {ns} namespace than cryo-freeze: run cryo-freeze inside it (nsenter --target {pid} --all)"
             ));

@@ -30,6 +30,7 @@ impl Print for Mm {
         }
         fields.add("stack", format!("{:012x}", self.start_stack.0));
         fields.add_if(self.thp_disable != 0, "huge pages", || "disabled (PR_SET_THP_DISABLE)".to_owned());
+        fields.add_if(self.memory_merge != 0, "equal pages", || "merged (PR_SET_MEMORY_MERGE)".to_owned());
         fields.add_if(self.mlock_future != 0, "mlockall", || {
             bits(self.mlock_future.into(), &[(2, "MCL_FUTURE"), (4, "MCL_ONFAULT")], "|")
         });

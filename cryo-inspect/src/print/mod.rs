@@ -14,6 +14,7 @@ use crate::ice::Ice;
 use crate::text::{clipped, cut, shown, shown_or};
 
 mod actions;
+mod clocks;
 mod cpu;
 mod credentials;
 pub mod descriptors;

@@ -34,6 +34,9 @@ pub fn restore(host: &mut Host, mm: &Mm) -> Result<()> {
     if mm.thp_disable != 0 {
         batch.call(libc::SYS_prctl, &[libc::PR_SET_THP_DISABLE as u64, 1, u64::from(mm.thp_disable & !1)]);
     }
+    if mm.memory_merge != 0 {
+        batch.call(libc::SYS_prctl, &[libc::PR_SET_MEMORY_MERGE as u64, 1]);
+    }
     host.run(batch)?.all()?;
     Ok(())
 }
