@@ -103,6 +103,7 @@ fn mend(section: &mut AnySection) {
             s.limits.sort_by_key(|l| l.resource);
             s.limits.dedup_by_key(|l| l.resource);
         }
+        AnySection::Mm(s) => s.reserved = 0,
         AnySection::Itimers(s) => {
             s.timers.iter_mut().for_each(|t| (t.which, t.reserved) = (t.which % 3, 0));
             s.timers.sort_by_key(|t| t.which);

@@ -283,7 +283,7 @@ pub fn descriptor(fd: u32, description: u64) -> Bytes {
 }
 
 pub fn mm(exe: u64) -> Bytes {
-    b().u64s(11).u64(exe).u32(0).u32(0).u64(0)
+    b().u64s(11).u64(exe).u32(0).u32(0).u32(0).u32(0).u64(0)
 }
 
 pub fn thread(process: u64) -> Bytes {

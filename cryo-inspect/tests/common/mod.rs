@@ -11,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 use cryo_format::header::{EM_386, EM_X86_64};
 use cryo_format::prim::{Addr, Blob, Raw};
 use cryo_format::section::actions::{Action, Actions};
+use cryo_format::section::clocks::Clocks;
 use cryo_format::section::cpu::Cpu;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::extents::{Content, Extent};
@@ -138,6 +139,7 @@ pub fn set() -> Files {
         exe: 10,
         thp_disable: 1,
         mlock_future: 2,
+        memory_merge: 1,
         auxv,
         ..Mm::default()
     };
@@ -231,6 +233,7 @@ fn frost() -> (Vec<u8>, Raw<32>) {
         descriptor(9, 0, 99),
     ];
     descriptors.extend(ends::descriptors());
+    w.section(1, &Clocks { monotonic_ns: 864_000_250_000_000, boottime_ns: 950_400_250_000_000 }).unwrap();
     w.section(1, &Descriptors { descriptors: descriptors.into() }).unwrap();
     let outside = |what: &str, policy, inherit, path: &str| Outside {
         what: what.into(),
