@@ -1,6 +1,6 @@
 //! Where is the file with this inode number? For watches, of which the kernel tells no more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -13,6 +13,8 @@ use super::Scene;
 
 /// Directory entries that are looked at before we give up: the process stands still meanwhile.
 const ENTRIES: usize = 100_000;
+/// How far above what the process has is looked.
+const HEIGHT: usize = 8;
 
 /// A watched file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -118,15 +120,18 @@ pub fn find(scene: &Scene<'_>, wanted: &[Inode]) -> HashMap<Inode, Vec<u8>> {
             .map(|m| Path::new(std::ffi::OsStr::from_bytes(&m.path)).to_owned()),
     );
     known.extend(["/tmp", "/etc", "/run", "/var/tmp", "/dev/shm"].map(PathBuf::from));
-    let mut above: Vec<PathBuf> = known.iter().flat_map(|p| p.ancestors().map(Path::to_owned)).collect();
-    above.sort_by_key(|p| std::cmp::Reverse(p.components().count()));
-    above.dedup();
-    for p in &above {
+    for p in known.iter().flat_map(|p| p.ancestors()) {
         search.try_path(p);
     }
-    // What is nearest to what the process has is looked through first.
-    for dir in above.iter().filter(|p| p.components().count() > 1) {
-        search.below(dir);
+    // First what the process works in and has open, then where its code is, then what is above all these. No place uses up the search:
+    // beside a program may lie a whole build, and what is watched may be elsewhere.
+    let mut seen = HashSet::new();
+    for height in 0..HEIGHT {
+        for dir in known.iter().filter_map(|p| p.ancestors().nth(height)) {
+            if dir.components().count() > 1 && seen.insert(dir) {
+                search.below(dir);
+            }
+        }
     }
     search.found
 }
@@ -166,15 +171,17 @@ impl Search<'_> {
     /// Looks through a directory and all below it, near ones first.
     fn below(&mut self, dir: &Path) {
         let mut dirs = std::collections::VecDeque::from([dir.to_owned()]);
+        let mut here = ENTRIES / 10;
         while let Some(dir) = dirs.pop_front() {
             if !self.silent(&dir) {
                 continue;
             }
             for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
-                if self.complete() || self.left == 0 {
+                if self.complete() || self.left == 0 || here == 0 {
                     return;
                 }
                 self.left -= 1;
+                here -= 1;
                 if self.wanted.iter().any(|w| w.ino == entry.ino()) {
                     self.try_path(&entry.path());
                 }
