@@ -308,7 +308,11 @@ impl Stopped {
         // Errors mean that the thread is gone, and then there is nothing to put back.
         let mem = Memory::open(self.pid).ok();
         let _ = self.return_registers(mem.as_ref());
-        let _ = sys::ptrace(libc::PTRACE_DETACH, self.tid, 0, 0, Fault::Never);
+        let gone = sys::ptrace(libc::PTRACE_DETACH, self.tid, 0, 0, Fault::Never).is_err();
+        // One that was killed before it could be let go is ours to see off: the end of the process is not told before that of its last thread.
+        if gone && self.tid != self.pid {
+            while !matches!(sys::wait(self.tid), Ok(Wait::Ended(_)) | Err(_)) {}
+        }
         for signal in self.held.drain(..) {
             crate::signals::send_thread(self.pid, self.tid, signal);
         }
