@@ -38,7 +38,13 @@ const NEEDS: &[Need] = &[
     Need { package: "mount", proof: "/usr/bin/mount", why: "makes the small disks that get full" },
     Need { package: "qemu-system-x86", proof: "qemu-system-x86_64", why: "is another machine, with another CPU" },
     Need { package: "busybox-static", proof: "/bin/busybox", why: "is all that there is on that machine" },
-    Need { package: "nodejs", proof: "node", why: "compiles spec/cryo.ksy to Python" },
+    Need { package: "golang-go", proof: "go", why: "builds a program with goroutines that is frozen" },
+    Need {
+        package: "default-jdk-headless",
+        proof: "javac",
+        why: "builds a program with a garbage collector that is frozen",
+    },
+    Need { package: "nodejs", proof: "node", why: "is frozen; compiles spec/cryo.ksy to Python" },
     Need { package: "npm", proof: "npm", why: "fetches that compiler (spec/ksy/setup.sh)" },
     Need { package: "python3-pip", proof: "pip3", why: "fetches what runs it" },
 ];
