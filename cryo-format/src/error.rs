@@ -142,14 +142,18 @@ impl Error {
         }
     }
 
-    /// The message without the file's name.
+    /// What is left of the message where file, offset and rule have places of their own.
     pub fn message(&self) -> String {
-        let text = self.to_string();
-        let file = match self {
-            Self::Broken { place, .. } | Self::Io { place, .. } | Self::WrongKind { place, .. } => &place.file,
-            Self::Truncated { file, .. } | Self::Empty { file } | Self::WrongProfile { file, .. } => file,
-            Self::Unwritable { .. } | Self::Mismatch(_) => return text,
-        };
-        text.strip_prefix(file.as_str()).and_then(|t| t.strip_prefix(": ")).map_or(text.clone(), str::to_owned)
+        match self {
+            Self::Broken { place: Place { kind: Some(kind), .. }, violation } => {
+                format!("chunk {kind}: {}", violation.detail)
+            }
+            Self::Broken { violation, .. } => violation.detail.clone(),
+            Self::Truncated { inside, .. } => format!("truncated {inside} (no END chunk)"),
+            Self::Empty { .. } => "empty: no Cryo file".to_owned(),
+            Self::WrongProfile { is, wanted, .. } => format!("a .{is}, not a .{wanted}"),
+            Self::Mismatch(m) => format!("does not belong to {}: {}", m.freeze, m.detail),
+            Self::Io { .. } | Self::WrongKind { .. } | Self::Unwritable { .. } => self.to_string(),
+        }
     }
 }

@@ -48,11 +48,8 @@ fn every_rule_is_seen_when_it_is_broken() {
         let found = findings(&set.build());
         let hit = found.iter().find(|f| f.rule == *rule);
         let hit = hit.unwrap_or_else(|| panic!("{rule} ({}) was broken, and found was {found:#?}", rule.text()));
-        assert!(
-            hit.message.contains(&rule.to_string()) || hit.message.contains("no END"),
-            "{rule} is not named: {}",
-            hit.message
-        );
+        // File, offset and rule have places of their own.
+        assert!(!hit.message.contains(&rule.to_string()) && !hit.message.contains("offset 0x"), "{}", hit.message);
         assert!(NAMES.contains(&hit.file.as_str()));
     }
 }

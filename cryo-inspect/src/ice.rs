@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cryo_format::chunk::ChunkFlags;
 use cryo_format::image::Image;
@@ -54,15 +54,17 @@ pub struct Ice {
 }
 
 impl Ice {
-    /// From a file; of a .freeze, with its siblings where they are there and belong to it.
+    /// From a file; of a .freeze or of NAME, with its siblings where they are there and belong to it.
     pub fn open(path: &Path) -> Result<Self> {
         let mut ice = Self::default();
         let siblings = siblings(path);
+        // The .freeze is last.
+        let asked = siblings.last().map(|(_, file)| file.clone());
         for (_, file) in &siblings {
             match read_file(file, &mut ice.problems) {
                 Ok(part) => ice.add(part),
                 // The file that was asked for must be there; of the others it is enough to say so.
-                Err(e) if file == path => return Err(e),
+                Err(e) if Some(file) == asked.as_ref() => return Err(e),
                 Err(e) => ice.problems.push(e.to_string()),
             }
         }
@@ -145,10 +147,18 @@ impl Ice {
     }
 }
 
-/// The files that are shown for `path`: of a .freeze, those of its set that are there; else itself.
-pub fn siblings(path: &Path) -> Vec<(Option<Profile>, std::path::PathBuf)> {
+/// Is it the NAME of a set, and of no file?
+pub fn is_name(path: &Path) -> bool {
+    !set::paths(path).iter().any(|(_, file)| file == path) && !path.exists()
+}
+
+/// The files that are shown for `path`: of a .freeze or of NAME, those of its set that are there; else itself.
+pub fn siblings(path: &Path) -> Vec<(Option<Profile>, PathBuf)> {
     let freeze = Profile::Freeze.extension();
-    if path.extension().is_some_and(|x| x == freeze) {
+    if is_name(path) {
+        let [.., (_, freeze)] = set::paths(path);
+        siblings(&freeze)
+    } else if path.extension().is_some_and(|x| x == freeze) {
         let all = set::paths(path).into_iter().map(|(p, file)| (Some(p), file));
         all.filter(|(_, file)| file == path || file.exists()).collect()
     } else {

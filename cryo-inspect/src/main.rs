@@ -24,9 +24,9 @@ struct Cli {
 enum Command {
     /// Show what is in an image
     ///
-    /// Of NAME.freeze the other two files of the set are shown too, where they are there.
+    /// Of NAME or NAME.freeze the other two files of the set are shown too, where they are there.
     Dump {
-        /// NAME.freeze, NAME.frore or NAME.frost; `-` is standard input: one file, or the set as `cryo-freeze -o -` sends it
+        /// NAME, NAME.freeze, NAME.frore or NAME.frost; `-` is standard input: one file, or the set as `cryo-freeze -o -` sends it
         image: PathBuf,
         /// As text for people, or every field as JSON (spec/json.md)
         #[arg(long, value_enum, default_value_t = Format::Text)]

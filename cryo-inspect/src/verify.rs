@@ -13,7 +13,7 @@ use cryo_format::verify::{Finding, verify, verify_together};
 use cryo_format::{Kind, Profile};
 
 use crate::Outcome;
-use crate::ice::siblings;
+use crate::ice::{is_name, siblings};
 use crate::text::{count, harmless, size};
 
 /// A file, NAME.freeze with its siblings, or NAME for the three of them.
@@ -24,7 +24,14 @@ pub fn files(path: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         opened.push(Source::open(path)?);
     }
     opened.reverse();
-    report(&opened, out)
+    let outcome = report(&opened, out)?;
+    if path.extension().is_some_and(|x| x == Profile::Freeze.extension()) {
+        // Nothing is wrong with what is here, but there is nothing to thaw without the others.
+        let gone = set::paths(path).into_iter().filter(|(_, file)| !file.exists());
+        gone.map(|(_, file)| file)
+            .try_for_each(|file| writeln!(out, "not there: {}", harmless(&file.to_string_lossy())))?;
+    }
+    Ok(outcome)
 }
 
 /// What comes through a pipe: one file, or the files of a set.
@@ -37,9 +44,8 @@ pub fn pipe(mut input: impl Read, out: &mut dyn Write) -> anyhow::Result<Outcome
 
 /// The files that `path` means.
 fn sources(path: &Path) -> Vec<PathBuf> {
-    let paths = set::paths(path).map(|(_, file)| file);
-    if !paths.iter().any(|file| file == path) && !path.exists() {
-        return paths.into();
+    if is_name(path) {
+        return set::paths(path).map(|(_, file)| file).into();
     }
     siblings(path).into_iter().map(|(_, file)| file).collect()
 }

@@ -28,6 +28,21 @@ fn one_file() {
 }
 
 #[test]
+fn a_set_by_its_name_and_one_that_lacks_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    set().store(&dir.path().join("img"));
+    let json = ["--format", "json"];
+    for more in [&[][..], &json] {
+        let dump = |what| stdout(&inspect(dir.path(), &[&["dump", what][..], more].concat(), b""), 0);
+        assert_eq!(dump("img"), dump("img.freeze"));
+    }
+    std::fs::remove_file(dir.path().join("img.frost")).unwrap();
+    let text = stdout(&inspect(dir.path(), &["verify", "img.freeze"], b""), 0);
+    assert!(text.ends_with("not there: img.frost\n"), "{text}");
+    assert!(stdout(&inspect(dir.path(), &["verify", "img"], b""), 2).is_empty());
+}
+
+#[test]
 fn what_is_broken_is_said_with_place_and_rule() {
     let dir = tempfile::tempdir().unwrap();
     let mut frore = set().0[0].clone();
@@ -36,7 +51,8 @@ fn what_is_broken_is_said_with_place_and_rule() {
     std::fs::write(dir.path().join("bad.frore"), &frore).unwrap();
     let expected = format!("bad.frore: offset {at:#x}: rule 12: ");
     let text = stdout(&inspect(dir.path(), &["verify", "bad.frore"], b""), 1);
-    assert!(text.lines().any(|l| l.starts_with(&expected)), "{text}");
+    let line = text.lines().find(|l| l.starts_with(&expected)).unwrap_or_else(|| panic!("{text}"));
+    assert_eq!((line.matches("rule 12").count(), line.matches("0x").count()), (1, 1), "said once: {line}");
     let text = stdout(&inspect(dir.path(), &["verify", "-"], &frore), 1);
     assert!(text.lines().any(|l| l.starts_with(&expected.replace("bad.frore", "-: .frore"))), "{text}");
 }

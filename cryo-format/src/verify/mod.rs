@@ -30,7 +30,7 @@ pub struct Finding {
     pub offset: u64,
     /// The rule.
     pub rule: Rule,
-    /// What was found.
+    /// What was found there.
     pub message: String,
 }
 

@@ -62,13 +62,13 @@ impl<'a> Relations<'a> {
 
     fn check(&mut self, (file, fact): Place<'_>, result: Result<(), Violation>) {
         if let Err(v) = result {
-            let message = format!("chunk {} at offset {:#x}: {v}", fact.info.kind, fact.offset);
+            let message = format!("chunk {}: {}", fact.info.kind, v.detail);
             self.findings.push(Finding { file: file.name.clone(), offset: fact.offset, rule: v.rule, message });
         }
     }
 
     fn found(&mut self, file: &Facts, offset: u64, v: &Violation) {
-        self.findings.push(Finding { file: file.name.clone(), offset, rule: v.rule, message: v.to_string() });
+        self.findings.push(Finding { file: file.name.clone(), offset, rule: v.rule, message: v.detail.clone() });
     }
 
     /// Rule 27.
