@@ -4,6 +4,9 @@ use cryo_tracee::proc::{self, Status};
 
 use crate::Error;
 
+/// linux/capability.h.
+const CAP_SYS_PTRACE: u32 = 19;
+
 fn name(pid: u64) -> String {
     let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     format!("process {pid} ({})", comm.trim())
@@ -43,6 +46,12 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
             _ => "it stays so until the next boot",
         };
         format!("/proc/sys/kernel/yama/ptrace_scope is {scope} (Yama): {way}")
+    } else if ours.ids("Uid")[0] == 0 {
+        match ours.hex("CapEff") >> CAP_SYS_PTRACE & 1 {
+            0 => "it is another user's, not dumpable or has capabilities that you lack: freeze it with CAP_SYS_PTRACE",
+            _ => "it is in another user namespace, or a security module protects it, from root too",
+        }
+        .to_owned()
     } else {
         "it is not dumpable (a set-user-id program, one without read permission, or prctl(PR_SET_DUMPABLE, 0)): freeze it as root".to_owned()
     };

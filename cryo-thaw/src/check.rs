@@ -3,6 +3,7 @@
 use cryo_format::header::{EM_386, EM_X86_64, Header};
 use cryo_format::prim::Bytes;
 use cryo_format::section::cpu::Cpu;
+use cryo_format::section::descriptors::Descriptors;
 use cryo_format::section::vmas::{Backing, Vmas};
 use cryo_format::section::xstate::Xstate;
 use cryo_tracee::cpu;
@@ -36,6 +37,10 @@ const SAVED: u64 = 0xfc;
 pub fn check(ice: &Ice, options: &Options) -> Result<()> {
     machine(&ice.freeze.header)?;
     processor(ice, options)?;
+    let known = |fd| ice.all::<Descriptors>().any(|(_, d)| d.descriptors.iter().any(|d| d.fd == fd));
+    if let Some(rule) = options.fds.iter().find(|rule| !known(rule.fd)) {
+        return refuse(format!("--fd {}: the program has no such descriptor", rule.fd));
+    }
     for (_, vmas) in ice.all::<Vmas>() {
         for v in &vmas.vmas {
             if v.backing.0 > Backing::SPECIAL.0 {

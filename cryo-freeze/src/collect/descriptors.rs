@@ -12,7 +12,7 @@ pub use super::fd::Fd;
 use super::objects::Objects;
 use super::{
     Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, known, locks, outside, owners, pidfd, pipes,
-    ptys, signalfd, sockets, terminal, timerfd,
+    ptys, refuse, signalfd, sockets, terminal, timerfd,
 };
 use crate::Result;
 
@@ -112,6 +112,9 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
     use std::os::unix::fs::MetadataExt;
     let pidfd = cryo_tracee::fds::pidfd(scene.pid)?;
     let fds = fd::look(scene.pid, &pidfd)?;
+    if let Some(rule) = scene.options.fds.iter().find(|r| fds.iter().all(|f| f.fd != r.fd)) {
+        return refuse(format!("--fd {}: process {} has no such descriptor", rule.fd, scene.pid));
+    }
     // A rule of the person's comes first, then what we can carry.
     let ruled = |f: &Fd| scene.options.fds.iter().any(|r| r.fd == f.fd);
     let mut all = Vec::new();
