@@ -8,16 +8,7 @@ use crate::Result;
 /// Refuses what would be lost.
 pub fn check(scene: &Scene<'_>) -> Result<()> {
     let pid = scene.pid;
-    let ours = in_our_namespace(pid);
-    for ns in ["mnt", "pid", "user", "net", "uts", "ipc", "cgroup"] {
-        let name = format!("ns/{ns}");
-        let differs = proc::link(pid, &name)? != proc::link(std::process::id() as i32, &name)?;
-        if differs && !(ours && matches!(ns, "mnt" | "pid" | "user")) {
-            return refuse(format!(
-                "process {pid} lives in another {ns} namespace than cryo-freeze: run cryo-freeze inside it (nsenter --target {pid} --all)"
-            ));
-        }
-    }
+    namespaces(pid)?;
     for m in &scene.maps {
         let what = [
             ("ss", "a shadow stack"),
@@ -35,6 +26,40 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Namespaces, and how nsenter(1) is told to enter them.
+const NAMESPACES: [(&str, &str); 7] = [
+    // As who we are: an ordinary user may do it so.
+    ("user", "--user --preserve-credentials"),
+    ("mnt", "--mount"),
+    ("pid", "--pid"),
+    ("net", "--net"),
+    ("uts", "--uts"),
+    ("ipc", "--ipc"),
+    ("cgroup", "--cgroup"),
+];
+
+/// Refuses a process that does not see what we see.
+fn namespaces(pid: i32) -> Result<()> {
+    let (mut names, mut words) = (Vec::new(), Vec::new());
+    for (ns, word) in NAMESPACES {
+        let link = format!("ns/{ns}");
+        if proc::link(pid, &link)? != proc::link(std::process::id() as i32, &link)? {
+            names.push(ns);
+            words.push(word);
+        }
+    }
+    let made = |ns: &&str| matches!(*ns, "mnt" | "pid" | "user");
+    if names.is_empty() || names.iter().all(made) && in_our_namespace(pid) {
+        return Ok(());
+    }
+    refuse(format!(
+        "process {pid} lives in other namespaces ({}) than cryo-freeze: freeze it from inside: nsenter --target {pid} {} cryo-freeze {}",
+        names.join(", "),
+        words.join(" "),
+        proc::Status::of(pid)?.inner("NSpid").unwrap_or(pid as u64)
+    ))
 }
 
 /// Does it live in a namespace that a thaw has made for it? Then its ids there are carried, and nothing else differs from outside.
