@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use cryo_format::Profile;
 use cryo_format::header::{EM_X86_64, Header};
@@ -13,6 +12,7 @@ use cryo_tracee::repair::{Keeper, Quiet};
 use cryo_tracee::signals::Uninterrupted;
 use cryo_tracee::{Memory, Process};
 
+use crate::collect::here::Here;
 use crate::collect::{self, Collected};
 use crate::error::About;
 use crate::options::{Afterwards, Options};
@@ -45,17 +45,16 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         Target::Name(name) => Some(Files::create(name, options.force)?),
         Target::Pipe(_) => None,
     };
-    cryo_tracee::cpu::brand_and_features();
+    let here = Here::look()?;
     let children = collect::family::check(pid, options.children)?;
     let mut uninterrupted = Some(Uninterrupted::begin());
-    let stopped = Instant::now();
     // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
     let mut collected = Collected::default();
     let mut process = Process::seize(pid).map_err(|e| refused::explain(pid, e))?;
     for child in children {
         collected.note(format!("child {child}"), "left behind (--children leave)");
     }
-    let done = collect::collect(&mut process, stopped, options, &mut collected);
+    let done = collect::collect(&mut process, &here, options, &mut collected);
     // Declared after the process (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut collected.quiet);
     done?;

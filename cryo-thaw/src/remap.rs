@@ -6,14 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use cryo_format::prim::Blob;
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
+use cryo_tracee::elf::build_id_of;
 use cryo_tracee::remote::SCRATCH;
 use cryo_tracee::{Batch, Host, proc};
-use object::Endianness;
-use object::read::ReadCache;
-use object::read::elf::ElfFile64;
 
 use crate::Result;
 use crate::error::refuse;
@@ -361,7 +358,7 @@ pub fn same_file(object: &Object) -> Option<File> {
     let file = File::open(path).ok()?;
     let untouched = (meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec() as u64)
         == (object.dev, object.ino, object.mtime_sec, object.mtime_nsec);
-    let same_build = || !object.build_id.is_empty() && build_id(&file) == object.build_id;
+    let same_build = || !object.build_id.is_empty() && build_id_of(&file) == object.build_id[..];
     let same_hash = || {
         let mut hasher = blake3::Hasher::new();
         object.digest.0 != [0; 32]
@@ -369,14 +366,6 @@ pub fn same_file(object: &Object) -> Option<File> {
             && *hasher.finalize().as_bytes() == object.digest.0
     };
     (untouched || same_build() || same_hash()).then_some(file)
-}
-
-fn build_id(file: &File) -> Blob {
-    let cache = ReadCache::new(file);
-    let id = ElfFile64::<Endianness, _>::parse(&cache)
-        .ok()
-        .and_then(|elf| object::Object::build_id(&elf).ok().flatten().map(<[u8]>::to_vec));
-    id.unwrap_or_default().into()
 }
 
 /// Room for `len` bytes where neither the host nor the image has anything, as high as possible: the addresses below the stack are the least

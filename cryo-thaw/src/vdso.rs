@@ -6,6 +6,7 @@
 
 use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_format::section::vmas::{Backing, Vma};
+use cryo_tracee::elf::build_id;
 use cryo_tracee::{Host, proc};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSymbol};
@@ -31,12 +32,6 @@ const CALLS: [(&str, i64); 6] = [
     ("getcpu", libc::SYS_getcpu),
     ("getrandom", libc::SYS_getrandom),
 ];
-
-/// The build-id of a vDSO's bytes.
-fn build_id(image: &[u8]) -> Option<Vec<u8>> {
-    let elf = ElfFile64::<Endianness>::parse(image).ok()?;
-    elf.build_id().ok()?.map(<[u8]>::to_vec)
-}
 
 fn read(host: &Host, start: u64, end: u64) -> Result<Vec<u8>> {
     let mut bytes = vec![0; (end - start) as usize];
@@ -68,7 +63,7 @@ pub fn place(
     let id = build_id(&read(host, ours.start, ours.end)?);
     let same_build = objects
         .iter()
-        .any(|o| o.id == theirs.object && o.kind == ObjectKind::VDSO && id.as_deref() == Some(&o.build_id[..]));
+        .any(|o| o.id == theirs.object && o.kind == ObjectKind::VDSO && !id.is_empty() && id == o.build_id[..]);
     let same_shape = wanted.len() == special.len()
         && wanted.iter().zip(&special).all(|(v, m)| v.name.0 == m.path && v.end.0 - v.start.0 == m.end - m.start);
     if same_build && same_shape {

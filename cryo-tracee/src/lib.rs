@@ -10,6 +10,7 @@
 mod arch;
 mod copy;
 pub mod cpu;
+pub mod elf;
 mod error;
 pub mod fault;
 mod fdinfo;

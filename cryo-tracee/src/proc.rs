@@ -58,6 +58,7 @@ pub fn state(tid: i32) -> Option<String> {
 }
 
 /// /proc/PID/status.
+#[derive(Clone)]
 pub struct Status(Vec<u8>);
 
 impl Status {

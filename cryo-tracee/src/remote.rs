@@ -43,11 +43,20 @@ impl<'a> Remote<'a> {
     pub fn enter(thread: &'a mut Stopped, mem: &'a Memory, maps: &[Mapping]) -> Result<Self> {
         let insn = find_syscall(thread, mem, maps)?;
         thread.borrow_registers(mem)?;
-        let mut remote = Self { thread, mem, insn, scratch: 0, stub: false, borrowed: false };
+        let mut remote = Self { thread, mem, insn, scratch: 0, stub: true, borrowed: false };
         let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
-        let prot = (libc::PROT_READ | libc::PROT_WRITE) as u64;
-        remote.scratch = remote.call(libc::SYS_mmap, [0, SCRATCH, prot, flags, u64::MAX, 0])?;
-        remote.load_stub()?;
+        let data = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+        let all = data | libc::PROT_EXEC as u64;
+        remote.scratch = match remote.call(libc::SYS_mmap, [0, SCRATCH, all, flags, u64::MAX, 0]) {
+            Err(e) if matches!(e.errno(), Some(libc::EACCES | libc::EPERM)) => {
+                remote.stub = false;
+                remote.call(libc::SYS_mmap, [0, SCRATCH, data, flags, u64::MAX, 0])?
+            }
+            other => other?,
+        };
+        if remote.stub {
+            remote.mem.write(remote.scratch, arch::stub())?;
+        }
         Ok(remote)
     }
 
@@ -65,17 +74,6 @@ impl<'a> Remote<'a> {
     /// The scratch mapping, for others.
     pub fn scratch(&self) -> Scratch {
         Scratch { base: self.scratch, insn: self.insn, stub: self.stub }
-    }
-
-    fn load_stub(&mut self) -> Result<()> {
-        self.mem.write(self.scratch, arch::stub())?;
-        let prot = (libc::PROT_READ | libc::PROT_EXEC) as u64;
-        self.stub = match self.call(libc::SYS_mprotect, [self.scratch, PAGE, prot, 0, 0, 0]) {
-            Ok(_) => true,
-            Err(e) if matches!(e.errno(), Some(libc::EACCES | libc::EPERM)) => false,
-            Err(e) => return Err(e),
-        };
-        Ok(())
     }
 
     /// One call; its error becomes ours.

@@ -1,10 +1,11 @@
 //! A thread, and a process, that stands still.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::mem::size_of;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::fault::Undoing;
 use crate::interrupted::{self, Blocked};
@@ -54,6 +55,8 @@ struct Returning {
 pub struct Stopped {
     tid: i32,
     pid: i32,
+    /// Its general registers, if they have been read since it came to stand here.
+    known: Cell<Option<Regs>>,
     /// The signal of a job-control stop that the thread was in; 0 for none.
     stopped_by: i32,
     original: Option<Original>,
@@ -68,21 +71,16 @@ pub struct Stopped {
 impl Stopped {
     /// Seizes and stops thread `tid` of process `pid`.
     pub fn seize(pid: i32, tid: i32) -> Result<Self> {
-        Self::begin(pid, tid)?.finish()
-    }
-
-    /// The first half: the thread will stop soon. Many threads are told before the first is waited for.
-    fn begin(pid: i32, tid: i32) -> Result<Stopping> {
-        sys::ptrace(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize, Fault::Counted)?;
-        let stopping = Stopping { thread: Some(Self::new(pid, tid)) };
-        sys::ptrace(libc::PTRACE_INTERRUPT, tid, 0, 0, Fault::Counted)?;
-        Ok(stopping)
+        let seized = Seized::new(pid, tid)?;
+        seized.interrupt()?;
+        seized.finish()
     }
 
     pub(crate) fn new(pid: i32, tid: i32) -> Self {
         Self {
             tid,
             pid,
+            known: Cell::new(None),
             stopped_by: 0,
             original: None,
             returning: None,
@@ -109,16 +107,22 @@ impl Stopped {
 
     /// General registers. A 32-bit thread is an error here (its set is shorter).
     pub fn regs(&self) -> Result<Regs> {
+        if let Some(regs) = self.known.get() {
+            return Ok(regs);
+        }
         let mut bytes = [0; size_of::<Regs>()];
         let n = sys::get_regset(self.tid, sys::NT_PRSTATUS, &mut bytes)?;
         if n != bytes.len() {
             return Err(Error::Refused(format!("thread {} runs 32-bit code, which cannot be frozen yet", self.tid)));
         }
-        Ok(regs_from(&bytes))
+        let regs = regs_from(&bytes);
+        self.known.set(Some(regs));
+        Ok(regs)
     }
 
     /// Sets the general registers, for good: what is dropped later leaves them so.
     pub fn set_regs(&mut self, regs: &Regs) -> Result<()> {
+        self.known.set(None); // the kernel may have changed a flag or a selector
         sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(regs), Fault::Counted)
     }
 
@@ -197,6 +201,7 @@ impl Stopped {
     /// The first half: the thread will stand in its event stop soon. Many threads are sent there before the first is waited for.
     pub(crate) fn begin_return(&mut self, mem: Option<&Memory>) {
         let Some(original) = self.original.take() else { return };
+        self.known.set(None);
         let regs = sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(&original.regs), Fault::Never);
         if let (Some((at, cs)), Some(mem)) = (original.rseq_cs, mem)
             && cs != 0
@@ -204,8 +209,8 @@ impl Stopped {
             mem.restore(at, &cs.to_le_bytes());
         }
         let on = sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Never)
-            .and_then(|_| sys::ptrace(libc::PTRACE_CONT, self.tid, 0, 0, Fault::Never));
-        self.returning = Some(Returning { sigmask: original.sigmask, on: regs.and(on.map(drop)) });
+            .and_then(|_| self.go_on(libc::PTRACE_CONT, 0, Fault::Never));
+        self.returning = Some(Returning { sigmask: original.sigmask, on: regs.and(on) });
     }
 
     /// What it was before is of no interest: a host.
@@ -215,7 +220,12 @@ impl Stopped {
 
     /// Lets it run, until the next stop, without a signal.
     pub(crate) fn go(&mut self, request: libc::c_uint) -> Result<()> {
-        sys::ptrace(request, self.tid, 0, 0, Fault::Counted).map(drop)
+        self.go_on(request, 0, Fault::Counted)
+    }
+
+    fn go_on(&self, request: libc::c_uint, signal: i32, fault: Fault) -> Result<()> {
+        self.known.set(None);
+        sys::ptrace(request, self.tid, 0, signal as usize, fault).map(drop)
     }
 
     /// Waits for the SIGTRAP that ends remote calls. `request` is how the thread was sent off, and is sent off again when something
@@ -238,13 +248,13 @@ impl Stopped {
                     }
                     // SIGSTOP cannot be blocked; it is given back when the thread is let go.
                     self.held.push(signal);
-                    sys::ptrace(request, self.tid, 0, 0, Fault::Never)?;
+                    self.go_on(request, 0, Fault::Never)?;
                 }
                 event @ (Wait::Event(..) | Wait::Syscall) => {
                     if matches!(event, Wait::Event(libc::PTRACE_EVENT_CLONE, _)) {
                         self.child = sys::event_message(self.tid).map(|pid| pid as i32);
                     }
-                    sys::ptrace(request, self.tid, 0, 0, Fault::Never)?;
+                    self.go_on(request, 0, Fault::Never)?;
                 }
                 Wait::Ended(_) => return Err(Error::Died(self.pid)),
             }
@@ -262,10 +272,10 @@ impl Stopped {
                 }
                 // A signal that was just about to be delivered: let it be. The kernel builds the handler's frame and stops again at once.
                 Wait::Signal(signal) => {
-                    sys::ptrace(libc::PTRACE_CONT, self.tid, 0, signal as usize, Fault::Never)?;
+                    self.go_on(libc::PTRACE_CONT, signal, Fault::Never)?;
                 }
                 Wait::Event(..) | Wait::Syscall => {
-                    sys::ptrace(libc::PTRACE_CONT, self.tid, 0, 0, Fault::Never)?;
+                    self.go_on(libc::PTRACE_CONT, 0, Fault::Never)?;
                 }
                 Wait::Ended(_) => return Err(Error::Died(self.tid)),
             }
@@ -325,14 +335,25 @@ impl Drop for Stopped {
     }
 }
 
-/// Seized and told to stop, not yet seen to.
-struct Stopping {
+/// A thread that is traced, and runs or is about to stop.
+struct Seized {
     thread: Option<Stopped>,
+    tid: i32,
 }
 
-impl Stopping {
+impl Seized {
+    fn new(pid: i32, tid: i32) -> Result<Self> {
+        sys::ptrace(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize, Fault::Counted)?;
+        Ok(Self { thread: Some(Stopped::new(pid, tid)), tid })
+    }
+
+    /// It will stop soon. Many threads are told before the first is waited for.
+    fn interrupt(&self) -> Result<()> {
+        sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Counted).map(drop)
+    }
+
     fn finish(mut self) -> Result<Stopped> {
-        let mut thread = self.thread.take().ok_or(Error::Died(0))?;
+        let mut thread = self.thread.take().ok_or(Error::Died(self.tid))?;
         match thread.settle() {
             Ok(()) => Ok(thread),
             Err(e) => {
@@ -343,11 +364,11 @@ impl Stopping {
     }
 }
 
-impl Drop for Stopping {
+impl Drop for Seized {
     /// A thread can be let go only from a stop.
     fn drop(&mut self) {
         let Some(mut thread) = self.thread.take() else { return };
-        let _ = sys::ptrace(libc::PTRACE_INTERRUPT, thread.tid, 0, 0, Fault::Never);
+        let _ = sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Never);
         if thread.settle().is_err() {
             std::mem::forget(thread);
         }
@@ -363,20 +384,23 @@ pub struct Process {
     pub threads: Vec<Stopped>,
     /// What they were sleeping in.
     pub blocked: Blocked,
+    /// When the first of them was told to stop.
+    pub since: Instant,
 }
 
 impl Process {
     /// Stops every thread of `pid`. New ones that are born meanwhile are stopped, too; ones that end meanwhile are forgotten.
     pub fn seize(pid: i32) -> Result<Self> {
-        let blocked = Blocked::look(pid);
         let mut threads: Vec<Stopped> = Vec::new();
+        let (mut blocked, mut since) = (None, None);
         loop {
             let known: HashSet<i32> = threads.iter().map(|t| t.tid).collect();
             let fresh: Vec<i32> = proc::tasks(pid)?.into_iter().filter(|tid| !known.contains(tid)).collect();
-            let mut stopping = Vec::new();
+            // All of them are seized before the first is interrupted: it does not stand still while the others are.
+            let mut seized = Vec::new();
             for tid in fresh {
-                match Stopped::begin(pid, tid) {
-                    Ok(s) => stopping.push(s),
+                match Seized::new(pid, tid) {
+                    Ok(s) => seized.push(s),
                     Err(e) if e.errno() == Some(libc::ESRCH) => {}
                     Err(e)
                         if e.errno() == Some(libc::EPERM)
@@ -389,10 +413,18 @@ impl Process {
                     Err(e) => return Err(e),
                 }
             }
-            if stopping.is_empty() {
+            if seized.is_empty() {
                 break;
             }
-            for s in stopping {
+            blocked.get_or_insert_with(|| Blocked::look(pid));
+            since.get_or_insert_with(Instant::now);
+            for s in &seized {
+                match s.interrupt() {
+                    Err(e) if e.errno() != Some(libc::ESRCH) => return Err(e),
+                    _ => {}
+                }
+            }
+            for s in seized {
                 match s.finish() {
                     Ok(t) => threads.push(t),
                     Err(Error::Died(tid)) if tid == pid => return Err(main_gone(pid)),
@@ -401,15 +433,15 @@ impl Process {
                 }
             }
         }
-        if threads.is_empty() {
+        let (Some(blocked), Some(since), false) = (blocked, since, threads.is_empty()) else {
             return Err(Error::Died(pid));
-        }
+        };
         let memory = Memory::open(pid)?;
         // At once: whatever fails later, the threads are let go with their calls intact.
         for t in &mut threads {
             interrupted::mend(t, &memory, &blocked)?;
         }
-        Ok(Self { pid, memory, threads, blocked })
+        Ok(Self { pid, memory, threads, blocked, since })
     }
 
     /// Process id.

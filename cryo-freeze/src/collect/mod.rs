@@ -15,6 +15,7 @@ pub mod family;
 pub mod fanotify;
 mod fd;
 pub mod files;
+pub mod here;
 pub mod inet;
 mod inodes;
 pub mod inotify;
@@ -53,7 +54,6 @@ pub mod vmas;
 pub mod xstate;
 
 use std::io::Write;
-use std::time::Instant;
 
 use cryo_format::Profile;
 use cryo_format::section::notes::{Note, Notes};
@@ -66,6 +66,7 @@ use cryo_tracee::{Copy, Process};
 use crate::options::Options;
 use crate::pages::Run;
 use crate::{Error, Result};
+use here::Here;
 
 /// Local ids: one numbering for processes, threads, objects and descriptions.
 #[derive(Default)]
@@ -93,6 +94,8 @@ pub struct Scene<'a> {
     pub threads: Vec<Status>,
     /// Its mappings, without the vsyscall page, which every process has and none can change.
     pub maps: Vec<Mapping>,
+    /// What was known before the process stood still.
+    pub here: &'a Here,
     /// The person's choices.
     pub options: &'a Options,
 }
@@ -171,13 +174,15 @@ impl Collected {
     }
 }
 
-/// Collects the whole state of a process that has stood still since `stopped`.
-pub fn collect(process: &mut Process, stopped: Instant, options: &Options, out: &mut Collected) -> Result<()> {
+/// Collects the whole state of a process.
+pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut Collected) -> Result<()> {
     let pid = process.pid();
     let maps = cryo_tracee::proc::mappings(pid)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let mut ids = Ids::default();
-    let threads = process.threads.iter().map(|t| Status::of(t.tid())).collect::<cryo_tracee::Result<_>>()?;
-    let scene = Scene { pid, id: ids.fresh(), stat: Stat::of(pid)?, status: Status::of(pid)?, threads, maps, options };
+    let threads: Vec<Status> =
+        process.threads.iter().map(|t| Status::of(t.tid())).collect::<cryo_tracee::Result<_>>()?;
+    let status = threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?;
+    let scene = Scene { pid, id: ids.fresh(), stat: Stat::of(pid)?, status, threads, maps, here, options };
     unsupported::check(&scene)?;
     out.process = scene.id;
     let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.fresh()).collect();
@@ -208,7 +213,7 @@ pub fn collect(process: &mut Process, stopped: Instant, options: &Options, out: 
     process::collect(&scene, process, &answers, out)?;
     descriptors::collect(&scene, &mut ids, &mut objects, out)?;
     objects.finish(out);
-    origin::collect(stopped, out);
+    origin::collect(process.since, out);
     Ok(())
 }
 

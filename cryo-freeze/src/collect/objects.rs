@@ -6,13 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use cryo_format::prim::{Blob, Raw};
+use cryo_format::prim::Raw;
 use cryo_format::section::extents::Content as Kind;
 use cryo_format::section::objects::{Object, ObjectKind, Objects as Section};
+use cryo_tracee::elf::{build_id, build_id_of};
 use cryo_tracee::proc::{self, Mapping, Present};
-use object::Endianness;
-use object::read::ReadCache;
-use object::read::elf::ElfFile64;
 
 use super::{Collected, Ids, Scene, refuse};
 use crate::Result;
@@ -137,7 +135,7 @@ impl Objects {
             object.kind = ObjectKind::FILE;
             describe(&mut object, &meta);
             if let Some(file) = file {
-                object.build_id = build_id(&file);
+                object.build_id = build_id_of(&file).into();
                 if self.refer {
                     object.digest = hash(&file, &m.path)?;
                 }
@@ -285,15 +283,12 @@ impl Objects {
     pub fn vdso(&mut self, scene: &Scene<'_>, m: &Mapping, ids: &mut Ids) -> Result<u64> {
         let mut image = vec![0; (m.end - m.start) as usize];
         cryo_tracee::Memory::open(scene.pid)?.read(m.start, &mut image)?;
-        let build_id = ElfFile64::<Endianness>::parse(&image[..])
-            .ok()
-            .and_then(|elf| object::Object::build_id(&elf).ok().flatten().map(<[u8]>::to_vec));
         let id = ids.fresh();
         self.objects.push(Object {
             id,
             kind: ObjectKind::VDSO,
             size: m.end - m.start,
-            build_id: build_id.unwrap_or_default().into(),
+            build_id: build_id(&image).into(),
             ..Object::default()
         });
         Ok(id)
@@ -314,7 +309,7 @@ impl Objects {
         let mut object = Object { id, path: path.into(), ..Object::default() };
         describe(&mut object, &meta);
         if let Ok(file) = File::open(&exe) {
-            object.build_id = build_id(&file);
+            object.build_id = build_id_of(&file).into();
         }
         self.objects.push(object);
         Ok(id)
@@ -408,14 +403,6 @@ fn open_identical(path: &[u8], m: &Mapping) -> Option<(Option<File>, Metadata)> 
     }
     let file = File::open(path).ok();
     Some((file, meta))
-}
-
-fn build_id(file: &File) -> Blob {
-    let cache = ReadCache::new(file);
-    let id = ElfFile64::<Endianness, _>::parse(&cache)
-        .ok()
-        .and_then(|elf| object::Object::build_id(&elf).ok().flatten().map(<[u8]>::to_vec));
-    id.unwrap_or_default().into()
 }
 
 fn hash(file: &File, path: &[u8]) -> Result<Raw<32>> {

@@ -4,7 +4,7 @@ use cryo_format::prim::Addr;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::proc::Status;
 use cryo_tracee::remote::{Done, Remote, Slot, run_each};
-use cryo_tracee::{Batch, Copy, Process, fds, sched};
+use cryo_tracee::{Batch, Copy, Process, fds};
 
 use super::residence::{self, Residence};
 use super::{Collected, Scene, actions, credentials, itimers, limits, mm, process, ptimers, scheduling, snapshot};
@@ -53,11 +53,10 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     let (main, others) = scene_process.threads.split_first_mut().ok_or(cryo_tracee::Error::Died(scene.pid))?;
     let (main_id, other_ids) = ids.split_first().ok_or(cryo_tracee::Error::Died(scene.pid))?;
     let main_rest = kernel_side(main, scene, scene.thread(0)?)?;
-    let online = sched::online()?;
     let (mut credentials, mut scheduling) = (Vec::new(), Vec::new());
     let mut each = |tid, id, status: &Status, q: &Questions, done: &Done| -> Result<()> {
         credentials.push((id, credentials::collect(status, &q.credentials, done)?));
-        scheduling.push((id, scheduling::collect(tid, &online, &q.scheduling, done)?));
+        scheduling.push((id, scheduling::collect(tid, &scene.here.online, &q.scheduling, done)?));
         Ok(())
     };
     let main_tid = main.tid();

@@ -2,13 +2,14 @@
 
 use cryo_tracee::proc;
 
+use super::here::{NAMESPACES, namespaces};
 use super::{Scene, refuse};
 use crate::Result;
 
 /// Refuses what would be lost.
 pub fn check(scene: &Scene<'_>) -> Result<()> {
     let pid = scene.pid;
-    namespaces(pid)?;
+    same_namespaces(scene)?;
     for m in &scene.maps {
         let what = [
             ("ss", "a shadow stack"),
@@ -28,28 +29,12 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Namespaces, and how nsenter(1) is told to enter them.
-const NAMESPACES: [(&str, &str); 7] = [
-    // As who we are: an ordinary user may do it so.
-    ("user", "--user --preserve-credentials"),
-    ("mnt", "--mount"),
-    ("pid", "--pid"),
-    ("net", "--net"),
-    ("uts", "--uts"),
-    ("ipc", "--ipc"),
-    ("cgroup", "--cgroup"),
-];
-
 /// Refuses a process that does not see what we see.
-fn namespaces(pid: i32) -> Result<()> {
-    let (mut names, mut words) = (Vec::new(), Vec::new());
-    for (ns, word) in NAMESPACES {
-        let link = format!("ns/{ns}");
-        if proc::link(pid, &link)? != proc::link(std::process::id() as i32, &link)? {
-            names.push(ns);
-            words.push(word);
-        }
-    }
+fn same_namespaces(scene: &Scene<'_>) -> Result<()> {
+    let pid = scene.pid;
+    let theirs = namespaces(pid)?;
+    let differing = NAMESPACES.iter().zip(theirs.iter().zip(&scene.here.namespaces)).filter(|(_, (t, o))| t != o);
+    let (names, words): (Vec<&str>, Vec<&str>) = differing.map(|(ns, _)| *ns).unzip();
     let made = |ns: &&str| matches!(*ns, "mnt" | "pid" | "user");
     if names.is_empty() || names.iter().all(made) && in_our_namespace(pid) {
         return Ok(());

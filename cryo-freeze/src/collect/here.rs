@@ -1,0 +1,40 @@
+//! What can be known of this machine and of us before the process has to stand still.
+
+use cryo_tracee::{cpu, proc, sched};
+
+use crate::Result;
+
+/// The namespaces that a process is refused for (namespaces(7)), and how nsenter(1) is told to enter them. Time is carried, see
+/// [`super::clocks`].
+pub const NAMESPACES: [(&str, &str); 7] = [
+    // As who we are: an ordinary user may do it so.
+    ("user", "--user --preserve-credentials"),
+    ("mnt", "--mount"),
+    ("pid", "--pid"),
+    ("net", "--net"),
+    ("uts", "--uts"),
+    ("ipc", "--ipc"),
+    ("cgroup", "--cgroup"),
+];
+
+/// What is the same for every process that is frozen here.
+pub struct Here {
+    /// CPUs that are online, as a mask for sched_setaffinity(2).
+    pub online: Vec<u8>,
+    /// Our own namespaces, in the order of [`NAMESPACES`].
+    pub namespaces: Vec<Vec<u8>>,
+}
+
+impl Here {
+    /// Looks around.
+    pub fn look() -> Result<Self> {
+        cpu::brand_and_features(); // asked once, and kept there: under a hypervisor it takes a while
+        Ok(Self { online: sched::online()?, namespaces: namespaces(std::process::id() as i32)? })
+    }
+}
+
+/// What the links in /proc/PID/ns say.
+pub fn namespaces(pid: i32) -> Result<Vec<Vec<u8>>> {
+    let links = NAMESPACES.iter().map(|(name, _)| proc::link(pid, &format!("ns/{name}")));
+    Ok(links.collect::<cryo_tracee::Result<_>>()?)
+}
