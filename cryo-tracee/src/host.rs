@@ -221,9 +221,7 @@ impl Host {
 
     /// Takes the scratch mapping away: the last remote call.
     pub fn leave_scratch(&mut self) -> Result<()> {
-        let scratch = self.scratch()?;
-        // The step traps when the call is done, at an address that is mapped no more; nothing is executed there.
-        self.call(libc::SYS_munmap, [scratch.base, SCRATCH, 0, 0, 0, 0])?;
+        self.remote()?.leave()?;
         self.scratch = None;
         Ok(())
     }

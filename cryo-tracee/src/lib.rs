@@ -39,7 +39,7 @@ pub use error::{Error, Result};
 pub use host::Host;
 pub use mem::Memory;
 pub use remote::{Batch, Remote};
-pub use stopped::{Process, Regs, Stopped, Xstate};
+pub use stopped::{AWAY, Process, Regs, Stopped, Xstate};
 pub use sys::set_limit;
 
 /// One line of words for people on stderr, in one write, so that lines of programs that run at once do not mix.

@@ -82,14 +82,18 @@ impl<'a> Remote<'a> {
         outcome(result).map_err(|e| Error::sys(describe(self.thread.pid(), number, &args), e))
     }
 
-    fn single(&mut self, number: i64, a: [u64; 6]) -> Result<u64> {
+    fn single(&mut self, number: i64, args: [u64; 6]) -> Result<u64> {
+        self.once(number, args, Stopped::step)
+    }
+
+    fn once(&mut self, number: i64, a: [u64; 6], go: impl Fn(&mut Stopped) -> Result<()>) -> Result<u64> {
         let mut regs = self.thread.regs()?;
         regs.rax = number as u64;
         (regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9) = (a[0], a[1], a[2], a[3], a[4], a[5]);
         regs.rip = self.insn;
         self.aside(&mut regs);
         self.thread.set_regs(&regs)?;
-        self.thread.step()?;
+        go(self.thread)?;
         // A second look if the first fails: the call has been made, and what it made (a mapping, a process) must not be lost.
         let after = self.thread.regs().or_else(|_| self.thread.regs())?;
         Ok(after.rax)
@@ -160,11 +164,28 @@ impl<'a> Remote<'a> {
     }
 }
 
+impl Remote<'_> {
+    /// Takes the scratch mapping away: the last remote call.
+    pub(crate) fn leave(&mut self) -> Result<()> {
+        let munmap = [self.scratch, SCRATCH, 0, 0, 0, 0];
+        if !self.thread.ignores_traps() {
+            // The step traps when the call is done, at an address that is mapped no more; nothing is executed there.
+            return self.call(libc::SYS_munmap, munmap).map(drop);
+        }
+        // The kernel forces a trap upon a process that ignores it by making it SIG_DFL; and so from here on there are no traps.
+        let (trap, action) = (libc::SIGTRAP as u64, self.scratch + PAGE);
+        self.call(libc::SYS_rt_sigaction, [trap, 0, action, 8, 0, 0])?;
+        self.mem.fill(action, &(libc::SIG_IGN as u64).to_le_bytes())?;
+        self.once(libc::SYS_rt_sigaction, [trap, action, 0, 8, 0, 0], Stopped::step_by_syscall)?;
+        self.once(libc::SYS_munmap, munmap, Stopped::step_by_syscall).map(drop)
+    }
+}
+
 impl Drop for Remote<'_> {
     fn drop(&mut self) {
         let _undoing = Undoing::begin();
         if self.scratch != 0 && !self.borrowed {
-            let _ = self.single(libc::SYS_munmap, [self.scratch, SCRATCH, 0, 0, 0, 0]);
+            let _ = self.leave();
         }
         let _ = self.thread.return_registers(Some(self.mem));
     }

@@ -22,6 +22,14 @@ pub type Xstate = Vec<u8>;
 
 const PTRACE_EVENT_STOP: i32 = 128;
 
+/// What is kept away while remote calls are made: all but the SIGTRAP that ends them. To force it upon a thread that blocks it, the kernel would
+/// take the program's handler away (kernel/signal.c, force_sig_info_to_task).
+pub const AWAY: u64 = !bit(libc::SIGTRAP);
+
+const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
 /// Registers as bytes: the kernel's interface takes them so.
 pub(crate) fn regs_bytes(r: &Regs) -> [u8; size_of::<Regs>()] {
     // SAFETY: user_regs_struct is 27 u64 without padding; every bit pattern is valid on both sides.
@@ -63,6 +71,8 @@ pub struct Stopped {
     returning: Option<Returning>,
     /// Signals that came while remote calls were made and could not be blocked.
     held: Vec<i32>,
+    /// Does the process ignore SIGTRAP? Each trap that we cause makes that SIG_DFL, see [`Remote`](crate::Remote).
+    ignores_traps: bool,
     /// The child that the last clone event told of.
     child: Option<i32>,
     _not_send: PhantomData<*const ()>,
@@ -73,7 +83,9 @@ impl Stopped {
     pub fn seize(pid: i32, tid: i32) -> Result<Self> {
         let seized = Seized::new(pid, tid)?;
         seized.interrupt()?;
-        seized.finish()
+        let mut thread = seized.finish()?;
+        thread.look_at_traps()?;
+        Ok(thread)
     }
 
     pub(crate) fn new(pid: i32, tid: i32) -> Self {
@@ -85,9 +97,25 @@ impl Stopped {
             original: None,
             returning: None,
             held: Vec::new(),
+            ignores_traps: false,
             child: None,
             _not_send: PhantomData,
         }
+    }
+
+    fn look_at_traps(&mut self) -> Result<()> {
+        self.ignores_traps = proc::Status::of(self.tid)?.hex("SigIgn") & bit(libc::SIGTRAP) != 0;
+        Ok(())
+    }
+
+    /// Does the process ignore SIGTRAP?
+    pub fn ignores_traps(&self) -> bool {
+        self.ignores_traps
+    }
+
+    /// It shall ignore SIGTRAP in the end: a host.
+    pub fn ignore_traps(&mut self) {
+        self.ignores_traps = true;
     }
 
     /// Thread id.
@@ -179,7 +207,7 @@ impl Stopped {
             mem.read(area + 8, &mut cs).ok().map(|()| (area + 8, u64::from_le_bytes(cs)))
         });
         let original = Original { regs: self.regs()?, sigmask: self.sigmask()?, rseq_cs };
-        sys::set_sigmask(self.tid, u64::MAX, Fault::Counted)?;
+        sys::set_sigmask(self.tid, AWAY, Fault::Counted)?;
         self.original = Some(original);
         Ok(())
     }
@@ -233,12 +261,15 @@ impl Stopped {
     pub(crate) fn wait_trap(&mut self, request: libc::c_uint) -> Result<()> {
         loop {
             match sys::wait(self.tid)? {
-                Wait::Signal(libc::SIGTRAP) => return Ok(()),
                 Wait::Signal(signal) => {
-                    if matches!(signal, libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGSYS) {
+                    if matches!(signal, libc::SIGTRAP | libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGSYS) {
                         let info = sys::siginfo(self.tid).unwrap_or([0; 128]);
                         let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
+                        // What the thread itself has caused, and nobody has sent.
                         if code > 0 {
+                            if signal == libc::SIGTRAP {
+                                return Ok(());
+                            }
                             return Err(Error::Refused(format!(
                                 "a system call made inside process {} was answered by signal {signal}{}",
                                 self.pid,
@@ -246,7 +277,7 @@ impl Stopped {
                             )));
                         }
                     }
-                    // SIGSTOP cannot be blocked; it is given back when the thread is let go.
+                    // SIGSTOP cannot be blocked, and SIGTRAP is not; it is given back when the thread is let go.
                     self.held.push(signal);
                     self.go_on(request, 0, Fault::Never)?;
                 }
@@ -286,6 +317,23 @@ impl Stopped {
     pub fn step(&mut self) -> Result<()> {
         self.go(libc::PTRACE_SINGLESTEP)?;
         self.wait_trap(libc::PTRACE_SINGLESTEP)
+    }
+
+    /// Executes one system call of the thread's own, without a trap.
+    pub(crate) fn step_by_syscall(&mut self) -> Result<()> {
+        for _ in 0..2 {
+            self.go(libc::PTRACE_SYSCALL)?;
+            loop {
+                match sys::wait(self.tid)? {
+                    Wait::Syscall => break,
+                    Wait::Signal(signal) => self.held.push(signal),
+                    Wait::Event(..) => {}
+                    Wait::Ended(_) => return Err(Error::Died(self.pid)),
+                }
+                self.go_on(libc::PTRACE_SYSCALL, 0, Fault::Never)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the call that the registers are set for (`rip` at a `syscall` instruction) and interrupts it at once, if it sleeps. Afterwards the
@@ -436,6 +484,7 @@ impl Process {
         let (Some(blocked), Some(since), false) = (blocked, since, threads.is_empty()) else {
             return Err(Error::Died(pid));
         };
+        threads[0].look_at_traps()?;
         let memory = Memory::open(pid)?;
         // At once: whatever fails later, the threads are let go with their calls intact.
         for t in &mut threads {

@@ -31,8 +31,9 @@ impl Questions {
 pub fn collect(scene: &Scene<'_>, answers: &Answers, out: &mut Collected) {
     let actions = answers.actions.0.iter().filter_map(|(signal, slot)| {
         let word = |i| Addr(answers.done.word(*slot, i));
-        let action =
-            Action { signal: *signal, reserved: 0, handler: word(0), flags: word(1), restorer: word(2), mask: word(3) };
+        // The traps with which the questions end have changed this one already, if it was ignored.
+        let handler = if *signal == libc::SIGTRAP as u32 && answers.ignores_traps { Addr(1) } else { word(0) };
+        let action = Action { signal: *signal, reserved: 0, handler, flags: word(1), restorer: word(2), mask: word(3) };
         (action != Action { signal: *signal, ..Action::default() }).then_some(action)
     });
     out.add(scene.id, Actions { actions: actions.collect() });

@@ -2,7 +2,8 @@
 //!
 //! To carry a further kind: a module with `fn collect(cx: &mut Cx, d: &Description) -> Result<bool>`, and its line in `COLLECTORS`.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
@@ -11,8 +12,8 @@ use super::elsewhere::Elsewhere;
 pub use super::fd::Fd;
 use super::objects::Objects;
 use super::{
-    Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, known, locks, outside, owners, pidfd, pipes,
-    ptys, refuse, signalfd, sockets, terminal, timerfd,
+    Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, known, locks, many, outside, owners, pidfd,
+    pipes, ptys, refuse, signalfd, sockets, terminal, timerfd,
 };
 use crate::Result;
 
@@ -177,28 +178,37 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
 }
 
 /// Groups descriptors by their open file description, each group and the groups themselves by number. kcmp(2) orders descriptions, so that
-/// sorting finds equal ones without comparing each with each.
+/// sorting finds equal ones without comparing each with each; each part is sorted by a thread of ours, and the whole from these.
 fn descriptions(pid: i32, fds: &[Fd]) -> Result<Vec<Vec<&Fd>>> {
     let mut sorted: Vec<(&Fd, _)> = fds.iter().map(|f| (f, f.looks())).collect();
     sorted.sort_by_key(|(f, looks)| (*looks, f.fd));
     let mut groups: Vec<Vec<&Fd>> = Vec::new();
     for alike in sorted.chunk_by(|a, b| a.1 == b.1) {
-        let mut error = None;
-        let mut same: Vec<&Fd> = alike.iter().map(|(f, _)| *f).collect();
-        let mut compare = |a: i32, b: i32| {
-            cryo_tracee::fds::compare(pid, a, b).unwrap_or_else(|e| {
-                error.get_or_insert(e);
-                std::cmp::Ordering::Equal
-            })
-        };
-        if same.len() > 1 {
-            same.sort_by(|a, b| compare(a.fd, b.fd).then(a.fd.cmp(&b.fd)));
-        }
-        groups.extend(same.chunk_by(|a, b| compare(a.fd, b.fd).is_eq()).map(<[&Fd]>::to_vec));
-        if let Some(e) = error {
-            return Err(e.into());
-        }
+        let alike: Vec<&Fd> = alike.iter().map(|(f, _)| *f).collect();
+        let parts =
+            many::side_by_side(&alike, fd::ENOUGH, |part| by_description(pid, part.to_vec()).map(|(part, _)| part))?;
+        let (whole, same) = by_description(pid, parts)?;
+        groups.extend(whole.chunk_by(|a, b| same.contains(&(a.fd, b.fd))).map(<[&Fd]>::to_vec));
     }
     groups.sort_by_key(|g| g[0].fd);
     Ok(groups)
+}
+
+/// Pairs of descriptors, the lower first, that are of one description.
+type Same = HashSet<(i32, i32)>;
+
+/// Sorts by description, then number; and says which neighbours are of one description: to sort them it must have compared them.
+fn by_description(pid: i32, mut fds: Vec<&Fd>) -> Result<(Vec<&Fd>, Same)> {
+    let (mut error, mut same) = (None, HashSet::new());
+    fds.sort_by(|a, b| {
+        let order = cryo_tracee::fds::compare(pid, a.fd, b.fd).unwrap_or_else(|e| {
+            error.get_or_insert(e);
+            Ordering::Equal
+        });
+        if order.is_eq() {
+            same.insert((a.fd.min(b.fd), a.fd.max(b.fd)));
+        }
+        order.then(a.fd.cmp(&b.fd))
+    });
+    error.map_or(Ok((fds, same)), |e| Err(e.into()))
 }

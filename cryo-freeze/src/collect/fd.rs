@@ -8,11 +8,12 @@ use cryo_format::prim::Addr;
 use cryo_tracee::fds;
 use cryo_tracee::proc::{self, FdDirs, FdInfo};
 
+use super::many;
 use crate::Result;
 use crate::error::About;
 
-/// So many descriptors are looked at by one thread of ours; more are worth another one.
-const EACH: usize = 250;
+/// So many descriptors are enough for one thread of ours, see [`many`].
+pub const ENOUGH: usize = 250;
 
 /// One open descriptor.
 pub struct Fd {
@@ -32,27 +33,9 @@ pub struct Fd {
 pub fn look(pid: i32, pidfd: &OwnedFd) -> Result<Vec<Fd>> {
     let dirs = FdDirs::open(pid)?;
     let numbers = proc::descriptors(pid)?;
-    // How many CPUs there are is asked only where it matters: std reads through the cgroups for it.
-    let threads = match numbers.len() / EACH + 1 {
-        1 => 1,
-        wanted => std::thread::available_parallelism().map_or(1, usize::from).min(wanted),
-    };
-    let part = |numbers: &[i32]| -> Result<Vec<Fd>> {
+    many::side_by_side(&numbers, ENOUGH, |numbers| {
         let mut buf = Vec::new();
         numbers.iter().map(|fd| Fd::of(&dirs, pidfd, *fd, &mut buf)).collect()
-    };
-    if threads == 1 {
-        return part(&numbers);
-    }
-    std::thread::scope(|scope| {
-        let parts = numbers.chunks(numbers.len().div_ceil(threads));
-        let parts: Vec<_> = parts.map(|numbers| scope.spawn(move || part(numbers))).collect();
-        let mut all = Vec::with_capacity(numbers.len());
-        for p in parts {
-            let part = p.join().unwrap_or_else(|_| super::refuse("a thread that looked at descriptors failed"));
-            all.extend(part?);
-        }
-        Ok(all)
     })
 }
 

@@ -24,6 +24,7 @@ mod kept;
 mod known;
 pub mod limits;
 pub mod locks;
+mod many;
 pub mod mm;
 pub mod netlink;
 pub mod objects;
@@ -61,7 +62,7 @@ use cryo_format::section::{AnySection, Section};
 use cryo_format::write::Writer;
 use cryo_tracee::proc::{Mapping, Stat, Status};
 use cryo_tracee::repair::Quiet;
-use cryo_tracee::{Copy, Process};
+use cryo_tracee::{Copy, Process, Stopped};
 
 use crate::options::Options;
 use crate::pages::Run;
@@ -179,8 +180,10 @@ pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut 
     let pid = process.pid();
     let maps = cryo_tracee::proc::mappings(pid)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let mut ids = Ids::default();
-    let threads: Vec<Status> =
-        process.threads.iter().map(|t| Status::of(t.tid())).collect::<cryo_tracee::Result<_>>()?;
+    let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
+    let threads = many::side_by_side(&tids, 32, |tids| {
+        Ok(tids.iter().map(|tid| Status::of(*tid)).collect::<cryo_tracee::Result<_>>()?)
+    })?;
     let status = threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?;
     let scene = Scene { pid, id: ids.fresh(), stat: Stat::of(pid)?, status, threads, maps, here, options };
     unsupported::check(&scene)?;

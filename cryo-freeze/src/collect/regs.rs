@@ -3,7 +3,7 @@
 use cryo_format::prim::Addr;
 use cryo_format::section::regs::RegsX86_64;
 use cryo_tracee::proc::Mapping;
-use cryo_tracee::{Regs, Stopped};
+use cryo_tracee::{AWAY, Regs, Stopped};
 
 use super::{Collected, refuse};
 use crate::Result;
@@ -19,7 +19,7 @@ pub fn leave_vdso(thread: &mut Stopped, vdso: &Mapping) -> Result<()> {
         return Ok(());
     }
     let mask = thread.sigmask()?;
-    thread.set_sigmask(u64::MAX)?;
+    thread.set_sigmask(AWAY)?;
     let stepped = (|| {
         for _ in 0..STEPS {
             thread.step()?;

@@ -33,6 +33,8 @@ impl Questions {
 pub struct Answers {
     /// What the calls brought.
     pub done: Done,
+    /// Is SIGTRAP ignored?
+    pub ignores_traps: bool,
     /// Handlers.
     pub actions: actions::Questions,
     /// Landmarks of memory.
@@ -59,7 +61,7 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
         scheduling.push((id, scheduling::collect(tid, &scene.here.online, &q.scheduling, done)?));
         Ok(())
     };
-    let main_tid = main.tid();
+    let (main_tid, ignores_traps) = (main.tid(), main.ignores_traps());
     let mut remote = Remote::enter(main, memory, &scene.maps)?;
     let scratch = remote.scratch();
 
@@ -88,7 +90,7 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
     out.copy = if snapshot::possible(scene) { Copy::of(&mut remote).ok() } else { None };
     drop(remote);
-    Ok(Answers { done, actions, mm, process, limits, itimers, residence })
+    Ok(Answers { done, ignores_traps, actions, mm, process, limits, itimers, residence })
 }
 
 /// What can be read from outside.
