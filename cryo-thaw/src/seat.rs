@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cryo_format::section::process::Process;
-use cryo_format::section::terminal::Terminal;
+use cryo_format::section::terminal::{Settings, Terminal};
 use cryo_tracee::signals::Stand;
 use rustix::process::Pid;
 use rustix::termios::{
@@ -57,7 +57,7 @@ impl Seat {
     }
 
     /// The terminal in the mode that the program had its own in. What is the terminal's own affair (speed, erase character) stays.
-    pub fn give(&self, wanted: &Terminal) {
+    pub fn give(&self, wanted: &Settings) {
         let Ok(mut t) = tcgetattr(&*self.tty) else { return };
         let ours = t.input_modes & InputModes::IUTF8;
         t.input_modes = InputModes::from_bits_retain(wanted.iflag.0 as u32) & !InputModes::IUTF8 | ours;

@@ -3,9 +3,10 @@
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
-use crate::prim::{Addr, Blob};
+use crate::prim::Addr;
 use crate::rules::{Rule, Violation, ensure};
 use crate::section::Validate;
+use crate::section::terminal::Settings;
 
 /// A pseudo-terminal.
 #[binrw]
@@ -15,30 +16,9 @@ pub struct Pty {
     pub number: u32,
     /// See below.
     pub flags: u32,
-    /// c_iflag of termios(3).
-    pub iflag: Addr,
-    /// c_oflag.
-    pub oflag: Addr,
-    /// c_cflag.
-    pub cflag: Addr,
-    /// c_lflag.
-    pub lflag: Addr,
-    /// Line discipline; 0 is N_TTY.
-    pub line: u32,
-    /// Input speed in bits per second.
-    pub ispeed: u32,
-    /// Output speed.
-    pub ospeed: u32,
-    /// Lines of the window.
-    pub rows: u32,
-    /// Columns of the window.
-    pub columns: u32,
-    /// Its width in pixels.
-    pub xpixel: u32,
-    /// Its height in pixels.
-    pub ypixel: u32,
-    /// c_cc: the special characters in the kernel's order, 19 bytes.
-    pub controls: Blob,
+    /// What is set.
+    #[serde(flatten)]
+    pub settings: Settings,
 }
 
 /// An end.

@@ -15,7 +15,16 @@ pub struct Terminal {
     pub foreground: u32,
     /// Must be zero.
     pub reserved: u32,
-    /// c_iflag of termios(3).
+    /// What is set.
+    #[serde(flatten)]
+    pub settings: Settings,
+}
+
+/// termios(3) and TIOCGWINSZ, of any terminal.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// c_iflag.
     pub iflag: Addr,
     /// c_oflag.
     pub oflag: Addr,

@@ -73,7 +73,7 @@ fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<
         return Ok(None);
     }
     let taken = cx.take(f)?;
-    let t = terminal::settings(&taken).about(|| format!("asking {} for its settings", f.name()))?;
+    let settings = terminal::settings(&taken).about(|| format!("asking {} for its settings", f.name()))?;
     let mut flags = 0;
     let mut flag = |bit, set| flags |= if set { bit } else { 0 };
     flag(PtyFlags::LOCKED, tty::ask(&taken, Question::LOCKED)?);
@@ -83,24 +83,6 @@ fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<
     rustix::event::poll(&mut fds, Some(&Timespec::default())).about(|| format!("looking at {}", f.name()))?;
     flag(PtyFlags::HUNG_UP, fds[0].revents().contains(PollFlags::HUP));
     let id = cx.ids.fresh();
-    cx.out.add(
-        id,
-        Pty {
-            number: number as u32,
-            flags,
-            iflag: t.iflag,
-            oflag: t.oflag,
-            cflag: t.cflag,
-            lflag: t.lflag,
-            line: t.line,
-            ispeed: t.ispeed,
-            ospeed: t.ospeed,
-            rows: t.rows,
-            columns: t.columns,
-            xpixel: t.xpixel,
-            ypixel: t.ypixel,
-            controls: t.controls,
-        },
-    );
+    cx.out.add(id, Pty { number: number as u32, flags, settings });
     Ok(Some(id))
 }

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::prim::{Addr, Blob};
-use cryo_format::section::terminal::Terminal;
+use cryo_format::section::terminal::{Settings, Terminal};
 use rustix::termios::SpecialCodeIndex as Index;
 
 use super::descriptors::{Cx, Fd};
@@ -35,12 +35,12 @@ const CONTROLS: [Index; 17] = [
 const LEN: usize = 19;
 
 /// termios(3) and the window's size.
-pub fn settings(tty: &OwnedFd) -> rustix::io::Result<Terminal> {
+pub fn settings(tty: &OwnedFd) -> rustix::io::Result<Settings> {
     let termios = rustix::termios::tcgetattr(tty)?;
     let window = rustix::termios::tcgetwinsize(tty)?;
     let mut controls: Vec<u8> = CONTROLS.iter().map(|i| termios.special_codes[*i]).collect();
     controls.resize(LEN, 0);
-    Ok(Terminal {
+    Ok(Settings {
         iflag: Addr(termios.input_modes.bits().into()),
         oflag: Addr(termios.output_modes.bits().into()),
         cflag: Addr(termios.control_modes.bits().into()),
@@ -53,7 +53,6 @@ pub fn settings(tty: &OwnedFd) -> rustix::io::Result<Terminal> {
         xpixel: window.ws_xpixel.into(),
         ypixel: window.ws_ypixel.into(),
         controls: Blob::from(controls),
-        ..Terminal::default()
     })
 }
 
@@ -69,8 +68,8 @@ pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
         return Ok(());
     };
     // One that has hung up has no settings any more.
-    let Ok(terminal) = settings(&cx.take(f)?) else { return Ok(()) };
+    let Ok(settings) = settings(&cx.take(f)?) else { return Ok(()) };
     let (group, foreground) = (cx.scene.stat.field(5)?, cx.scene.stat.field(8)?);
-    cx.out.add(cx.scene.id, Terminal { foreground: u32::from(group == foreground), ..terminal });
+    cx.out.add(cx.scene.id, Terminal { foreground: u32::from(group == foreground), reserved: 0, settings });
     Ok(())
 }

@@ -18,7 +18,7 @@ impl Print for Pty {
     const ORDER: Order = Order::Within;
 
     fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
-        write!(out, "/dev/pts/{}, {} lines of {} columns", self.number, self.rows, self.columns)?;
+        write!(out, "/dev/pts/{}, {} lines of {} columns", self.number, self.settings.rows, self.settings.columns)?;
         if self.flags != 0 {
             let names = &[
                 (PtyFlags::LOCKED.into(), "locked"),
@@ -28,7 +28,7 @@ impl Print for Pty {
             ];
             write!(out, ", {}", bits(self.flags.into(), names, ", "))?;
         }
-        let modes = modes(self.iflag, self.oflag, self.lflag).join(" ");
+        let modes = modes(&self.settings).join(" ");
         writeln!(out, "\n{}", wrap(modes.split(' ').filter(|word| *word != "-"), WIDTH))
     }
 }

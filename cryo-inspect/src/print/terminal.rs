@@ -2,8 +2,7 @@
 
 use std::io::{self, Write};
 
-use cryo_format::prim::Addr;
-use cryo_format::section::terminal::Terminal;
+use cryo_format::section::terminal::{Settings, Terminal};
 
 use super::{Cx, Fields, Print};
 use crate::names::{bits, one_of};
@@ -67,8 +66,8 @@ const CHARACTERS: [&str; 17] = [
 const WIDTH: usize = 90;
 
 /// c_iflag, c_oflag and c_lflag by their names.
-pub fn modes(iflag: Addr, oflag: Addr, lflag: Addr) -> [String; 3] {
-    [(iflag, INPUT), (oflag, OUTPUT), (lflag, LOCAL)].map(|(flags, names)| bits(flags.0, names, " "))
+pub fn modes(set: &Settings) -> [String; 3] {
+    [(set.iflag, INPUT), (set.oflag, OUTPUT), (set.lflag, LOCAL)].map(|(flags, names)| bits(flags.0, names, " "))
 }
 
 /// c_cflag without the speeds.
@@ -94,13 +93,13 @@ impl Print for Terminal {
     const TITLE: &'static str = "terminal";
 
     fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
-        let mut fields = Fields::default();
-        fields.add("window", format!("{} lines of {} columns", self.rows, self.columns));
-        for (label, names) in ["input", "output", "local"].iter().zip(modes(self.iflag, self.oflag, self.lflag)) {
+        let (mut fields, set) = (Fields::default(), &self.settings);
+        fields.add("window", format!("{} lines of {} columns", set.rows, set.columns));
+        for (label, names) in ["input", "output", "local"].iter().zip(modes(set)) {
             fields.add(label, names);
         }
-        fields.add("control", format!("{}  {} bit/s", control(self.cflag.0), self.ospeed));
-        fields.add("characters", characters(&self.controls));
+        fields.add("control", format!("{}  {} bit/s", control(set.cflag.0), set.ospeed));
+        fields.add("characters", characters(&set.controls));
         fields.add("group", if self.foreground != 0 { "in the foreground" } else { "in the background" });
         fields.print(out)
     }

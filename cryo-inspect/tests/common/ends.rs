@@ -8,7 +8,7 @@ use cryo_format::section::inet::{Inet, InetMessage, Kept, Membership, State as I
 use cryo_format::section::netlink::Netlink;
 use cryo_format::section::pipes::{Pipe, PipeEnd};
 use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
-use cryo_format::section::terminal::Terminal;
+use cryo_format::section::terminal::{Settings, Terminal};
 use cryo_format::section::unix::{State as UnixState, Unix, UnixMessage};
 use cryo_format::socket::{InetAddress, SocketOption};
 use cryo_format::write::Writer;
@@ -159,35 +159,20 @@ fn tcp(w: &mut Writer<Vec<u8>>) {
 fn terminals(w: &mut Writer<Vec<u8>>) {
     w.section(43, &PtyEnd { pty: 47, open_flags: NONBLOCK, master: 1, reserved: 0 }).unwrap();
     w.section(44, &PtyEnd { pty: 47, open_flags: Addr(2), master: 0, reserved: 0 }).unwrap();
-    let (iflag, oflag, cflag, lflag) = (Addr(0o42_400), Addr(0o5), Addr(0o277), Addr(0o105_073));
-    let controls = b"\x03\x1c\x7f\x15\x04\0\x01\0\x11\x13\x1a\0\x12\x0f\x17\x16\0\0\0".to_vec();
-    let pty = Pty {
-        number: 9,
-        flags: PtyFlags::PACKET,
-        iflag,
-        oflag,
-        cflag,
-        lflag,
-        ispeed: 38_400,
-        ospeed: 38_400,
-        rows: 33,
-        columns: 101,
-        controls: controls.clone().into(),
-        ..Pty::default()
-    };
-    w.section(47, &pty).unwrap();
-    let terminal = Terminal {
-        foreground: 1,
-        iflag,
-        oflag,
-        cflag,
-        lflag,
+    let settings = Settings {
+        iflag: Addr(0o42_400),
+        oflag: Addr(0o5),
+        cflag: Addr(0o277),
+        lflag: Addr(0o105_073),
         ispeed: 38_400,
         ospeed: 38_400,
         rows: 24,
         columns: 80,
-        controls: controls.into(),
-        ..Terminal::default()
+        controls: b"\x03\x1c\x7f\x15\x04\0\x01\0\x11\x13\x1a\0\x12\x0f\x17\x16\0\0\0".to_vec().into(),
+        ..Settings::default()
     };
+    let other = Settings { rows: 33, columns: 101, ..settings.clone() };
+    w.section(47, &Pty { number: 9, flags: PtyFlags::PACKET, settings: other }).unwrap();
+    let terminal = Terminal { foreground: 1, reserved: 0, settings };
     w.section(1, &terminal).unwrap();
 }

@@ -50,14 +50,15 @@ fn make(host: &mut Host, fd: u32, pty: &Pty) -> Result<u64> {
         Err(e) => return refuse(format!("fd {fd}: a new pseudo-terminal: {e}: use --fd {fd}=FILE|null")),
     };
     // struct termios2.
+    let set = &pty.settings;
     let mut termios: Vec<u8> =
-        [&pty.iflag, &pty.oflag, &pty.cflag, &pty.lflag].map(|f| (f.0 as u32).to_le_bytes()).concat();
-    termios.push(pty.line as u8);
-    let mut controls = pty.controls.to_vec();
+        [set.iflag, set.oflag, set.cflag, set.lflag].map(|f| (f.0 as u32).to_le_bytes()).concat();
+    termios.push(set.line as u8);
+    let mut controls = set.controls.to_vec();
     controls.resize(CONTROLS, 0);
     termios.extend(controls);
-    termios.extend([pty.ispeed, pty.ospeed].map(u32::to_le_bytes).concat());
-    let window = [pty.rows, pty.columns, pty.xpixel, pty.ypixel].map(|n| (n as u16).to_le_bytes()).concat();
+    termios.extend([set.ispeed, set.ospeed].map(u32::to_le_bytes).concat());
+    let window = [set.rows, set.columns, set.xpixel, set.ypixel].map(|n| (n as u16).to_le_bytes()).concat();
 
     let mut batch = host.batch()?;
     let no = batch.put(&0_u32.to_le_bytes());

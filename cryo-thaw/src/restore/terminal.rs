@@ -26,6 +26,6 @@ pub fn restore(host: &mut Host, terminal: Option<&Terminal>, process: &Process, 
         batch.call(libc::SYS_close, &[tty]);
         host.run(batch)?.all()?;
     }
-    seat.give(terminal);
+    seat.give(&terminal.settings);
     Ok(())
 }
