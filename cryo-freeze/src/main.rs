@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use cryo_format::section::outside::FdRule;
 use cryo_freeze::freeze::Target;
-use cryo_freeze::{Afterwards, Children, Ends, FdRule, Files, Options, Tcp, freeze};
+use cryo_freeze::{Afterwards, Children, Ends, Files, Options, Tcp, freeze};
 
 /// Freeze a running program: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
 ///

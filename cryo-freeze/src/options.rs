@@ -1,7 +1,6 @@
 //! What the person who freezes may choose.
 
-use std::path::PathBuf;
-use std::str::FromStr;
+use cryo_format::section::outside::FdRule;
 
 /// What becomes of the original when the image is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,43 +54,6 @@ pub enum Children {
     Refuse,
     /// They stay behind.
     Leave,
-}
-
-/// What takes the place of a descriptor that cannot be carried, or shall not be: `N=inherit|null|FILE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FdRule {
-    /// The descriptor.
-    pub fd: i32,
-    /// What the thawer puts there.
-    pub instead: Instead,
-}
-
-/// See [`FdRule`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Instead {
-    /// The thawer's own descriptor of the same number.
-    Inherit,
-    /// /dev/null.
-    Null,
-    /// This file.
-    File(PathBuf),
-}
-
-impl FromStr for FdRule {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let usage = || format!("{text:?} is not of the form N=inherit|null|FILE");
-        let (fd, what) = text.split_once('=').ok_or_else(usage)?;
-        let fd = fd.parse().ok().filter(|fd| *fd >= 0).ok_or_else(usage)?;
-        let instead = match what {
-            "" => return Err(usage()),
-            "inherit" => Instead::Inherit,
-            "null" => Instead::Null,
-            file => Instead::File(file.into()),
-        };
-        Ok(Self { fd, instead })
-    }
 }
 
 /// Choices of one freeze.

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
+use cryo_format::section::outside::FdRule;
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Ids};
-use cryo_thaw::options::{FdRule, FileMap, Tcp, Time};
+use cryo_thaw::options::{FileMap, Tcp, Time};
 use cryo_thaw::seat::{Seat, Taken};
 use cryo_thaw::{Options, Pid, thaw};
 use cryo_tracee::namespace;

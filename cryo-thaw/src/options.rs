@@ -5,6 +5,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use cryo_format::section::outside::FdRule;
+
 use crate::seat::Seat;
 
 /// Which process id the thawed process gets.
@@ -29,43 +31,6 @@ pub enum Time {
     Ice,
     /// It does: what came due meanwhile is due now.
     Real,
-}
-
-/// What takes the place of descriptor `fd`, whatever the image says: `N=inherit|null|FILE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FdRule {
-    /// The descriptor.
-    pub fd: u32,
-    /// What is put there.
-    pub instead: Instead,
-}
-
-/// See [`FdRule`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Instead {
-    /// The thawer's own descriptor of the same number.
-    Inherit,
-    /// /dev/null.
-    Null,
-    /// This file.
-    File(PathBuf),
-}
-
-impl FromStr for FdRule {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let usage = || format!("{text:?} is not of the form N=inherit|null|FILE");
-        let (fd, what) = text.split_once('=').ok_or_else(usage)?;
-        let fd = fd.parse().map_err(|_| usage())?;
-        let instead = match what {
-            "" => return Err(usage()),
-            "inherit" => Instead::Inherit,
-            "null" => Instead::Null,
-            file => Instead::File(file.into()),
-        };
-        Ok(Self { fd, instead })
-    }
 }
 
 /// Where a file is now: `OLD=NEW`, for OLD itself and all below it.

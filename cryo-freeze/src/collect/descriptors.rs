@@ -113,11 +113,11 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
     use std::os::unix::fs::MetadataExt;
     let pidfd = cryo_tracee::fds::pidfd(scene.pid)?;
     let fds = fd::look(scene.pid, &pidfd)?;
-    if let Some(rule) = scene.options.fds.iter().find(|r| fds.iter().all(|f| f.fd != r.fd)) {
+    if let Some(rule) = scene.options.fds.iter().find(|r| fds.iter().all(|f| f.fd as u32 != r.fd)) {
         return refuse(format!("--fd {}: process {} has no such descriptor", rule.fd, scene.pid));
     }
     // A rule of the person's comes first, then what we can carry.
-    let ruled = |f: &Fd| scene.options.fds.iter().any(|r| r.fd == f.fd);
+    let ruled = |f: &Fd| scene.options.fds.iter().any(|r| r.fd == f.fd as u32);
     let mut all = Vec::new();
     let mut by_rule = Vec::new();
     for mut group in descriptions(scene.pid, &fds)? {

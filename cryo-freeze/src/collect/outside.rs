@@ -1,14 +1,11 @@
 //! `OUTS`: descriptors whose other end is not in the image.
 
-use std::os::unix::ffi::OsStrExt;
-
 use cryo_format::prim::Addr;
-use cryo_format::section::outside::{Outside, Policy};
+use cryo_format::section::outside::{FdRule, Outside, Policy};
 
 use super::descriptors::{Cx, Description, Fd};
 use super::{Collected, Ids, Scene, ptys, refuse, terminal};
 use crate::Result;
-use crate::options::Instead;
 
 fn section(f: &Fd, policy: Policy) -> Outside {
     Outside {
@@ -22,11 +19,9 @@ fn section(f: &Fd, policy: Policy) -> Outside {
 
 /// What the person asked for with --fd.
 pub fn by_rule(scene: &Scene<'_>, f: &Fd, ids: &mut Ids, out: &mut Collected) -> u64 {
-    let rule = scene.options.fds.iter().rev().find(|r| r.fd == f.fd).map(|r| &r.instead);
-    let section = match rule {
-        Some(Instead::File(path)) => Outside { path: path.as_os_str().as_bytes().into(), ..section(f, Policy::PATH) },
-        Some(Instead::Null) => section(f, Policy::NULL),
-        Some(Instead::Inherit) | None => section(f, Policy::INHERIT),
+    let section = match FdRule::of(&scene.options.fds, f.fd as u32) {
+        Some(rule) => Outside { path: rule.path.clone(), ..section(f, rule.policy) },
+        None => section(f, Policy::INHERIT),
     };
     let instead = match &section.policy {
         p if *p == Policy::PATH => section.path.lossless(),

@@ -17,6 +17,7 @@ use cryo_format::model::FileModel;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::{Object, Objects};
+use cryo_format::section::outside::{FdRule, Policy};
 use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
 
@@ -27,7 +28,7 @@ use super::{
 use crate::Result;
 use crate::error::refuse;
 use crate::nameless;
-use crate::options::{Instead, Options};
+use crate::options::Options;
 
 /// Makes the description `id` in the host if it is of the restorer's kind, and returns a descriptor's number there. `fd` is the first
 /// descriptor that will refer to it, for messages.
@@ -220,13 +221,13 @@ impl<'a> Table<'a> {
                 host.run(std::mem::replace(&mut batch, fresh))?.all()?;
             }
             let (fd, flags) = (u64::from(d.fd), if d.flags & 1 != 0 { libc::O_CLOEXEC as u64 } else { 0 });
-            let rule = self.options.fds.iter().rev().find(|r| r.fd == d.fd).map(|r| &r.instead);
+            let rule = FdRule::of(&self.options.fds, d.fd);
             let opened = match (rule, self.made.get(&d.description)) {
                 (None, Some(at)) => {
                     batch.call(libc::SYS_dup3, &[*at, fd, flags]);
                     continue;
                 }
-                (Some(instead), _) => by_rule(host, d.fd, instead, self)?,
+                (Some(rule), _) => by_rule(host, rule, self)?,
                 (None, None) => description(host, self, d.fd, d.description)?,
             };
             let mut at = fd;
@@ -315,16 +316,17 @@ pub fn restore<'a>(
     Ok(table)
 }
 
-fn by_rule(host: &mut Host, fd: u32, instead: &Instead, table: &Table<'_>) -> Result<u64> {
-    use std::os::unix::ffi::OsStrExt;
-    match instead {
-        Instead::Inherit => match table.inherited(fd) {
-            Some(parked) => table.duplicate(host, parked),
-            None => refuse(format!("--fd {fd}=inherit: cryo-thaw itself has no descriptor {fd}")),
+fn by_rule(host: &mut Host, rule: &FdRule, table: &Table<'_>) -> Result<u64> {
+    let fd = rule.fd;
+    let path = match rule.policy {
+        Policy::INHERIT => match table.inherited(fd) {
+            Some(parked) => return table.duplicate(host, parked),
+            None => return refuse(format!("--fd {fd}=inherit: cryo-thaw itself has no descriptor {fd}")),
         },
-        Instead::Null => outside::path(host, fd, b"/dev/null", libc::O_RDWR | libc::O_CLOEXEC),
-        Instead::File(p) => outside::path(host, fd, p.as_os_str().as_bytes(), libc::O_RDWR | libc::O_CLOEXEC),
-    }
+        Policy::NULL => b"/dev/null".as_slice(),
+        _ => &rule.path[..],
+    };
+    outside::path(host, fd, path, libc::O_RDWR | libc::O_CLOEXEC)
 }
 
 /// Makes a description of any kind.
