@@ -1,13 +1,14 @@
 //! What /proc tells of a process (proc(5)). Fields are found by name or by rule, never by column alone where the kernel may add some.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::error::Context;
 pub use crate::fdinfo::{FdDirs, FdInfo};
+pub use crate::maps::{Mapping, mappings, parse_mappings};
+pub use crate::pagemap::{Present, pagemap, present};
 use crate::{Error, Result};
 
 /// `fs::read` asks for the size, which is 0 in /proc, and begins with 32 bytes: ten system calls where three do.
@@ -33,7 +34,7 @@ fn read(path: &str) -> Result<Vec<u8>> {
     all().map_err(|e| Error::sys(format!("reading {path}"), e))
 }
 
-fn unexpected(file: &str, text: impl AsRef<[u8]>) -> Error {
+pub(crate) fn unexpected(file: &str, text: impl AsRef<[u8]>) -> Error {
     Error::Proc { file: file.into(), text: String::from_utf8_lossy(text.as_ref()).into_owned() }
 }
 
@@ -139,150 +140,6 @@ impl Stat {
     }
 }
 
-/// One mapping of /proc/PID/smaps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mapping {
-    /// First address.
-    pub start: u64,
-    /// First address behind it.
-    pub end: u64,
-    /// PROT_* bits.
-    pub prot: u32,
-    /// MAP_SHARED?
-    pub shared: bool,
-    /// Offset in the file.
-    pub offset: u64,
-    /// Major and minor device number.
-    pub dev: (u32, u32),
-    /// Inode; 0 for none.
-    pub ino: u64,
-    /// Path or name as shown, ` (deleted)` included.
-    pub path: Vec<u8>,
-    /// The two letters of each of its VmFlags.
-    pub flags: Vec<[u8; 2]>,
-    /// KernelPageSize in bytes: more than 4096 with hugetlbfs.
-    pub page_size: u64,
-    /// Bytes that are swapped out.
-    pub swapped: u64,
-}
-
-impl Mapping {
-    /// A mapping of which only the range matters.
-    pub fn range(start: u64, end: u64) -> Self {
-        Self {
-            start,
-            end,
-            prot: 0,
-            shared: false,
-            offset: 0,
-            dev: (0, 0),
-            ino: 0,
-            path: Vec::new(),
-            flags: Vec::new(),
-            page_size: 4096,
-            swapped: 0,
-        }
-    }
-
-    /// Has it this VmFlag?
-    pub fn has(&self, flag: &str) -> bool {
-        self.flags.iter().any(|f| f == flag.as_bytes())
-    }
-
-    fn parse_header(line: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(line.get(..line.len().min(200))?).unwrap_or_else(|e| {
-            // Only the path can be something else than ASCII.
-            std::str::from_utf8(&line[..e.valid_up_to()]).unwrap_or("")
-        });
-        let mut fields = text.split_ascii_whitespace();
-        let (start, end) = fields.next()?.split_once('-')?;
-        let perms = fields.next()?.as_bytes();
-        let offset = fields.next()?;
-        let (major, minor) = fields.next()?.split_once(':')?;
-        let ino = fields.next()?;
-        let mut prot = 0;
-        for (bit, c) in [(1, b'r'), (2, b'w'), (4, b'x')] {
-            if perms.contains(&c) {
-                prot |= bit;
-            }
-        }
-        // The path is the rest of the line behind five fields and blanks.
-        let mut rest = line;
-        for _ in 0..5 {
-            let gap = rest.iter().position(|b| *b == b' ').unwrap_or(rest.len());
-            rest = rest[gap..].trim_ascii_start();
-        }
-        Some(Self {
-            start: u64::from_str_radix(start, 16).ok()?,
-            end: u64::from_str_radix(end, 16).ok()?,
-            prot,
-            shared: perms.get(3) == Some(&b's'),
-            offset: u64::from_str_radix(offset, 16).ok()?,
-            dev: (u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?),
-            ino: ino.parse().ok()?,
-            path: unescape(rest),
-            flags: Vec::new(),
-            page_size: 4096,
-            swapped: 0,
-        })
-    }
-}
-
-/// /proc shows a newline in a path as `\012`.
-fn unescape(path: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((first, tail)) = rest.split_first() {
-        if let Some(t) = rest.strip_prefix(b"\\012") {
-            out.push(b'\n');
-            rest = t;
-        } else {
-            out.push(*first);
-            rest = tail;
-        }
-    }
-    out
-}
-
-/// The mappings of a process, as `/proc/PID/smaps` lists them.
-pub fn mappings(pid: i32) -> Result<Vec<Mapping>> {
-    let path = format!("/proc/{pid}/smaps");
-    let file = fs::File::open(&path).map_err(|e| Error::sys(format!("reading {path}"), e))?;
-    parse_mappings(BufReader::with_capacity(64 << 10, file), &path)
-}
-
-/// Parses the text of smaps.
-pub fn parse_mappings(mut text: impl BufRead, path: &str) -> Result<Vec<Mapping>> {
-    let mut all: Vec<Mapping> = Vec::new();
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if text.read_until(b'\n', &mut line).about(|| format!("reading {path}"))? == 0 {
-            return Ok(all);
-        }
-        let line = line.strip_suffix(b"\n").unwrap_or(&line);
-        // Attributes are `Name: value` with a capital; a header starts with a lower-case hex digit.
-        if line.first().is_some_and(u8::is_ascii_uppercase) {
-            let Some(last) = all.last_mut() else { return Err(unexpected(path, line)) };
-            if let Some(flags) = line.strip_prefix(b"VmFlags:") {
-                last.flags = flags.trim_ascii().split(|b| *b == b' ').filter_map(|f| f.try_into().ok()).collect();
-            } else if let Some(size) = line.strip_prefix(b"KernelPageSize:") {
-                last.page_size = kib(size).unwrap_or(4096);
-            } else if let Some(size) = line.strip_prefix(b"Swap:") {
-                last.swapped = kib(size).unwrap_or(0);
-            }
-        } else {
-            all.push(Mapping::parse_header(line).ok_or_else(|| unexpected(path, line))?);
-        }
-    }
-}
-
-/// A line's `1234 kB` in bytes.
-fn kib(text: &[u8]) -> Option<u64> {
-    let digits = text.trim_ascii().split(|b| *b == b' ').next()?;
-    Some(std::str::from_utf8(digits).ok()?.parse::<u64>().ok()? << 10)
-}
-
 /// A symbolic link below /proc/PID, as bytes.
 pub fn link(pid: i32, name: &str) -> Result<Vec<u8>> {
     let path = format!("/proc/{pid}/{name}");
@@ -343,132 +200,4 @@ pub fn syscall(tid: i32) -> Option<(i64, [u64; 6])> {
         *a = u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok()?;
     }
     (number >= 0).then_some((number, args))
-}
-
-/// Ranges of pages that are present or swapped out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Present {
-    /// First address.
-    pub start: u64,
-    /// First address behind.
-    pub end: u64,
-    /// A page of the mapped file (or shared memory), not the process's own copy.
-    pub file: bool,
-    /// No page at all, but a guard (MADV_GUARD_INSTALL, Linux 6.13): touching it is SIGSEGV.
-    pub guard: bool,
-}
-
-/// Which pages of `start..end` hold something. PAGEMAP_SCAN where the kernel has it (6.7), /proc/PID/pagemap otherwise.
-pub fn present(pagemap: &fs::File, start: u64, end: u64) -> Result<Vec<Present>> {
-    crate::fault::point().about(|| "reading the page map".into())?;
-    let scanned = match scan(pagemap, start, end, true) {
-        // A kernel that has the scan but not this category (before 6.15).
-        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => scan(pagemap, start, end, false),
-        other => other,
-    };
-    match scanned {
-        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTTY | libc::EINVAL)) => read_pagemap(pagemap, start, end),
-        other => other,
-    }
-    .about(|| format!("reading the page map from {start:#x} to {end:#x}"))
-}
-
-/// Opens /proc/PID/pagemap for [`present`].
-pub fn pagemap(pid: i32) -> Result<fs::File> {
-    let path = format!("/proc/{pid}/pagemap");
-    fs::File::open(&path).map_err(|e| Error::sys(format!("opening {path}"), e))
-}
-
-fn scan(pagemap: &fs::File, start: u64, end: u64, guards: bool) -> std::io::Result<Vec<Present>> {
-    use std::os::fd::AsRawFd;
-    // linux/fs.h: struct pm_scan_arg, struct page_region; categories.
-    const PAGE_IS_FILE: u64 = 1 << 2;
-    const PAGE_IS_PRESENT: u64 = 1 << 3;
-    const PAGE_IS_SWAPPED: u64 = 1 << 4;
-    const PAGE_IS_PFNZERO: u64 = 1 << 5;
-    const PAGE_IS_GUARD: u64 = 1 << 8;
-    const PAGEMAP_SCAN: libc::c_ulong = 0xc060_6610;
-    #[repr(C)]
-    #[derive(Default)]
-    struct ScanArg {
-        size: u64,
-        flags: u64,
-        start: u64,
-        end: u64,
-        walk_end: u64,
-        vec: u64,
-        vec_len: u64,
-        max_pages: u64,
-        category_inverted: u64,
-        category_mask: u64,
-        category_anyof_mask: u64,
-        return_mask: u64,
-    }
-    #[repr(C)]
-    #[derive(Clone, Copy, Default)]
-    struct Region {
-        start: u64,
-        end: u64,
-        categories: u64,
-    }
-    let mut out = Vec::new();
-    let mut at = start;
-    let mut regions = vec![Region::default(); 512];
-    while at < end {
-        let mut arg = ScanArg {
-            size: size_of::<ScanArg>() as u64,
-            start: at,
-            end,
-            vec: regions.as_mut_ptr() as u64,
-            vec_len: regions.len() as u64,
-            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED | if guards { PAGE_IS_GUARD } else { 0 },
-            // The shared zero page, mapped when untouched memory is only read, is as good as absent.
-            category_inverted: PAGE_IS_PFNZERO,
-            category_mask: PAGE_IS_PFNZERO,
-            return_mask: PAGE_IS_FILE | if guards { PAGE_IS_GUARD } else { 0 },
-            ..ScanArg::default()
-        };
-        // SAFETY: `arg` and the vector it points to have the kernel's layout and outlive the call; vec_len bounds what is written.
-        let n = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, &raw mut arg) };
-        if n < 0 {
-            return Err(std::io::Error::last_os_error());
-        }
-        out.extend(regions[..n as usize].iter().map(|r| Present {
-            start: r.start,
-            end: r.end,
-            file: r.categories & PAGE_IS_FILE != 0,
-            guard: r.categories & PAGE_IS_GUARD != 0,
-        }));
-        if arg.walk_end <= at {
-            break;
-        }
-        at = arg.walk_end;
-    }
-    Ok(out)
-}
-
-fn read_pagemap(pagemap: &fs::File, start: u64, end: u64) -> std::io::Result<Vec<Present>> {
-    use std::os::unix::fs::FileExt;
-    let mut out: Vec<Present> = Vec::new();
-    let mut buf = vec![0; 64 << 10];
-    let mut at = start;
-    while at < end {
-        let want = (((end - at) / 4096) * 8).min(buf.len() as u64) as usize;
-        let n = pagemap.read_at(&mut buf[..want], at / 4096 * 8)? / 8 * 8;
-        if n == 0 {
-            break;
-        }
-        for entry in buf[..n].as_chunks::<8>().0 {
-            let e = u64::from_le_bytes(*entry);
-            if e >> 62 != 0 {
-                let file = e >> 61 & 1 != 0;
-                match out.last_mut() {
-                    Some(last) if last.end == at && last.file == file => last.end += 4096,
-                    _ => out.push(Present { start: at, end: at + 4096, file, guard: false }),
-                }
-            }
-            at += 4096;
-        }
-    }
-    Ok(out)
 }

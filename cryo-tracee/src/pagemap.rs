@@ -1,0 +1,134 @@
+//! Which pages of a process there are: /proc/PID/pagemap, and the ioctl PAGEMAP_SCAN on it.
+
+use std::fs;
+
+use crate::error::Context;
+use crate::{Error, Result};
+
+/// Ranges of pages that are present or swapped out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// First address.
+    pub start: u64,
+    /// First address behind.
+    pub end: u64,
+    /// A page of the mapped file (or shared memory), not the process's own copy.
+    pub file: bool,
+    /// No page at all, but a guard (MADV_GUARD_INSTALL, Linux 6.13): touching it is SIGSEGV.
+    pub guard: bool,
+}
+
+/// Which pages of `start..end` hold something. PAGEMAP_SCAN where the kernel has it (6.7), /proc/PID/pagemap otherwise.
+pub fn present(pagemap: &fs::File, start: u64, end: u64) -> Result<Vec<Present>> {
+    crate::fault::point().about(|| "reading the page map".into())?;
+    let scanned = match scan(pagemap, start, end, true) {
+        // A kernel that has the scan but not this category (before 6.15).
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => scan(pagemap, start, end, false),
+        other => other,
+    };
+    match scanned {
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTTY | libc::EINVAL)) => read_pagemap(pagemap, start, end),
+        other => other,
+    }
+    .about(|| format!("reading the page map from {start:#x} to {end:#x}"))
+}
+
+/// Opens /proc/PID/pagemap for [`present`].
+pub fn pagemap(pid: i32) -> Result<fs::File> {
+    let path = format!("/proc/{pid}/pagemap");
+    fs::File::open(&path).map_err(|e| Error::sys(format!("opening {path}"), e))
+}
+
+fn scan(pagemap: &fs::File, start: u64, end: u64, guards: bool) -> std::io::Result<Vec<Present>> {
+    use std::os::fd::AsRawFd;
+    // linux/fs.h: struct pm_scan_arg, struct page_region; categories.
+    const PAGE_IS_FILE: u64 = 1 << 2;
+    const PAGE_IS_PRESENT: u64 = 1 << 3;
+    const PAGE_IS_SWAPPED: u64 = 1 << 4;
+    const PAGE_IS_PFNZERO: u64 = 1 << 5;
+    const PAGE_IS_GUARD: u64 = 1 << 8;
+    const PAGEMAP_SCAN: libc::c_ulong = 0xc060_6610;
+    #[repr(C)]
+    #[derive(Default)]
+    struct ScanArg {
+        size: u64,
+        flags: u64,
+        start: u64,
+        end: u64,
+        walk_end: u64,
+        vec: u64,
+        vec_len: u64,
+        max_pages: u64,
+        category_inverted: u64,
+        category_mask: u64,
+        category_anyof_mask: u64,
+        return_mask: u64,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Region {
+        start: u64,
+        end: u64,
+        categories: u64,
+    }
+    let mut out = Vec::new();
+    let mut at = start;
+    let mut regions = vec![Region::default(); 512];
+    while at < end {
+        let mut arg = ScanArg {
+            size: size_of::<ScanArg>() as u64,
+            start: at,
+            end,
+            vec: regions.as_mut_ptr() as u64,
+            vec_len: regions.len() as u64,
+            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED | if guards { PAGE_IS_GUARD } else { 0 },
+            // The shared zero page, mapped when untouched memory is only read, is as good as absent.
+            category_inverted: PAGE_IS_PFNZERO,
+            category_mask: PAGE_IS_PFNZERO,
+            return_mask: PAGE_IS_FILE | if guards { PAGE_IS_GUARD } else { 0 },
+            ..ScanArg::default()
+        };
+        // SAFETY: `arg` and the vector it points to have the kernel's layout and outlive the call; vec_len bounds what is written.
+        let n = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, &raw mut arg) };
+        if n < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        out.extend(regions[..n as usize].iter().map(|r| Present {
+            start: r.start,
+            end: r.end,
+            file: r.categories & PAGE_IS_FILE != 0,
+            guard: r.categories & PAGE_IS_GUARD != 0,
+        }));
+        if arg.walk_end <= at {
+            break;
+        }
+        at = arg.walk_end;
+    }
+    Ok(out)
+}
+
+fn read_pagemap(pagemap: &fs::File, start: u64, end: u64) -> std::io::Result<Vec<Present>> {
+    use std::os::unix::fs::FileExt;
+    let mut out: Vec<Present> = Vec::new();
+    let mut buf = vec![0; 64 << 10];
+    let mut at = start;
+    while at < end {
+        let want = (((end - at) / 4096) * 8).min(buf.len() as u64) as usize;
+        let n = pagemap.read_at(&mut buf[..want], at / 4096 * 8)? / 8 * 8;
+        if n == 0 {
+            break;
+        }
+        for entry in buf[..n].as_chunks::<8>().0 {
+            let e = u64::from_le_bytes(*entry);
+            if e >> 62 != 0 {
+                let file = e >> 61 & 1 != 0;
+                match out.last_mut() {
+                    Some(last) if last.end == at && last.file == file => last.end += 4096,
+                    _ => out.push(Present { start: at, end: at + 4096, file, guard: false }),
+                }
+            }
+            at += 4096;
+        }
+    }
+    Ok(out)
+}
