@@ -24,6 +24,7 @@ pub mod mem;
 pub mod namespace;
 mod pagemap;
 pub mod proc;
+mod process;
 pub mod remote;
 pub mod repair;
 pub mod sched;
@@ -40,8 +41,9 @@ pub use copy::Copy;
 pub use error::{Error, Result};
 pub use host::Host;
 pub use mem::Memory;
+pub use process::Process;
 pub use remote::{Batch, Remote};
-pub use stopped::{AWAY, Process, Regs, Stopped, Xstate};
+pub use stopped::{AWAY, Regs, Stopped, Xstate};
 pub use sys::set_limit;
 
 /// One line of words for people on stderr, in one write, so that lines of programs that run at once do not mix.

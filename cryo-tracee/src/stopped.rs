@@ -1,14 +1,11 @@
-//! A thread, and a process, that stands still.
+//! A thread that stands still.
 
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::mem::size_of;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
 
 use crate::fault::Undoing;
-use crate::interrupted::{self, Blocked};
 use crate::mem::Memory;
 use crate::proc;
 use crate::sys::{self, Fault, Wait};
@@ -103,7 +100,7 @@ impl Stopped {
         }
     }
 
-    fn look_at_traps(&mut self) -> Result<()> {
+    pub(crate) fn look_at_traps(&mut self) -> Result<()> {
         self.ignores_traps = proc::Status::of(self.tid)?.hex("SigIgn") & bit(libc::SIGTRAP) != 0;
         Ok(())
     }
@@ -384,23 +381,23 @@ impl Drop for Stopped {
 }
 
 /// A thread that is traced, and runs or is about to stop.
-struct Seized {
+pub(crate) struct Seized {
     thread: Option<Stopped>,
     tid: i32,
 }
 
 impl Seized {
-    fn new(pid: i32, tid: i32) -> Result<Self> {
+    pub(crate) fn new(pid: i32, tid: i32) -> Result<Self> {
         sys::ptrace(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize, Fault::Counted)?;
         Ok(Self { thread: Some(Stopped::new(pid, tid)), tid })
     }
 
     /// It will stop soon. Many threads are told before the first is waited for.
-    fn interrupt(&self) -> Result<()> {
+    pub(crate) fn interrupt(&self) -> Result<()> {
         sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Counted).map(drop)
     }
 
-    fn finish(mut self) -> Result<Stopped> {
+    pub(crate) fn finish(mut self) -> Result<Stopped> {
         let mut thread = self.thread.take().ok_or(Error::Died(self.tid))?;
         match thread.settle() {
             Ok(()) => Ok(thread),
@@ -421,121 +418,4 @@ impl Drop for Seized {
             std::mem::forget(thread);
         }
     }
-}
-
-/// A process of which every thread stands still.
-pub struct Process {
-    pid: i32,
-    /// Its memory.
-    pub memory: Memory,
-    /// Its threads; the first is the main thread.
-    pub threads: Vec<Stopped>,
-    /// What they were sleeping in.
-    pub blocked: Blocked,
-    /// When the first of them was told to stop.
-    pub since: Instant,
-}
-
-impl Process {
-    /// Stops every thread of `pid`. New ones that are born meanwhile are stopped, too; ones that end meanwhile are forgotten.
-    pub fn seize(pid: i32) -> Result<Self> {
-        let mut threads: Vec<Stopped> = Vec::new();
-        let (mut blocked, mut since) = (None, None);
-        loop {
-            let known: HashSet<i32> = threads.iter().map(|t| t.tid).collect();
-            let fresh: Vec<i32> = proc::tasks(pid)?.into_iter().filter(|tid| !known.contains(tid)).collect();
-            // All of them are seized before the first is interrupted: it does not stand still while the others are.
-            let mut seized = Vec::new();
-            for tid in fresh {
-                match Seized::new(pid, tid) {
-                    Ok(s) => seized.push(s),
-                    Err(e) if e.errno() == Some(libc::ESRCH) => {}
-                    Err(e)
-                        if e.errno() == Some(libc::EPERM)
-                            && proc::state(tid).is_none_or(|s| s.starts_with(['Z', 'X'])) =>
-                    {
-                        if tid == pid {
-                            return Err(main_gone(pid));
-                        }
-                    }
-                    Err(e) => return Err(e),
-                }
-            }
-            if seized.is_empty() {
-                break;
-            }
-            blocked.get_or_insert_with(|| Blocked::look(pid));
-            since.get_or_insert_with(Instant::now);
-            for s in &seized {
-                match s.interrupt() {
-                    Err(e) if e.errno() != Some(libc::ESRCH) => return Err(e),
-                    _ => {}
-                }
-            }
-            for s in seized {
-                match s.finish() {
-                    Ok(t) => threads.push(t),
-                    Err(Error::Died(tid)) if tid == pid => return Err(main_gone(pid)),
-                    Err(Error::Died(_)) => {}
-                    Err(e) => return Err(e),
-                }
-            }
-        }
-        let (Some(blocked), Some(since), false) = (blocked, since, threads.is_empty()) else {
-            return Err(Error::Died(pid));
-        };
-        threads[0].look_at_traps()?;
-        let memory = Memory::open(pid)?;
-        // At once: whatever fails later, the threads are let go with their calls intact.
-        for t in &mut threads {
-            interrupted::mend(t, &memory, &blocked)?;
-        }
-        Ok(Self { pid, memory, threads, blocked, since })
-    }
-
-    /// Process id.
-    pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    /// The main thread.
-    pub fn main(&mut self) -> &mut Stopped {
-        &mut self.threads[0]
-    }
-
-    /// Ends the process, and waits until it is gone.
-    pub fn kill(mut self) -> Result<()> {
-        crate::signals::kill(self.pid, libc::SIGKILL)?;
-        // The end of the main thread is told only when the others' have been taken.
-        for t in self.threads.drain(..).rev() {
-            while !matches!(sys::wait(t.tid), Ok(Wait::Ended(_)) | Err(_)) {}
-            std::mem::forget(t); // nothing is left to be let go
-        }
-        Ok(())
-    }
-}
-
-/// The main thread of `pid` is a zombie: it has exited alone, or with all others.
-fn main_gone(pid: i32) -> Error {
-    if others_run(pid) {
-        Error::Refused(format!("process {pid}: its main thread has exited while others run; that cannot be frozen yet"))
-    } else {
-        Error::Died(pid)
-    }
-}
-
-/// Are there threads of `pid`, whose main thread has exited, that are not about to end with it?
-fn others_run(pid: i32) -> bool {
-    // Between the SIGKILL that ends a group and the mark of a thread that exits lie a few instructions: looked at again, it has passed them.
-    (0..3).all(|look| {
-        std::thread::sleep(Duration::from_millis(5 * look));
-        proc::tasks(pid).is_ok_and(|tids| tids.into_iter().any(|tid| tid != pid && !ends(tid)))
-    })
-}
-
-fn ends(tid: i32) -> bool {
-    /// Flags of a task (include/linux/sched.h).
-    const PF_EXITING: i64 = 4;
-    let (Ok(status), Ok(stat)) = (proc::Status::of(tid), proc::Stat::of(tid)) else { return true };
-    status.hex("SigPnd") >> (libc::SIGKILL - 1) & 1 != 0 || stat.field(9).is_ok_and(|flags| flags & PF_EXITING != 0)
 }
