@@ -25,6 +25,7 @@ pub mod memory;
 pub mod model;
 pub mod prim;
 pub mod read;
+mod read_at;
 mod root;
 pub mod rules;
 pub mod section;

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use cryo_format::image::ReadAt;
+use cryo_format::image::{ReadAt, Sequential};
 use cryo_format::index::IndexEntry;
 use cryo_format::read::Stream;
 use cryo_format::set;
@@ -80,20 +80,6 @@ impl Source {
         anyhow::ensure!(about.is_file(), "{name}: not a regular file: use - for a pipe");
         Ok(Self { name, start: 0, len: about.len(), file })
     }
-
-    /// The same bytes from the beginning to the end.
-    fn reader(&self) -> impl Read + '_ {
-        struct Reader<'a>(&'a Source, u64);
-        impl Read for Reader<'_> {
-            fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-                let n = (self.0.len - self.1).min(buf.len() as u64) as usize;
-                self.0.read_exact_at(&mut buf[..n], self.1)?;
-                self.1 += n as u64;
-                Ok(n)
-            }
-        }
-        BufReader::with_capacity(1 << 16, Reader(self, 0))
-    }
 }
 
 /// The files that stand one after another in `file`. Where one is broken, the rest belongs to it.
@@ -114,7 +100,8 @@ fn split(file: &File) -> anyhow::Result<Vec<Source>> {
 
 /// What the file at the beginning of `source` is, and where it ends, if both can be seen.
 fn extent(source: &Source) -> (Option<Profile>, Option<u64>) {
-    let Ok(mut stream) = Stream::new(source.reader()) else { return (None, None) };
+    let Ok(bytes) = Sequential::new(source) else { return (None, None) };
+    let Ok(mut stream) = Stream::new(BufReader::with_capacity(1 << 16, bytes)) else { return (None, None) };
     let profile = stream.header().profile;
     loop {
         match stream.next() {
