@@ -118,6 +118,7 @@ types:
             '"OBJS"': objects
             '"MM  "': mm
             '"VMAS"': vmas
+            '"GARD"': guards
             '"PROC"': process
             '"THRD"': thread
             '"SIGA"': actions
@@ -472,6 +473,20 @@ types:
       - id: soft
         type: u8
       - id: hard
+        type: u8
+  guards:
+    seq:
+      - id: num_guards
+        type: u8
+      - id: guards
+        type: guard
+        repeat: expr
+        repeat-expr: num_guards
+  guard:
+    seq:
+      - id: start
+        type: u8
+      - id: end
         type: u8
   clocks:
     seq:

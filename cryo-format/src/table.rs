@@ -14,6 +14,7 @@ macro_rules! for_each_section {
             objects     Objects     b"OBJS" 1 Frore  Image           CRITICAL;
             mm          Mm          b"MM  " 1 Frore  Process         CRITICAL;
             vmas        Vmas        b"VMAS" 1 Frore  Process         CRITICAL;
+            guards      Guards      b"GARD" 1 Frore  Process         CRITICAL;
 
             process     Process     b"PROC" 1 Frost  Process         CRITICAL;
             thread      Thread      b"THRD" 1 Frost  Thread          CRITICAL;

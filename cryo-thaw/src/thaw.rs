@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cryo_format::section::actions::Actions;
+use cryo_format::section::guards::Guards;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::pending::Pending;
@@ -24,7 +25,7 @@ use crate::passed::passed;
 use crate::remap::{self, Inject, Remapper, Template};
 use crate::restore::ptimers::Timers;
 use crate::restore::{
-    actions, clocks, descriptors, last, limits, mm, pending, process, regs, syscall, terminal, thread, xstate,
+    actions, clocks, descriptors, guards, last, limits, mm, pending, process, regs, syscall, terminal, thread, xstate,
 };
 use crate::{Result, check, file_map, host};
 
@@ -66,6 +67,9 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     }
 
     shape.protect(&mut host)?;
+    if let Some(guards) = ice.get::<Guards>(id) {
+        guards::restore(&mut host, guards)?;
+    }
     remap::lock_and_seal(&mut host, &ice.need::<Vmas>(id)?.vmas)?;
     for (_, thread) in &threads[1..] {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;

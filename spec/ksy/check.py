@@ -25,6 +25,7 @@ CRITICAL, SAFE_TO_COPY = 1, 2
 # Kind: (profile, flags). The registry of spec/06-registry.md, written a second time.
 SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
+    "GARD": ("frore", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
     "INET": ("frost", CRITICAL),
@@ -187,6 +188,12 @@ def vmas(s):
     need(all(a.end <= b.start for a, b in pairwise(s.vmas)), 40, "mappings overlap")
 
 
+def guards(s):
+    need(all(g.start % 4096 == 0 and g.end % 4096 == 0 for g in s.guards), 41, "guards not aligned")
+    need(all(g.start < g.end for g in s.guards), 40, "an empty guard")
+    need(all(a.end <= b.start for a, b in pairwise(s.guards)), 40, "guards overlap")
+
+
 def cpu(s):
     need(ascending(f.data for f in s.features), 63, "features not sorted")
     need(not s.in_use & ~s.xcr0 & ~3, 62, "components in use that XCR0 lacks")
@@ -200,6 +207,7 @@ def xstate(s):
 
 RULES = {
     "VMAS": vmas,
+    "GARD": guards,
     "UNIX": unix,
     "INET": inet,
     "NTLK": netlink,

@@ -26,6 +26,7 @@ pub mod eventfd;
 pub mod extents;
 pub mod fanotify;
 pub mod files;
+pub mod guards;
 pub mod inet;
 pub mod inotify;
 pub mod itimers;

@@ -86,6 +86,14 @@ fn mend(section: &mut AnySection) {
                 at = v.end.0;
             }
         }
+        AnySection::Guards(s) => {
+            let mut at = 0;
+            for g in s.guards.iter_mut() {
+                g.start = Addr(at + (g.start.0 % 1000) * PAGE as u64);
+                g.end = Addr(g.start.0 + (g.end.0 % 1000 + 1) * PAGE as u64);
+                at = g.end.0;
+            }
+        }
         AnySection::Thread(s) => s.process |= 1,
         AnySection::Actions(s) => {
             for a in s.actions.iter_mut() {

@@ -15,6 +15,7 @@ pub mod family;
 pub mod fanotify;
 mod fd;
 pub mod files;
+pub mod guards;
 pub mod here;
 pub mod inet;
 mod inodes;
@@ -215,7 +216,7 @@ pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut 
     itimers::collect(&scene, &answers, out)?;
     process::collect(&scene, process, &answers, out)?;
     descriptors::collect(&scene, &mut ids, &mut objects, out)?;
-    objects.finish(out);
+    objects.finish(scene.id, out);
     origin::collect(process.since, out);
     Ok(())
 }

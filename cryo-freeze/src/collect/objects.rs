@@ -12,7 +12,7 @@ use cryo_format::section::objects::{Object, ObjectKind, Objects as Section};
 use cryo_tracee::elf::{build_id, build_id_of};
 use cryo_tracee::proc::{self, Mapping, Present};
 
-use super::{Collected, Ids, Scene, refuse};
+use super::{Collected, Ids, Scene, guards, refuse};
 use crate::Result;
 use crate::error::About;
 use crate::options::Files;
@@ -83,6 +83,8 @@ pub struct Objects {
     shared: Vec<SharedPages>,
     /// Objects whose content is read from their file.
     whole: HashSet<u64>,
+    /// Guards that the page map showed.
+    guards: Vec<Present>,
     pagemap: Option<File>,
     refer: bool,
 }
@@ -100,6 +102,7 @@ impl Objects {
             known: HashMap::new(),
             shared: Vec::new(),
             whole: HashSet::new(),
+            guards: Vec::new(),
             pagemap: None,
             refer: scene.options.files == Files::Refer,
         }
@@ -174,13 +177,8 @@ impl Objects {
             self.pagemap = Some(proc::pagemap(scene.pid)?);
         }
         let Some(pagemap) = &self.pagemap else { return Ok(Vec::new()) };
-        let present = proc::present(pagemap, start, end)?;
-        if let Some(guard) = present.iter().find(|p| p.guard) {
-            return refuse(format!(
-                "memory {:x}-{:x} of process {} holds guard pages (MADV_GUARD_INSTALL), which are not carried yet",
-                guard.start, guard.end, scene.pid
-            ));
-        }
+        let (guards, present) = proc::present(pagemap, start, end)?.into_iter().partition(|p| p.guard);
+        self.guards.extend::<Vec<Present>>(guards);
         Ok(present)
     }
 
@@ -239,6 +237,16 @@ impl Objects {
         present: Option<&Vec<Present>>,
         out: &mut Collected,
     ) -> Result<()> {
+        // The pages are the object's affair, the guards are the mapping's.
+        let seen = self.guards.len();
+        self.present(scene, m.start, m.end)?;
+        let below = |g: &&Present| present.into_iter().flatten().any(|p| p.start < g.end && g.start < p.end);
+        if let Some(guard) = self.guards[seen..].iter().find(below) {
+            return refuse(format!(
+                "memory {:x}-{:x} of process {}: a guard (MADV_GUARD_INSTALL) hides pages of shared memory, which cannot be read",
+                guard.start, guard.end, scene.pid
+            ));
+        }
         let Some(object) = self.get(id) else { return Ok(()) };
         match object.kind {
             ObjectKind::FILE if m.has("mw") => Ok(()),
@@ -351,7 +359,8 @@ impl Objects {
     }
 
     /// Adds the section.
-    pub fn finish(mut self, out: &mut Collected) {
+    pub fn finish(mut self, process: u64, out: &mut Collected) {
+        guards::collect(process, std::mem::take(&mut self.guards), out);
         self.shared_content(out);
         self.objects.sort_by_key(|o| o.id);
         out.add(0, Section { objects: self.objects.into() });

@@ -24,6 +24,7 @@ mod extents;
 mod fanotify;
 mod files;
 pub mod fpu;
+mod guards;
 mod inet;
 mod inotify;
 mod itimers;

@@ -16,6 +16,7 @@ use cryo_format::section::cpu::Cpu;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::extents::{Content, Extent};
 use cryo_format::section::files::OpenFile;
+use cryo_format::section::guards::{Guard, Guards};
 use cryo_format::section::link::Link;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::notes::{Note, Notes};
@@ -164,6 +165,8 @@ pub fn set() -> Files {
         vma(0x7fff_0000_0000, 0x7fff_0000_2000, 5, Backing::SPECIAL, 13, 0, "[vdso]", 0),
     ];
     w.section(1, &Vmas { vmas: vmas.into() }).unwrap();
+    let guards = vec![Guard { start: Addr(0x50_4000), end: Addr(0x50_6000) }];
+    w.section(1, &Guards { guards: guards.into() }).unwrap();
     let (frore, frore_root) = w.finish().unwrap();
 
     let (frost, frost_root) = frost();

@@ -8,6 +8,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod fanotify;
 pub mod files;
+pub mod guards;
 pub mod inet;
 pub mod inotify;
 pub mod itimers;
