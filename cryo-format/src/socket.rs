@@ -1,5 +1,7 @@
 //! What the sections of sockets share: options, messages, addresses.
 
+use std::net::{IpAddr, SocketAddr};
+
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,59 @@ pub struct InetAddress {
     pub address: Raw<16>,
 }
 
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+impl InetAddress {
+    /// From `struct sockaddr_in` or `struct sockaddr_in6`; of another family nothing.
+    pub fn from_sockaddr(a: &[u8]) -> Self {
+        let word = |at: usize| a.get(at..).and_then(|b| b.first_chunk()).map_or([0; 4], |b| *b);
+        let [f0, f1, p0, p1] = word(0);
+        let address = |from: usize, len: usize| {
+            let mut address = [0; 16];
+            if let Some(b) = a.get(from..from + len) {
+                address[..len].copy_from_slice(b);
+            }
+            Raw(address)
+        };
+        let port = u16::from_be_bytes([p0, p1]).into();
+        match u16::from_ne_bytes([f0, f1]) {
+            AF_INET => Self { port, address: address(4, 4), ..Self::default() },
+            AF_INET6 => {
+                let (flow, scope) = (u32::from_be_bytes(word(4)), u32::from_le_bytes(word(24)));
+                Self { port, flow, scope, address: address(8, 16) }
+            }
+            _ => Self::default(),
+        }
+    }
+
+    /// `struct sockaddr_in` or `struct sockaddr_in6`.
+    pub fn sockaddr(&self, family: u32) -> Vec<u8> {
+        let mut s = (family as u16).to_ne_bytes().to_vec();
+        s.extend((self.port as u16).to_be_bytes());
+        if family == AF_INET.into() {
+            s.extend(&self.address.0[..4]);
+            s.resize(16, 0);
+        } else {
+            s.extend(self.flow.to_be_bytes());
+            s.extend(self.address.0);
+            s.extend(self.scope.to_le_bytes());
+        }
+        s
+    }
+
+    /// Without the port.
+    pub fn ip(&self, family: u32) -> IpAddr {
+        let [a, b, c, d, ..] = self.address.0;
+        if family == AF_INET.into() { IpAddr::from([a, b, c, d]) } else { IpAddr::from(self.address.0) }
+    }
+
+    /// As people write it, and as two ends compare: an IPv4 address within IPv6 is an IPv4 address.
+    pub fn plain(&self, family: u32) -> SocketAddr {
+        SocketAddr::new(self.ip(family).to_canonical(), self.port as u16)
+    }
+}
+
 const SOCKET: u32 = 1;
 const IP: u32 = 0;
 const TCP: u32 = 6;
@@ -103,3 +158,30 @@ pub const OPTIONS: &[(u32, u32, &str)] = &[
     // Last: nothing may be attached or detached behind it.
     (SOCKET, 44, "SO_LOCK_FILTER"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::InetAddress;
+
+    #[test]
+    fn addresses_are_the_same_on_their_way_through_the_kernel() {
+        for (family, address, plain) in [
+            (2, &[127, 0, 0, 1][..], "127.0.0.1:8080"),
+            (10, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], "[::1]:8080"),
+            (10, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1], "127.0.0.1:8080"),
+        ] {
+            let mut a = InetAddress { port: 8080, ..InetAddress::default() };
+            a.address.0[..address.len()].copy_from_slice(address);
+            if family == 10 {
+                (a.flow, a.scope) = (0x12345, 2);
+            }
+            let bytes = a.sockaddr(family);
+            assert_eq!(bytes.len(), if family == 2 { 16 } else { 28 });
+            assert_eq!(InetAddress::from_sockaddr(&bytes), a);
+            assert_eq!(a.plain(family).to_string(), plain);
+            // What is cut off is not there.
+            assert_eq!(InetAddress::from_sockaddr(&bytes[..6]).address.0, [0; 16]);
+        }
+        assert_eq!(InetAddress::from_sockaddr(b"\x01\0/tmp/x"), InetAddress::default());
+    }
+}

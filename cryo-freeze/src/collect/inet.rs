@@ -1,7 +1,6 @@
 //! `INET`: sockets of UDP and TCP. What is particular to a connection is in `tcp`.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use cryo_format::prim::{List, Raw};
 use cryo_format::section::inet::{Inet, InetMessage, Membership};
@@ -45,8 +44,8 @@ pub fn section(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result
         kind: s.kind,
         protocol: s.protocol,
         open_flags: s.open_flags(),
-        local: parse(&socket::local(&s.fd)?),
-        remote: socket::remote(&s.fd)?.map(|a| parse(&a)).unwrap_or_default(),
+        local: InetAddress::from_sockaddr(&socket::local(&s.fd)?),
+        remote: socket::remote(&s.fd)?.map(|a| InetAddress::from_sockaddr(&a)).unwrap_or_default(),
         options: sockets::options(cx, s, except)?,
         filter: sockets::filter(s)?,
         groups: groups(cx, s)?,
@@ -72,40 +71,10 @@ fn datagrams(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
             way(s)
         ));
     }
-    let message = |m: socket::Peeked| InetMessage { sender: parse(&m.from), data: m.data.into() };
+    let message = |m: socket::Peeked| InetMessage { sender: InetAddress::from_sockaddr(&m.from), data: m.data.into() };
     section.queue = waiting.into_iter().map(message).collect();
     cx.out.add(s.d.id, section);
     Ok(true)
-}
-
-/// From `struct sockaddr_in` or `struct sockaddr_in6`.
-pub fn parse(a: &[u8]) -> InetAddress {
-    let word = |at: usize| a.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
-    let family = a.first_chunk().map_or(0, |b| u16::from_ne_bytes(*b));
-    let port = a.get(2..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from(u16::from_be_bytes(*b)));
-    let bytes = |from: usize, len: usize| {
-        let mut address = [0; 16];
-        if let Some(b) = a.get(from..from + len) {
-            address[..len].copy_from_slice(b);
-        }
-        Raw(address)
-    };
-    match i32::from(family) {
-        libc::AF_INET => InetAddress { port, address: bytes(4, 4), ..InetAddress::default() },
-        libc::AF_INET6 => InetAddress { port, flow: u32::from_be(word(4)), scope: word(24), address: bytes(8, 16) },
-        _ => InetAddress::default(),
-    }
-}
-
-/// As people write it, and as two ends compare: an IPv4 address within IPv6 is an IPv4 address.
-pub fn plain(family: u32, a: &InetAddress) -> SocketAddr {
-    let ip = if family == AF_INET {
-        let [a, b, c, d, ..] = a.address.0;
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-    } else {
-        IpAddr::V6(Ipv6Addr::from(a.address.0)).to_canonical()
-    };
-    SocketAddr::new(ip, a.port as u16)
 }
 
 /// The multicast groups of a socket, found by asking it for each group that the machine listens to.
@@ -138,24 +107,9 @@ fn groups(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<Membership>> {
 fn question(m: &Membership) -> Vec<u8> {
     let mut q = m.interface.to_le_bytes().to_vec();
     q.resize(8, 0);
-    q.extend(sockaddr(m.family, &m.group));
+    q.extend(m.group.sockaddr(m.family));
     q.resize(144, 0);
     q
-}
-
-/// The other way round from [`parse`].
-fn sockaddr(family: u32, a: &InetAddress) -> Vec<u8> {
-    let mut s = (family as u16).to_ne_bytes().to_vec();
-    s.extend((a.port as u16).to_be_bytes());
-    if family == AF_INET {
-        s.extend(&a.address.0[..4]);
-        s.resize(16, 0);
-    } else {
-        s.extend(a.flow.to_be_bytes());
-        s.extend(a.address.0);
-        s.extend(a.scope.to_le_bytes());
-    }
-    s
 }
 
 /// Every group that some socket has joined on some interface: /proc/net/igmp and igmp6.

@@ -7,10 +7,11 @@ use std::os::unix::fs::FileTypeExt;
 
 use cryo_format::prim::List;
 use cryo_format::section::inet::{Inet, InetMessage, State};
+use cryo_format::socket::InetAddress;
 use cryo_tracee::sockets as socket;
 
 use super::descriptors::Cx;
-use super::inet::{parse, plain, section};
+use super::inet::section;
 use super::sockets::{self, Socket, way};
 use super::{kept, refuse};
 use crate::Result;
@@ -108,14 +109,14 @@ impl Inside {
             if !inet || number(libc::SO_TYPE)? as i32 != libc::SOCK_STREAM {
                 continue;
             }
-            let local = plain(family, &parse(&socket::local(&fd)?));
+            let local = InetAddress::from_sockaddr(&socket::local(&fd)?).plain(family);
             if number(libc::SO_ACCEPTCONN)? != 0 {
                 if local.ip().is_unspecified() {
                     inside.anywhere.insert(local.port(), d.id);
                 }
                 inside.listening.insert(local, d.id);
             } else if let Some(remote) = socket::remote(&fd)? {
-                inside.connected.insert((local, plain(family, &parse(&remote))), d.id);
+                inside.connected.insert((local, InetAddress::from_sockaddr(&remote).plain(family)), d.id);
             }
         }
         Ok(inside)
@@ -151,7 +152,7 @@ fn listener(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
     let inside = waiting_inside(cx, s.d.id);
     let outside = waiting.saturating_sub(inside);
     if outside > 0 {
-        let at = plain(s.family, &section.local);
+        let at = section.local.plain(s.family);
         if cx.scene.options.tcp != Tcp::Close {
             return refuse(format!(
                 "{}: {outside} connections to {at} from other processes wait to be accepted: use --tcp close to drop them, or {}",
@@ -196,9 +197,9 @@ fn closed(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
 }
 
 fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
-    let local = plain(s.family, &parse(&socket::local(&s.fd)?));
+    let local = InetAddress::from_sockaddr(&socket::local(&s.fd)?).plain(s.family);
     let remote = match socket::remote(&s.fd)? {
-        Some(a) => plain(s.family, &parse(&a)),
+        Some(a) => InetAddress::from_sockaddr(&a).plain(s.family),
         // On its way to somebody (SYN_SENT), whom getpeername(2) does not tell yet.
         None => return outside(cx, s, local, None),
     };

@@ -1,7 +1,7 @@
 //! An internet socket.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use cryo_format::section::inet::{Inet, State};
 use cryo_format::socket::InetAddress;
@@ -9,16 +9,9 @@ use cryo_format::socket::InetAddress;
 use super::{Cx, Print, sockets};
 use crate::text::{count, size};
 
-const AF_INET: u32 = 2;
-
-fn ip(family: u32, a: &InetAddress) -> IpAddr {
-    let [x, y, z, w, ..] = a.address.0;
-    if family == AF_INET { IpAddr::from([x, y, z, w]) } else { IpAddr::V6(Ipv6Addr::from(a.address.0)) }
-}
-
 /// `127.0.0.1:80`.
 fn address(family: u32, a: &InetAddress) -> String {
-    SocketAddr::new(ip(family, a), a.port as u16).to_string()
+    SocketAddr::new(a.ip(family), a.port as u16).to_string()
 }
 
 impl Print for Inet {

@@ -2,7 +2,7 @@
 //! `tcp`.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use cryo_format::section::inet::{Inet, State};
@@ -56,12 +56,12 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
     for (id, s) in &datagrams {
         deliver(&made, &made[id])?;
         if s.remote.port != 0
-            && let Err(e) = socket::connect(&made[id].ours, &sockaddr(s.family, &s.remote))
+            && let Err(e) = socket::connect(&made[id].ours, &s.remote.sockaddr(s.family))
         {
             return refuse(format!(
                 "fd {}: connecting it to {}: {e}: use --fd {0}=null|FILE",
                 made[id].fd,
-                plain(s.family, &s.remote)
+                s.remote.plain(s.family)
             ));
         }
     }
@@ -121,9 +121,9 @@ pub fn bind(m: &Made<'_>, shared: bool) -> Result<()> {
     if shared {
         socket::set_option(&m.ours, SOL_SOCKET, REUSEADDR, &ON)?;
     }
-    match socket::bind(&m.ours, &sockaddr(s.family, &s.local)) {
+    match socket::bind(&m.ours, &s.local.sockaddr(s.family)) {
         Ok(()) => Ok(()),
-        Err(e) => refuse(format!("fd {}: {}", m.fd, unavailable(m.fd, plain(s.family, &s.local), &e))),
+        Err(e) => refuse(format!("fd {}: {}", m.fd, unavailable(m.fd, s.local.plain(s.family), &e))),
     }
 }
 
@@ -151,10 +151,10 @@ fn join(m: &Made<'_>) -> Result<()> {
         // struct group_req
         let mut request = g.interface.to_le_bytes().to_vec();
         request.resize(8, 0);
-        request.extend(sockaddr(g.family, &g.group));
+        request.extend(g.group.sockaddr(g.family));
         request.resize(136, 0);
         if let Err(e) = socket::set_option(&m.ours, level as u32, MCAST_JOIN_GROUP, &request) {
-            let group = plain(g.family, &g.group).ip();
+            let group = g.group.plain(g.family).ip();
             return refuse(format!(
                 "fd {}: joining multicast group {group} on interface {}: {e}: use --fd {0}=null|FILE",
                 m.fd, g.interface
@@ -169,16 +169,15 @@ fn deliver(all: &All<'_>, m: &Made<'_>) -> Result<()> {
     let s = m.section;
     let mut lost = Vec::new();
     for message in &s.queue {
-        let from = plain(s.family, &message.sender);
+        let from = message.sender.plain(s.family);
         let mut to = s.local;
-        if plain(s.family, &to).ip().is_unspecified() {
+        if to.plain(s.family).ip().is_unspecified() {
             to.address = message.sender.address;
             to.scope = message.sender.scope;
         }
-        let inside =
-            all.values().find(|o| o.section.kind == s.kind && plain(o.section.family, &o.section.local) == from);
+        let inside = all.values().find(|o| o.section.kind == s.kind && o.section.local.plain(o.section.family) == from);
         let sent = match inside.filter(|o| o.section.family == s.family) {
-            Some(o) => socket::send(&o.ours, &message.data, &sockaddr(s.family, &to)),
+            Some(o) => socket::send(&o.ours, &message.data, &to.sockaddr(s.family)),
             None => send_as(s, &message.sender, &message.data, &to),
         };
         if sent.is_err() {
@@ -201,32 +200,6 @@ fn send_as(s: &Inet, from: &InetAddress, data: &[u8], to: &InetAddress) -> cryo_
     let sender = socket::socket(s.family, s.kind, s.protocol)?;
     socket::set_option(&sender, SOL_SOCKET, REUSEADDR, &ON)?;
     socket::set_option(&sender, SOL_SOCKET, REUSEPORT, &ON)?;
-    socket::bind(&sender, &sockaddr(s.family, from))?;
-    socket::send(&sender, data, &sockaddr(s.family, to))
-}
-
-/// `struct sockaddr_in` or `struct sockaddr_in6`.
-pub fn sockaddr(family: u32, a: &InetAddress) -> Vec<u8> {
-    let mut s = (family as u16).to_ne_bytes().to_vec();
-    s.extend((a.port as u16).to_be_bytes());
-    if family == AF_INET {
-        s.extend(&a.address.0[..4]);
-        s.resize(16, 0);
-    } else {
-        s.extend(a.flow.to_be_bytes());
-        s.extend(a.address.0);
-        s.extend(a.scope.to_le_bytes());
-    }
-    s
-}
-
-/// As people write it, and as two ends compare: an IPv4 address within IPv6 is an IPv4 address.
-pub fn plain(family: u32, a: &InetAddress) -> SocketAddr {
-    let ip = if family == AF_INET {
-        let [a, b, c, d, ..] = a.address.0;
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-    } else {
-        IpAddr::V6(Ipv6Addr::from(a.address.0)).to_canonical()
-    };
-    SocketAddr::new(ip, a.port as u16)
+    socket::bind(&sender, &from.sockaddr(s.family))?;
+    socket::send(&sender, data, &to.sockaddr(s.family))
 }

@@ -10,7 +10,7 @@ use cryo_tracee::repair::{
 use cryo_tracee::{Host, sockets as socket};
 
 use super::descriptors::Table;
-use super::inet::{Made, make, plain, recorded, sockaddr};
+use super::inet::{Made, make, recorded};
 use super::sockets::{self, Wide};
 use crate::Result;
 use crate::error::{refuse, say};
@@ -35,8 +35,8 @@ pub fn begin<'a>(host: &mut Host, table: &mut Table<'_>, id: u64, s: &'a Inet) -
         Err(e) => refuse(format!(
             "fd {}: going on with TCP {} - {} needs CAP_NET_ADMIN ({e}): thaw as root, or use --tcp close",
             m.fd,
-            plain(s.family, &s.local),
-            plain(s.family, &s.remote)
+            s.local.plain(s.family),
+            s.remote.plain(s.family)
         )),
     }
 }
@@ -93,7 +93,7 @@ fn guard(table: &Table<'_>, s: &Inet) -> Result<Vec<Guard>> {
         socket::set_option(&deaf, TCP, TCP_REPAIR, &1_i32.to_le_bytes())?;
         repair::deafen(&deaf)?;
         // Another program may listen here: then it is as it is.
-        if socket::bind(&deaf, &sockaddr(s.family, &s.local)).is_ok() && socket::listen(&deaf, 1).is_ok() {
+        if socket::bind(&deaf, &s.local.sockaddr(s.family)).is_ok() && socket::listen(&deaf, 1).is_ok() {
             guards.push((deaf, Vec::new()));
         }
     }
@@ -103,14 +103,14 @@ fn guard(table: &Table<'_>, s: &Inet) -> Result<Vec<Guard>> {
 fn revive(table: &Table<'_>, fd: u32, s: &Inet, kept: &Kept) -> Result<()> {
     let ours = table.take(fd.into())?;
     let set = |name: u32, value: &[u8]| socket::set_option(&ours, TCP, name, value);
-    let (local, remote) = (plain(s.family, &s.local), plain(s.family, &s.remote));
+    let (local, remote) = (s.local.plain(s.family), s.remote.plain(s.family));
     let received: Vec<u8> = s.queue.iter().flat_map(|m| m.data.iter().copied()).collect();
     for (queue, end, len) in [(SEND, kept.send_seq, kept.sent.len()), (RECEIVE, kept.receive_seq, received.len())] {
         repair::queue(&ours, queue)?;
         set(TCP_QUEUE_SEQ, &end.wrapping_sub(len as u32).to_le_bytes())?;
     }
-    let connected = socket::bind(&ours, &sockaddr(s.family, &s.local))
-        .and_then(|()| socket::connect(&ours, &sockaddr(s.family, &s.remote)));
+    let connected = socket::bind(&ours, &s.local.sockaddr(s.family))
+        .and_then(|()| socket::connect(&ours, &s.remote.sockaddr(s.family)));
     if let Err(e) = connected {
         let why = match e.errno() {
             Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => {

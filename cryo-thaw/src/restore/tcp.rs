@@ -11,7 +11,7 @@ use cryo_format::socket::InetAddress;
 use cryo_tracee::{Host, sockets as socket};
 
 use super::descriptors::Table;
-use super::inet::{All, Made, adopt, bind, make, plain, recorded, sockaddr, unavailable};
+use super::inet::{All, Made, adopt, bind, make, recorded, unavailable};
 use super::{kept, sockets};
 use crate::Result;
 use crate::error::refuse;
@@ -65,7 +65,7 @@ pub fn all<'a>(host: &mut Host, table: &mut Table<'_>, all: &[(u64, &'a Inet)], 
         let m = make(host, table, id, s)?;
         bind(&m, true)?;
         if let Err(e) = socket::listen(&m.ours, s.backlog) {
-            return refuse(format!("fd {}: {}", m.fd, unavailable(m.fd, plain(s.family, &s.local), &e)));
+            return refuse(format!("fd {}: {}", m.fd, unavailable(m.fd, s.local.plain(s.family), &e)));
         }
         made.insert(id, m);
     }
@@ -110,10 +110,7 @@ fn connection<'a>(
             let m = adopt(host, table, server_id, server, gate)?;
             bind(&m, true)?;
             if let Err(e) = socket::listen(&m.ours, 16) {
-                return refuse(format!(
-                    "fd {number}: {}",
-                    unavailable(number, plain(server.family, &server.local), &e)
-                ));
+                return refuse(format!("fd {number}: {}", unavailable(number, server.local.plain(server.family), &e)));
             }
             gates.insert((server.family, server.local), m.at);
             m.at
@@ -123,12 +120,12 @@ fn connection<'a>(
     bind(&a, true)?;
     connect(&a, &client.remote)?;
     // Whoever else calls meanwhile is turned away, as by a port where nobody listens.
-    let caller = plain(client.family, &client.local);
+    let caller = client.local.plain(client.family);
     let b = loop {
         let accepted = sockets::accept(host, gate)?;
         let b = adopt(host, table, server_id, server, accepted)?;
         let who = socket::remote(&b.ours)?.unwrap_or_default();
-        if who == sockaddr(server.family, &server.remote) {
+        if who == server.remote.sockaddr(server.family) {
             break b;
         }
         if who.len() < 8 {
@@ -154,7 +151,7 @@ fn connect(m: &Made<'_>, to: &InetAddress) -> Result<()> {
     socket::set_option(&m.ours, SOL_SOCKET, SNDTIMEO, &limit)?;
     let flags = rustix::fs::OFlags::empty();
     rustix::fs::fcntl_setfl(&m.ours, flags).map_err(|e| cryo_tracee::Error::sys("fcntl", e))?;
-    let address = sockaddr(m.section.family, to);
+    let address = to.sockaddr(m.section.family);
     let end = Instant::now() + LIMIT;
     let result = loop {
         match socket::connect(&m.ours, &address) {
@@ -172,8 +169,8 @@ fn connect(m: &Made<'_>, to: &InetAddress) -> Result<()> {
         Err(e) => refuse(format!(
             "fd {}: connecting {} to {}: {e}: use --fd {0}=null|FILE",
             m.fd,
-            plain(m.section.family, &m.section.local),
-            plain(m.section.family, to)
+            m.section.local.plain(m.section.family),
+            to.plain(m.section.family)
         )),
     }
 }
@@ -240,12 +237,12 @@ fn with_partner<'a>(host: &mut Host, table: &mut Table<'_>, id: u64, s: &'a Inet
     let gate = socket::socket(s.family, s.kind, libc::IPPROTO_TCP as u32)?;
     socket::set_option(&gate, SOL_SOCKET, libc::SO_REUSEADDR as u32, &1_i32.to_le_bytes())?;
     let known =
-        s.remote.port != 0 && s.state == State::ALONE && socket::bind(&gate, &sockaddr(s.family, &s.remote)).is_ok();
+        s.remote.port != 0 && s.state == State::ALONE && socket::bind(&gate, &s.remote.sockaddr(s.family)).is_ok();
     if !known {
-        socket::bind(&gate, &sockaddr(s.family, &loopback(s)))?;
+        socket::bind(&gate, &loopback(s).sockaddr(s.family))?;
     }
     socket::listen(&gate, 1)?;
-    let to = parse(s.family, &socket::local(&gate)?);
+    let to = InetAddress::from_sockaddr(&socket::local(&gate)?);
     let m = make(host, table, id, s)?;
     let m = match bind(&m, true).and_then(|()| connect(&m, &to)) {
         Ok(()) => m,
@@ -269,21 +266,10 @@ fn loopback(s: &Inet) -> InetAddress {
     let mut address = [0; 16];
     if s.family == AF_INET {
         address[..4].copy_from_slice(&[127, 0, 0, 1]);
-    } else if plain(s.family, &s.local).is_ipv4() {
+    } else if s.local.plain(s.family).is_ipv4() {
         address[10..].copy_from_slice(&[0xff, 0xff, 127, 0, 0, 1]);
     } else {
         address[15] = 1;
     }
     InetAddress { address: Raw(address), ..InetAddress::default() }
-}
-
-/// The other way round from [`sockaddr`].
-fn parse(family: u32, a: &[u8]) -> InetAddress {
-    let port = a.get(2..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from(u16::from_be_bytes(*b)));
-    let (from, len) = if family == AF_INET { (4, 4) } else { (8, 16) };
-    let mut address = [0; 16];
-    if let Some(b) = a.get(from..from + len) {
-        address[..len].copy_from_slice(b);
-    }
-    InetAddress { port, address: Raw(address), ..InetAddress::default() }
 }
