@@ -35,6 +35,7 @@ pub mod owners;
 pub mod pending;
 pub mod pidfd;
 pub mod pipes;
+mod pkeys;
 pub mod process;
 pub mod ptimers;
 pub mod ptys;

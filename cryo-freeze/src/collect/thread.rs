@@ -7,7 +7,9 @@ use cryo_tracee::remote::{Done, Remote, Slot, run_each};
 use cryo_tracee::{Batch, Copy, Process, fds};
 
 use super::residence::{self, Residence};
-use super::{Collected, Scene, actions, credentials, itimers, limits, mm, process, ptimers, scheduling, snapshot};
+use super::{
+    Collected, Scene, actions, credentials, itimers, limits, mm, pkeys, process, ptimers, scheduling, snapshot,
+};
 use crate::Result;
 
 /// Questions to a thread about itself.
@@ -71,7 +73,9 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     let mm = mm::Questions::ask(&mut batch, scene, scratch)?;
     let process = process::Questions::ask(&mut batch);
     let (limits, itimers) = (limits::Questions::ask(&mut batch), itimers::Questions::ask(&mut batch));
+    let keys = pkeys::Questions::ask(&mut batch);
     let done = remote.run(batch)?;
+    pkeys::check(scene, &keys, &done)?;
     each(main_tid, *main_id, scene.thread(0)?, &questions, &done)?;
     let main_thread = with_answers(main_rest, &questions, &done)?;
     out.add(*main_id, main_thread);

@@ -10,6 +10,12 @@ use crate::Result;
 pub fn check(scene: &Scene<'_>) -> Result<()> {
     let pid = scene.pid;
     same_namespaces(scene)?;
+    // arch_prctl(2), ARCH_ENABLE_TAGGED_ADDR.
+    if scene.status.text("untag_mask").is_some_and(|mask| mask != "0xffffffffffffffff") {
+        return refuse(format!(
+            "process {pid} uses tagged addresses (Linear Address Masking), which are not carried yet"
+        ));
+    }
     for m in &scene.maps {
         let what = [
             ("ss", "a shadow stack"),
