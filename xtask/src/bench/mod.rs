@@ -188,7 +188,8 @@ pub fn bench(args: &Args) -> Result<()> {
 
 const LEGEND: &str = "
 freeze   cryo-freeze from its start to its end, the original ended
-stopped  how long the process stood still until its image was complete, by the image's own word (ORIG)
+stopped  how long the process stood still until everything but its pages was collected, by the image's own word (ORIG): a process
+         that goes on (--leave-running) goes on then, another one ends when its pages are written
 seen     the longest that the process itself did not run during a --leave-running freeze
 thaw     from the start of cryo-thaw --detach to the program's first own instruction
 cp       `cp` of one file of the same size
