@@ -117,8 +117,7 @@ fn connection<'a>(
         }
     };
     let a = make(host, table, client_id, client)?;
-    bind(&a, true)?;
-    connect(&a, &client.remote)?;
+    call(&a, &client.remote)?;
     // Whoever else calls meanwhile is turned away, as by a port where nobody listens.
     let caller = client.local.plain(client.family);
     let b = loop {
@@ -142,6 +141,33 @@ fn connection<'a>(
     shut(&b)?;
     made.insert(client_id, a);
     made.insert(server_id, b);
+    Ok(())
+}
+
+/// Connects from the port that it had. connect(2) gives one port to callers of several addresses, and bind(2) gives it to nobody as long as one
+/// of them is there, or has ended within the last minute: then connect(2) chooses again, from a range of one (ip(7), Linux 6.3).
+fn call(m: &Made<'_>, to: &InetAddress) -> Result<()> {
+    const IP: u32 = libc::IPPROTO_IP as u32;
+    const IP_BIND_ADDRESS_NO_PORT: u32 = libc::IP_BIND_ADDRESS_NO_PORT as u32;
+    const IP_LOCAL_PORT_RANGE: u32 = 51;
+    let Err(taken) = bind(m, true) else { return connect(m, to) };
+    let local = m.section.local;
+    let only = local.port | local.port << 16;
+    let chosen = socket::set_option(&m.ours, IP, IP_LOCAL_PORT_RANGE, &only.to_le_bytes())
+        .and_then(|()| socket::set_option(&m.ours, IP, IP_BIND_ADDRESS_NO_PORT, &1_u32.to_le_bytes()))
+        .and_then(|()| socket::bind(&m.ours, &InetAddress { port: 0, ..local }.sockaddr(m.section.family)));
+    if chosen.is_err() {
+        return Err(taken);
+    }
+    connect(m, to)?;
+    // A port outside of ip_local_port_range cannot be had so.
+    if InetAddress::from_sockaddr(&socket::local(&m.ours)?).port != local.port {
+        return Err(taken);
+    }
+    for option in [IP_LOCAL_PORT_RANGE, IP_BIND_ADDRESS_NO_PORT] {
+        let its = m.section.options.iter().find(|o| (o.level, o.name) == (IP, option));
+        socket::set_option(&m.ours, IP, option, its.map_or(&[0; 4], |o| o.value.as_slice()))?;
+    }
     Ok(())
 }
 
