@@ -14,7 +14,7 @@ use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
 use cryo_format::section::xstate::Xstate;
 
-use cryo_tracee::{Host, Regs};
+use cryo_tracee::{AWAY, Host, Regs};
 
 use crate::error::refuse;
 use crate::fill::{self, Filler};
@@ -129,8 +129,8 @@ fn services(
     if let Some(call) = ice.get::<Syscall>(id) {
         syscall::restore(host, i, call, passed, &mut regs)?;
     }
-    // Nothing may be delivered before the registers are right.
-    host.thread_at(i)?.set_sigmask(u64::MAX)?;
+    // Nothing may be delivered before the registers are right, whatever mask the call came with.
+    host.thread_at(i)?.set_sigmask(AWAY)?;
     if let Some(p) = ice.get::<Pending>(id) {
         let tid = host.thread_at(i)?.tid();
         pending::restore(host, i, &timers.others(p), Some(tid))?;

@@ -80,7 +80,7 @@ impl Host {
         unseized.done = true;
         let mut host = Self { pid, threads: vec![thread], memory: memory?, scratch: None };
         settled?;
-        host.thread()?.forget_original();
+        host.thread()?.make_host()?;
         Ok(host)
     }
 
@@ -136,6 +136,7 @@ impl Host {
         let born = proc::tasks(self.pid)?.into_iter().find(|t| !known.contains(t)).ok_or(Error::Died(self.pid))?;
         let mut thread = Stopped::new(self.pid, born);
         thread.settle()?;
+        thread.make_host()?;
         self.threads.push(thread);
         Ok(())
     }
@@ -223,6 +224,11 @@ impl Host {
     pub fn leave_scratch(&mut self) -> Result<()> {
         self.remote()?.leave()?;
         self.scratch = None;
+        // The end of a system call that was not stepped over is no place to let it go from.
+        let thread = self.thread()?;
+        if thread.ignores_traps() {
+            thread.stand()?;
+        }
         Ok(())
     }
 

@@ -68,6 +68,9 @@ pub struct Stopped {
     returning: Option<Returning>,
     /// Signals that came while remote calls were made and could not be blocked.
     held: Vec<i32>,
+    /// Is it a host's? Then there is nothing that it has to be given back after remote calls: its mask is set for them once, and where it
+    /// stands after one, the next begins.
+    host: bool,
     /// Does the process ignore SIGTRAP? Each trap that we cause makes that SIG_DFL, see [`Remote`](crate::Remote).
     ignores_traps: bool,
     /// The child that the last clone event told of.
@@ -94,6 +97,7 @@ impl Stopped {
             original: None,
             returning: None,
             held: Vec::new(),
+            host: false,
             ignores_traps: false,
             child: None,
             _not_send: PhantomData,
@@ -196,7 +200,7 @@ impl Stopped {
 
     /// Remembers what the thread is before remote calls are made in it, and keeps signals away.
     pub(crate) fn borrow_registers(&mut self, mem: &Memory) -> Result<()> {
-        if self.original.is_some() {
+        if self.original.is_some() || self.host {
             return Ok(());
         }
         let rseq_cs = self.rseq().and_then(|(area, ..)| {
@@ -238,9 +242,17 @@ impl Stopped {
         self.returning = Some(Returning { sigmask: original.sigmask, on: regs.and(on) });
     }
 
-    /// What it was before is of no interest: a host.
-    pub(crate) fn forget_original(&mut self) {
-        self.original = None;
+    /// A thread of a host from here on.
+    pub(crate) fn make_host(&mut self) -> Result<()> {
+        self.host = true;
+        self.set_sigmask(AWAY)
+    }
+
+    /// Takes it to an event stop, in which the kernel is ready to apply restarts when it is let go.
+    pub(crate) fn stand(&mut self) -> Result<()> {
+        sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Counted)?;
+        self.go(libc::PTRACE_CONT)?;
+        self.settle()
     }
 
     /// Lets it run, until the next stop, without a signal.

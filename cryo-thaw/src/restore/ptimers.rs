@@ -66,9 +66,6 @@ impl<'a> Timers<'a> {
         if self.timers.is_empty() {
             return Ok(());
         }
-        for i in 0..self.ids.len() {
-            host.thread_at(i)?.set_sigmask(u64::MAX)?;
-        }
         let exact = host.call(libc::SYS_prctl, [PR_TIMER_CREATE_RESTORE_IDS, 1, 0, 0, 0, 0]).is_ok();
         let mut next = 0;
         for t in self.timers {
