@@ -131,9 +131,8 @@ impl Host {
         batch.call(libc::SYS_getpid, &[]);
         self.run(batch)?.all()?;
         self.call(libc::SYS_clone3, [at.addr, size_of::<CloneArgs>() as u64, 0, 0, 0, 0])?;
-        // The child is ours by PTRACE_O_TRACECLONE; its id here need not be the one that it has in its own pid namespace.
-        let known: Vec<i32> = self.threads.iter().map(Stopped::tid).collect();
-        let born = proc::tasks(self.pid)?.into_iter().find(|t| !known.contains(t)).ok_or(Error::Died(self.pid))?;
+        // The child is ours by PTRACE_O_TRACECLONE. Its id is the one that it has here, not that in its own pid namespace.
+        let born = self.thread()?.take_child().ok_or(Error::Died(self.pid))?;
         let mut thread = Stopped::new(self.pid, born);
         thread.settle()?;
         thread.make_host()?;
