@@ -18,6 +18,7 @@ mod passed;
 pub mod remap;
 pub mod restore;
 pub mod seat;
+mod sysv;
 pub mod thaw;
 pub mod vdso;
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
+use cryo_format::section::process::Process;
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
 use cryo_tracee::elf::build_id_of;
 use cryo_tracee::remote::SCRATCH;
@@ -15,7 +16,7 @@ use cryo_tracee::{Batch, Host, proc};
 use crate::Result;
 use crate::error::refuse;
 use crate::ice::Ice;
-use crate::{nameless, vdso};
+use crate::{nameless, sysv, vdso};
 
 /// MAP_DROPPABLE (linux/mman.h, 6.11): a map type beside MAP_PRIVATE and MAP_SHARED.
 const MAP_DROPPABLE: i32 = 0x08;
@@ -36,12 +37,19 @@ pub struct Template<'a> {
     pub vmas: &'a [Vma],
     /// What is under them.
     pub objects: &'a [Object],
+    /// User and group of the process.
+    pub owner: (u32, u32),
 }
 
 impl<'a> Template<'a> {
     /// The template of process `id`.
     pub fn of(ice: &'a Ice, id: u64) -> Result<Self> {
-        Ok(Self { vmas: &ice.need::<Vmas>(id)?.vmas, objects: &ice.need::<Objects>(0)?.objects })
+        let process = ice.need::<Process>(id)?;
+        Ok(Self {
+            vmas: &ice.need::<Vmas>(id)?.vmas,
+            objects: &ice.need::<Objects>(0)?.objects,
+            owner: (process.uid[1], process.gid[1]),
+        })
     }
 
     fn object(&self, vma: &Vma) -> Result<&'a Object> {
@@ -155,6 +163,10 @@ impl Mapper<'_> {
                 }
                 flags |= libc::MAP_SHARED | libc::MAP_ANONYMOUS;
             }
+            Backing::SHARED if self.template.object(vma)?.kind == ObjectKind::SYSV_SHM => {
+                let object = self.template.object(vma)?;
+                return self.share(host, batch, vma, object);
+            }
             Backing::SHARED if nameless::is(self.template.object(vma)?) => {
                 fd = self.nameless(host, self.template.object(vma)?)?;
                 offset = vma.offset;
@@ -221,9 +233,14 @@ impl Mapper<'_> {
                 let taken = self.whole.values().map(|(at, size)| proc::Mapping::range(*at, at + size));
                 let here: Vec<proc::Mapping> = proc::mappings(host.pid())?.into_iter().chain(taken).collect();
                 let at = hole(self.template, &here, size)?;
-                let flags = libc::MAP_FIXED_NOREPLACE | libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-                let prot = libc::PROT_READ | libc::PROT_WRITE;
-                host.call(libc::SYS_mmap, [at, size, prot as u64, flags as u64, u64::MAX, 0])?;
+                if object.kind == ObjectKind::SYSV_SHM {
+                    sysv::attach(host, object, at, self.template.owner)?;
+                } else {
+                    let flags =
+                        libc::MAP_FIXED_NOREPLACE | libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+                    let prot = libc::PROT_READ | libc::PROT_WRITE;
+                    host.call(libc::SYS_mmap, [at, size, prot as u64, flags as u64, u64::MAX, 0])?;
+                }
                 self.whole.insert(object.id, (at, size));
                 at
             }

@@ -47,6 +47,7 @@ pub mod signalfd;
 pub mod snapshot;
 mod sockets;
 pub mod syscall;
+mod sysv;
 mod tcp;
 pub mod terminal;
 pub mod thread;
@@ -208,7 +209,7 @@ pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut 
     cpu::collect(out);
 
     let answers = thread::ask(process, &scene, &thread_ids, out)?;
-    let mut objects = objects::Objects::new(&scene);
+    let mut objects = objects::Objects::new(&scene, out.copy.is_some());
     vmas::collect(&scene, &answers, &mut ids, &mut objects, out)?;
     mm::collect(&scene, &answers, &mut ids, &mut objects, out)?;
     actions::collect(&scene, &answers, out);

@@ -12,7 +12,7 @@ use cryo_format::section::objects::{Object, ObjectKind, Objects as Section};
 use cryo_tracee::elf::{build_id, build_id_of};
 use cryo_tracee::proc::{self, Mapping, Present};
 
-use super::{Collected, Ids, Scene, guards, refuse};
+use super::{Collected, Ids, Scene, guards, refuse, sysv};
 use crate::Result;
 use crate::error::About;
 use crate::options::Files;
@@ -87,6 +87,8 @@ pub struct Objects {
     guards: Vec<Present>,
     pagemap: Option<File>,
     refer: bool,
+    /// How many have these mappings: the process, and its copy.
+    processes: u64,
 }
 
 fn makedev(m: &Mapping) -> u64 {
@@ -95,7 +97,7 @@ fn makedev(m: &Mapping) -> u64 {
 
 impl Objects {
     /// None yet.
-    pub fn new(scene: &Scene<'_>) -> Self {
+    pub fn new(scene: &Scene<'_>, copied: bool) -> Self {
         Self {
             objects: Vec::new(),
             files: HashMap::new(),
@@ -105,6 +107,7 @@ impl Objects {
             guards: Vec::new(),
             pagemap: None,
             refer: scene.options.files == Files::Refer,
+            processes: 1 + u64::from(copied),
         }
     }
 
@@ -124,12 +127,12 @@ impl Objects {
         let key = (makedev(m), m.ino);
         let id = match self.known.get(&key) {
             Some(id) => *id,
-            None => self.make(m, key, ids)?,
+            None => self.make(scene, m, key, ids)?,
         };
         Ok(if m.shared { Place::Shared(id) } else { Place::Private(id) })
     }
 
-    fn make(&mut self, m: &Mapping, key: Key, ids: &mut Ids) -> Result<u64> {
+    fn make(&mut self, scene: &Scene<'_>, m: &Mapping, key: Key, ids: &mut Ids) -> Result<u64> {
         let id = ids.fresh();
         let live = open_identical(&m.path, m);
         let bare = m.path.strip_suffix(b" (deleted)").unwrap_or(&m.path).to_vec();
@@ -152,10 +155,7 @@ impl Objects {
                 _ => ObjectKind::DELETED,
             };
             if object.kind == ObjectKind::SYSV_SHM {
-                return refuse(format!(
-                    "memory {:x}-{:x} is SysV shared memory, which is not carried yet",
-                    m.start, m.end
-                ));
+                sysv::describe(&mut object, scene, m, self.processes)?;
             }
             if object.kind == ObjectKind::SHARED_ANONYMOUS {
                 object.path = Vec::new().into();
@@ -253,7 +253,9 @@ impl Objects {
             ObjectKind::FILE => self.private(scene, m, id, out),
             _ => {
                 object.embedded = 1;
-                object.size = object.size.max(m.offset + (m.end - m.start));
+                if object.kind != ObjectKind::SYSV_SHM {
+                    object.size = object.size.max(m.offset + (m.end - m.start));
+                }
                 let shift = m.start.wrapping_sub(m.offset) as i64;
                 let offset = |vaddr: u64| vaddr.wrapping_add_signed(-shift);
                 self.shared.extend(present.into_iter().flatten().map(|p| SharedPages {

@@ -25,7 +25,11 @@ impl Print for Objects {
         for o in &self.objects {
             let changed = if o.mtime_sec == 0 { "-".to_owned() } else { time(o.mtime_sec) };
             let name = [vec![object_name(o)], details(o, cx)].concat().join("\n");
-            let mode = if o.mode == 0 { "-".to_owned() } else { open::mode(o.mode) };
+            let mode = if o.mode == 0 {
+                "-".to_owned()
+            } else {
+                open::mode(if o.kind == ObjectKind::SYSV_SHM { o.mode & 0o777 | 0o100_000 } else { o.mode })
+            };
             table.row([o.id.to_string(), kind(o.kind), size(o.size), mode, changed, name]);
         }
         table.print(out)
@@ -51,7 +55,10 @@ fn details(o: &Object, cx: &Cx<'_>) -> Vec<String> {
         lines.push(format!("seals {}", bits(o.seals.into(), SEALS, " ")));
     }
     if o.kind == ObjectKind::SYSV_SHM {
-        lines.push(format!("key and shmid {}", o.shm));
+        lines.push(format!("key {:#x}, shmid {}", o.shm.0 as u32, o.shm.0 >> 32));
+        if o.mode & 0o1000 != 0 {
+            lines.push("marked for removal".to_owned());
+        }
     }
     lines
 }
