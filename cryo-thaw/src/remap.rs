@@ -196,6 +196,9 @@ impl Mapper<'_> {
             _ if filled => self.writable(vma) as i32,
             _ => vma.prot as i32,
         };
+        if vma.flags.has(VmFlags::HUGETLB) {
+            return huge(host, vma, prot, flags);
+        }
         // What once was writable counts as such for ever, and would not join its neighbour otherwise (the relocated, now read-only data of libraries).
         let counted = vma.flags.has(VmFlags::ACCOUNT) && prot & libc::PROT_WRITE == 0 && flags & libc::MAP_PRIVATE != 0;
         let first = if counted { prot | libc::PROT_WRITE } else { prot };
@@ -342,6 +345,24 @@ fn advise(batch: &mut Batch, vma: &Vma) {
     if let Some(name) = vma.name.strip_prefix(b"[anon:").and_then(|n| n.strip_suffix(b"]")) {
         let name = batch.put(&[name, b"\0"].concat());
         batch.call(libc::SYS_prctl, &[PR_SET_VMA, 0, start, len, name.addr]);
+    }
+}
+
+/// Memory made of huge TLB pages, which come out of a pool.
+fn huge(host: &mut Host, vma: &Vma, prot: i32, flags: i32) -> Result<()> {
+    let (shift, size) = if vma.flags.has(VmFlags::HUGETLB_1GIB) { (30, "1 GiB") } else { (21, "2 MiB") };
+    let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
+    let flags = flags | libc::MAP_HUGETLB | shift << libc::MAP_HUGE_SHIFT;
+    match host.call(libc::SYS_mmap, [start, len, prot as u64, flags as u64, u64::MAX, 0]) {
+        Err(e) if e.errno() == Some(libc::ENOMEM) => refuse(format!(
+            "memory {}-{} is made of {} huge pages of {size}, and fewer are free here: have root raise \
+             /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages",
+            vma.start,
+            vma.end,
+            len >> shift,
+            1 << (shift - 10)
+        )),
+        other => other.map(|_| ()).map_err(Into::into),
     }
 }
 

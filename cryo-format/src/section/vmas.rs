@@ -97,6 +97,9 @@ impl VmFlags {
     /// `mw`: may be made writable: under a shared mapping, the file was opened for writing.
     pub const MAYWRITE: u64 = 1 << 16;
 
+    /// With `HUGETLB`: pages of 1 GiB, not of 2 MiB.
+    pub const HUGETLB_1GIB: u64 = 1 << 17;
+
     /// Is `bit` set?
     pub fn has(self, bit: u64) -> bool {
         self.0 & bit != 0

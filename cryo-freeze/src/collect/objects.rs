@@ -121,6 +121,21 @@ impl Objects {
         if m.path == b"/dev/zero" && !m.shared {
             return Ok(Place::Anonymous);
         }
+        if m.has("ht") {
+            let mapped_once =
+                m.offset == 0 && scene.maps.iter().filter(|o| (o.dev, o.ino) == (m.dev, m.ino)).count() == 1;
+            match &m.path[..] {
+                b"/anon_hugepage (deleted)" if !m.shared => return Ok(Place::Anonymous),
+                b"/anon_hugepage (deleted)" if mapped_once => {}
+                _ => {
+                    return refuse(format!(
+                        "{} of process {}: huge TLB pages are carried only where they are anonymous and mapped once",
+                        what(),
+                        scene.pid
+                    ));
+                }
+            }
+        }
         if m.path.starts_with(b"anon_inode:") || m.has("io") || m.has("pf") {
             return refuse(format!("{} of process {} maps a device, which cannot be carried", what(), scene.pid));
         }
@@ -149,7 +164,7 @@ impl Objects {
             }
         } else {
             object.kind = match &bare[..] {
-                b"/dev/zero" => ObjectKind::SHARED_ANONYMOUS,
+                b"/dev/zero" | b"/anon_hugepage" => ObjectKind::SHARED_ANONYMOUS,
                 p if p.starts_with(b"/memfd:") => ObjectKind::MEMFD,
                 p if p.starts_with(b"/SYSV") => ObjectKind::SYSV_SHM,
                 _ => ObjectKind::DELETED,

@@ -17,14 +17,10 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
         ));
     }
     for m in &scene.maps {
-        let what = [
-            ("ss", "a shadow stack"),
-            ("um", "registered with userfaultfd"),
-            ("uw", "registered with userfaultfd"),
-            ("ht", "made of huge TLB pages"),
-        ]
-        .into_iter()
-        .find(|(flag, _)| m.has(flag));
+        let what =
+            [("ss", "a shadow stack"), ("um", "registered with userfaultfd"), ("uw", "registered with userfaultfd")]
+                .into_iter()
+                .find(|(flag, _)| m.has(flag));
         if let Some((_, what)) = what {
             return refuse(format!(
                 "memory {:x}-{:x} of process {pid} is {what}, which is not carried yet",

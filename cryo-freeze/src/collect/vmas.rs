@@ -41,12 +41,13 @@ pub fn collect(
     let mut vmas = Vec::with_capacity(scene.maps.len());
     for m in &scene.maps {
         let (backing, object) = under(scene, answers, m, ids, objects, out)?;
+        let huge = if m.page_size == 1 << 30 { VmFlags::HUGETLB_1GIB } else { 0 };
         vmas.push(Vma {
             start: Addr(m.start),
             end: Addr(m.end),
             prot: m.prot,
             backing,
-            flags: VmFlags(FLAGS.iter().filter(|(name, _)| m.has(name)).map(|(_, bit)| bit).sum()),
+            flags: VmFlags(huge | FLAGS.iter().filter(|(name, _)| m.has(name)).map(|(_, bit)| bit).sum::<u64>()),
             object,
             offset: if object == 0 || backing == Backing::SPECIAL { 0 } else { m.offset },
             name: if m.path.starts_with(b"[") { m.path.clone().into() } else { Vec::new().into() },

@@ -21,6 +21,7 @@ const FLAGS: &[(u64, &str)] = &[
     (VmFlags::MERGEABLE, "mergeable"),
     (VmFlags::NORESERVE, "noreserve"),
     (VmFlags::HUGETLB, "hugetlb"),
+    (VmFlags::HUGETLB_1GIB, "1GiB"),
     (VmFlags::SEQUENTIAL, "sequential"),
     (VmFlags::RANDOM, "random"),
     (VmFlags::LOCKONFAULT, "lockonfault"),
