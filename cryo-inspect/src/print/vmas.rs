@@ -29,6 +29,9 @@ const FLAGS: &[(u64, &str)] = &[
     (VmFlags::SEALED, "sealed"),
 ];
 
+/// What the kernel keeps account of: nearly every segment has one, and people look for neither. (`--format json` has them.)
+const USUAL: u64 = VmFlags::ACCOUNT | VmFlags::MAYWRITE;
+
 impl Print for Vmas {
     const TITLE: &'static str = "segments";
 
@@ -92,8 +95,9 @@ fn what(v: &Vma, first: bool, cx: &Cx<'_>) -> String {
     if !name.is_empty() && parts.first() != Some(&name) {
         parts.push(name);
     }
-    if v.flags.0 != 0 {
-        parts.push(format!("({})", bits(v.flags.0, FLAGS, " ")));
+    let flags = v.flags.0 & !USUAL;
+    if flags != 0 {
+        parts.push(format!("({})", bits(flags, FLAGS, " ")));
     }
     parts.join(" ")
 }
