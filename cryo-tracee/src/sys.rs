@@ -43,9 +43,23 @@ pub enum Fault {
     Never,
 }
 
+/// ptrace(2) has it by this name.
+fn request_name(request: libc::c_uint) -> &'static str {
+    match request {
+        libc::PTRACE_SEIZE => "PTRACE_SEIZE",
+        libc::PTRACE_INTERRUPT => "PTRACE_INTERRUPT",
+        libc::PTRACE_CONT => "PTRACE_CONT",
+        libc::PTRACE_SINGLESTEP => "PTRACE_SINGLESTEP",
+        libc::PTRACE_SYSCALL => "PTRACE_SYSCALL",
+        libc::PTRACE_DETACH => "PTRACE_DETACH",
+        libc::PTRACE_SETOPTIONS => "PTRACE_SETOPTIONS",
+        _ => "ptrace",
+    }
+}
+
 /// A request whose address and data are plain numbers.
 pub fn ptrace(request: libc::c_uint, tid: i32, addr: usize, data: usize, fault: Fault) -> Result<libc::c_long> {
-    let what = || format!("ptrace request {request:#x} on thread {tid}");
+    let what = || format!("{} of thread {tid}", request_name(request));
     if fault == Fault::Counted {
         fault::point().map_err(|e| Error::sys(what(), e))?;
     }
