@@ -414,6 +414,12 @@ types:
         type: u4
       - id: rseq_signature
         type: u4
+      - id: exited
+        type: u4
+        valid:
+          max: 1
+      - id: exit_code
+        type: u4
   actions:
     seq:
       - id: num_actions

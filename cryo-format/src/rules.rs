@@ -80,7 +80,7 @@ rules! {
     55 FILE_OBJECT "The object of a deleted open file is in OBJS.";
     56 OWNER "The owner of a section is what the registry says: the image (0), a process, a thread, a description, an object.";
     57 LOCAL_ID "A local id belongs to one process, thread, object or description, and is not 0.";
-    58 REGISTERS "A thread has the general registers of the machine in the header, and no others.";
+    58 REGISTERS "A thread has the general registers of the machine in the header, and no others; one that has exited has none.";
     59 EMBEDDED "Only objects that say that they are embedded have EXTS, and an embedded object's pages are covered.";
 
     60 SIGNAL "Signals are between 1 and 64; handlers ascend by signal.";

@@ -80,7 +80,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     let mut timers = Timers::of(&ice, id, thread_ids.clone());
     timers.create(&mut host)?;
     let mut registers = Vec::with_capacity(threads.len());
-    for (i, (thread_id, thread)) in threads.iter().enumerate() {
+    for (i, (thread_id, thread)) in threads.iter().enumerate().filter(|(_, (_, thread))| thread.exited == 0) {
         registers.push(services(&mut host, &ice, i, *thread_id, thread, &timers, passed)?);
     }
     if let Some(p) = ice.get::<Pending>(id) {
@@ -88,8 +88,13 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     }
     terminal::restore(&mut host, ice.get(id), &process, options)?;
     last::restore(&mut host, &ice, id, &thread_ids, &timers, ids, options)?;
+    let (main, others) = (&threads[0].1, &threads[1..]);
+    if main.exited != 0 {
+        host.end_main(main.exit_code)?;
+    }
     host.leave_scratch()?;
-    for (i, ((thread_id, thread), regs)) in threads.iter().zip(&registers).enumerate() {
+    let live = if main.exited != 0 { others } else { &threads };
+    for (i, ((thread_id, thread), regs)) in live.iter().zip(&registers).enumerate() {
         let stopped = host.thread_at(i)?;
         xstate::restore(stopped, ice.need::<Xstate>(*thread_id)?)?;
         stopped.set_regs(regs)?;

@@ -17,7 +17,8 @@ pub struct Copy {
     pid: i32,
     /// Its pid as the original sees it.
     inner: u64,
-    parent: i32,
+    /// The thread of the original that it was made by.
+    parent: (i32, i32),
     thread: Option<Stopped>,
     /// Its memory.
     pub memory: Memory,
@@ -26,7 +27,7 @@ pub struct Copy {
 impl Copy {
     /// Copies the process whose thread `remote` has borrowed.
     pub fn of(remote: &mut Remote<'_>) -> Result<Self> {
-        let parent = remote.thread().pid();
+        let parent = (remote.thread().pid(), remote.thread().tid());
         remote.thread().options(libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACECLONE, Fault::Counted)?;
         let mut batch = remote.batch();
         let call = batch.call(libc::SYS_clone, &[0, 0, 0, 0, 0]);
@@ -36,7 +37,7 @@ impl Copy {
         let pid = match (&result, born) {
             (_, Some(pid)) => pid,
             (Ok(pid), None) => *pid as i32,
-            (Err(_), None) => return Err(result.err().unwrap_or(Error::Died(parent))),
+            (Err(_), None) => return Err(result.err().unwrap_or(Error::Died(parent.0))),
         };
         let mut thread = Stopped::new(pid, pid);
         let settled = thread.settle().and_then(|()| thread.options(libc::PTRACE_O_EXITKILL, Fault::Counted));
@@ -56,12 +57,13 @@ impl Copy {
     /// Asks for the exit status in the original, which stops for it once more.
     fn reap(&self) -> Result<()> {
         let _uninterrupted = signals::Uninterrupted::begin();
-        let blocked = Blocked::look(self.parent);
-        let mut main = Stopped::seize(self.parent, self.parent)?;
-        let memory = Memory::open(self.parent)?;
-        interrupted::mend(&mut main, &memory, &blocked)?;
-        let maps = proc::mappings(self.parent)?;
-        let mut remote = Remote::enter(&mut main, &memory, &maps)?;
+        let (pid, tid) = self.parent;
+        let blocked = Blocked::look(pid);
+        let mut thread = Stopped::seize(pid, tid)?;
+        let memory = Memory::open(tid)?;
+        interrupted::mend(&mut thread, &memory, &blocked)?;
+        let maps = proc::mappings(tid)?;
+        let mut remote = Remote::enter(&mut thread, &memory, &maps)?;
         remote.call(libc::SYS_wait4, [self.inner, 0, libc::__WALL as u64, 0, 0, 0]).map(drop)
     }
 }

@@ -4,12 +4,19 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use crate::{Error, Result, fault};
 
-/// pidfd_open(2).
-pub fn pidfd(pid: i32) -> Result<OwnedFd> {
+/// pidfd_open(2) of a process by its pid, or of any of its threads by that one's id: whoever it is, its descriptors are found by it.
+pub fn pidfd(tid: i32) -> Result<OwnedFd> {
+    /// For a thread that is not the main one (Linux 6.9).
+    const PIDFD_THREAD: i32 = libc::O_EXCL;
     // SAFETY: takes two numbers; a result that is not negative is a new descriptor that nobody else owns.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let open = |flags: i32| unsafe { libc::syscall(libc::SYS_pidfd_open, tid, flags) };
+    let mut fd = open(0);
+    // EINVAL before 6.15.
+    if fd < 0 && matches!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) {
+        fd = open(PIDFD_THREAD);
+    }
     if fd < 0 {
-        return Err(Error::last(format!("pidfd_open of process {pid}")));
+        return Err(Error::last(format!("pidfd_open of {tid}")));
     }
     // SAFETY: as above.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -228,6 +229,33 @@ impl Host {
         if thread.ignores_traps() {
             thread.stand()?;
         }
+        Ok(())
+    }
+
+    /// Lets the main thread exit, alone, with what wait(2) calls `status`; the next thread takes its place here. It must have nothing left to do.
+    ///
+    /// It is let go first: for the parent of a process, a main thread that is traced ends when its tracer has been told, and not before.
+    pub fn end_main(&mut self, status: u32) -> Result<()> {
+        let insn = self.scratch()?.insn;
+        let mut main = self.threads.remove(0);
+        let mut regs = main.regs()?;
+        (regs.rax, regs.rdi, regs.rip, regs.orig_rax) =
+            (libc::SYS_exit as u64, u64::from(status >> 8 & 0xff), insn, u64::MAX);
+        main.set_regs(&regs)?;
+        let ignores_traps = main.ignores_traps();
+        drop(main);
+        let deadline = Instant::now() + sys::limit();
+        while !proc::state(self.pid).ok_or(Error::Died(self.pid))?.starts_with('Z') {
+            if Instant::now() > deadline {
+                return Err(Error::Refused(format!("the main thread {} of the host does not end", self.pid)));
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        let next = self.thread()?;
+        if ignores_traps {
+            next.ignore_traps();
+        }
+        self.memory = Memory::open(next.tid())?;
         Ok(())
     }
 

@@ -15,7 +15,7 @@ pub struct Process {
     pid: i32,
     /// Its memory.
     pub memory: Memory,
-    /// Its threads; the first is the main thread.
+    /// Its threads; the first is the main thread, unless that has exited.
     pub threads: Vec<Stopped>,
     /// What they were sleeping in.
     pub blocked: Blocked,
@@ -27,7 +27,7 @@ impl Process {
     /// Stops every thread of `pid`. New ones that are born meanwhile are stopped, too; ones that end meanwhile are forgotten.
     pub fn seize(pid: i32) -> Result<Self> {
         let mut threads: Vec<Stopped> = Vec::new();
-        let (mut blocked, mut since) = (None, None);
+        let (mut blocked, mut since, mut main_exited) = (None, None, false);
         loop {
             let known: HashSet<i32> = threads.iter().map(Stopped::tid).collect();
             let fresh: Vec<i32> = proc::tasks(pid)?.into_iter().filter(|tid| !known.contains(tid)).collect();
@@ -41,8 +41,8 @@ impl Process {
                         if e.errno() == Some(libc::EPERM)
                             && proc::state(tid).is_none_or(|s| s.starts_with(['Z', 'X'])) =>
                     {
-                        if tid == pid {
-                            return Err(main_gone(pid));
+                        if tid == pid && !main_exited {
+                            main_exited = exited_alone(pid)?;
                         }
                     }
                     Err(e) => return Err(e),
@@ -62,7 +62,7 @@ impl Process {
             for s in seized {
                 match s.finish() {
                     Ok(t) => threads.push(t),
-                    Err(Error::Died(tid)) if tid == pid => return Err(main_gone(pid)),
+                    Err(Error::Died(tid)) if tid == pid => main_exited = exited_alone(pid)?,
                     Err(Error::Died(_)) => {}
                     Err(e) => return Err(e),
                 }
@@ -72,7 +72,7 @@ impl Process {
             return Err(Error::Died(pid));
         };
         threads[0].look_at_traps()?;
-        let memory = Memory::open(pid)?;
+        let memory = Memory::open(threads[0].tid())?;
         // At once: whatever fails later, the threads are let go with their calls intact.
         for t in &mut threads {
             interrupted::mend(t, &memory, &blocked)?;
@@ -83,6 +83,11 @@ impl Process {
     /// Process id.
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// The thread by which /proc, kcmp(2) and the like know the process: a main thread that has exited has no memory and no files any more.
+    pub fn eye(&self) -> i32 {
+        self.threads[0].tid()
     }
 
     /// The main thread.
@@ -102,13 +107,9 @@ impl Process {
     }
 }
 
-/// The main thread of `pid` is a zombie: it has exited alone, or with all others.
-fn main_gone(pid: i32) -> Error {
-    if others_run(pid) {
-        Error::Refused(format!("process {pid}: its main thread has exited while others run; that cannot be frozen yet"))
-    } else {
-        Error::Died(pid)
-    }
+/// The main thread of `pid` is a zombie. True if it has exited alone; an error if all others have, too.
+fn exited_alone(pid: i32) -> Result<bool> {
+    if others_run(pid) { Ok(true) } else { Err(Error::Died(pid)) }
 }
 
 /// Are there threads of `pid`, whose main thread has exited, that are not about to end with it?

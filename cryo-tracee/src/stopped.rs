@@ -373,7 +373,7 @@ impl Stopped {
     fn release(&mut self) {
         let _undoing = Undoing::begin();
         // Errors mean that the thread is gone, and then there is nothing to put back.
-        let mem = Memory::open(self.pid).ok();
+        let mem = Memory::open(self.tid).ok();
         let _ = self.return_registers(mem.as_ref());
         let gone = sys::ptrace(libc::PTRACE_DETACH, self.tid, 0, 0, Fault::Never).is_err();
         // One that was killed before it could be let go is ours to see off: the end of the process is not told before that of its last thread.

@@ -37,10 +37,16 @@ pub struct Thread {
     pub rseq_size: u32,
     /// rseq(2): the signature before abort handlers.
     pub rseq_signature: u32,
+    /// 1 for a main thread that has exited while others run: it has no registers, and of all this only its ids and its name count.
+    pub exited: u32,
+    /// Its exit status, as wait(2) has it; 0 for a thread that runs.
+    pub exit_code: u32,
 }
 
 impl Validate for Thread {
     fn validate(&self) -> Result<(), Violation> {
-        ensure(self.process != 0, Rule::THREAD_PROCESS, || "the thread has no process")
+        ensure(self.process != 0, Rule::THREAD_PROCESS, || "the thread has no process")?;
+        ensure(self.exited <= 1, Rule::VALUE, || format!("`exited` is {}, not 0 or 1", self.exited))?;
+        ensure(self.exited == 1 || self.exit_code == 0, Rule::RESERVED, || "a thread that runs has an exit status")
     }
 }

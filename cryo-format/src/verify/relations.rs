@@ -210,9 +210,12 @@ impl<'a> Relations<'a> {
                 continue;
             }
             let n = sets.get(&fact.owner).copied().unwrap_or(0);
+            let wanted = usize::from(Thread::of(&fact.section).is_none_or(|t| t.exited != 1));
             self.check(
                 (place, fact),
-                ensure(n == 1, Rule::REGISTERS, || format!("thread {} has {n} sets of general registers", fact.owner)),
+                ensure(n == wanted, Rule::REGISTERS, || {
+                    format!("thread {} has {n} sets of general registers", fact.owner)
+                }),
             );
         }
     }

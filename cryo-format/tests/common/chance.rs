@@ -94,7 +94,11 @@ fn mend(section: &mut AnySection) {
                 at = g.end.0;
             }
         }
-        AnySection::Thread(s) => s.process |= 1,
+        AnySection::Thread(s) => {
+            s.process |= 1;
+            s.exited %= 2;
+            s.exit_code *= s.exited;
+        }
         AnySection::Actions(s) => {
             for a in s.actions.iter_mut() {
                 (a.signal, a.reserved) = (a.signal % 64 + 1, 0);

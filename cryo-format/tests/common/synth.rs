@@ -287,7 +287,7 @@ pub fn mm(exe: u64) -> Bytes {
 }
 
 pub fn thread(process: u64) -> Bytes {
-    b().u64(process).u64(77).string(b"name").u64s(8).u32(0).u32(0)
+    b().u64(process).u64(77).string(b"name").u64s(8).u32(0).u32(0).u32(0).u32(0)
 }
 
 pub fn open_file(reserved: u32, object: u64) -> Bytes {

@@ -111,8 +111,8 @@ const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &
 /// Adds the table, and every description once.
 pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mut Collected) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
-    let pidfd = cryo_tracee::fds::pidfd(scene.pid)?;
-    let fds = fd::look(scene.pid, &pidfd)?;
+    let pidfd = cryo_tracee::fds::pidfd(scene.eye)?;
+    let fds = fd::look(scene.eye, &pidfd)?;
     if let Some(rule) = scene.options.fds.iter().find(|r| fds.iter().all(|f| f.fd as u32 != r.fd)) {
         return refuse(format!("--fd {}: process {} has no such descriptor", rule.fd, scene.pid));
     }
@@ -120,7 +120,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
     let ruled = |f: &Fd| scene.options.fds.iter().any(|r| r.fd == f.fd as u32);
     let mut all = Vec::new();
     let mut by_rule = Vec::new();
-    for mut group in descriptions(scene.pid, &fds)? {
+    for mut group in descriptions(scene.eye, &fds)? {
         by_rule.extend(group.extract_if(.., |f| ruled(f)));
         if !group.is_empty() {
             all.push(Description { id: ids.fresh(), fds: group });

@@ -79,7 +79,7 @@ fn nameless<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
             "its name is gone, though it has another one: the image holds a copy, which is another file",
         );
     }
-    let path = format!("/proc/{}/fd/{}", cx.scene.pid, f.fd);
+    let path = format!("/proc/{}/fd/{}", cx.scene.eye, f.fd);
     let file = File::open(&path).about(|| format!("reading the file without a name under {}", f.name()))?;
     let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
     let object = cx.objects.nameless(kind, name, &f.meta, file, seals, cx.ids, cx.out)?;

@@ -88,6 +88,8 @@ impl Ids {
 pub struct Scene<'a> {
     /// The process's pid.
     pub pid: i32,
+    /// By whose id /proc, kcmp(2) and the like are asked, see [`Process::eye`].
+    pub eye: i32,
     /// Its local id.
     pub id: u64,
     /// /proc/PID/stat.
@@ -180,15 +182,15 @@ impl Collected {
 
 /// Collects the whole state of a process.
 pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut Collected) -> Result<()> {
-    let pid = process.pid();
-    let maps = cryo_tracee::proc::mappings(pid)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
+    let (pid, eye) = (process.pid(), process.eye());
+    let maps = cryo_tracee::proc::mappings(eye)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let mut ids = Ids::default();
     let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
     let threads = many::side_by_side(&tids, 32, |tids| {
         Ok(tids.iter().map(|tid| Status::of(*tid)).collect::<cryo_tracee::Result<_>>()?)
     })?;
     let status = threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?;
-    let scene = Scene { pid, id: ids.fresh(), stat: Stat::of(pid)?, status, threads, maps, here, options };
+    let scene = Scene { pid, eye, id: ids.fresh(), stat: Stat::of(eye)?, status, threads, maps, here, options };
     unsupported::check(&scene)?;
     out.process = scene.id;
     let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.fresh()).collect();
@@ -209,6 +211,9 @@ pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut 
     cpu::collect(out);
 
     let answers = thread::ask(process, &scene, &thread_ids, out)?;
+    if eye != pid {
+        thread::exited(&scene, ids.fresh(), out)?;
+    }
     let mut objects = objects::Objects::new(&scene, out.copy.is_some());
     vmas::collect(&scene, &answers, &mut ids, &mut objects, out)?;
     mm::collect(&scene, &answers, &mut ids, &mut objects, out)?;
@@ -225,7 +230,7 @@ pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut 
 
 /// What has to happen immediately before the original is killed, when the image is complete.
 pub fn farewell(process: &Process, collected: &Collected) -> Result<()> {
-    tcp::abort(process.pid(), &collected.abort)
+    tcp::abort(process.eye(), &collected.abort)
 }
 
 /// The runs of pages of all that was collected.

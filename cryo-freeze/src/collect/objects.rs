@@ -189,7 +189,7 @@ impl Objects {
 
     fn present(&mut self, scene: &Scene<'_>, start: u64, end: u64) -> Result<Vec<Present>> {
         if self.pagemap.is_none() {
-            self.pagemap = Some(proc::pagemap(scene.pid)?);
+            self.pagemap = Some(proc::pagemap(scene.eye)?);
         }
         let Some(pagemap) = &self.pagemap else { return Ok(Vec::new()) };
         let (guards, present) = proc::present(pagemap, start, end)?.into_iter().partition(|p| p.guard);
@@ -307,7 +307,7 @@ impl Objects {
     /// The vDSO: its build-id tells the thawer whether its kernel has the same.
     pub fn vdso(&mut self, scene: &Scene<'_>, m: &Mapping, ids: &mut Ids) -> Result<u64> {
         let mut image = vec![0; (m.end - m.start) as usize];
-        cryo_tracee::Memory::open(scene.pid)?.read(m.start, &mut image)?;
+        cryo_tracee::Memory::open(scene.eye)?.read(m.start, &mut image)?;
         let id = ids.fresh();
         self.objects.push(Object {
             id,
@@ -321,12 +321,12 @@ impl Objects {
 
     /// The executable's object.
     pub fn executable(&mut self, scene: &Scene<'_>, ids: &mut Ids) -> Result<u64> {
-        let exe = format!("/proc/{}/exe", scene.pid);
+        let exe = format!("/proc/{}/exe", scene.eye);
         let Ok(meta) = std::fs::metadata(&exe) else { return Ok(0) };
         if let Some(id) = self.known.get(&(meta.dev(), meta.ino())) {
             return Ok(*id);
         }
-        let path = proc::link(scene.pid, "exe")?;
+        let path = proc::link(scene.eye, "exe")?;
         if let Some(known) = self.objects.iter().find(|o| o.ino == meta.ino() && o.path.0 == path) {
             return Ok(known.id);
         }

@@ -39,7 +39,7 @@ pub fn collect(
     answers: &Answers,
     out: &mut Collected,
 ) -> Result<()> {
-    let pid = scene.pid;
+    let pid = scene.eye;
     let word = |slot| answers.done.bytes(slot).try_into().map_or(0, u32::from_le_bytes);
     let number = |n| scene.stat.field(n).map(|v| v as u64);
     let mut flags = 0;
@@ -61,11 +61,11 @@ pub fn collect(
     out.add(
         scene.id,
         Process {
-            pid: scene.status.inner("NStgid").unwrap_or(pid as u64),
+            pid: scene.status.inner("NStgid").unwrap_or(scene.pid as u64),
             ppid: number(4)?,
             pgid: scene.status.inner("NSpgid").unwrap_or(number(5)?),
             sid: scene.status.inner("NSsid").unwrap_or(number(6)?),
-            exit_signal: number(38)?,
+            exit_signal: proc::Stat::of(scene.pid)?.field(38)? as u64,
             personality,
             umask: umask.unwrap_or(0o22),
             flags,

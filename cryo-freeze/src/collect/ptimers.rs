@@ -14,7 +14,7 @@ const OF_A_THREAD: i32 = 4;
 
 /// Adds the timers, if there are any. `ids` are the local ids of the threads, in their order.
 pub fn collect(remote: &mut Remote<'_>, scene: &Scene<'_>, ids: &[u64], out: &mut Collected) -> Result<()> {
-    let text = format!("\n{}", String::from_utf8_lossy(&proc::bytes(scene.pid, "timers")?));
+    let text = format!("\n{}", String::from_utf8_lossy(&proc::bytes(scene.eye, "timers")?));
     let mut timers: Vec<Ptimer> = Vec::new();
     for block in blocks(&text) {
         let Some(timer) = Line::of(block) else {

@@ -315,7 +315,7 @@ fn alive(cx: &Cx<'_>, local: SocketAddr, remote: SocketAddr) -> bool {
 fn other_end(cx: &Cx<'_>, local: SocketAddr, remote: SocketAddr) -> Option<u64> {
     let mut found = None;
     for (file, width) in [("tcp", 8), ("tcp6", 32)] {
-        let text = std::fs::read_to_string(format!("/proc/{}/net/{file}", cx.scene.pid)).unwrap_or_default();
+        let text = std::fs::read_to_string(format!("/proc/{}/net/{file}", cx.scene.eye)).unwrap_or_default();
         found = found.or_else(|| {
             text.lines().skip(1).find_map(|line| {
                 let columns: Vec<&str> = line.split_whitespace().collect();

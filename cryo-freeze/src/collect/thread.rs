@@ -2,7 +2,7 @@
 
 use cryo_format::prim::Addr;
 use cryo_format::section::thread::Thread;
-use cryo_tracee::proc::Status;
+use cryo_tracee::proc::{Stat, Status};
 use cryo_tracee::remote::{Done, Remote, Slot, run_each};
 use cryo_tracee::{Batch, Copy, Process, fds};
 
@@ -95,6 +95,23 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     out.copy = if snapshot::possible(scene) { Copy::of(&mut remote).ok() } else { None };
     drop(remote);
     Ok(Answers { done, ignores_traps, actions, mm, process, limits, itimers, residence })
+}
+
+/// Adds the main thread that has exited: a zombie as long as others run.
+pub fn exited(scene: &Scene<'_>, id: u64, out: &mut Collected) -> Result<()> {
+    let status = Status::of(scene.pid)?;
+    out.add(
+        id,
+        Thread {
+            process: scene.id,
+            tid: status.inner("NSpid").unwrap_or(scene.pid as u64),
+            comm: status.name().into(),
+            exited: 1,
+            exit_code: Stat::of(scene.pid)?.field(52).unwrap_or(0) as u32,
+            ..Thread::default()
+        },
+    );
+    Ok(())
 }
 
 /// What can be read from outside.

@@ -34,7 +34,7 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
 /// Refuses a process that does not see what we see.
 fn same_namespaces(scene: &Scene<'_>) -> Result<()> {
     let pid = scene.pid;
-    let theirs = namespaces(pid)?;
+    let theirs = namespaces(scene.eye)?;
     let differing = NAMESPACES.iter().zip(theirs.iter().zip(&scene.here.namespaces)).filter(|(_, (t, o))| t != o);
     let (names, words): (Vec<&str>, Vec<&str>) = differing.map(|(ns, _)| *ns).unzip();
     let made = |ns: &&str| matches!(*ns, "mnt" | "pid" | "user");

@@ -16,6 +16,10 @@ impl Print for Thread {
 
     fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
         let mut fields = Fields::default();
+        if self.exited != 0 {
+            fields.add("has exited", format!("with status {}, while others run", self.exit_code >> 8));
+            return fields.print(out);
+        }
         fields.add("blocked signals", signal::set(self.sigmask.0));
         let mode = bits(self.altstack_flags, &[(1, "onstack"), (2, "disabled"), (1 << 31, "autodisarm")], " ");
         let mode = if mode == "-" { String::new() } else { format!(" ({mode})") };

@@ -214,6 +214,8 @@ fn frost() -> (Vec<u8>, Raw<32>) {
         rseq: Addr(0x50_0040),
         rseq_size: 32,
         rseq_signature: 0x5305_3053,
+        exited: 0,
+        exit_code: 0,
     };
     w.section(2, &main).unwrap();
     w.section(3, &Thread { process: 1, tid: 4243, comm: "worker".into(), altstack_flags: 2, ..Thread::default() })
