@@ -38,6 +38,7 @@ const RECIPES: &[Recipe] = &[
         freeze: &[],
     },
     Recipe { name: "refer", cflags: &["-O1"], freeze: &["--files", "refer"] },
+    Recipe { name: "rich", cflags: &["-O1", "-static", "-pthread"], freeze: &["--files", "refer"] },
 ];
 
 /// Checks this checkout's fixtures.
