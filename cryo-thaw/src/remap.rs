@@ -11,6 +11,7 @@ use cryo_format::section::process::Process;
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
 use cryo_tracee::elf::build_id_of;
 use cryo_tracee::remote::SCRATCH;
+use cryo_tracee::sysv::Segment;
 use cryo_tracee::{Batch, Host, proc};
 
 use crate::Result;
@@ -71,9 +72,15 @@ pub struct Shape {
     /// Shared memory that is read-only in the end: a private page can be written through its protection, a shared one cannot. Start, length,
     /// protection.
     pub protect: Vec<(u64, u64, u32)>,
+    made: Vec<Segment>,
 }
 
 impl Shape {
+    /// The thaw came about: what was made for it outside of the host stays.
+    pub fn keep(self) {
+        self.made.into_iter().for_each(Segment::keep);
+    }
+
     /// Gives shared memory its protection, when it is filled.
     pub fn protect(&self, host: &mut Host) -> Result<()> {
         for (start, len, prot) in &self.protect {
@@ -99,6 +106,7 @@ impl Remapper for Inject {
             identical: Vec::new(),
             whole: HashMap::new(),
             protect: Vec::new(),
+            made: Vec::new(),
             droppable: None,
         };
         let mut batch = host.batch()?;
@@ -120,7 +128,13 @@ impl Remapper for Inject {
         for fd in mapper.files.values() {
             host.call(libc::SYS_close, [*fd, 0, 0, 0, 0, 0])?;
         }
-        Ok(Shape { identical: mapper.identical, nameless: mapper.nameless, vdso: bridge, protect: mapper.protect })
+        Ok(Shape {
+            identical: mapper.identical,
+            nameless: mapper.nameless,
+            vdso: bridge,
+            protect: mapper.protect,
+            made: mapper.made,
+        })
     }
 }
 
@@ -144,6 +158,8 @@ struct Mapper<'a> {
     whole: HashMap<u64, (u64, u64)>,
     /// See [`Shape::protect`].
     protect: Vec<(u64, u64, u32)>,
+    /// SysV shared memory that was made: gone again if the thaw fails.
+    made: Vec<Segment>,
     /// Whether this kernel knows MAP_DROPPABLE; asked when it is wanted.
     droppable: Option<bool>,
 }
@@ -237,7 +253,7 @@ impl Mapper<'_> {
                 let here: Vec<proc::Mapping> = proc::mappings(host.pid())?.into_iter().chain(taken).collect();
                 let at = hole(self.template, &here, size)?;
                 if object.kind == ObjectKind::SYSV_SHM {
-                    sysv::attach(host, object, at, self.template.owner)?;
+                    self.made.extend(sysv::attach(host, object, at, self.template.owner)?);
                 } else {
                     let flags =
                         libc::MAP_FIXED_NOREPLACE | libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;

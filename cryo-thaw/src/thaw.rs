@@ -103,6 +103,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     if options.stopped || process.stopped_by != 0 {
         cryo_tracee::signals::kill(host.pid(), libc::SIGSTOP)?;
     }
+    shape.keep();
     Ok(Thawed { pid: host.release() })
 }
 

@@ -34,6 +34,7 @@ pub mod sock_diag;
 pub mod sockets;
 mod stopped;
 mod sys;
+pub mod sysv;
 pub mod timens;
 pub mod tty;
 

@@ -31,6 +31,21 @@ pub fn describe(object: &mut Object, scene: &Scene<'_>, m: &Mapping, processes: 
             m.start, m.end, scene.pid, m.ino
         ));
     }
+    // munmap(2) of a part leaves content that we cannot see.
+    let mut parts: Vec<(u64, u64)> = scene
+        .maps
+        .iter()
+        .filter(|o| (o.dev, o.ino) == (m.dev, m.ino))
+        .map(|o| (o.offset, o.offset + (o.end - o.start)))
+        .collect();
+    parts.sort_unstable();
+    let seen = parts.iter().fold(0, |to, p| if p.0 <= to { to.max(p.1) } else { to });
+    if seen < number(3) as u64 {
+        return refuse(format!(
+            "memory {:x}-{:x} of process {} is a part of SysV shared memory {}, and the rest is not mapped: only whole segments are carried",
+            m.start, m.end, scene.pid, m.ino
+        ));
+    }
     object.kind = ObjectKind::SYSV_SHM;
     object.mode = perms;
     object.size = number(3) as u64;
