@@ -15,14 +15,14 @@ use cryo_format::read::Stream;
 use cryo_format::section::Section;
 use cryo_format::section::extents::{Content, Extents};
 use cryo_format::section::objects::{Object, ObjectKind};
-use cryo_format::section::vmas::{Backing, Vma};
+use cryo_format::section::vmas::{Backing, VmFlags, Vma};
 use cryo_format::{Kind, limits};
 use cryo_tracee::{Host, Memory};
 
 use crate::Result;
 use crate::error::{About, refuse};
 use crate::ice::Pages;
-use crate::remap::Shape;
+use crate::remap::{Shape, pool_too_small};
 
 const PAGE: u64 = 4096;
 const WORKERS: usize = 2;
@@ -215,7 +215,7 @@ impl Filler<'_> {
             };
             let vaddr = vma.start.0 + (at - vma.offset);
             let n = (vma.end.0 - vaddr).min((bytes.len() - done) as u64) as usize;
-            self.memory.fill(vaddr, &bytes[done..done + n])?;
+            touched(vma, self.memory.fill(vaddr, &bytes[done..done + n]))?;
             done += n;
         }
         Ok(())
@@ -224,7 +224,14 @@ impl Filler<'_> {
     fn put(&self, vma: &Vma, at: u64, bytes: &[u8]) -> Result<()> {
         // The slower way goes through any protection.
         let writable = vma.prot & libc::PROT_WRITE as u32 != 0;
-        Ok(if writable { self.memory.fill(at, bytes) } else { self.memory.write(at, bytes) }?)
+        touched(vma, if writable { self.memory.fill(at, bytes) } else { self.memory.write(at, bytes) })
+    }
+}
+
+fn touched(vma: &Vma, result: cryo_tracee::Result<()>) -> Result<()> {
+    match result {
+        Err(_) if vma.flags.has(VmFlags::HUGETLB) => refuse(pool_too_small(vma)),
+        other => Ok(other?),
     }
 }
 

@@ -366,20 +366,31 @@ fn advise(batch: &mut Batch, vma: &Vma) {
 
 /// Memory made of huge TLB pages, which come out of a pool.
 fn huge(host: &mut Host, vma: &Vma, prot: i32, flags: i32) -> Result<()> {
-    let (shift, size) = if vma.flags.has(VmFlags::HUGETLB_1GIB) { (30, "1 GiB") } else { (21, "2 MiB") };
+    let shift = huge_shift(vma);
     let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
     let flags = flags | libc::MAP_HUGETLB | shift << libc::MAP_HUGE_SHIFT;
     match host.call(libc::SYS_mmap, [start, len, prot as u64, flags as u64, u64::MAX, 0]) {
-        Err(e) if e.errno() == Some(libc::ENOMEM) => refuse(format!(
-            "memory {}-{} is made of {} huge pages of {size}, and fewer are free here: have root raise \
-             /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages",
-            vma.start,
-            vma.end,
-            len >> shift,
-            1 << (shift - 10)
-        )),
+        Err(e) if e.errno() == Some(libc::ENOMEM) => refuse(pool_too_small(vma)),
         other => other.map(|_| ()).map_err(Into::into),
     }
+}
+
+fn huge_shift(vma: &Vma) -> i32 {
+    if vma.flags.has(VmFlags::HUGETLB_1GIB) { 30 } else { 21 }
+}
+
+/// There are fewer huge pages than this mapping, or its content, needs: where nothing was reserved that shows only when they are touched.
+pub fn pool_too_small(vma: &Vma) -> String {
+    let shift = huge_shift(vma);
+    format!(
+        "memory {}-{} is made of {} huge pages of {}, and fewer are free here: have root raise \
+         /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages",
+        vma.start,
+        vma.end,
+        (vma.end.0 - vma.start.0) >> shift,
+        if shift == 30 { "1 GiB" } else { "2 MiB" },
+        1 << (shift - 10)
+    )
 }
 
 /// mlock2(2), when the pages are there, and mseal(2), after which nothing changes any more. More than RLIMIT_MEMLOCK allows here stays unlocked, and is said.
