@@ -21,6 +21,8 @@ use crate::{Error, Result};
 pub const PAGE: u64 = 4096;
 /// Bytes of one DATA chunk.
 const RUN: usize = 1 << 20;
+/// Bytes that are read at once: they are looked at while they are in the nearest cache.
+const PIECE: usize = 256 << 10;
 /// Up to here a second thread costs more than it brings.
 const SMALL: u64 = 8 << 20;
 /// Buffers under way.
@@ -54,7 +56,9 @@ pub struct Run<'a> {
 struct Batch {
     owner: u64,
     extents: Vec<Extent>,
-    data: Vec<u8>,
+    /// Of `RUN` bytes, so that none is ever cleared before it is read into; the first `used` of them count.
+    buffer: Vec<u8>,
+    used: usize,
     digest: Option<Raw<32>>,
 }
 
@@ -69,10 +73,9 @@ pub fn stream<W: Write + Send>(
     let total = runs.iter().map(|r| r.len).sum();
     let mut progress = Progress::new(total, progress);
     if total <= SMALL {
-        let mut sink = |mut batch: Batch| {
-            writer.pages(batch.owner, &batch.extents, &batch.data, batch.digest)?;
-            batch.data.clear();
-            Ok(batch.data)
+        let mut sink = |batch: Batch| {
+            writer.pages(batch.owner, &batch.extents, batch.data(), batch.digest)?;
+            Ok(batch.buffer)
         };
         return match Reader::new(memory, &mut sink, digest).all(runs, &mut progress) {
             Ok(()) => Ok(writer),
@@ -84,7 +87,7 @@ pub fn stream<W: Write + Send>(
         let (full, fulls) = sync_channel::<Batch>(BUFFERS);
         let (empty, empties) = sync_channel::<Vec<u8>>(BUFFERS);
         for _ in 1..BUFFERS {
-            let _ = empty.send(Vec::with_capacity(RUN));
+            let _ = empty.send(vec![0; RUN]);
         }
         let writing = scope.spawn(move || write(writer, &fulls, &empty));
         let mut sink = |batch| {
@@ -103,11 +106,10 @@ pub fn stream<W: Write + Send>(
 }
 
 fn write<W: Write>(mut writer: Writer<W>, fulls: &Receiver<Batch>, empty: &SyncSender<Vec<u8>>) -> Result<Writer<W>> {
-    for mut batch in fulls {
-        writer.pages(batch.owner, &batch.extents, &batch.data, batch.digest)?;
-        batch.data.clear();
+    for batch in fulls {
+        writer.pages(batch.owner, &batch.extents, batch.data(), batch.digest)?;
         // A reader that has gone needs no more buffers.
-        let _ = empty.try_send(batch.data);
+        let _ = empty.try_send(batch.buffer);
     }
     Ok(writer)
 }
@@ -128,6 +130,12 @@ impl<E: Into<Error>> From<E> for Stop {
 /// Takes a full batch and gives an empty buffer for the next.
 type Sink<'a> = dyn FnMut(Batch) -> std::result::Result<Vec<u8>, Stop> + 'a;
 
+impl Batch {
+    fn data(&self) -> &[u8] {
+        &self.buffer[..self.used]
+    }
+}
+
 struct Reader<'a> {
     memory: &'a Memory,
     sink: &'a mut Sink<'a>,
@@ -138,7 +146,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(memory: &'a Memory, sink: &'a mut Sink<'a>, digest: bool) -> Self {
-        Self { memory, sink, batch: None, buffer: Vec::new(), digest }
+        Self { memory, sink, batch: None, buffer: vec![0; RUN], digest }
     }
 
     fn all(mut self, runs: &[Run<'_>], progress: &mut Progress) -> std::result::Result<(), Stop> {
@@ -150,22 +158,19 @@ impl<'a> Reader<'a> {
         let mut done = 0;
         while done < run.len {
             let at = run.start + done;
-            let batch = self.batch(run.owner)?;
-            let used = batch.data.len();
-            let n = ((RUN - used) as u64).min(run.len - done) as usize;
-            // Filling with zeroes first is a write to memory that is in the cache anyway; Rust has no safe way around it.
-            batch.data.resize(used + n, 0);
             let memory = self.memory;
-            let Some(batch) = self.batch.as_mut() else { continue };
-            let room = &mut batch.data[used..];
+            let batch = self.batch(run.owner)?;
+            let n = ((RUN - batch.used).min(PIECE) as u64).min(run.len - done) as usize;
+            let room = &mut batch.buffer[batch.used..batch.used + n];
             match run.source {
                 Source::Memory(shift) => memory.read(at.wrapping_add_signed(shift), room)?,
                 Source::File(file, offset) => read_file(file, offset + done, room)?,
             }
-            sift(batch, used, at, run.content);
+            sift(batch, n, at, run.content);
+            let full = batch.used == RUN || batch.extents.len() >= EXTENTS;
             done += n as u64;
             progress.add(n as u64);
-            if batch.data.len() == RUN || batch.extents.len() >= EXTENTS {
+            if full {
                 self.send()?;
             }
         }
@@ -181,7 +186,8 @@ impl<'a> Reader<'a> {
         Ok(self.batch.get_or_insert_with(|| Batch {
             owner,
             extents: Vec::new(),
-            data: std::mem::take(buffer),
+            buffer: std::mem::take(buffer),
+            used: 0,
             digest: None,
         }))
     }
@@ -189,38 +195,37 @@ impl<'a> Reader<'a> {
     fn send(&mut self) -> std::result::Result<(), Stop> {
         if let Some(mut batch) = self.batch.take() {
             if batch.extents.is_empty() {
-                self.buffer = batch.data;
+                self.buffer = batch.buffer;
                 return Ok(());
             }
             // Here, not in the writing thread: writing takes the longer of the two.
-            batch.digest = (self.digest && !batch.data.is_empty()).then(|| cryo_format::digest(&batch.data));
+            batch.digest = (self.digest && batch.used != 0).then(|| cryo_format::digest(batch.data()));
             self.buffer = (self.sink)(batch)?;
         }
         Ok(())
     }
 }
 
-/// Looks at the pages that were read behind `used`: zero pages are taken out, the others move together, extents are noted.
-fn sift(batch: &mut Batch, used: usize, at: u64, content: Content) {
+/// Looks at the `n` bytes that were read behind those in use: zero pages are left out, the others move together, extents are noted.
+fn sift(batch: &mut Batch, n: usize, at: u64, content: Content) {
     const ZERO: [u8; PAGE as usize] = [0; PAGE as usize];
     let page = PAGE as usize;
-    let mut keep = used;
-    for from in (used..batch.data.len()).step_by(page) {
-        let vaddr = at + (from - used) as u64;
-        if batch.data[from..from + page] == ZERO {
+    let begin = batch.used;
+    for from in (begin..begin + n).step_by(page) {
+        let (vaddr, keep) = (at + (from - begin) as u64, batch.used);
+        if batch.buffer[from..from + page] == ZERO {
             // A zero page that is the file's own needs no extent: where the file is missing, what is not covered is zero, too.
             if content != Content::FILE_DATA {
                 note(&mut batch.extents, vaddr, Content::ZERO, 0);
             }
         } else {
             if keep != from {
-                batch.data.copy_within(from..from + page, keep);
+                batch.buffer.copy_within(from..from + page, keep);
             }
             note(&mut batch.extents, vaddr, content, (keep / page) as u64);
-            keep += page;
+            batch.used += page;
         }
     }
-    batch.data.truncate(keep);
 }
 
 /// Adds one page to the extents.
