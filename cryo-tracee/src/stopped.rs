@@ -1,6 +1,6 @@
 //! A thread that stands still.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::marker::PhantomData;
 use std::mem::size_of;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -62,6 +62,10 @@ pub struct Stopped {
     pid: i32,
     /// Its general registers, if they have been read since it came to stand here.
     known: Cell<Option<Regs>>,
+    /// What it blocks, apart from remote calls, if that has been asked since it came to stand.
+    mask: Cell<Option<u64>>,
+    /// The same of its registration of rseq: the program does not run meanwhile.
+    rseq: OnceCell<Option<(u64, u32, u32)>>,
     /// The signal of a job-control stop that the thread was in; 0 for none.
     stopped_by: i32,
     original: Option<Original>,
@@ -93,6 +97,8 @@ impl Stopped {
             tid,
             pid,
             known: Cell::new(None),
+            mask: Cell::new(None),
+            rseq: OnceCell::new(),
             stopped_by: 0,
             original: None,
             returning: None,
@@ -180,17 +186,24 @@ impl Stopped {
 
     /// Blocked signals, bit n-1 for signal n. In sigsuspend and its like: the mask that will hold when it returns.
     pub fn sigmask(&self) -> Result<u64> {
-        sys::get_sigmask(self.tid)
+        if let Some(mask) = self.mask.get() {
+            return Ok(mask);
+        }
+        let mask = sys::get_sigmask(self.tid)?;
+        self.mask.set(Some(mask));
+        Ok(mask)
     }
 
     /// Sets the blocked signals, for good.
     pub fn set_sigmask(&mut self, mask: u64) -> Result<()> {
+        self.mask.set(None);
         sys::set_sigmask(self.tid, mask, Fault::Counted)
     }
 
     /// rseq registration: address, size, signature. `None` if there is none or the kernel does not tell.
     pub fn rseq(&self) -> Option<(u64, u32, u32)> {
-        sys::rseq(self.tid).filter(|r| r.0 != 0).map(|(p, size, signature, _)| (p, size, signature))
+        let ask = || sys::rseq(self.tid).filter(|r| r.0 != 0).map(|(p, size, signature, _)| (p, size, signature));
+        *self.rseq.get_or_init(ask)
     }
 
     /// Pending signals of the thread, or of the whole process: siginfo_t each.

@@ -2,6 +2,23 @@
 
 use crate::Result;
 
+/// Does both, the first in a thread of its own where there is `much` to do.
+pub fn both<A: Send, B>(
+    much: bool,
+    first: impl FnOnce() -> Result<A> + Send,
+    second: impl FnOnce() -> Result<B>,
+) -> Result<(A, B)> {
+    if !much {
+        return Ok((first()?, second()?));
+    }
+    std::thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let second = second();
+        let first = first.join().unwrap_or_else(|_| super::refuse("a thread that looked at part of it failed"));
+        Ok((first?, second?))
+    })
+}
+
 /// Has `work` done on `items`, by one thread of ours for each `enough` of them and by as many as there are CPUs at most. The results are in the
 /// order of the items.
 pub fn side_by_side<T: Sync, R: Send>(

@@ -72,6 +72,9 @@ use crate::pages::Run;
 use crate::{Error, Result};
 use here::Here;
 
+/// So many threads are worth another one of ours that looks at them, see [`many`].
+const THREADS: usize = 32;
+
 /// Local ids: one numbering for processes, threads, objects and descriptions.
 #[derive(Default)]
 pub struct Ids(u64);
@@ -183,12 +186,18 @@ impl Collected {
 /// Collects the whole state of a process.
 pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut Collected) -> Result<()> {
     let (pid, eye) = (process.pid(), process.eye());
-    let maps = cryo_tracee::proc::mappings(eye)?.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let mut ids = Ids::default();
     let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
-    let threads = many::side_by_side(&tids, 32, |tids| {
-        Ok(tids.iter().map(|tid| Status::of(*tid)).collect::<cryo_tracee::Result<_>>()?)
-    })?;
+    let (maps, threads) = many::both(
+        tids.len() >= THREADS,
+        || Ok(cryo_tracee::proc::mappings(eye)?),
+        || {
+            many::side_by_side(&tids, THREADS, |tids| {
+                Ok(tids.iter().map(|tid| Status::of(*tid)).collect::<cryo_tracee::Result<_>>()?)
+            })
+        },
+    )?;
+    let maps = maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let status = threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?;
     let scene = Scene { pid, eye, id: ids.fresh(), stat: Stat::of(eye)?, status, threads, maps, here, options };
     unsupported::check(&scene)?;
