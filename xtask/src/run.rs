@@ -19,10 +19,11 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The cargo that runs us, in the checkout.
+/// The cargo that runs us, in the checkout. What it builds goes to `target` there, wherever a person has it go otherwise: that is where it is
+/// looked for.
 pub fn cargo(args: &[&str]) -> Command {
     let mut cmd = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cmd.args(args).current_dir(root());
+    cmd.args(args).current_dir(root()).env("CARGO_TARGET_DIR", root().join("target"));
     cmd
 }
 
