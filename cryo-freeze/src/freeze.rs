@@ -12,11 +12,11 @@ use cryo_tracee::repair::{Keeper, Quiet};
 use cryo_tracee::signals::Uninterrupted;
 use cryo_tracee::{Memory, Process};
 
-use crate::collect::here::Here;
+use crate::collect::machine::Machine;
 use crate::collect::{self, Collected};
 use crate::error::About;
 use crate::options::{Afterwards, Options};
-use crate::output::Files;
+use crate::output::OutputFiles;
 use crate::{Result, pages, refused};
 
 /// Where the set goes.
@@ -42,10 +42,10 @@ pub struct Frozen {
 pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen> {
     // All that can fail without the target is done first.
     let files = match &target {
-        Target::Name(name) => Some(Files::create(name, options.force)?),
+        Target::Name(name) => Some(OutputFiles::create(name, options.force)?),
         Target::Pipe(_) => None,
     };
-    let here = Here::look()?;
+    let machine = Machine::look()?;
     let children = collect::family::check(pid, options.children)?;
     let mut uninterrupted = Some(Uninterrupted::begin());
     // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
@@ -54,7 +54,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     for child in children {
         collected.note(format!("child {child}"), "left behind (--children leave)");
     }
-    let done = collect::collect(&mut process, &here, options, &mut collected);
+    let done = collect::collect(&mut process, &machine, options, &mut collected);
     // Declared after the process (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut collected.quiet);
     done?;
@@ -100,7 +100,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     };
     match (options.afterwards, process) {
         (Afterwards::End, Some(process)) => {
-            collect::farewell(&process, &collected)?;
+            collect::before_kill(&process, &collected)?;
             process.kill()?;
             quiet.drain(..).for_each(Quiet::stay);
             if let Some(keeper) = keeper {

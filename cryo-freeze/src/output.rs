@@ -14,7 +14,7 @@ use crate::error::About;
 use crate::{Error, Result};
 
 /// The three files of a set that is being written. Dropping it without [`Files::commit`] leaves nothing behind.
-pub struct Files {
+pub struct OutputFiles {
     dir: PathBuf,
     /// Paths and files in the order .frore, .frost, .freeze: the one that names the others appears last.
     parts: Vec<Part>,
@@ -34,7 +34,7 @@ fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-impl Files {
+impl OutputFiles {
     /// Makes three empty files beside where NAME.frore, NAME.frost and NAME.freeze will be.
     pub fn create(name: &Path, force: bool) -> Result<Self> {
         let dir = match name.parent() {

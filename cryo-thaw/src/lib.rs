@@ -6,20 +6,20 @@
 //! Until the last step the host is ours: whatever fails, nothing is left behind.
 
 pub mod check;
+mod elapsed;
 mod error;
 mod file_map;
 pub mod fill;
+pub mod foreground;
 pub mod host;
 pub mod ice;
 pub mod ids;
-mod nameless;
 pub mod options;
-mod passed;
 pub mod remap;
 pub mod restore;
-pub mod seat;
 mod sysv;
 pub mod thaw;
+mod unlinked;
 pub mod vdso;
 
 pub use error::{Error, Result};

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use cryo_format::section::outside::FdRule;
+use cryo_thaw::foreground::{Foreground, Handover};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Ids};
 use cryo_thaw::options::{FileMap, Tcp, Time};
-use cryo_thaw::seat::{Seat, Taken};
 use cryo_thaw::{Options, Pid, thaw};
+use cryo_tracee::foreground::ForegroundTerminal;
 use cryo_tracee::namespace;
-use cryo_tracee::signals::Stand;
 
 /// Thaw a frozen program: it goes on where it was, in the foreground as if it had been started here.
 ///
@@ -86,7 +86,7 @@ enum TimeArg {
 impl Cli {
     fn run(&self) -> anyhow::Result<i32> {
         let mut options = Options {
-            seat: None,
+            foreground: None,
             pid: match self.pid {
                 PidArg::Auto => Pid::Auto,
                 PidArg::Same => Pid::Same,
@@ -114,19 +114,22 @@ impl Cli {
         } else {
             Ice::open(&self.image)?
         };
-        cryo_thaw::restore::last::check(&ice, &options)?;
+        cryo_thaw::restore::final_steps::check(&ice, &options)?;
         let ids = ids::decide(&ice, options.pid)?;
-        options.seat = Seat::find(&ice, &options);
-        let mut taken = options.seat.clone().and_then(Taken::new);
+        options.foreground = Foreground::find(&ice, &options);
+        let mut handover = options.foreground.clone().and_then(Handover::new);
         let Ids::Namespace(worker) = ids else {
             let thawed = thaw(ice, ids, &options)?;
             if self.announce(thawed.pid)? {
                 return Ok(0);
             }
-            if let Some(t) = &mut taken {
+            if let Some(t) = &mut handover {
                 t.began(thawed.pid);
             }
-            return Ok(cryo_tracee::signals::stand_before(thawed.pid, taken.as_mut().map(|t| t as &mut dyn Stand))?);
+            return Ok(cryo_tracee::foreground::wait_for(
+                thawed.pid,
+                handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal),
+            )?);
         };
         let inside = || match thaw(ice, ids, &options) {
             Ok(thawed) => Ok(thawed.pid),
@@ -140,12 +143,12 @@ impl Cli {
                 if self.announce(namespace.pid)? {
                     return Ok(0);
                 }
-                if let Some(t) = &mut taken {
+                if let Some(t) = &mut handover {
                     t.began(namespace.pid);
                 }
-                Ok(cryo_tracee::signals::stand_before_namespace(
+                Ok(cryo_tracee::foreground::wait_for_namespace(
                     namespace,
-                    taken.as_mut().map(|t| t as &mut dyn Stand),
+                    handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal),
                 )?)
             }
             Err(code) => Ok(code),

@@ -17,7 +17,7 @@ use cryo_tracee::{Batch, Host, proc};
 use crate::Result;
 use crate::error::refuse;
 use crate::ice::Ice;
-use crate::{nameless, sysv, vdso};
+use crate::{sysv, unlinked, vdso};
 
 /// MAP_DROPPABLE (linux/mman.h, 6.11): a map type beside MAP_PRIVATE and MAP_SHARED.
 const MAP_DROPPABLE: i32 = 0x08;
@@ -66,7 +66,7 @@ pub struct Shape {
     /// Objects whose identical original is mapped: their FILE_DATA pages need not be copied.
     pub identical: Vec<u64>,
     /// Files without a name that were made: the host's descriptors, by object.
-    pub nameless: HashMap<u64, u64>,
+    pub unlinked: HashMap<u64, u64>,
     /// Where this kernel's vDSO is, if it is another than the image's and the old one's entry points must lead to it.
     pub vdso: Option<vdso::Bridge>,
     /// Shared memory that is read-only in the end: a private page can be written through its protection, a shared one cannot. Start, length,
@@ -102,7 +102,7 @@ impl Remapper for Inject {
         let mut mapper = Mapper {
             template,
             files: HashMap::new(),
-            nameless: HashMap::new(),
+            unlinked: HashMap::new(),
             identical: Vec::new(),
             whole: HashMap::new(),
             protect: Vec::new(),
@@ -130,7 +130,7 @@ impl Remapper for Inject {
         }
         Ok(Shape {
             identical: mapper.identical,
-            nameless: mapper.nameless,
+            unlinked: mapper.unlinked,
             vdso: bridge,
             protect: mapper.protect,
             made: mapper.made,
@@ -152,7 +152,7 @@ struct Mapper<'a> {
     /// Descriptors in the host, by object.
     files: HashMap<u64, u64>,
     /// Files without a name, likewise.
-    nameless: HashMap<u64, u64>,
+    unlinked: HashMap<u64, u64>,
     identical: Vec<u64>,
     /// Shared memory that is mapped more than once: where the whole is, out of the way, and its size.
     whole: HashMap<u64, (u64, u64)>,
@@ -183,8 +183,8 @@ impl Mapper<'_> {
                 let object = self.template.object(vma)?;
                 return self.share(host, batch, vma, object);
             }
-            Backing::SHARED if nameless::is(self.template.object(vma)?) => {
-                fd = self.nameless(host, self.template.object(vma)?)?;
+            Backing::SHARED if unlinked::is(self.template.object(vma)?) => {
+                fd = self.unlinked(host, self.template.object(vma)?)?;
                 offset = vma.offset;
                 flags |= libc::MAP_SHARED;
             }
@@ -281,12 +281,12 @@ impl Mapper<'_> {
     }
 
     /// A file without a name, made for this mapping, for others of it and for the descriptors that refer to it.
-    fn nameless(&mut self, host: &mut Host, object: &Object) -> Result<u64> {
-        if let Some(fd) = self.nameless.get(&object.id) {
+    fn unlinked(&mut self, host: &mut Host, object: &Object) -> Result<u64> {
+        if let Some(fd) = self.unlinked.get(&object.id) {
             return Ok(*fd);
         }
-        let fd = nameless::make(host, object)?;
-        self.nameless.insert(object.id, fd);
+        let fd = unlinked::make(host, object)?;
+        self.unlinked.insert(object.id, fd);
         Ok(fd)
     }
 

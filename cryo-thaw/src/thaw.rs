@@ -16,16 +16,17 @@ use cryo_format::section::xstate::Xstate;
 
 use cryo_tracee::{AWAY, Host, Regs};
 
+use crate::elapsed::elapsed;
 use crate::error::refuse;
 use crate::fill::{self, Filler};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
-use crate::passed::passed;
 use crate::remap::{self, Inject, Remapper, Template};
 use crate::restore::ptimers::Timers;
 use crate::restore::{
-    actions, clocks, descriptors, guards, last, limits, mm, pending, process, regs, syscall, terminal, thread, xstate,
+    actions, clocks, descriptors, final_steps, guards, limits, mm, pending, process, regs, syscall, terminal, thread,
+    xstate,
 };
 use crate::{Result, check, file_map, host};
 
@@ -50,7 +51,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     let mut host = host::start(&ice, id, ids, options)?;
     limits::lift(host.pid(), ice.get(id))?;
     let shape = Inject.remap(&mut host, &Template::of(&ice, id)?)?;
-    let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.nameless, options)?;
+    let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.unlinked, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
     process::restore(&mut host, &process)?;
     actions::restore(&mut host, ice.need::<Actions>(id)?)?;
@@ -74,20 +75,20 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     for (_, thread) in &threads[1..] {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
     }
-    let passed = passed(&ice, options)?;
-    files.finish(&mut host, passed)?;
+    let elapsed = elapsed(&ice, options)?;
+    files.finish(&mut host, elapsed)?;
     let thread_ids: Vec<u64> = threads.iter().map(|(id, _)| *id).collect();
     let mut timers = Timers::of(&ice, id, thread_ids.clone());
     timers.create(&mut host)?;
     let mut registers = Vec::with_capacity(threads.len());
     for (i, (thread_id, thread)) in threads.iter().enumerate().filter(|(_, (_, thread))| thread.exited == 0) {
-        registers.push(services(&mut host, &ice, i, *thread_id, thread, &timers, passed)?);
+        registers.push(services(&mut host, &ice, i, *thread_id, thread, &timers, elapsed)?);
     }
     if let Some(p) = ice.get::<Pending>(id) {
         pending::restore(&mut host, 0, &timers.others(p), None)?;
     }
     terminal::restore(&mut host, ice.get(id), &process, options)?;
-    last::restore(&mut host, &ice, id, &thread_ids, &timers, ids, options)?;
+    final_steps::restore(&mut host, &ice, id, &thread_ids, &timers, ids, options)?;
     let (main, others) = (&threads[0].1, &threads[1..]);
     if main.exited != 0 {
         host.end_main(main.exit_code)?;
@@ -126,14 +127,14 @@ fn services(
     id: u64,
     thread: &Thread,
     timers: &Timers<'_>,
-    passed: Duration,
+    elapsed: Duration,
 ) -> Result<Regs> {
     // The registration of rseq writes into memory that is filled by now; so does a call that is begun again.
     thread::restore(host, i, thread)?;
     let mut regs = regs::regs(ice.need::<RegsX86_64>(id)?);
     regs::abort_rseq(&mut regs, thread.rseq.0, host.memory())?;
     if let Some(call) = ice.get::<Syscall>(id) {
-        syscall::restore(host, i, call, passed, &mut regs)?;
+        syscall::restore(host, i, call, elapsed, &mut regs)?;
     }
     // Nothing may be delivered before the registers are right, whatever mask the call came with.
     host.thread_at(i)?.set_sigmask(AWAY)?;

@@ -7,39 +7,20 @@
 //! * a [`Host`] that is dropped is gone: a half-thawed process is never left behind;
 //! * everything that waits has a limit ([`LIMIT`]).
 
-mod arch;
-mod copy;
-pub mod cpu;
 pub mod elf;
 mod error;
-pub mod fault;
-mod fdinfo;
-pub mod fds;
-pub mod guardian;
-pub mod host;
-pub mod interrupted;
-pub mod limits;
-mod maps;
-pub mod mem;
-pub mod namespace;
-mod pagemap;
+mod front;
+mod kernel;
 pub mod proc;
-mod process;
-pub mod remote;
-pub mod repair;
-pub mod sched;
-pub mod seccomp;
-pub mod signals;
-pub mod sock_diag;
-pub mod sockets;
-mod stopped;
-mod sys;
-pub mod sysv;
-pub mod timens;
-pub mod tty;
+mod tracee;
 
-pub use copy::Copy;
+pub use front::{foreground, namespace};
+pub(crate) use kernel::sys;
+pub use kernel::{cpu, fds, limits, repair, sched, seccomp, signals, sock_diag, sockets, sysv, timens, tty};
+pub use tracee::{fault, forked_copy, guardian, host, interrupted, mem, process, remote, stopped};
+
 pub use error::{Error, Result};
+pub use forked_copy::ForkedCopy;
 pub use host::Host;
 pub use mem::Memory;
 pub use process::Process;

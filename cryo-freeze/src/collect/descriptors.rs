@@ -8,12 +8,12 @@ use std::os::fd::OwnedFd;
 
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 
-use super::elsewhere::Elsewhere;
 pub use super::fd::Fd;
 use super::objects::Objects;
+use super::other_holders::OtherHolders;
 use super::{
-    Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, known, locks, many, outside, owners, pidfd,
-    pipes, ptys, refuse, signalfd, sockets, terminal, timerfd,
+    Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, outside, owners, parallel, pidfd,
+    pipes, ptys, refuse, refused_fds, signalfd, sockets, terminal, timerfd,
 };
 use crate::Result;
 
@@ -45,14 +45,14 @@ pub struct Cx<'c> {
     /// Every description of the process: the other end of a pair is found here, and its id is known before it is collected.
     pub all: &'c [Description<'c>],
     /// What was decided about things that several descriptions share, by device and inode: its id, or that it is outside.
-    pub known: HashMap<(u64, u64), Option<u64>>,
+    pub seen: HashMap<(u64, u64), Option<u64>>,
     /// What the collectors of sockets know already.
-    pub sockets: sockets::Known,
+    pub sockets: sockets::SocketTables,
     /// Why a collector did not take a description of its kind, for the refusal.
     pub why: Option<String>,
     inodes: HashMap<(u64, u64), Vec<usize>>,
     numbers: HashMap<i32, &'c Fd>,
-    elsewhere: Option<Elsewhere>,
+    other_holders: Option<OtherHolders>,
     table: Vec<(&'c Fd, u64)>,
     pidfd: OwnedFd,
 }
@@ -75,9 +75,9 @@ impl<'c> Cx<'c> {
     }
 
     /// Another process that has this pipe or FIFO open, by its name, as far as we may know.
-    pub fn elsewhere(&mut self, link: &[u8]) -> Option<String> {
+    pub fn other_holder(&mut self, link: &[u8]) -> Option<String> {
         let pid = self.scene.pid;
-        self.elsewhere.get_or_insert_with(|| Elsewhere::look(pid)).holder(link)
+        self.other_holders.get_or_insert_with(|| OtherHolders::look(pid)).holder(link)
     }
 
     /// Gives one descriptor a description of its own, apart from the others of its group.
@@ -102,7 +102,7 @@ const COLLECTORS: &[Collector] = &[
     inotify::collect,
     fanotify::collect,
     ptys::collect,
-    known::collect,
+    refused_fds::collect,
 ];
 
 /// What a description of any kind may have besides.
@@ -111,8 +111,8 @@ const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &
 /// Adds the table, and every description once.
 pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mut Collected) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
-    let pidfd = cryo_tracee::fds::pidfd(scene.eye)?;
-    let fds = fd::look(scene.eye, &pidfd)?;
+    let pidfd = cryo_tracee::fds::pidfd(scene.live_tid)?;
+    let fds = fd::look(scene.live_tid, &pidfd)?;
     if let Some(rule) = scene.options.fds.iter().find(|r| fds.iter().all(|f| f.fd as u32 != r.fd)) {
         return refuse(format!("--fd {}: process {} has no such descriptor", rule.fd, scene.pid));
     }
@@ -120,7 +120,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
     let ruled = |f: &Fd| scene.options.fds.iter().any(|r| r.fd == f.fd as u32);
     let mut all = Vec::new();
     let mut by_rule = Vec::new();
-    for mut group in descriptions(scene.eye, &fds)? {
+    for mut group in descriptions(scene.live_tid, &fds)? {
         by_rule.extend(group.extract_if(.., |f| ruled(f)));
         if !group.is_empty() {
             all.push(Description { id: ids.fresh(), fds: group });
@@ -138,12 +138,12 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
         objects,
         out,
         all: &all,
-        known: HashMap::new(),
-        sockets: sockets::Known::default(),
+        seen: HashMap::new(),
+        sockets: sockets::SocketTables::default(),
         why: None,
         inodes,
         numbers: all.iter().flat_map(|d| &d.fds).chain(&by_rule).map(|f| (f.fd, *f)).collect(),
-        elsewhere: None,
+        other_holders: None,
         table,
         pidfd,
     };
@@ -185,8 +185,9 @@ fn descriptions(pid: i32, fds: &[Fd]) -> Result<Vec<Vec<&Fd>>> {
     let mut groups: Vec<Vec<&Fd>> = Vec::new();
     for alike in sorted.chunk_by(|a, b| a.1 == b.1) {
         let alike: Vec<&Fd> = alike.iter().map(|(f, _)| *f).collect();
-        let parts =
-            many::side_by_side(&alike, fd::ENOUGH, |part| by_description(pid, part.to_vec()).map(|(part, _)| part))?;
+        let parts = parallel::side_by_side(&alike, fd::PER_THREAD, |part| {
+            by_description(pid, part.to_vec()).map(|(part, _)| part)
+        })?;
         let (whole, same) = by_description(pid, parts)?;
         groups.extend(whole.chunk_by(|a, b| same.contains(&(a.fd, b.fd))).map(<[&Fd]>::to_vec));
     }

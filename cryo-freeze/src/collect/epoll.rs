@@ -84,7 +84,7 @@ impl Seen {
 /// A descriptor for the watched file: the number that it was added under, or another one.
 fn find<'c>(cx: &Cx<'c>, epoll: &Fd, seen: &Seen, earlier: u32) -> Result<Option<&'c Fd>> {
     use std::os::unix::fs::MetadataExt;
-    let pid = cx.scene.eye;
+    let pid = cx.scene.live_tid;
     let is = |f: &Fd| -> Result<bool> {
         if f.meta.ino() != seen.ino {
             return Ok(false);

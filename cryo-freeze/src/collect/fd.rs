@@ -8,12 +8,12 @@ use cryo_format::prim::Addr;
 use cryo_tracee::fds;
 use cryo_tracee::proc::{self, FdDirs, FdInfo};
 
-use super::many;
+use super::parallel;
 use crate::Result;
 use crate::error::About;
 
-/// So many descriptors are enough for one thread of ours, see [`many`].
-pub const ENOUGH: usize = 250;
+/// Descriptors that one thread of ours looks at; for more of them several do (see [`parallel`]).
+pub const PER_THREAD: usize = 250;
 
 /// One open descriptor.
 pub struct Fd {
@@ -33,7 +33,7 @@ pub struct Fd {
 pub fn look(pid: i32, pidfd: &OwnedFd) -> Result<Vec<Fd>> {
     let dirs = FdDirs::open(pid)?;
     let numbers = proc::descriptors(pid)?;
-    many::side_by_side(&numbers, ENOUGH, |numbers| {
+    parallel::side_by_side(&numbers, PER_THREAD, |numbers| {
         let mut buf = Vec::new();
         numbers.iter().map(|fd| Fd::of(&dirs, pidfd, *fd, &mut buf)).collect()
     })

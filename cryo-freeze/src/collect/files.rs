@@ -29,7 +29,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let (path, object) = if named(f) {
         (&f.link[..], 0)
     } else if kind.is_file() && !held {
-        nameless(cx, f)?
+        unlinked(cx, f)?
     } else {
         return refuse(format!("{} has no name any more: use --fd {}=null|FILE", f.name(), f.fd));
     };
@@ -60,7 +60,7 @@ fn named(f: &Fd) -> bool {
 }
 
 /// The object with the content of a file that no path leads to, and what to call it.
-fn nameless<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
+fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
     let bare = f.link.strip_suffix(b" (deleted)").unwrap_or(&f.link);
     let (kind, name) = match bare.strip_prefix(b"/memfd:") {
         Some(name) => (ObjectKind::MEMFD, name),
@@ -79,9 +79,9 @@ fn nameless<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
             "its name is gone, though it has another one: the image holds a copy, which is another file",
         );
     }
-    let path = format!("/proc/{}/fd/{}", cx.scene.eye, f.fd);
+    let path = format!("/proc/{}/fd/{}", cx.scene.live_tid, f.fd);
     let file = File::open(&path).about(|| format!("reading the file without a name under {}", f.name()))?;
     let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
-    let object = cx.objects.nameless(kind, name, &f.meta, file, seals, cx.ids, cx.out)?;
+    let object = cx.objects.unlinked(kind, name, &f.meta, file, seals, cx.ids, cx.out)?;
     Ok((name, object))
 }

@@ -83,7 +83,7 @@ fn groups(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<Membership>> {
         return Ok(List::default());
     }
     let mut joined = Vec::new();
-    for m in cx.sockets.groups(cx.scene.eye) {
+    for m in cx.sockets.groups(cx.scene.live_tid) {
         let level = if m.family == AF_INET { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
         if m.family == AF_INET6 && s.family == AF_INET {
             continue;

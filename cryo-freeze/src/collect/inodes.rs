@@ -91,7 +91,7 @@ pub fn mounts(pid: i32) -> Vec<Mount> {
 /// of its own, what is above that, and what is below.
 pub fn find(scene: &Scene<'_>, wanted: &[Inode]) -> HashMap<Inode, Vec<u8>> {
     let mut search = Search { wanted, found: HashMap::new(), left: ENTRIES };
-    for mount in mounts(scene.eye) {
+    for mount in mounts(scene.live_tid) {
         if wanted.iter().any(|w| w.heard && w.dev == mount.dev && search.is(w, &mount.path)) {
             continue;
         }
@@ -108,9 +108,9 @@ pub fn find(scene: &Scene<'_>, wanted: &[Inode]) -> HashMap<Inode, Vec<u8>> {
         return search.found;
     }
     let mut known: Vec<PathBuf> = Vec::new();
-    let links = proc::descriptors(scene.eye).unwrap_or_default().into_iter().map(|fd| format!("fd/{fd}"));
+    let links = proc::descriptors(scene.live_tid).unwrap_or_default().into_iter().map(|fd| format!("fd/{fd}"));
     for link in ["cwd".to_owned(), "exe".to_owned(), "root".to_owned()].into_iter().chain(links) {
-        known.extend(fs::read_link(format!("/proc/{}/{link}", scene.eye)).ok().filter(|p| p.is_absolute()));
+        known.extend(fs::read_link(format!("/proc/{}/{link}", scene.live_tid)).ok().filter(|p| p.is_absolute()));
     }
     known.extend(
         scene

@@ -27,7 +27,7 @@ impl Questions {
     /// brk(0), PR_GET_THP_DISABLE. What mlockall(2) holds for the future shows only in memory that is new: our scratch mapping.
     pub fn ask(batch: &mut Batch, scene: &Scene<'_>, scratch: Scratch) -> Result<Self> {
         let locked = |status: &Status| status.number("VmLck").unwrap_or(0);
-        let more = locked(&Status::of(scene.eye)?) > locked(&scene.status);
+        let more = locked(&Status::of(scene.live_tid)?) > locked(&scene.status);
         Ok(Self {
             brk: batch.call(libc::SYS_brk, &[0]),
             thp_disable: batch.call(libc::SYS_prctl, &[libc::PR_GET_THP_DISABLE as u64]),
@@ -58,7 +58,7 @@ pub fn collect(
     out: &mut Collected,
 ) -> Result<()> {
     let field = |n| scene.stat.field(n).map(|v| Addr(v as u64));
-    let auxv = proc::auxv(scene.eye)?;
+    let auxv = proc::auxv(scene.live_tid)?;
     let mm = Mm {
         start_code: field(26)?,
         end_code: field(27)?,

@@ -8,7 +8,6 @@ pub mod clocks;
 pub mod cpu;
 pub mod credentials;
 pub mod descriptors;
-mod elsewhere;
 pub mod epoll;
 pub mod eventfd;
 pub mod family;
@@ -16,22 +15,21 @@ pub mod fanotify;
 mod fd;
 pub mod files;
 pub mod guards;
-pub mod here;
 pub mod inet;
 mod inodes;
 pub mod inotify;
 pub mod itimers;
-mod kept;
-mod known;
 pub mod limits;
 pub mod locks;
-mod many;
+pub mod machine;
 pub mod mm;
 pub mod netlink;
 pub mod objects;
 pub mod origin;
+mod other_holders;
 pub mod outside;
 pub mod owners;
+mod parallel;
 pub mod pending;
 pub mod pidfd;
 pub mod pipes;
@@ -39,6 +37,7 @@ mod pkeys;
 pub mod process;
 pub mod ptimers;
 pub mod ptys;
+mod refused_fds;
 pub mod regs;
 pub mod residence;
 pub mod scheduling;
@@ -49,6 +48,7 @@ mod sockets;
 pub mod syscall;
 mod sysv;
 mod tcp;
+mod tcp_keep;
 pub mod terminal;
 pub mod thread;
 pub mod timerfd;
@@ -65,14 +65,14 @@ use cryo_format::section::{AnySection, Section};
 use cryo_format::write::Writer;
 use cryo_tracee::proc::{Mapping, Stat, Status};
 use cryo_tracee::repair::Quiet;
-use cryo_tracee::{Copy, Process, Stopped};
+use cryo_tracee::{ForkedCopy, Process, Stopped};
 
 use crate::options::Options;
 use crate::pages::Run;
 use crate::{Error, Result};
-use here::Here;
+use machine::Machine;
 
-/// So many threads are worth another one of ours that looks at them, see [`many`].
+/// From this many threads on, /proc is read by several of our own threads (see [`parallel`]): the process stands still meanwhile.
 const THREADS: usize = 32;
 
 /// Local ids: one numbering for processes, threads, objects and descriptions.
@@ -91,8 +91,8 @@ impl Ids {
 pub struct Scene<'a> {
     /// The process's pid.
     pub pid: i32,
-    /// By whose id /proc, kcmp(2) and the like are asked, see [`Process::eye`].
-    pub eye: i32,
+    /// By whose id /proc, kcmp(2) and the like are asked, see [`Process::live_tid`].
+    pub live_tid: i32,
     /// Its local id.
     pub id: u64,
     /// /proc/PID/stat.
@@ -104,7 +104,7 @@ pub struct Scene<'a> {
     /// Its mappings, without the vsyscall page, which every process has and none can change.
     pub maps: Vec<Mapping>,
     /// What was known before the process stood still.
-    pub here: &'a Here,
+    pub machine: &'a Machine,
     /// The person's choices.
     pub options: &'a Options,
 }
@@ -124,7 +124,7 @@ pub struct Collected {
     /// Local id of the process.
     pub process: u64,
     /// A copy of the process, if the original is to go on while its pages are written.
-    pub copy: Option<Copy>,
+    pub copy: Option<ForkedCopy>,
     /// What the pages of processes and objects are read from.
     pub content: Vec<objects::Content>,
     /// Connections that go on when the program is thawed.
@@ -184,22 +184,23 @@ impl Collected {
 }
 
 /// Collects the whole state of a process.
-pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut Collected) -> Result<()> {
-    let (pid, eye) = (process.pid(), process.eye());
+pub fn collect(process: &mut Process, machine: &Machine, options: &Options, out: &mut Collected) -> Result<()> {
+    let (pid, live_tid) = (process.pid(), process.live_tid());
     let mut ids = Ids::default();
     let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
-    let (maps, threads) = many::both(
+    let (maps, threads) = parallel::both(
         tids.len() >= THREADS,
-        || Ok(cryo_tracee::proc::mappings(eye)?),
+        || Ok(cryo_tracee::proc::mappings(live_tid)?),
         || {
-            many::side_by_side(&tids, THREADS, |tids| {
+            parallel::side_by_side(&tids, THREADS, |tids| {
                 Ok(tids.iter().map(|tid| Status::of(*tid)).collect::<cryo_tracee::Result<_>>()?)
             })
         },
     )?;
     let maps = maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
     let status = threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?;
-    let scene = Scene { pid, eye, id: ids.fresh(), stat: Stat::of(eye)?, status, threads, maps, here, options };
+    let scene =
+        Scene { pid, live_tid, id: ids.fresh(), stat: Stat::of(live_tid)?, status, threads, maps, machine, options };
     unsupported::check(&scene)?;
     out.process = scene.id;
     let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.fresh()).collect();
@@ -220,7 +221,7 @@ pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut 
     cpu::collect(out);
 
     let answers = thread::ask(process, &scene, &thread_ids, out)?;
-    if eye != pid {
+    if live_tid != pid {
         thread::exited(&scene, ids.fresh(), out)?;
     }
     let mut objects = objects::Objects::new(&scene, out.copy.is_some());
@@ -238,8 +239,8 @@ pub fn collect(process: &mut Process, here: &Here, options: &Options, out: &mut 
 }
 
 /// What has to happen immediately before the original is killed, when the image is complete.
-pub fn farewell(process: &Process, collected: &Collected) -> Result<()> {
-    tcp::abort(process.eye(), &collected.abort)
+pub fn before_kill(process: &Process, collected: &Collected) -> Result<()> {
+    tcp::abort(process.live_tid(), &collected.abort)
 }
 
 /// The runs of pages of all that was collected.

@@ -30,10 +30,10 @@ struct Part {
     start: u64,
     len: u64,
     kind: Kind,
-    from: From,
+    from: PageSource,
 }
 
-enum From {
+enum PageSource {
     /// The process's memory, at `start` plus this.
     Memory(i64),
     /// The file, at this offset.
@@ -45,8 +45,8 @@ impl Content {
     pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
         self.runs.iter().filter_map(|p| {
             let source = match p.from {
-                From::Memory(shift) => Source::Memory(shift),
-                From::File(offset) => Source::File(self.file.as_ref()?, offset),
+                PageSource::Memory(shift) => Source::Memory(shift),
+                PageSource::File(offset) => Source::File(self.file.as_ref()?, offset),
             };
             Some(Run { owner: self.owner, start: p.start, len: p.len, content: p.kind, source })
         })
@@ -78,7 +78,7 @@ pub struct Objects {
     objects: Vec<Object>,
     /// The file behind an object, where it can be read.
     files: HashMap<u64, File>,
-    known: HashMap<Key, u64>,
+    by_inode: HashMap<Key, u64>,
     /// Pages of memory objects, as their mappings show them.
     shared: Vec<SharedPages>,
     /// Objects whose content is read from their file.
@@ -101,7 +101,7 @@ impl Objects {
         Self {
             objects: Vec::new(),
             files: HashMap::new(),
-            known: HashMap::new(),
+            by_inode: HashMap::new(),
             shared: Vec::new(),
             whole: HashSet::new(),
             guards: Vec::new(),
@@ -140,7 +140,7 @@ impl Objects {
             return refuse(format!("{} of process {} maps a device, which cannot be carried", what(), scene.pid));
         }
         let key = (makedev(m), m.ino);
-        let id = match self.known.get(&key) {
+        let id = match self.by_inode.get(&key) {
             Some(id) => *id,
             None => self.make(scene, m, key, ids)?,
         };
@@ -179,7 +179,7 @@ impl Objects {
             }
         }
         self.objects.push(object);
-        self.known.insert(key, id);
+        self.by_inode.insert(key, id);
         Ok(id)
     }
 
@@ -189,7 +189,7 @@ impl Objects {
 
     fn present(&mut self, scene: &Scene<'_>, start: u64, end: u64) -> Result<Vec<Present>> {
         if self.pagemap.is_none() {
-            self.pagemap = Some(proc::pagemap(scene.eye)?);
+            self.pagemap = Some(proc::pagemap(scene.live_tid)?);
         }
         let Some(pagemap) = &self.pagemap else { return Ok(Vec::new()) };
         let (guards, present) = proc::present(pagemap, start, end)?.into_iter().partition(|p| p.guard);
@@ -224,7 +224,8 @@ impl Objects {
                 to
             };
             if embed && from < to {
-                let from_where = if file.is_some() { From::File(m.offset + (from - m.start)) } else { From::Memory(0) };
+                let from_where =
+                    if file.is_some() { PageSource::File(m.offset + (from - m.start)) } else { PageSource::Memory(0) };
                 runs.push(Part { start: from, len: to - from, kind: Kind::FILE_DATA, from: from_where });
             }
         };
@@ -296,7 +297,7 @@ impl Objects {
             for p in pages {
                 let start = p.start.max(at);
                 if start < p.end {
-                    runs.push(Part { start, len: p.end - start, kind: Kind::DATA, from: From::Memory(p.shift) });
+                    runs.push(Part { start, len: p.end - start, kind: Kind::DATA, from: PageSource::Memory(p.shift) });
                     at = p.end;
                 }
             }
@@ -307,7 +308,7 @@ impl Objects {
     /// The vDSO: its build-id tells the thawer whether its kernel has the same.
     pub fn vdso(&mut self, scene: &Scene<'_>, m: &Mapping, ids: &mut Ids) -> Result<u64> {
         let mut image = vec![0; (m.end - m.start) as usize];
-        cryo_tracee::Memory::open(scene.eye)?.read(m.start, &mut image)?;
+        cryo_tracee::Memory::open(scene.live_tid)?.read(m.start, &mut image)?;
         let id = ids.fresh();
         self.objects.push(Object {
             id,
@@ -321,12 +322,12 @@ impl Objects {
 
     /// The executable's object.
     pub fn executable(&mut self, scene: &Scene<'_>, ids: &mut Ids) -> Result<u64> {
-        let exe = format!("/proc/{}/exe", scene.eye);
+        let exe = format!("/proc/{}/exe", scene.live_tid);
         let Ok(meta) = std::fs::metadata(&exe) else { return Ok(0) };
-        if let Some(id) = self.known.get(&(meta.dev(), meta.ino())) {
+        if let Some(id) = self.by_inode.get(&(meta.dev(), meta.ino())) {
             return Ok(*id);
         }
-        let path = proc::link(scene.eye, "exe")?;
+        let path = proc::link(scene.live_tid, "exe")?;
         if let Some(known) = self.objects.iter().find(|o| o.ino == meta.ino() && o.path.0 == path) {
             return Ok(known.id);
         }
@@ -342,7 +343,7 @@ impl Objects {
 
     /// A file under a descriptor that no path leads to: its content is all there is. If it is mapped, too, that is its content as well.
     #[allow(clippy::too_many_arguments)] // each of them says another thing
-    pub fn nameless(
+    pub fn unlinked(
         &mut self,
         kind: ObjectKind,
         path: &[u8],
@@ -353,12 +354,12 @@ impl Objects {
         out: &mut Collected,
     ) -> Result<u64> {
         let key = (meta.dev(), meta.ino());
-        let id = match self.known.get(&key) {
+        let id = match self.by_inode.get(&key) {
             Some(id) => *id,
             None => {
                 let id = ids.fresh();
                 self.objects.push(Object { id, ..Object::default() });
-                self.known.insert(key, id);
+                self.by_inode.insert(key, id);
                 id
             }
         };
@@ -385,7 +386,7 @@ impl Objects {
 }
 
 fn part(start: u64, len: u64, kind: Kind) -> Part {
-    Part { start, len, kind, from: From::Memory(0) }
+    Part { start, len, kind, from: PageSource::Memory(0) }
 }
 
 /// The parts of a file that are no holes, as whole pages.
@@ -403,7 +404,7 @@ fn written(file: &File, size: u64) -> std::io::Result<Vec<Part>> {
         };
         let end = seek(file, SeekFrom::Hole(start)).unwrap_or(size).max(start + 1).next_multiple_of(PAGE);
         let start = start.max(at);
-        runs.push(Part { start, len: end - start, kind: Kind::DATA, from: From::File(start) });
+        runs.push(Part { start, len: end - start, kind: Kind::DATA, from: PageSource::File(start) });
         at = end;
     }
     Ok(runs)

@@ -20,11 +20,11 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         return Ok(false);
     }
     let key = (f.meta.dev(), f.meta.ino());
-    let pipe = match cx.known.get(&key) {
+    let pipe = match cx.seen.get(&key) {
         Some(pipe) => *pipe,
         None => {
             let pipe = inside(cx, d)?;
-            cx.known.insert(key, pipe);
+            cx.seen.insert(key, pipe);
             pipe
         }
     };
@@ -57,7 +57,7 @@ fn inside<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<Option<u64>> {
         }
     }
     if (both || named)
-        && let Some(other) = cx.elsewhere(&f.link)
+        && let Some(other) = cx.other_holder(&f.link)
     {
         cx.why = Some(format!("{other} has an end of it, too"));
         return Ok(None);

@@ -39,7 +39,7 @@ pub fn collect(
     answers: &Answers,
     out: &mut Collected,
 ) -> Result<()> {
-    let pid = scene.eye;
+    let pid = scene.live_tid;
     let word = |slot| answers.done.bytes(slot).try_into().map_or(0, u32::from_le_bytes);
     let number = |n| scene.stat.field(n).map(|v| v as u64);
     let mut flags = 0;

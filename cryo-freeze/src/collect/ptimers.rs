@@ -14,7 +14,7 @@ const OF_A_THREAD: i32 = 4;
 
 /// Adds the timers, if there are any. `ids` are the local ids of the threads, in their order.
 pub fn collect(remote: &mut Remote<'_>, scene: &Scene<'_>, ids: &[u64], out: &mut Collected) -> Result<()> {
-    let text = format!("\n{}", String::from_utf8_lossy(&proc::bytes(scene.eye, "timers")?));
+    let text = format!("\n{}", String::from_utf8_lossy(&proc::bytes(scene.live_tid, "timers")?));
     let mut timers: Vec<Ptimer> = Vec::new();
     for block in blocks(&text) {
         let Some(timer) = Line::of(block) else {
@@ -137,11 +137,11 @@ impl<'a> Line<'a> {
             return Ok((self.clock, 0));
         }
         let pid = !(self.clock >> 3);
-        let nameless = !0 << 3 | self.clock & 7;
+        let nameless_clock = !0 << 3 | self.clock & 7;
         let refusal = |what: String| refuse(format!("POSIX timer {} measures {what}: it cannot be carried", self.id));
         if self.clock & OF_A_THREAD == 0 {
             return if pid == 0 || scene.status.inner("NStgid") == Some(pid as u64) {
-                Ok((nameless, 0))
+                Ok((nameless_clock, 0))
             } else {
                 refusal(format!("the CPU time of another process ({pid})"))
             };
@@ -152,7 +152,7 @@ impl<'a> Line<'a> {
             tid => local(scene, ids, |_, inner| inner == Some(tid as u64)),
         };
         match thread {
-            Some(thread) => Ok((nameless, thread)),
+            Some(thread) => Ok((nameless_clock, thread)),
             None => refusal(format!("the CPU time of thread {pid}, which has ended")),
         }
     }

@@ -36,7 +36,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let Some((is_master, index)) = end(f) else { return Ok(false) };
     // No file has this device.
     let key = (u64::MAX, index);
-    let pty = match cx.known.get(&key) {
+    let pty = match cx.seen.get(&key) {
         Some(pty) => *pty,
         None => {
             let pty = match master(cx, index) {
@@ -45,7 +45,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
             };
             // One that is refused is refused at each end, with the reason.
             if pty.is_some() {
-                cx.known.insert(key, pty);
+                cx.seen.insert(key, pty);
             }
             pty
         }
@@ -68,7 +68,7 @@ fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<
         cx.why = Some("it is the program's own controlling terminal, which is not carried".into());
         return Ok(None);
     }
-    if let Some(other) = cx.elsewhere(format!("/dev/pts/{number}").as_bytes()) {
+    if let Some(other) = cx.other_holder(format!("/dev/pts/{number}").as_bytes()) {
         cx.why = Some(format!("{other} has its other end open"));
         return Ok(None);
     }

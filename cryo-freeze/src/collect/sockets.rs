@@ -28,7 +28,7 @@ type Values = HashMap<(u32, u32), Vec<u8>>;
 
 /// What is asked once and holds for all sockets.
 #[derive(Default)]
-pub struct Known {
+pub struct SocketTables {
     unix: Option<unix::Others>,
     /// Connections inside the process.
     pub inet: Option<tcp::Inside>,
@@ -36,7 +36,7 @@ pub struct Known {
     fresh: HashMap<(u32, u32, u32), Values>,
 }
 
-impl Known {
+impl SocketTables {
     /// The unix sockets of the machine.
     pub fn unix(&mut self) -> Result<&unix::Others> {
         if self.unix.is_none() {
@@ -49,7 +49,7 @@ impl Known {
     }
 }
 
-impl Known {
+impl SocketTables {
     /// Multicast groups of the machine.
     pub fn groups(&mut self, pid: i32) -> &[Membership] {
         self.groups.get_or_insert_with(|| inet::machine_groups(pid))
@@ -107,7 +107,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let number = |name: i32| sockets::number(&fd, SOL_SOCKET, name as u32);
     let (family, kind, protocol) = (number(libc::SO_DOMAIN)?, number(libc::SO_TYPE)?, number(libc::SO_PROTOCOL)?);
     let socket = Socket { d, fd, family, kind, protocol };
-    let shared = cx.elsewhere(&f.link);
+    let shared = cx.other_holder(&f.link);
     let close = match family as i32 {
         libc::AF_UNIX => cx.scene.options.unix == Ends::Close,
         libc::AF_INET | libc::AF_INET6 => cx.scene.options.tcp == Tcp::Close,

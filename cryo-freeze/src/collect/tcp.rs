@@ -13,7 +13,7 @@ use cryo_tracee::sockets as socket;
 use super::descriptors::Cx;
 use super::inet::section;
 use super::sockets::{self, Socket, way};
-use super::{kept, refuse};
+use super::{refuse, tcp_keep};
 use crate::Result;
 use crate::options::Tcp;
 
@@ -315,7 +315,7 @@ fn alive(cx: &Cx<'_>, local: SocketAddr, remote: SocketAddr) -> bool {
 fn other_end(cx: &Cx<'_>, local: SocketAddr, remote: SocketAddr) -> Option<u64> {
     let mut found = None;
     for (file, width) in [("tcp", 8), ("tcp6", 32)] {
-        let text = std::fs::read_to_string(format!("/proc/{}/net/{file}", cx.scene.eye)).unwrap_or_default();
+        let text = std::fs::read_to_string(format!("/proc/{}/net/{file}", cx.scene.live_tid)).unwrap_or_default();
         found = found.or_else(|| {
             text.lines().skip(1).find_map(|line| {
                 let columns: Vec<&str> = line.split_whitespace().collect();
@@ -355,7 +355,7 @@ fn outside(cx: &mut Cx<'_>, s: &Socket<'_>, local: SocketAddr, remote: Option<So
             cx.out.add(s.d.id, section);
             Ok(true)
         }
-        Tcp::Keep if !s.standard() => kept::collect(cx, s, &what),
+        Tcp::Keep if !s.standard() => tcp_keep::collect(cx, s, &what),
         _ => {
             cx.why = Some(format!("{what}; --tcp close lets the program find it reset"));
             Ok(false)

@@ -4,7 +4,7 @@ use cryo_format::prim::Addr;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::proc::{Stat, Status};
 use cryo_tracee::remote::{Done, Remote, Slot, run_each};
-use cryo_tracee::{Batch, Copy, Process, fds};
+use cryo_tracee::{Batch, ForkedCopy, Process, fds};
 
 use super::residence::{self, Residence};
 use super::{
@@ -60,7 +60,7 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     let (mut credentials, mut scheduling) = (Vec::new(), Vec::new());
     let mut each = |tid, id, status: &Status, q: &Questions, done: &Done| -> Result<()> {
         credentials.push((id, credentials::collect(status, &q.credentials, done)?));
-        scheduling.push((id, scheduling::collect(tid, &scene.here.online, &q.scheduling, done)?));
+        scheduling.push((id, scheduling::collect(tid, &scene.machine.online, &q.scheduling, done)?));
         Ok(())
     };
     let (main_tid, ignores_traps) = (main.tid(), main.ignores_traps());
@@ -92,7 +92,7 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     ptimers::collect(&mut remote, scene, ids, out)?;
     let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
-    out.copy = if snapshot::possible(scene) { Copy::of(&mut remote).ok() } else { None };
+    out.copy = if snapshot::possible(scene) { ForkedCopy::of(&mut remote).ok() } else { None };
     drop(remote);
     Ok(Answers { done, ignores_traps, actions, mm, process, limits, itimers, residence })
 }

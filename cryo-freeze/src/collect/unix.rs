@@ -170,7 +170,7 @@ fn file(cx: &Cx<'_>, own: &UnixSocket, section: &mut Unix) {
     let path = own.name.strip_suffix(b"\0").unwrap_or(&own.name);
     section.name = Bytes(path.to_vec());
     let path = Path::new(OsStr::from_bytes(path));
-    let cwd = if path.is_relative() { proc::link(cx.scene.eye, "cwd").unwrap_or_default() } else { Vec::new() };
+    let cwd = if path.is_relative() { proc::link(cx.scene.live_tid, "cwd").unwrap_or_default() } else { Vec::new() };
     let whole = Path::new(OsStr::from_bytes(&cwd)).join(path);
     section.directory = cwd.into();
     if let Ok(meta) = whole.symlink_metadata()

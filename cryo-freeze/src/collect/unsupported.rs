@@ -2,7 +2,7 @@
 
 use cryo_tracee::proc;
 
-use super::here::{NAMESPACES, namespaces};
+use super::machine::{NAMESPACES, namespaces};
 use super::{Scene, refuse};
 use crate::Result;
 
@@ -34,8 +34,8 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
 /// Refuses a process that does not see what we see.
 fn same_namespaces(scene: &Scene<'_>) -> Result<()> {
     let pid = scene.pid;
-    let theirs = namespaces(scene.eye)?;
-    let differing = NAMESPACES.iter().zip(theirs.iter().zip(&scene.here.namespaces)).filter(|(_, (t, o))| t != o);
+    let theirs = namespaces(scene.live_tid)?;
+    let differing = NAMESPACES.iter().zip(theirs.iter().zip(&scene.machine.namespaces)).filter(|(_, (t, o))| t != o);
     let (names, words): (Vec<&str>, Vec<&str>) = differing.map(|(ns, _)| *ns).unzip();
     let made = |ns: &&str| matches!(*ns, "mnt" | "pid" | "user");
     if names.is_empty() || names.iter().all(made) && in_our_namespace(pid) {

@@ -10,9 +10,9 @@ use cryo_format::section::clocks::Clocks;
 use cryo_tracee::timens;
 
 use crate::Result;
+use crate::elapsed::elapsed;
 use crate::ice::Ice;
 use crate::options::Options;
-use crate::passed::passed;
 
 /// By how much this machine's clocks are behind those of the program, in nanoseconds; `None` if neither is. Where they are ahead, for the
 /// program the machine was asleep: that is what these clocks look like then.
@@ -39,7 +39,7 @@ pub fn words(behind: [i64; 2]) -> String {
 pub fn restore(ice: &Ice, options: &Options) -> Result<()> {
     let Some(behind) = behind(ice) else { return Ok(()) };
     // A clock that is ahead although the other is behind stays as it is.
-    let ice_time = passed(ice, options)?.as_nanos() as i64;
+    let ice_time = elapsed(ice, options)?.as_nanos() as i64;
     let ahead = behind.map(|ns| if ns > 0 { ns.saturating_add(ice_time) } else { 0 });
     if let Err(e) = timens::enter(ahead) {
         cryo_tracee::say(&format!(

@@ -27,8 +27,8 @@ use super::{
 };
 use crate::Result;
 use crate::error::refuse;
-use crate::nameless;
 use crate::options::Options;
+use crate::unlinked;
 
 /// Makes the description `id` in the host if it is of the restorer's kind, and returns a descriptor's number there. `fd` is the first
 /// descriptor that will refer to it, for messages.
@@ -70,7 +70,7 @@ pub struct Table<'a> {
     /// The person's choices.
     pub options: &'a Options,
     /// How much of the time in the ice counts, for what is done late.
-    pub passed: Duration,
+    pub elapsed: Duration,
     /// Local id of the process.
     pub process: u64,
     /// Everything in the .frost.
@@ -155,8 +155,8 @@ impl<'a> Table<'a> {
         parked.map(|p| self.duplicate(host, p)).transpose()
     }
 
-    /// What was [kept](Self::keep) under an id of the image.
-    pub fn kept(&self, id: u64, role: u8) -> Option<u64> {
+    /// What was [parked](Self::keep) under an id of the image.
+    pub fn parked(&self, id: u64, role: u8) -> Option<u64> {
         self.shared.get(&(id, role)).copied()
     }
 
@@ -249,9 +249,9 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    /// The rest, when all pages are there; `passed` is how much of the time in the ice counts.
-    pub fn finish(mut self, host: &mut Host, passed: Duration) -> Result<()> {
-        self.passed = passed;
+    /// The rest, when all pages are there; `elapsed` is how much of the time in the ice counts.
+    pub fn finish(mut self, host: &mut Host, elapsed: Duration) -> Result<()> {
+        self.elapsed = elapsed;
         // Locks and leases do not suffer a second opening of their file beside the program's own.
         self.contents.clear();
         host.call(libc::SYS_close_range, [self.base, u32::MAX.into(), 0, 0, 0, 0])?;
@@ -259,14 +259,14 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Brings back the descriptors of process `id`, but for what [`Table::finish`] does. `nameless` are the host's descriptors for objects that were
+/// Brings back the descriptors of process `id`, but for what [`Table::finish`] does. `unlinked` are the host's descriptors for objects that were
 /// made already.
 pub fn restore<'a>(
     host: &mut Host,
     frore: &'a FileModel,
     frost: &'a FileModel,
     id: u64,
-    nameless: &HashMap<u64, u64>,
+    unlinked: &HashMap<u64, u64>,
     options: &'a Options,
 ) -> Result<Table<'a>> {
     let wanted = frost.get::<Descriptors>(id).map_or(&[][..], |d| &d.descriptors);
@@ -282,7 +282,7 @@ pub fn restore<'a>(
     cryo_tracee::host::raise_file_limit(host.pid())?;
     let mut table = Table {
         options,
-        passed: Duration::ZERO,
+        elapsed: Duration::ZERO,
         process: id,
         frost,
         objects,
@@ -301,11 +301,11 @@ pub fn restore<'a>(
         table.numbers.entry(d.description).or_insert(d.fd);
     }
     // What mappings have made.
-    for (object, fd) in nameless {
+    for (object, fd) in unlinked {
         let parked = table.keep(host, *object, 0, *fd)?;
-        table.fill_through(*object, nameless::open(host, parked)?);
+        table.fill_through(*object, unlinked::open(host, parked)?);
     }
-    let ours: HashSet<u64> = nameless.keys().filter_map(|object| table.kept(*object, 0)).collect();
+    let ours: HashSet<u64> = unlinked.keys().filter_map(|object| table.parked(*object, 0)).collect();
     // What the host has from us: above the image's numbers it is parked, all else closes.
     for fd in proc::descriptors(host.pid())?.into_iter().filter(|fd| !ours.contains(&(*fd as u64))) {
         let parked = table.duplicate(host, fd as u64)?;

@@ -11,7 +11,7 @@ use super::descriptors::{Table, set_flags};
 use super::paths::{self, Found};
 use crate::Result;
 use crate::error::{refuse, say};
-use crate::nameless;
+use crate::unlinked;
 
 const S_IFMT: u32 = libc::S_IFMT;
 const S_IFREG: u32 = libc::S_IFREG;
@@ -105,18 +105,18 @@ fn changed(fd: u32, file: &OpenFile, found: &Found) -> Result<()> {
 /// A file without a name: one for all descriptions of it.
 fn from_image(host: &mut Host, fd: u32, file: &OpenFile, table: &mut Table<'_>) -> Result<u64> {
     let flags = file.open_flags.0 as i32;
-    let parked = match table.kept(file.object, 0) {
+    let parked = match table.parked(file.object, 0) {
         Some(parked) => parked,
         None => {
-            let Some(object) = table.objects.iter().find(|o| o.id == file.object).filter(|o| nameless::is(o)) else {
+            let Some(object) = table.objects.iter().find(|o| o.id == file.object).filter(|o| unlinked::is(o)) else {
                 return refuse(format!(
                     "fd {fd} ({}): its content, object {}, is not in the image",
                     file.path, file.object
                 ));
             };
-            let made = nameless::make(host, object)?;
+            let made = unlinked::make(host, object)?;
             let parked = table.keep(host, file.object, 0, made)?;
-            table.fill_through(file.object, nameless::open(host, parked)?);
+            table.fill_through(file.object, unlinked::open(host, parked)?);
             parked
         }
     };

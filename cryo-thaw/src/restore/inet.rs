@@ -10,7 +10,7 @@ use cryo_format::socket::InetAddress;
 use cryo_tracee::{Host, sockets as socket};
 
 use super::descriptors::Table;
-use super::{kept, sockets, tcp};
+use super::{sockets, tcp, tcp_keep};
 use crate::Result;
 use crate::error::{refuse, say};
 use crate::options::Tcp;
@@ -89,7 +89,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
 
 /// Brings the connections to the outside to life that go on.
 pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
-    kept::late(host, table)
+    tcp_keep::late(host, table)
 }
 
 /// The value of an option of SOL_SOCKET in the image.

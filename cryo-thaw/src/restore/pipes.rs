@@ -28,7 +28,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
         return refuse(format!("fd {fd}: it is an end of pipe {}, which is not in the image", end.pipe));
     };
     let mode = end.open_flags.0 as i32 & libc::O_ACCMODE;
-    if table.kept(end.pipe, ANY).is_none() {
+    if table.parked(end.pipe, ANY).is_none() {
         if pipe.path.is_empty() {
             new(host, table, fd, end.pipe, pipe)?;
         } else {
@@ -37,7 +37,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     }
     let role = if mode == libc::O_WRONLY { WRITE } else { READ };
     let claimed = if mode == libc::O_RDWR { None } else { table.claim(host, end.pipe, role)? };
-    let made = match (claimed, table.kept(end.pipe, FIFO).or(table.kept(end.pipe, ANY))) {
+    let made = match (claimed, table.parked(end.pipe, FIFO).or(table.parked(end.pipe, ANY))) {
         (Some(made), _) => made,
         // Further openings of one pipe come from /proc, as the program's own did.
         (None, Some(from)) => paths::reopen(host, from, mode | libc::O_NONBLOCK | libc::O_CLOEXEC)?,

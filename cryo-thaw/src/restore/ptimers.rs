@@ -128,16 +128,16 @@ impl<'a> Timers<'a> {
         Ok(true)
     }
 
-    /// Arms them: one of the last things. `passed` is how much time in the ice is counted.
-    pub fn arm(&self, host: &mut Host, passed: Duration) -> Result<()> {
+    /// Arms them: one of the last things. `elapsed` is how much time in the ice is counted.
+    pub fn arm(&self, host: &mut Host, elapsed: Duration) -> Result<()> {
         for t in self.timers.iter().filter(|t| t.value_ns != 0) {
             let pending = self.pending.contains(&t.id);
-            if self.armed.contains(&t.id) && passed.is_zero() {
+            if self.armed.contains(&t.id) && elapsed.is_zero() {
                 continue;
             }
             // CPU clocks stand still in the ice.
-            let passed = if t.clock < 0 { 0 } else { passed.as_nanos() as u64 };
-            let back = passed.saturating_add(if pending { t.interval_ns } else { 0 });
+            let elapsed = if t.clock < 0 { 0 } else { elapsed.as_nanos() as u64 };
+            let back = elapsed.saturating_add(if pending { t.interval_ns } else { 0 });
             let (at, absolute) = match t.value_ns.checked_sub(back) {
                 Some(left) if left > 0 => (left, false),
                 // Once, at once.

@@ -25,7 +25,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     let Some(pty) = table.section::<Pty>(end.pty) else {
         return refuse(format!("fd {fd}: it is an end of pseudo-terminal {}, which is not in the image", end.pty));
     };
-    let master = match table.kept(end.pty, 0) {
+    let master = match table.parked(end.pty, 0) {
         Some(master) => master,
         None => {
             let made = make(host, fd, pty)?;

@@ -12,8 +12,8 @@ use cryo_tracee::{Host, Regs};
 use crate::Result;
 
 /// Prepares the kernel for the restart, and `regs` where the call has a result already. The last remote call before the scratch mapping goes.
-/// `passed` is how much of the time in the ice counts.
-pub fn restore(host: &mut Host, i: usize, call: &Syscall, passed: Duration, regs: &mut Regs) -> Result<()> {
+/// `elapsed` is how much of the time in the ice counts.
+pub fn restore(host: &mut Host, i: usize, call: &Syscall, elapsed: Duration, regs: &mut Regs) -> Result<()> {
     if call.restart != Restart::RESTARTBLOCK {
         return Ok(());
     }
@@ -21,8 +21,8 @@ pub fn restore(host: &mut Host, i: usize, call: &Syscall, passed: Duration, regs
     let timespec = |ns: u64| [ns / 1_000_000_000, ns % 1_000_000_000].map(u64::to_le_bytes).concat();
     // CPU clocks stand still in the ice.
     let cpu = call.number as i64 == libc::SYS_clock_nanosleep && matches!(args[0] as i32, 2 | 3 | ..0);
-    let passed = if cpu { 0 } else { passed.as_nanos() as u64 };
-    let left = (call.flags & 1 != 0).then(|| call.remaining_ns.saturating_sub(passed));
+    let elapsed = if cpu { 0 } else { elapsed.as_nanos() as u64 };
+    let left = (call.flags & 1 != 0).then(|| call.remaining_ns.saturating_sub(elapsed));
     // Which argument is the time, if it is relative; other calls are made again as they were.
     let time = match call.number as i64 {
         libc::SYS_nanosleep => Some(0),

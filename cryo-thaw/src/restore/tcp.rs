@@ -12,7 +12,7 @@ use cryo_tracee::{Host, sockets as socket};
 
 use super::descriptors::Table;
 use super::inet::{All, Made, adopt, bind, make, recorded, unavailable};
-use super::{kept, sockets};
+use super::{sockets, tcp_keep};
 use crate::Result;
 use crate::error::refuse;
 use crate::options::Tcp;
@@ -54,7 +54,7 @@ pub fn all<'a>(host: &mut Host, table: &mut Table<'_>, all: &[(u64, &'a Inet)], 
                 made.insert(id, m);
             }
             State::KEPT if table.options.tcp == Tcp::Keep => {
-                made.insert(id, kept::begin(host, table, id, s)?);
+                made.insert(id, tcp_keep::begin(host, table, id, s)?);
             }
             State::KEPT | State::RESET => reset(host, table, id, s, made)?,
             State::OVER | State::ALONE => left(host, table, id, s, made)?,

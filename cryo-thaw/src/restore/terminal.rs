@@ -13,7 +13,7 @@ const TIOCSPGRP: u64 = 0x5410;
 
 /// Gives the terminal to the program, before it goes on: one that led a group of its own (a shell's job, a shell) does so again, in the foreground.
 pub fn restore(host: &mut Host, terminal: Option<&Terminal>, process: &Process, options: &Options) -> Result<()> {
-    let (Some(seat), Some(terminal)) = (&options.seat, terminal) else { return Ok(()) };
+    let (Some(foreground), Some(terminal)) = (&options.foreground, terminal) else { return Ok(()) };
     if process.pid == process.pgid
         && terminal.foreground != 0
         && let Ok(tty) = paths::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)?
@@ -26,6 +26,6 @@ pub fn restore(host: &mut Host, terminal: Option<&Terminal>, process: &Process, 
         batch.call(libc::SYS_close, &[tty]);
         host.run(batch)?.all()?;
     }
-    seat.give(&terminal.settings);
+    foreground.give(&terminal.settings);
     Ok(())
 }

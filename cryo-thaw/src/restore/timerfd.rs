@@ -26,7 +26,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
 pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
     for (id, timer) in table.all::<Timerfd>() {
         let Some(fd) = table.number(id) else { continue };
-        let (mut value, expired) = after(timer, table.passed.as_nanos().try_into().unwrap_or(u64::MAX));
+        let (mut value, expired) = after(timer, table.elapsed.as_nanos().try_into().unwrap_or(u64::MAX));
         let unread = timer.ticks.saturating_add(expired);
         if timer.settime_flags & libc::TFD_TIMER_ABSTIME as u32 != 0 && value != 0 {
             value = value.saturating_add(now(host, timer.clock)?);
@@ -47,10 +47,10 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
 }
 
 /// The time left and the expirations, when this much time has passed.
-fn after(timer: &Timerfd, passed: u64) -> (u64, u64) {
-    let late = match passed.checked_sub(timer.value_ns) {
+fn after(timer: &Timerfd, elapsed: u64) -> (u64, u64) {
+    let late = match elapsed.checked_sub(timer.value_ns) {
         Some(late) if timer.value_ns != 0 => late,
-        _ => return (timer.value_ns - passed.min(timer.value_ns), 0),
+        _ => return (timer.value_ns - elapsed.min(timer.value_ns), 0),
     };
     match timer.interval_ns {
         0 => (0, 1),

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::arch;
 use crate::error::Context;
 use crate::mem::Memory;
 use crate::proc;
 use crate::remote::{Batch, Done, Remote, SCRATCH, Scratch};
 use crate::stopped::Stopped;
 use crate::sys::{self, Fault, Wait};
-use crate::{Error, Result, arch, signals};
+use crate::{Error, Result, signals};
 
 const PTRACE_EVENT_EXEC: i32 = 4;
 const PAGE: u64 = 4096;

@@ -19,15 +19,15 @@ pub fn both<A: Send, B>(
     })
 }
 
-/// Has `work` done on `items`, by one thread of ours for each `enough` of them and by as many as there are CPUs at most. The results are in the
+/// Does `work` on `items` in several threads of ours, one for each `per_thread` items, at most one per CPU. The results are in the
 /// order of the items.
 pub fn side_by_side<T: Sync, R: Send>(
     items: &[T],
-    enough: usize,
+    per_thread: usize,
     work: impl Fn(&[T]) -> Result<Vec<R>> + Sync,
 ) -> Result<Vec<R>> {
     // How many CPUs there are is asked only where it matters: std reads through the cgroups for it.
-    let threads = match items.len() / enough {
+    let threads = match items.len() / per_thread {
         0 | 1 => return work(items),
         wanted => std::thread::available_parallelism().map_or(1, usize::from).min(wanted),
     };

@@ -13,7 +13,7 @@ use crate::sys::{self, Fault, Wait};
 use crate::{Error, Result, signals};
 
 /// The copy. Dropping it ends it and removes every trace of it from the original.
-pub struct Copy {
+pub struct ForkedCopy {
     pid: i32,
     /// Its pid as the original sees it.
     inner: u64,
@@ -24,7 +24,7 @@ pub struct Copy {
     pub memory: Memory,
 }
 
-impl Copy {
+impl ForkedCopy {
     /// Copies the process whose thread `remote` has borrowed.
     pub fn of(remote: &mut Remote<'_>) -> Result<Self> {
         let parent = (remote.thread().pid(), remote.thread().tid());
@@ -82,7 +82,7 @@ fn end(pid: i32, thread: Option<Stopped>) {
     std::mem::forget(thread);
 }
 
-impl Drop for Copy {
+impl Drop for ForkedCopy {
     fn drop(&mut self) {
         end(self.pid, self.thread.take());
         // An original that has ended meanwhile has taken the status with it.

@@ -1,4 +1,5 @@
-//! Signals to and from the processes we deal with.
+//! In the foreground: signals that reach the command are passed on to the thawed program, the two stop and go on together, and its exit
+//! status becomes ours.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,92 +10,11 @@ use std::ptr;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::namespace::{Event, Namespace};
+use crate::signals::{Ended, kill};
 use crate::{Error, Result};
 
-/// kill(2).
-pub fn kill(pid: i32, signal: i32) -> Result<()> {
-    // SAFETY: takes two numbers.
-    if unsafe { libc::kill(pid, signal) } == 0 {
-        return Ok(());
-    }
-    Err(Error::last(format!("sending signal {signal} to process {pid}")))
-}
-
-/// tgkill(2); an error means that the thread is gone.
-pub(crate) fn send_thread(pid: i32, tid: i32, signal: i32) {
-    // SAFETY: takes three numbers.
-    unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) };
-}
-
-/// How a child ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// exit(2) with this status.
-    Exit(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-impl Ended {
-    /// The shell's way to put it into one number: 128+n for a signal.
-    pub fn code(self) -> i32 {
-        match self {
-            Self::Exit(code) => code,
-            Self::Signal(n) => 128 + n,
-        }
-    }
-
-    pub(crate) fn of(status: i32) -> Self {
-        if libc::WIFSIGNALED(status) {
-            Self::Signal(libc::WTERMSIG(status))
-        } else {
-            Self::Exit(libc::WEXITSTATUS(status))
-        }
-    }
-}
-
-/// Has somebody sent the SIGTERM that [`Uninterrupted`] holds back?
-pub fn asked_to_end() -> bool {
-    // SAFETY: sigset_t is plain data, which the call fills.
-    unsafe {
-        let mut set: libc::sigset_t = zeroed();
-        libc::sigpending(&raw mut set) == 0 && libc::sigismember(&raw const set, libc::SIGTERM) == 1
-    }
-}
-
-/// Blocks SIGTERM while it lives: a guardian must not end between changing registers and putting them back.
-pub struct Uninterrupted {
-    before: libc::sigset_t,
-}
-
-impl Uninterrupted {
-    /// From here on.
-    pub fn begin() -> Self {
-        // SAFETY: sigset_t is plain data, initialised by the calls; only this thread's mask changes.
-        unsafe {
-            let mut set: libc::sigset_t = zeroed();
-            let mut before: libc::sigset_t = zeroed();
-            libc::sigemptyset(&raw mut set);
-            libc::sigaddset(&raw mut set, libc::SIGTERM);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, &raw mut before);
-            Self { before }
-        }
-    }
-}
-
-impl Drop for Uninterrupted {
-    fn drop(&mut self) {
-        // SAFETY: `before` came from pthread_sigmask. SIGCHLD stays blocked: waiting for tracees depends on it.
-        unsafe {
-            let mut set = self.before;
-            libc::sigaddset(&raw mut set, libc::SIGCHLD);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut());
-        }
-    }
-}
-
-/// Who looks after the terminal while a program stands in our place.
-pub trait Stand {
+/// What is done with the terminal when the program in the foreground stops and goes on.
+pub trait ForegroundTerminal {
     /// The program was stopped; we will be, too.
     fn stopped(&mut self);
     /// We go on, and the program will.
@@ -104,19 +24,19 @@ pub trait Stand {
 }
 
 /// Both of us stop, and go on together.
-fn pause(child: i32, stand: &mut Option<&mut dyn Stand>) {
-    if let Some(s) = stand {
-        s.stopped();
+fn pause(child: i32, terminal: &mut Option<&mut dyn ForegroundTerminal>) {
+    if let Some(t) = terminal {
+        t.stopped();
     }
     stop_ourselves();
-    go_on(child, stand);
+    go_on(child, terminal);
 }
 
-fn go_on(child: i32, stand: &mut Option<&mut dyn Stand>) {
+fn go_on(child: i32, terminal: &mut Option<&mut dyn ForegroundTerminal>) {
     let mut group = false;
-    if let Some(s) = stand {
-        s.continued();
-        group = s.leads();
+    if let Some(t) = terminal {
+        t.continued();
+        group = t.leads();
     }
     let _ = kill(if group { -child } else { child }, libc::SIGCONT);
 }
@@ -124,7 +44,7 @@ fn go_on(child: i32, stand: &mut Option<&mut dyn Stand>) {
 /// Stands before a child as if we were it: passes signals on, stops and continues with it, returns its exit code in the shell's manner.
 ///
 /// A signal from the terminal reaches the child by itself, since it is in our process group; one that was sent to us by kill(2) is sent on.
-pub fn stand_before(child: i32, mut stand: Option<&mut dyn Stand>) -> Result<i32> {
+pub fn wait_for(child: i32, mut terminal: Option<&mut dyn ForegroundTerminal>) -> Result<i32> {
     let signals = SignalFd::all()?;
     loop {
         let mut status = 0;
@@ -134,28 +54,28 @@ pub fn stand_before(child: i32, mut stand: Option<&mut dyn Stand>) -> Result<i32
             return Ok(Ended::of(status).code());
         }
         if r == child {
-            pause(child, &mut stand);
+            pause(child, &mut terminal);
         } else if r == -1 && io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
             return Err(Error::last(format!("waiting for process {child}")));
         } else {
             signals.wait(None)?;
-            signals.pass_on(child, &mut stand)?;
+            signals.pass_on(child, &mut terminal)?;
         }
     }
 }
 
 /// The same for a program in a namespace of its own, of which init tells.
-pub fn stand_before_namespace(mut namespace: Namespace, mut stand: Option<&mut dyn Stand>) -> Result<i32> {
+pub fn wait_for_namespace(mut namespace: Namespace, mut terminal: Option<&mut dyn ForegroundTerminal>) -> Result<i32> {
     let signals = SignalFd::all()?;
     loop {
         if !signals.wait(Some(namespace.events()))? {
-            signals.pass_on(namespace.pid, &mut stand)?;
+            signals.pass_on(namespace.pid, &mut terminal)?;
             continue;
         }
         match namespace.event()? {
             Some(Event::Ended(code)) => return Ok(code),
             Some(Event::Stopped) => {
-                pause(namespace.pid, &mut stand);
+                pause(namespace.pid, &mut terminal);
             }
             None => return Err(Error::Died(namespace.pid)),
         }
@@ -192,7 +112,7 @@ impl SignalFd {
     }
 
     /// Sends on to `child` what was sent to us by kill(2) and its like.
-    fn pass_on(&self, child: i32, stand: &mut Option<&mut dyn Stand>) -> Result<()> {
+    fn pass_on(&self, child: i32, terminal: &mut Option<&mut dyn ForegroundTerminal>) -> Result<()> {
         let mut info = [0_u8; size_of::<libc::signalfd_siginfo>()];
         loop {
             match (&self.0).read(&mut info) {
@@ -201,7 +121,7 @@ impl SignalFd {
                     let word = |i: usize| i32::from_le_bytes([info[i], info[i + 1], info[i + 2], info[i + 3]]);
                     let (signal, code) = (word(0), word(8));
                     if signal == libc::SIGCONT {
-                        go_on(child, stand);
+                        go_on(child, terminal);
                     } else if signal != libc::SIGCHLD && (code <= 0 || in_another_session(child)) {
                         let _ = kill(child, signal);
                     }
@@ -223,20 +143,4 @@ fn in_another_session(pid: i32) -> bool {
 fn stop_ourselves() {
     // SAFETY: takes two numbers. SIGSTOP cannot be blocked, so this returns after a SIGCONT.
     unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
-}
-
-/// Waits for a child of ours to end.
-pub fn wait_child(pid: i32) -> Result<Ended> {
-    let mut status = 0;
-    loop {
-        // SAFETY: the kernel writes one int.
-        let r = unsafe { libc::waitpid(pid, &raw mut status, 0) };
-        if r == pid {
-            return Ok(Ended::of(status));
-        }
-        let e = io::Error::last_os_error();
-        if e.raw_os_error() != Some(libc::EINTR) {
-            return Err(Error::sys(format!("waiting for process {pid}"), e));
-        }
-    }
 }

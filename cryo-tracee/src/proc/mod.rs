@@ -6,10 +6,14 @@ use std::os::unix::ffi::OsStringExt;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-pub use crate::fdinfo::{FdDirs, FdInfo};
-pub use crate::maps::{Mapping, mappings, parse_mappings};
-pub use crate::pagemap::{Present, pagemap, present};
+mod fdinfo;
+mod maps;
+mod pagemap;
+
 use crate::{Error, Result};
+pub use fdinfo::{FdDirs, FdInfo};
+pub use maps::{Mapping, mappings, parse_mappings};
+pub use pagemap::{Present, pagemap, present};
 
 /// `fs::read` asks for the size, which is 0 in /proc, and begins with 32 bytes: ten system calls where three do.
 fn read(path: &str) -> Result<Vec<u8>> {

@@ -8,7 +8,7 @@ mod each;
 
 pub use each::run_each;
 
-use crate::arch;
+use super::arch;
 use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc::Mapping;

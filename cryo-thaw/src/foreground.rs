@@ -1,4 +1,4 @@
-//! Our place at a terminal, which the thawed program takes while it runs in the foreground.
+//! The terminal in whose foreground the command runs: the thawed program takes it over, and gives it back.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cryo_format::section::process::Process;
 use cryo_format::section::terminal::{Settings, Terminal};
-use cryo_tracee::signals::Stand;
+use cryo_tracee::foreground::ForegroundTerminal;
 use rustix::process::Pid;
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex as Index, Termios, Winsize, tcgetattr,
@@ -36,14 +36,14 @@ const SWITCHED: [(usize, Index); 13] = [
     (16, Index::VEOL2),
 ];
 
-/// A terminal in whose foreground we stand, and what it was like.
+/// The terminal in whose foreground process group this command is.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct Foreground {
     tty: Arc<File>,
     group: Pid,
 }
 
-impl Seat {
+impl Foreground {
     /// Ours, if we have one and the program had one, too.
     pub fn find(ice: &Ice, options: &Options) -> Option<Self> {
         let (id, _) = ice.all::<Process>().next()?;
@@ -75,9 +75,9 @@ impl Seat {
     }
 }
 
-/// The program at our place.
-pub struct Taken {
-    seat: Seat,
+/// The terminal while the program has it; dropping this puts our own settings and process group back.
+pub struct Handover {
+    foreground: Foreground,
     /// Our terminal's settings, to be put back.
     ours: Termios,
     /// The program's, while we have it back.
@@ -86,48 +86,48 @@ pub struct Taken {
     group: Option<Pid>,
 }
 
-impl Taken {
+impl Handover {
     /// Remembers what the terminal is like; from here on it is put back when this is dropped.
-    pub fn new(seat: Seat) -> Option<Self> {
-        let ours = tcgetattr(&*seat.tty).ok()?;
+    pub fn new(foreground: Foreground) -> Option<Self> {
+        let ours = tcgetattr(&*foreground.tty).ok()?;
         cryo_tracee::tty::ignore_background();
-        Some(Self { seat, ours, theirs: None, group: None })
+        Some(Self { foreground, ours, theirs: None, group: None })
     }
 
     /// The program runs: it is told to look at its terminal. One that draws its own screen does so only for a size that is not what it knows.
     pub fn began(&mut self, pid: i32) {
-        self.group = tcgetpgrp(&*self.seat.tty).ok().filter(|g| *g != self.seat.group);
-        let Ok(size) = tcgetwinsize(&*self.seat.tty) else { return };
-        let draws = tcgetattr(&*self.seat.tty).is_ok_and(|t| !t.local_modes.contains(LocalModes::ICANON));
+        self.group = tcgetpgrp(&*self.foreground.tty).ok().filter(|g| *g != self.foreground.group);
+        let Ok(size) = tcgetwinsize(&*self.foreground.tty) else { return };
+        let draws = tcgetattr(&*self.foreground.tty).is_ok_and(|t| !t.local_modes.contains(LocalModes::ICANON));
         if draws && size.ws_row > 1 {
-            let _ = tcsetwinsize(&*self.seat.tty, Winsize { ws_row: size.ws_row - 1, ..size });
+            let _ = tcsetwinsize(&*self.foreground.tty, Winsize { ws_row: size.ws_row - 1, ..size });
             std::thread::sleep(GLANCE);
             // The kernel tells it. One SIGWINCH more could come when it is done and reads its first key, which less then forgets.
-            let _ = tcsetwinsize(&*self.seat.tty, size);
+            let _ = tcsetwinsize(&*self.foreground.tty, size);
         } else {
             let _ = cryo_tracee::signals::kill(pid, libc::SIGWINCH);
         }
     }
 
     fn put_back(&self) {
-        let tty = &*self.seat.tty;
-        if self.group.is_some() || tcgetpgrp(tty).is_ok_and(|g| g != self.seat.group) {
-            let _ = tcsetpgrp(tty, self.seat.group);
+        let tty = &*self.foreground.tty;
+        if self.group.is_some() || tcgetpgrp(tty).is_ok_and(|g| g != self.foreground.group) {
+            let _ = tcsetpgrp(tty, self.foreground.group);
         }
         let _ = tcsetattr(tty, OptionalActions::Drain, &self.ours);
     }
 }
 
-impl Stand for Taken {
+impl ForegroundTerminal for Handover {
     fn stopped(&mut self) {
-        self.theirs = tcgetattr(&*self.seat.tty).ok();
+        self.theirs = tcgetattr(&*self.foreground.tty).ok();
         self.put_back();
     }
 
     fn continued(&mut self) {
-        let tty = &*self.seat.tty;
+        let tty = &*self.foreground.tty;
         // In the background (bg) it is not its turn.
-        if tcgetpgrp(tty).ok() != Some(self.seat.group) {
+        if tcgetpgrp(tty).ok() != Some(self.foreground.group) {
             return;
         }
         let Some(theirs) = self.theirs.take() else { return };
@@ -145,7 +145,7 @@ impl Stand for Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for Handover {
     fn drop(&mut self) {
         if self.theirs.is_none() {
             self.put_back();

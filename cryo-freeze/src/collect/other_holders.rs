@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStringExt;
 use cryo_tracee::proc::Status;
 
 /// Pipes, FIFOs and sockets that other processes have open.
-pub struct Elsewhere(HashMap<Vec<u8>, i32>);
+pub struct OtherHolders(HashMap<Vec<u8>, i32>);
 
-impl Elsewhere {
+impl OtherHolders {
     /// Looks, past the process itself and us.
     pub fn look(pid: i32) -> Self {
         let ours = std::process::id() as i32;

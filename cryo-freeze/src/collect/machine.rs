@@ -18,14 +18,14 @@ pub const NAMESPACES: [(&str, &str); 7] = [
 ];
 
 /// What is the same for every process that is frozen here.
-pub struct Here {
+pub struct Machine {
     /// CPUs that are online, as a mask for sched_setaffinity(2).
     pub online: Vec<u8>,
     /// Our own namespaces, in the order of [`NAMESPACES`].
     pub namespaces: Vec<Vec<u8>>,
 }
 
-impl Here {
+impl Machine {
     /// Looks around.
     pub fn look() -> Result<Self> {
         cpu::brand_and_features(); // asked once, and kept there: under a hypervisor it takes a while

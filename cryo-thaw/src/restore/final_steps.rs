@@ -13,11 +13,11 @@ use cryo_tracee::Host;
 use super::ptimers::Timers;
 use super::{credentials, itimers, limits, mm, process, scheduling, seccomp};
 use crate::Result;
+use crate::elapsed::elapsed;
 use crate::error::refuse;
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
-use crate::passed::passed;
 
 /// Before a host exists, and outside of any namespace: may we do all this?
 pub fn check(ice: &Ice, options: &Options) -> Result<()> {
@@ -39,7 +39,7 @@ pub fn restore(
     ids: Ids,
     options: &Options,
 ) -> Result<()> {
-    let passed = passed(ice, options)?;
+    let elapsed = elapsed(ice, options)?;
     let owner = ice.need::<Process>(id)?;
     // While we have more rights over it than later.
     if let Some(each) = each::<Scheduling>(ice, id, threads) {
@@ -61,9 +61,9 @@ pub fn restore(
     process::finish(host, owner)?;
     // Time runs from here on.
     if let Some(t) = ice.get::<Itimers>(id) {
-        itimers::restore(host, t, passed)?;
+        itimers::restore(host, t, elapsed)?;
     }
-    timers.arm(host, passed)
+    timers.arm(host, elapsed)
 }
 
 /// What holds for each thread: a section of its own, or that of its process. None if there is no section for the process.

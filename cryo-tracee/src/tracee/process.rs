@@ -86,7 +86,7 @@ impl Process {
     }
 
     /// The thread by which /proc, kcmp(2) and the like know the process: a main thread that has exited has no memory and no files any more.
-    pub fn eye(&self) -> i32 {
+    pub fn live_tid(&self) -> i32 {
         self.threads[0].tid()
     }
 

@@ -10,7 +10,7 @@ use crate::ice::Ice;
 use crate::options::{Options, Time};
 
 /// None, unless the person asks for it.
-pub fn passed(ice: &Ice, options: &Options) -> Result<Duration> {
+pub fn elapsed(ice: &Ice, options: &Options) -> Result<Duration> {
     if options.time == Time::Ice {
         return Ok(Duration::ZERO);
     }

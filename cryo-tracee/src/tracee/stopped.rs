@@ -61,7 +61,7 @@ pub struct Stopped {
     tid: i32,
     pid: i32,
     /// Its general registers, if they have been read since it came to stand here.
-    known: Cell<Option<Regs>>,
+    cached_regs: Cell<Option<Regs>>,
     /// What it blocks, apart from remote calls, if that has been asked since it came to stand.
     mask: Cell<Option<u64>>,
     /// The same of its registration of rseq: the program does not run meanwhile.
@@ -96,7 +96,7 @@ impl Stopped {
         Self {
             tid,
             pid,
-            known: Cell::new(None),
+            cached_regs: Cell::new(None),
             mask: Cell::new(None),
             rseq: OnceCell::new(),
             stopped_by: 0,
@@ -142,7 +142,7 @@ impl Stopped {
 
     /// General registers. A 32-bit thread is an error here (its set is shorter).
     pub fn regs(&self) -> Result<Regs> {
-        if let Some(regs) = self.known.get() {
+        if let Some(regs) = self.cached_regs.get() {
             return Ok(regs);
         }
         let mut bytes = [0; size_of::<Regs>()];
@@ -151,13 +151,13 @@ impl Stopped {
             return Err(Error::Refused(format!("thread {} runs 32-bit code, which cannot be frozen yet", self.tid)));
         }
         let regs = regs_from(&bytes);
-        self.known.set(Some(regs));
+        self.cached_regs.set(Some(regs));
         Ok(regs)
     }
 
     /// Sets the general registers, for good: what is dropped later leaves them so.
     pub fn set_regs(&mut self, regs: &Regs) -> Result<()> {
-        self.known.set(None); // the kernel may have changed a flag or a selector
+        self.cached_regs.set(None); // the kernel may have changed a flag or a selector
         sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(regs), Fault::Counted)
     }
 
@@ -243,7 +243,7 @@ impl Stopped {
     /// The first half: the thread will stand in its event stop soon. Many threads are sent there before the first is waited for.
     pub(crate) fn begin_return(&mut self, mem: Option<&Memory>) {
         let Some(original) = self.original.take() else { return };
-        self.known.set(None);
+        self.cached_regs.set(None);
         let regs = sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(&original.regs), Fault::Never);
         if let (Some((at, cs)), Some(mem)) = (original.rseq_cs, mem)
             && cs != 0
@@ -274,7 +274,7 @@ impl Stopped {
     }
 
     fn go_on(&self, request: libc::c_uint, signal: i32, fault: Fault) -> Result<()> {
-        self.known.set(None);
+        self.cached_regs.set(None);
         sys::ptrace(request, self.tid, 0, signal as usize, fault).map(drop)
     }
 

@@ -1,0 +1,15 @@
+//! The kernel's interfaces, one file for each: system calls that neither std nor rustix has, with types around their structures.
+
+pub mod cpu;
+pub mod fds;
+pub mod limits;
+pub mod repair;
+pub mod sched;
+pub mod seccomp;
+pub mod signals;
+pub mod sock_diag;
+pub mod sockets;
+pub(crate) mod sys;
+pub mod sysv;
+pub mod timens;
+pub mod tty;

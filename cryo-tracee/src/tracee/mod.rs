@@ -1,0 +1,13 @@
+//! A process in our hands: seized and stopped ([`process`], [`stopped`]), asked by system calls made inside it ([`remote`]), copied
+//! ([`forked_copy`]), or started by us to become another one ([`host`]).
+
+mod arch;
+pub mod fault;
+pub mod forked_copy;
+pub mod guardian;
+pub mod host;
+pub mod interrupted;
+pub mod mem;
+pub mod process;
+pub mod remote;
+pub mod stopped;
