@@ -2,6 +2,10 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
+use rustix::time::{Timespec, timerfd_gettime};
+
+use crate::error::Context;
 use crate::{Error, Result, fault};
 
 /// pidfd_open(2) of a process by its pid, or of any of its threads by that one's id: whoever it is, its descriptors are found by it.
@@ -26,13 +30,7 @@ pub fn pidfd(tid: i32) -> Result<OwnedFd> {
 pub fn take(pidfd: &OwnedFd, fd: i32) -> Result<OwnedFd> {
     let what = || format!("taking over fd {fd}");
     fault::point().map_err(|e| Error::sys(what(), e))?;
-    // SAFETY: takes three numbers; the result is a new descriptor.
-    let got = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) };
-    if got < 0 {
-        return Err(Error::last(what()));
-    }
-    // SAFETY: as above.
-    Ok(unsafe { OwnedFd::from_raw_fd(got as i32) })
+    pidfd_getfd(pidfd, fd, PidfdGetfdFlags::empty()).about(what)
 }
 
 /// Orders the open file descriptions of two descriptors of one process; equal means the same one (KCMP_FILE).
@@ -67,14 +65,9 @@ pub fn is_watched(pid: i32, fd: i32, epoll: i32, watched: i32, nth: u32) -> Resu
 pub fn timer_left(timer: &OwnedFd) -> Result<(u64, u64)> {
     let what = || "asking a timerfd for its time".to_owned();
     fault::point().map_err(|e| Error::sys(what(), e))?;
-    let mut times = [0_u64; 4];
-    // SAFETY: the kernel writes one itimerspec: two timespecs of two words each, the interval first.
-    let r = unsafe { libc::syscall(libc::SYS_timerfd_gettime, timer.as_raw_fd(), times.as_mut_ptr()) };
-    if r < 0 {
-        return Err(Error::last(what()));
-    }
-    let ns = |s: u64, ns: u64| s.saturating_mul(1_000_000_000).saturating_add(ns);
-    Ok((ns(times[2], times[3]), ns(times[0], times[1])))
+    let times = timerfd_gettime(timer).about(what)?;
+    let ns = |t: Timespec| (t.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(t.tv_nsec as u64);
+    Ok((ns(times.it_value), ns(times.it_interval)))
 }
 
 /// Who is told of input on a file: F_OWNER_* kind and number (F_GETOWN_EX; number 0 for nobody), and the signal (F_GETSIG; 0 for SIGIO).

@@ -21,17 +21,28 @@ fn counted(what: &str) -> Result<()> {
     fault::point().map_err(|e| Error::sys(what, e))
 }
 
-/// getsockopt(2), whatever its length.
+/// TCP_ZEROCOPY_RECEIVE (linux/tcp.h): its value holds an address at which the kernel maps pages.
+const TCP_ZEROCOPY_RECEIVE: i32 = 35;
+
+/// Is the value of this option nothing but its own bytes? The kernel takes the values of the others for addresses, or counts them in
+/// something else than bytes (SO_GET_FILTER, the same number as SO_ATTACH_FILTER: instructions of 8 bytes), and would read or write
+/// memory that we did not offer.
+fn plain(level: u32, name: u32) -> Result<()> {
+    let plain = match level as i32 {
+        libc::SOL_SOCKET => !matches!(name as i32, libc::SO_ATTACH_FILTER | libc::SO_ATTACH_REUSEPORT_CBPF),
+        libc::IPPROTO_TCP => name as i32 != TCP_ZEROCOPY_RECEIVE,
+        _ => true,
+    };
+    if plain {
+        Ok(())
+    } else {
+        Err(Error::Refused(format!("socket option {name} of level {level} is not a plain value")))
+    }
+}
+
+/// getsockopt(2) of an option of up to 256 bytes.
 pub fn option(fd: &OwnedFd, level: u32, name: u32) -> Result<Vec<u8>> {
-    counted("getsockopt")?;
-    let mut value = vec![0_u8; 256];
-    let mut len = value.len() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `len` bytes to `value` and the length to `len`.
-    let r =
-        unsafe { libc::getsockopt(fd.as_raw_fd(), level as i32, name as i32, value.as_mut_ptr().cast(), &raw mut len) };
-    check(r.into(), || format!("getsockopt({level}, {name})"))?;
-    value.truncate(len as usize);
-    Ok(value)
+    ask(fd, level, name, &[], 256)
 }
 
 /// getsockopt(2) of an option that is a number.
@@ -42,11 +53,13 @@ pub fn number(fd: &OwnedFd, level: u32, name: u32) -> Result<u32> {
 
 /// getsockopt(2) of a structure of up to `room` bytes that is asked for with something in it already.
 pub fn ask(fd: &OwnedFd, level: u32, name: u32, question: &[u8], room: usize) -> Result<Vec<u8>> {
+    plain(level, name)?;
     counted("getsockopt")?;
     let mut value = question.to_vec();
     value.resize(room.max(question.len()), 0);
     let mut len = value.len() as libc::socklen_t;
-    // SAFETY: the kernel reads and writes at most `len` bytes of `value`, and writes the length to `len`.
+    // SAFETY: the kernel reads and writes at most `len` bytes of `value`, and writes the length to `len`; options that count otherwise or hold
+    // addresses are refused above.
     let r =
         unsafe { libc::getsockopt(fd.as_raw_fd(), level as i32, name as i32, value.as_mut_ptr().cast(), &raw mut len) };
     check(r.into(), || format!("getsockopt({level}, {name})"))?;
@@ -56,13 +69,8 @@ pub fn ask(fd: &OwnedFd, level: u32, name: u32, question: &[u8], room: usize) ->
 
 /// setsockopt(2). Not for options whose value holds pointers, see [`set_filter`].
 pub fn set_option(fd: &OwnedFd, level: u32, name: u32, value: &[u8]) -> Result<()> {
-    let pointers = level == libc::SOL_SOCKET as u32
-        && matches!(name as i32, libc::SO_ATTACH_FILTER | libc::SO_ATTACH_REUSEPORT_CBPF);
-    if pointers {
-        return Err(Error::Refused(format!("option {name} is not a plain value")));
-    }
-    // SAFETY: the kernel reads value.len() bytes; the options whose values point elsewhere are sent away above, and the pointers of
-    // getsockopt-like ones (TCP_ZEROCOPY_RECEIVE) are never followed by a set.
+    plain(level, name)?;
+    // SAFETY: the kernel reads value.len() bytes; options whose values hold addresses are refused above.
     let r = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
@@ -322,5 +330,22 @@ impl<'a> PeekFrom<'a> {
 impl Drop for PeekFrom<'_> {
     fn drop(&mut self) {
         let _ = set_option(self.fd, libc::SOL_SOCKET as u32, libc::SO_PEEK_OFF as u32, &self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attached by one call, read by a generic one: it would write 8 times as many bytes as it was offered.
+    #[test]
+    fn an_option_that_is_not_a_plain_value_is_refused() {
+        let fd = socket(libc::AF_INET as u32, libc::SOCK_DGRAM as u32, 0).expect("a UDP socket");
+        let accept_all = [6, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+        set_filter(&fd, &accept_all.repeat(200)).expect("a filter of 200 instructions");
+        assert_eq!(filter(&fd).expect("its instructions").len(), 1600);
+        let (level, name) = (libc::SOL_SOCKET as u32, libc::SO_GET_FILTER as u32);
+        assert!(option(&fd, level, name).is_err() && set_option(&fd, level, name, &[0; 16]).is_err());
+        assert!(option(&fd, libc::IPPROTO_TCP as u32, TCP_ZEROCOPY_RECEIVE as u32).is_err());
     }
 }
