@@ -115,7 +115,7 @@ impl Remapper for Inject {
             if vma.backing == Backing::SPECIAL && (bridge.is_none() || vma.name.0 != b"[vdso]") {
                 continue;
             }
-            if !batch.has_room(2, 0) || !advice.has_room(12, 256) {
+            if !advice.has_room(vma.name.len()) {
                 run(host, &mut batch, &mut advice)?;
             }
             mapper.map(host, &mut batch, vma)?;

@@ -27,7 +27,7 @@ pub fn collect(remote: &mut Remote<'_>, scene: &Scene<'_>, ids: &[u64], out: &mu
     while !rest.is_empty() {
         let mut batch = remote.batch();
         let mut asked = Vec::new();
-        while asked.len() < rest.len() && batch.has_room(2, 32) {
+        while asked.len() < rest.len() && batch.has_room(32) {
             let id = u64::from(rest[asked.len()].id);
             let slot = batch.space(32);
             let time = batch.call(libc::SYS_timer_gettime, &[id, slot.addr]);

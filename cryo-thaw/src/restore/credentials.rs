@@ -114,7 +114,8 @@ pub fn restore(host: &mut Host, each: &[&Credentials], options: &Options, orphan
             own(&mut wanted, &now, denied);
         }
         let mut remote = host.remote_at(i)?;
-        let mut batch = remote.batch().stop_at_error();
+        // The small arguments take less than a page.
+        let mut batch = remote.batch_for(4096 + wanted.groups.len() * 4)?.stop_at_error();
         change(&mut batch, &wanted, &now, denied);
         if !orphan && c.parent_death_signal != 0 {
             batch.call(libc::SYS_prctl, &[libc::PR_SET_PDEATHSIG as u64, c.parent_death_signal.into()]);

@@ -216,10 +216,6 @@ impl<'a> Table<'a> {
     fn settle(&mut self, host: &mut Host) -> Result<()> {
         let mut batch = host.batch()?;
         for d in self.wanted {
-            if !batch.has_room(1, 0) {
-                let fresh = host.batch()?;
-                host.run(std::mem::replace(&mut batch, fresh))?.all()?;
-            }
             let (fd, flags) = (u64::from(d.fd), if d.flags & 1 != 0 { libc::O_CLOEXEC as u64 } else { 0 });
             let rule = FdRule::of(&self.options.fds, d.fd);
             let opened = match (rule, self.made.get(&d.description)) {

@@ -49,19 +49,13 @@ pub fn restore(host: &mut Host, each: &[&Seccomp]) -> Result<()> {
 
 fn install(host: &mut Host, i: usize, filter: &Filter, flags: u64) -> Result<()> {
     let mut remote = host.remote_at(i)?;
-    let mut batch = remote.batch();
     let mut program = Vec::with_capacity(filter.program.len() * 8);
     for i in &filter.program {
         program.extend_from_slice(&i.code.to_le_bytes());
         program.extend_from_slice(&[i.jt, i.jf]);
         program.extend_from_slice(&i.k.to_le_bytes());
     }
-    if !batch.has_room(1, program.len() + 16) {
-        return refuse(format!(
-            "a seccomp filter of {} instructions is longer than the kernel takes",
-            filter.program.len()
-        ));
-    }
+    let mut batch = remote.batch_for(program.len() + 32)?;
     let at = batch.put(&program).addr;
     let header = batch.put(&[filter.program.len() as u64, at].map(u64::to_le_bytes).concat());
     let call = batch.call(libc::SYS_seccomp, &[SECCOMP_SET_MODE_FILTER, flags | u64::from(filter.flags), header.addr]);

@@ -67,21 +67,12 @@ pub fn close(host: &mut Host, fd: u64) -> Result<()> {
 /// sendto(2) in the host: one message, or as much of a stream as fits. `to` is empty where the socket is connected. The outer error is ours.
 pub fn send(host: &mut Host, fd: u64, data: &[u8], to: &[u8]) -> Result<cryo_tracee::Result<u64>> {
     let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u64;
-    let mut batch = host.batch()?;
+    // Each of the two may be padded.
+    let mut batch = host.batch_for(to.len() + data.len() + 32)?;
     let addr = if to.is_empty() { 0 } else { batch.put(to).addr };
-    if data.len() <= PIECE {
-        let at = batch.put(data);
-        let call = batch.call(libc::SYS_sendto, &[fd, at.addr, data.len() as u64, flags, addr, to.len() as u64]);
-        return Ok(host.run(batch)?.result(call));
-    }
-    let len = data.len() as u64;
-    let (prot, map) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    let at = host.call(libc::SYS_mmap, [0, len, prot as u64, map as u64, u64::MAX, 0])?;
-    host.memory().fill(at, data)?;
-    let call = batch.call(libc::SYS_sendto, &[fd, at, len, flags, addr, to.len() as u64]);
-    let sent = host.run(batch)?.result(call);
-    host.call(libc::SYS_munmap, [at, len, 0, 0, 0, 0])?;
-    Ok(sent)
+    let at = batch.put(data);
+    let call = batch.call(libc::SYS_sendto, &[fd, at.addr, data.len() as u64, flags, addr, to.len() as u64]);
+    Ok(host.run(batch)?.result(call))
 }
 
 /// Writes all of `data` into a stream of the host. `ours` is our duplicate of it.

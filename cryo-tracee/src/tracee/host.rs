@@ -167,9 +167,6 @@ impl Host {
         let (special, others): (Vec<_>, Vec<_>) = maps.into_iter().partition(is_special);
         let mut batch = self.batch()?;
         for m in others {
-            if !batch.has_room(1, 0) {
-                self.run(std::mem::replace(&mut batch, self.batch()?))?.all()?;
-            }
             batch.call(libc::SYS_munmap, &[m.start, m.end - m.start]);
         }
         self.run(batch)?.all()?;
@@ -195,6 +192,11 @@ impl Host {
     /// An empty batch for [`Host::run`].
     pub fn batch(&self) -> Result<Batch> {
         Ok(Remote::batch_at(self.scratch()?).stop_at_error())
+    }
+
+    /// An empty batch with room for `bytes`; see [`Remote::batch_for`].
+    pub fn batch_for(&mut self, bytes: usize) -> Result<Batch> {
+        Ok(self.remote()?.batch_for(bytes)?.stop_at_error())
     }
 
     /// Makes all calls of the batch; see [`Done::all`] for their errors.

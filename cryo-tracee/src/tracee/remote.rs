@@ -17,12 +17,16 @@ use crate::{Error, Result, fault};
 use std::io;
 
 const PAGE: u64 = 4096;
-/// Bytes for what the calls read and write.
+/// Bytes for what the calls read and write; [`Remote::batch_for`] makes room for more.
 const DATA: u64 = 64 << 10;
-/// Calls in one run.
+/// Calls between two stops; a batch of more is made in several rounds.
 const CALLS: usize = 2048;
+/// Bytes of a call in the stub's table: its number, six arguments, its result.
+const ENTRY: usize = 64;
+/// Each datum of a batch begins at a multiple of this.
+const ALIGN: usize = 16;
 /// Code page, data, table.
-pub const SCRATCH: u64 = PAGE + DATA + CALLS as u64 * 64;
+pub const SCRATCH: u64 = PAGE + DATA + (CALLS * ENTRY) as u64;
 
 /// Makes system calls in a stopped thread. Dropping it removes its scratch mapping and puts the registers back.
 pub struct Remote<'a> {
@@ -116,13 +120,42 @@ impl<'a> Remote<'a> {
 
     /// An empty batch for whoever will enter with this scratch mapping.
     pub fn batch_at(scratch: Scratch) -> Batch {
-        Batch { base: scratch.base + PAGE, data: Vec::new(), calls: Vec::new(), stop_at_error: false }
+        Batch {
+            base: scratch.base + PAGE,
+            room: DATA as usize,
+            own: false,
+            data: Vec::new(),
+            calls: Vec::new(),
+            stop_at_error: false,
+        }
     }
 
-    /// Makes all calls of `batch`.
+    /// An empty batch with room for `bytes`: more than fits into the scratch mapping gets a mapping of its own, which [`Remote::run`] takes away.
+    pub fn batch_for(&mut self, bytes: usize) -> Result<Batch> {
+        let mut batch = self.batch();
+        if bytes > batch.room {
+            let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            let room = bytes.next_multiple_of(PAGE as usize);
+            let base = self.call(libc::SYS_mmap, [0, room as u64, prot as u64, flags as u64, u64::MAX, 0])?;
+            (batch.base, batch.room, batch.own) = (base, room, true);
+        }
+        Ok(batch)
+    }
+
+    /// Makes all calls of `batch`, in as many rounds as they need. A batch with more data than it has room for is an error, and no call is made.
     pub fn run(&mut self, mut batch: Batch) -> Result<Done> {
+        let made = batch.fits(self.thread.pid()).and_then(|()| self.make(&mut batch));
+        if batch.own {
+            let _undoing = Undoing::begin();
+            let gone = self.call(libc::SYS_munmap, [batch.base, batch.room as u64, 0, 0, 0, 0]).map(drop);
+            return made.and(gone).map(|()| Done { pid: self.thread.pid(), batch });
+        }
+        made.map(|()| Done { pid: self.thread.pid(), batch })
+    }
+
+    fn make(&mut self, batch: &mut Batch) -> Result<()> {
         if batch.calls.is_empty() {
-            return Ok(Done { pid: self.thread.pid(), batch });
+            return Ok(());
         }
         if !batch.data.is_empty() {
             self.mem.fill(batch.base, &batch.data)?;
@@ -130,10 +163,15 @@ impl<'a> Remote<'a> {
         if self.stub {
             let at = self.scratch + PAGE + DATA;
             let mut table = batch.table();
-            self.mem.fill(at, &table)?;
-            self.send_off(&batch, at)?;
-            self.thread.wait_trap(libc::PTRACE_CONT)?;
-            self.mem.read(at, &mut table)?;
+            for round in table.chunks_mut(CALLS * ENTRY) {
+                self.mem.fill(at, round)?;
+                self.send_off(round.len() / ENTRY, batch.stop_at_error, at)?;
+                self.thread.wait_trap(libc::PTRACE_CONT)?;
+                self.mem.read(at, round)?;
+                if batch.stop_at_error && results(round).any(|r| outcome(r).is_err()) {
+                    break;
+                }
+            }
             batch.take_results(&table);
         } else {
             for i in 0..batch.calls.len() {
@@ -148,16 +186,16 @@ impl<'a> Remote<'a> {
         if !batch.data.is_empty() {
             self.mem.read(batch.base, &mut batch.data)?;
         }
-        Ok(Done { pid: self.thread.pid(), batch })
+        Ok(())
     }
 
-    /// Sends the thread off to make the calls of the table at `table`. It will stand in a SIGTRAP when they are made.
-    fn send_off(&mut self, batch: &Batch, table: u64) -> Result<()> {
+    /// Sends the thread off to make the `calls` of the table at `table`. It will stand in a SIGTRAP when they are made.
+    fn send_off(&mut self, calls: usize, stop_at_error: bool, table: u64) -> Result<()> {
         let mut regs = self.thread.regs()?;
         regs.rip = self.scratch;
         regs.r15 = table;
-        regs.r14 = batch.calls.len() as u64;
-        regs.r13 = u64::from(batch.stop_at_error);
+        regs.r14 = calls as u64;
+        regs.r13 = u64::from(stop_at_error);
         self.aside(&mut regs);
         self.thread.set_regs(&regs)?;
         self.thread.go(libc::PTRACE_CONT)
@@ -203,8 +241,15 @@ pub struct Scratch {
 }
 
 /// Calls to be made, and the bytes that they read and write.
+///
+/// Nothing of it is in the process before it is run: what is put into it beyond its room is found there, and refused as a whole.
 pub struct Batch {
+    /// Where its data will be.
     base: u64,
+    /// Bytes that may be there.
+    room: usize,
+    /// Is that a mapping of its own?
+    own: bool,
     data: Vec<u8>,
     calls: Vec<[u64; 8]>,
     stop_at_error: bool,
@@ -236,7 +281,7 @@ impl Batch {
 
     /// Puts bytes at the calls' disposal.
     pub fn put(&mut self, bytes: &[u8]) -> Slot {
-        self.data.resize(self.data.len().next_multiple_of(16), 0);
+        self.data.resize(self.data.len().next_multiple_of(ALIGN), 0);
         let offset = self.data.len();
         self.data.extend_from_slice(bytes);
         Slot { addr: self.base + offset as u64, offset, len: bytes.len() }
@@ -247,14 +292,23 @@ impl Batch {
         self.put(&vec![0; len])
     }
 
+    /// Is its data no more than there is room for?
+    fn fits(&self, pid: i32) -> Result<()> {
+        if self.data.len() <= self.room {
+            return Ok(());
+        }
+        let what = format!("{} bytes for remote calls where there is room for {}", self.data.len(), self.room);
+        Err(Error::NoRoom { pid, what })
+    }
+
     /// The calls as the stub wants them.
     fn table(&self) -> Vec<u8> {
         self.calls.iter().flatten().flat_map(|w| w.to_le_bytes()).collect()
     }
 
     fn take_results(&mut self, table: &[u8]) {
-        for (call, raw) in self.calls.iter_mut().zip(table.chunks_exact(64)) {
-            call[7] = u64::from_le_bytes(raw[56..].try_into().unwrap_or_default());
+        for (call, result) in self.calls.iter_mut().zip(results(table)) {
+            call[7] = result;
         }
     }
 
@@ -267,9 +321,9 @@ impl Batch {
         self.calls.len() - 1
     }
 
-    /// Is there room for `calls` more calls with `bytes` more bytes?
-    pub fn has_room(&self, calls: usize, bytes: usize) -> bool {
-        self.calls.len() + calls <= CALLS && self.data.len() + bytes + 16 * calls <= DATA as usize
+    /// Is there room for one more datum of `bytes`? (Of calls there may be any number.)
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.data.len().next_multiple_of(ALIGN).saturating_add(bytes) <= self.room
     }
 
     /// Has it no calls?
@@ -307,6 +361,11 @@ impl Done {
         let b = &self.bytes(slot)[index * 8..index * 8 + 8];
         u64::from_le_bytes(b.try_into().unwrap_or_default())
     }
+}
+
+/// The results that stand in a table.
+fn results(table: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    table.chunks_exact(ENTRY).map(|entry| u64::from_le_bytes(entry[56..].try_into().unwrap_or_default()))
 }
 
 fn outcome(result: u64) -> io::Result<u64> {
@@ -396,4 +455,21 @@ fn find_syscall(thread: &Stopped, mem: &Memory, maps: &[Mapping]) -> Result<u64>
         }
     }
     Err(Error::NoRoom { pid: thread.pid(), what: "no `syscall` instruction in any of its code".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALIGN, DATA, Remote, Scratch};
+
+    #[test]
+    fn what_has_no_room_is_refused() {
+        let scratch = Scratch { base: 0x10000, insn: 0, stub: true };
+        let mut batch = Remote::batch_at(scratch);
+        batch.put(&[0; DATA as usize - ALIGN]);
+        assert!(batch.has_room(ALIGN) && !batch.has_room(ALIGN + 1) && !batch.has_room(usize::MAX));
+        batch.put(&[0; ALIGN]);
+        assert!(batch.fits(1).is_ok());
+        batch.put(&[0]);
+        assert!(batch.fits(1).is_err());
+    }
 }

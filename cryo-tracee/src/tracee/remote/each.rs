@@ -1,16 +1,16 @@
 //! Remote calls in many threads at once.
 
-use super::{Batch, CALLS, DATA, Done, PAGE, Remote, Scratch};
+use super::{Batch, CALLS, DATA, Done, ENTRY, PAGE, Remote, Scratch};
 use crate::stopped::Stopped;
-use crate::{Memory, Result};
+use crate::{Error, Memory, Result};
 
 /// Bytes of the scratch mapping for one thread: its table, then its data.
 const PART: usize = 1 << 10;
 const TABLE: usize = PART / 2;
 /// Threads that go at once.
-const PARTS: usize = (DATA as usize + CALLS * 64) / PART;
+const PARTS: usize = (DATA as usize + CALLS * ENTRY) / PART;
 
-/// Has each thread answer its own copy of the questions that `ask` puts into a batch. The batch must be small: eight calls, 512 bytes.
+/// Has each thread answer its own copy of the questions that `ask` puts into a batch. The batch must be small: eight calls, 512 bytes; a larger one is an error.
 ///
 /// The threads run side by side, and what they need goes in and out in one piece: a thousand of them would stand still for half as long
 /// again if each was sent and waited for alone.
@@ -25,6 +25,7 @@ pub fn run_each<Q>(
         let asked = (0..group.len() as u64).map(|i| {
             let mut batch = Remote::batch_at(scratch);
             batch.base += i * PART as u64 + TABLE as u64;
+            batch.room = PART - TABLE;
             let questions = ask(&mut batch);
             (questions, batch)
         });
@@ -44,11 +45,18 @@ pub fn run_each<Q>(
 }
 
 fn together(group: &mut [Stopped], mem: &Memory, scratch: Scratch, batches: &mut [Batch]) -> Result<()> {
+    let pid = group.first().map_or(0, Stopped::pid);
     let base = scratch.base + PAGE;
     let mut bytes = vec![0; group.len() * PART];
     for (part, batch) in bytes.chunks_exact_mut(PART).zip(&*batches) {
         let table = batch.table();
-        assert!(table.len() <= TABLE && batch.data.len() <= PART - TABLE, "a batch for many threads is small");
+        batch.fits(pid)?;
+        if table.len() > TABLE {
+            return Err(Error::NoRoom {
+                pid,
+                what: format!("{} remote calls for each of many threads", batch.calls.len()),
+            });
+        }
         part[..table.len()].copy_from_slice(&table);
         part[TABLE..TABLE + batch.data.len()].copy_from_slice(&batch.data);
     }
@@ -57,7 +65,7 @@ fn together(group: &mut [Stopped], mem: &Memory, scratch: Scratch, batches: &mut
     let mut sent = Ok(());
     for ((thread, batch), i) in group.iter_mut().zip(&*batches).zip(0..) {
         let went = Remote::with_scratch(thread, mem, scratch).and_then(|mut remote| {
-            remote.send_off(batch, base + i * PART as u64)?;
+            remote.send_off(batch.calls.len(), batch.stop_at_error, base + i * PART as u64)?;
             Ok(remote)
         });
         match went {
