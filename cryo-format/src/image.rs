@@ -58,7 +58,7 @@ impl<R: ReadAt> Image<R> {
             let detail = format!("{}: the file is truncated or something was appended to it", v.detail);
             at.broken(None, tail, v.rule.broken(detail))
         })?;
-        let payload = at.chunk_at(Kind::END, footer.end)?;
+        let payload = at.chunk_at(Kind::END, footer.end, tail)?;
         let end = End::from_payload(&payload).map_err(|v| at.broken(Some(Kind::END), footer.end, v))?;
         let chunks = at.index(&footer, header.profile)?;
         let name = at.name.clone();
@@ -258,12 +258,17 @@ impl<R: ReadAt> At<'_, R> {
         ChunkHeader::from_bytes(&bytes).map_err(|v| self.broken(None, offset, v))
     }
 
-    /// The payload of the metadata chunk that must stand at `offset`.
-    fn chunk_at(&self, kind: Kind, offset: u64) -> Result<Vec<u8>> {
+    /// The payload of the metadata chunk that must stand at `offset`, and end before `limit`: chunks within each other would be read, and
+    /// kept, many times over.
+    fn chunk_at(&self, kind: Kind, offset: u64, limit: u64) -> Result<Vec<u8>> {
         let header = self.chunk_header(offset)?;
         let check =
             ensure(header.kind == kind, Rule::FOOTER, || format!("a chunk {} where {kind} should be", header.kind));
         check.map_err(|v| self.broken(None, offset, v))?;
+        let check = ensure(offset.saturating_add(header.span()) <= limit, Rule::INDEX, || {
+            format!("it reaches into what stands at {limit:#x}")
+        });
+        check.map_err(|v| self.broken(Some(kind), offset, v))?;
         self.payload(&IndexEntry::new(&header, offset))
     }
 
@@ -275,7 +280,7 @@ impl<R: ReadAt> At<'_, R> {
         loop {
             let check = ensure(offset < before, Rule::INDEX, || format!("an INDX refers forward, to {offset:#x}"));
             check.map_err(|v| self.broken(Some(Kind::INDX), before, v))?;
-            let index = Index::from_payload(&self.chunk_at(Kind::INDX, offset)?);
+            let index = Index::from_payload(&self.chunk_at(Kind::INDX, offset, before)?);
             let index = index.map_err(|v| self.broken(Some(Kind::INDX), offset, v))?;
             batches.push((offset, index.entries));
             if index.previous == 0 {

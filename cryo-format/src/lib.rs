@@ -31,6 +31,7 @@ pub mod rules;
 pub mod section;
 pub mod set;
 pub mod socket;
+pub mod text;
 pub mod verify;
 pub mod write;
 

@@ -18,5 +18,11 @@ pub const INDEX_BATCH: usize = 4096;
 /// Chunks start at multiples of this.
 pub const CHUNK_ALIGN: u64 = 8;
 
+/// Promises that are not kept, in one file, that a verifier lists: behind them it says only that there are more.
+pub const MAX_FINDINGS: usize = 1000;
+
+/// Characters of one message that reach a person.
+pub const MAX_MESSAGE: usize = 4096;
+
 /// Metadata that the writer gathers before it writes.
 pub(crate) const WRITE_BATCH: usize = 64 << 10;

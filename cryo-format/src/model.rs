@@ -1,5 +1,7 @@
 //! A whole set, or one file of it, without the page data: for programs that want everything at once, and for serde.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::error::Result;
@@ -18,6 +20,9 @@ pub struct FileModel {
     pub root: Raw<32>,
     /// Its sections, in file order; unknown ones too.
     pub sections: Vec<Entry>,
+    /// The first section of each kind and owner.
+    #[serde(skip)]
+    places: HashMap<(Kind, u64), usize>,
 }
 
 /// One section and whom it belongs to.
@@ -32,18 +37,28 @@ pub struct Entry {
 }
 
 impl FileModel {
+    /// Of these sections.
+    pub fn new(header: Header, root: Raw<32>, sections: Vec<Entry>) -> Self {
+        let mut places = HashMap::new();
+        for (i, e) in sections.iter().enumerate() {
+            places.entry((e.kind, e.owner)).or_insert(i);
+        }
+        Self { header, root, sections, places }
+    }
+
     /// Reads every section of `image`.
     pub fn read<R: ReadAt>(image: &Image<R>) -> Result<Self> {
         let entries = image.chunks().iter().filter(|e| e.kind != Kind::DATA);
         let sections = entries
             .map(|e| Ok(Entry { kind: e.kind, owner: e.owner, payload: image.any(e)? }))
             .collect::<Result<_>>()?;
-        Ok(Self { header: image.header().clone(), root: image.end().root, sections })
+        Ok(Self::new(image.header().clone(), image.end().root, sections))
     }
 
     /// The section of this type that belongs to `owner`.
     pub fn get<S: Section>(&self, owner: u64) -> Option<&S> {
-        self.all::<S>().find(|(id, _)| *id == owner).map(|(_, section)| section)
+        let place = self.places.get(&(S::KIND, owner))?;
+        S::of(&self.sections.get(*place)?.payload)
     }
 
     /// All sections of this type, with their owners.

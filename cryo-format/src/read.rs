@@ -7,7 +7,7 @@ use crate::error::{Error, Place, Result};
 use crate::header::{HEADER_LEN, Header, magic};
 use crate::index::{End, FOOTER_LEN, Footer};
 use crate::kind::Kind;
-use crate::limits::CHUNK_ALIGN;
+use crate::limits::{CHUNK_ALIGN, MAX_FINDINGS};
 use crate::memory::Order;
 use crate::root::RootHasher;
 use crate::rules::{Rule, Violation, ensure};
@@ -265,7 +265,9 @@ impl<R: Read> Stream<R> {
         let error = self.broken(violation);
         match &mut self.faults {
             Some(faults) => {
-                faults.push(error);
+                if faults.len() < MAX_FINDINGS {
+                    faults.push(error);
+                }
                 Ok(())
             }
             None => Err(error),

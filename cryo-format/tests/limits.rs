@@ -11,11 +11,14 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use common::synth::{CRITICAL, b, chunk, file};
+use cryo_format::chunk::{ChunkFlags, ChunkHeader};
 use cryo_format::header::{EM_X86_64, Header};
 use cryo_format::image::{Image, ReadAt};
-use cryo_format::limits::{INDEX_BATCH, MAX_DATA, MAX_METADATA};
+use cryo_format::index::Footer;
+use cryo_format::limits::{INDEX_BATCH, MAX_DATA, MAX_FINDINGS, MAX_METADATA};
 use cryo_format::prim::{Addr, Raw};
 use cryo_format::read::Stream;
+use cryo_format::rules::Rule;
 use cryo_format::section::extents::{Content, Extent};
 use cryo_format::section::notes::{Note, Notes};
 use cryo_format::section::origin::Origin;
@@ -70,7 +73,7 @@ fn a_writer_refuses_what_readers_would() {
     assert!(w.pages(1, &[extent(0, 2)], &[1; 4096], None).is_err(), "more pages than there are");
     assert!(w.pages(1, &[extent(100, 1)], &[1; 4096], None).is_err(), "inside a page");
     assert!(w.section(0, &Origin::default()).is_err(), "of another profile");
-    assert!(w.opaque(Kind::END, 1, cryo_format::chunk::ChunkFlags::NONE, 0, &[]).is_err());
+    assert!(w.opaque(Kind::END, 1, ChunkFlags::NONE, 0, &[]).is_err());
     assert!(Writer::new(Vec::new(), &Header::new(Profile::Freeze, 1, 12, Raw([1; 16]))).is_err());
 }
 
@@ -135,6 +138,57 @@ impl<R: ReadAt> ReadAt for Counting<R> {
     fn size(&self) -> io::Result<u64> {
         self.input.size()
     }
+}
+
+/// A file of INDX chunks, each in the payload of the one before: as entries they are zeros wherever entries must be.
+fn nested_indexes(depth: usize) -> Vec<u8> {
+    const APART: usize = 72;
+    let mut bytes = writer(Vec::new(), Profile::Frost).finish().unwrap().0;
+    bytes.truncate(64);
+    let end_at = 64 + depth * APART + 48;
+    bytes.resize(end_at, 0);
+    let header = |kind: &[u8; 4], critical: bool, payload: &[u8]| {
+        let flags = if critical { ChunkFlags::CRITICAL } else { ChunkFlags::NONE };
+        ChunkHeader::stored(Kind(*kind), 1, flags, 0, payload).to_bytes()
+    };
+    for i in (0..depth).rev() {
+        let at = 64 + i * APART;
+        let entries = (end_at - at - 64) / 48;
+        let before = if i == 0 { 0 } else { (at - APART) as u64 };
+        bytes[at + 48..at + 56].copy_from_slice(&before.to_le_bytes());
+        bytes[at + 56..at + 64].copy_from_slice(&(entries as u64).to_le_bytes());
+        let header = header(b"INDX", false, &bytes[at + 48..at + 64 + entries * 48]);
+        bytes[at..at + 48].copy_from_slice(&header);
+    }
+    let end = [0; 40];
+    bytes.extend(header(b"END ", true, &end));
+    bytes.extend(end);
+    bytes.extend(Footer { index: (64 + (depth - 1) * APART) as u64, end: end_at as u64 }.to_bytes());
+    bytes
+}
+
+#[test]
+fn indexes_inside_each_other_are_read_once() {
+    let bytes = nested_indexes(500);
+    let size = bytes.len() as u64;
+    let input = Counting { input: bytes, bytes: Cell::new(0) };
+    let error = Image::new(&input, "img").err().unwrap();
+    assert_eq!(error.rule(), Some(Rule::INDEX), "{error}");
+    assert!(error.to_string().contains("reaches into"), "{error}");
+    assert!(input.bytes.get() < 2 * size, "{} bytes were read of {size}", input.bytes.get());
+}
+
+/// Two thousand chunks that each break three rules.
+#[test]
+fn a_verifier_lists_a_thousand_faults() {
+    let wrong = || {
+        let mut c = chunk(b"FDTB", 0, 1, b().u64(1));
+        c.crc = 1;
+        c
+    };
+    let bytes = file(3, [1; 16], (0..2000).map(|_| wrong()).collect()).build().0;
+    let found = verify(&bytes, "img").unwrap();
+    assert_eq!(found.len(), MAX_FINDINGS);
 }
 
 #[test]

@@ -129,9 +129,15 @@ impl Cli {
     }
 }
 
+/// A line for the person who freezes. Names in it are the program's own, and so anything at all: they are escaped and cut.
+#[allow(clippy::disallowed_methods)] // this is the place
+fn say(text: &str) {
+    cryo_tracee::say(&format!("cryo-freeze: {}", cryo_format::text::message(text)));
+}
+
 fn tell(notes: &[String]) {
     for note in notes {
-        cryo_tracee::say(&format!("cryo-freeze: note: {note}"));
+        say(&format!("note: {note}"));
     }
 }
 
@@ -140,14 +146,14 @@ fn main() -> ExitCode {
     let work = || match cli.run() {
         Ok(()) => 0,
         Err(e) => {
-            cryo_tracee::say(&format!("cryo-freeze: {e:#}"));
+            say(&format!("{e:#}"));
             2
         }
     };
     match cryo_tracee::guardian::run(work) {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
-            cryo_tracee::say(&format!("cryo-freeze: {e}"));
+            say(&e.to_string());
             ExitCode::from(2)
         }
     }

@@ -111,7 +111,7 @@ fn memory(ice: &Ice, out: &mut dyn Write) -> io::Result<()> {
     if owners.is_empty() {
         return Ok(());
     }
-    let all = owners.iter().fold(pages::Pages::default(), |sum, owner| sum.plus(pages::of(ice, *owner)));
+    let all = owners.iter().fold(pages::Pages::default(), |sum, owner| sum.plus(ice.pages(*owner)));
     let bytes = |n: u64| size(n.saturating_mul(ice.page_size()));
     writeln!(
         out,

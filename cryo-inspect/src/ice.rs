@@ -8,9 +8,12 @@ use cryo_format::chunk::ChunkFlags;
 use cryo_format::image::Image;
 use cryo_format::prim::Raw;
 use cryo_format::read::Stream;
+use cryo_format::section::extents::Extents;
 use cryo_format::section::{AnySection, Section};
 use cryo_format::set::{self, Set};
 use cryo_format::{Error, Header, Kind, Profile, Result};
+
+use crate::print::pages::Pages;
 
 /// One file.
 pub struct Part {
@@ -51,6 +54,10 @@ pub struct Ice {
     pub problems: Vec<String>,
     /// Places of entries (part, entry) by owner.
     places: HashMap<u64, Vec<(usize, usize)>>,
+    /// The first of each kind that an owner has and that can be understood.
+    first: HashMap<(u64, Kind), (usize, usize)>,
+    /// How many pages of what kind each owner has.
+    pages: HashMap<u64, Pages>,
 }
 
 impl Ice {
@@ -97,9 +104,22 @@ impl Ice {
         Ok(ice)
     }
 
-    fn add(&mut self, part: Part) {
-        for (i, e) in part.entries.iter().enumerate() {
-            self.places.entry(e.owner).or_default().push((self.parts.len(), i));
+    fn add(&mut self, mut part: Part) {
+        let name = part.name.clone();
+        for (i, e) in part.entries.iter_mut().enumerate() {
+            let place = (self.parts.len(), i);
+            self.places.entry(e.owner).or_default().push(place);
+            let known = e.section.as_ref().is_ok_and(|s| s.info().is_some());
+            if let Ok(AnySection::Extents(extents)) = &e.section {
+                self.pages.entry(e.owner).or_default().count(extents);
+            }
+            // EXTS is the only kind that an owner may have more than one of (rule 27).
+            if known && *self.first.entry((e.owner, e.kind)).or_insert(place) != place && e.kind != Extents::KIND {
+                e.section = Err(format!(
+                    "{name}: chunk {} at offset {:#x}: owner {} has one already (rule 27)",
+                    e.kind, e.offset, e.owner
+                ));
+            }
             if let Err(what) = &e.section {
                 self.problems.push(what.clone());
             }
@@ -132,13 +152,19 @@ impl Ice {
 
     /// The section of this type that belongs to `owner`.
     pub fn get<S: Section>(&self, owner: u64) -> Option<&S> {
-        self.sections(owner).next()
+        let (part, entry) = self.first.get(&(owner, S::KIND))?;
+        S::of(self.parts.get(*part)?.entries.get(*entry)?.section.as_ref().ok()?)
     }
 
     /// All sections of this type, with their owners, in file order.
     pub fn all<S: Section>(&self) -> impl Iterator<Item = (u64, &S)> {
         let entries = self.parts.iter().flat_map(|p| &p.entries);
         entries.filter_map(|e| Some((e.owner, S::of(e.section.as_ref().ok()?)?)))
+    }
+
+    /// How many pages of what kind `owner` has.
+    pub fn pages(&self, owner: u64) -> Pages {
+        self.pages.get(&owner).copied().unwrap_or_default()
     }
 
     /// Bytes in a page.

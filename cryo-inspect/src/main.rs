@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use cryo_inspect::Outcome;
 use cryo_inspect::ice::Ice;
-use cryo_inspect::{dump, json, text, verify};
+use cryo_inspect::{dump, json, verify};
 
 /// Look into a frozen process, without thawing it.
 #[derive(Parser)]
@@ -75,7 +75,7 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
 
 /// A line on standard error, in one write: other programs may write there too.
 fn say(message: &str) {
-    let line = format!("cryo-inspect: {}\n", text::harmless(message));
+    let line = format!("cryo-inspect: {}\n", cryo_format::text::message(message));
     let _ = io::stderr().write_all(line.as_bytes());
 }
 

@@ -2,6 +2,8 @@
 //! text that runs backwards, nothing endless.
 
 use cryo_format::prim::Bytes;
+pub use cryo_format::text::harmless;
+use cryo_format::text::push;
 
 /// Characters of one value that are shown; JSON has the rest.
 const LONGEST: usize = 4096;
@@ -23,13 +25,6 @@ pub fn clipped(bytes: &[u8], limit: usize) -> String {
     if bytes.len() > limit {
         out.push_str(&format!("... ({} bytes more)", bytes.len() - limit));
     }
-    out
-}
-
-/// A message or a name that may quote an image: its backslashes are escapes already.
-pub fn harmless(text: &str) -> String {
-    let mut out = String::new();
-    text.chars().for_each(|c| push(&mut out, c));
     out
 }
 
@@ -61,24 +56,6 @@ fn word(arg: &[u8]) -> String {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_./=:,+@%^".contains(b) || *b >= 0x80;
     let text = shown(arg);
     if !arg.is_empty() && arg.iter().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
-
-fn push(out: &mut String, c: char) {
-    match c {
-        '\n' => out.push_str("\\n"),
-        '\t' => out.push_str("\\t"),
-        // Invisible, or turns the direction of what follows.
-        '\u{ad}'
-        | '\u{61c}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' => {
-            out.extend(c.escape_unicode());
-        }
-        c if c.is_control() => out.extend(c.escape_unicode()),
-        c => out.push(c),
-    }
 }
 
 /// A number of bytes: `512 B`, `132 KiB`, `1.2 MiB`.

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use cryo_format::image::{ReadAt, Sequential};
 use cryo_format::index::IndexEntry;
+use cryo_format::limits::MAX_FINDINGS;
 use cryo_format::read::Stream;
 use cryo_format::set;
+use cryo_format::text::message;
 use cryo_format::verify::{Finding, verify, verify_together};
 use cryo_format::{Kind, Profile};
 
@@ -128,11 +130,14 @@ fn report(sources: &[Source], out: &mut dyn Write) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Good);
     }
     findings.iter().try_for_each(|f| finding(f, out))?;
+    if findings.len() >= MAX_FINDINGS {
+        writeln!(out, "there may be more: the first {MAX_FINDINGS} of a file are listed")?;
+    }
     Ok(Outcome::Problems)
 }
 
 fn finding(f: &Finding, out: &mut dyn Write) -> io::Result<()> {
-    let (file, text) = (harmless(&f.file), harmless(&f.message));
+    let (file, text) = (harmless(&f.file), message(&f.message));
     writeln!(out, "{file}: offset {:#x}: rule {}: {text}", f.offset, f.rule.0)
 }
 

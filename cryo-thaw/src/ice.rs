@@ -57,7 +57,7 @@ impl Ice {
             }
             sections.push(Entry { kind: entry.kind, owner: entry.owner, payload: set.freeze.any(entry)? });
         }
-        let freeze = FileModel { header: set.freeze.header().clone(), root: set.freeze.end().root, sections };
+        let freeze = FileModel::new(set.freeze.header().clone(), set.freeze.end().root, sections);
         Ok(Self { frore, frost, freeze, pages: Some(Pages::File(set.freeze)) })
     }
 
@@ -76,7 +76,7 @@ impl Ice {
             }
             sections.push(Entry { kind: chunk.kind(), owner: chunk.owner(), payload: chunk.any()? });
         }
-        let freeze = FileModel { header: stream.header().clone(), root: cryo_format::prim::Raw::default(), sections };
+        let freeze = FileModel::new(stream.header().clone(), cryo_format::prim::Raw::default(), sections);
         let Some(link) = freeze.get::<Link>(0) else {
             return refuse("the .freeze has no LINK section before its pages");
         };
@@ -124,5 +124,5 @@ fn whole(mut stream: Stream<Box<dyn Read>>, profile: Profile) -> Result<(FileMod
         }
     }
     let root = stream.end().map(|e| e.root).unwrap_or_default();
-    Ok((FileModel { header: stream.header().clone(), root, sections }, stream.into_inner()))
+    Ok((FileModel::new(stream.header().clone(), root, sections), stream.into_inner()))
 }

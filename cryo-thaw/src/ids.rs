@@ -12,7 +12,7 @@ use cryo_tracee::Host;
 use cryo_tracee::proc::Status;
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{refuse, say};
 use crate::ice::Ice;
 use crate::options::Pid;
 use crate::restore::clocks;
@@ -42,8 +42,8 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
     match wanted {
         Pid::New => {
             if tids.len() > 1 {
-                cryo_tracee::say(&format!(
-                    "cryo-thaw: new ids for {} threads: calls that take the id of another thread (pthread_kill, robust and PI mutexes) will fail",
+                say(&format!(
+                    "new ids for {} threads: calls that take the id of another thread (pthread_kill, robust and PI mutexes) will fail",
                     tids.len()
                 ));
             }
@@ -61,11 +61,11 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
         return refuse(format!("{obstacle}: use --pid auto, new or namespace"));
     }
     if tids.len() == 1 && !keeps_clocks && !does_job_control(ice, process) {
-        cryo_tracee::say(&format!("cryo-thaw: {obstacle}: the program goes on with a new pid"));
+        say(&format!("{obstacle}: the program goes on with a new pid"));
         return Ok(Ids::New);
     }
-    cryo_tracee::say(&format!(
-        "cryo-thaw: {obstacle}: the program goes on with the same ids in a pid namespace of its own; it sees only its own processes, and its pid \
+    say(&format!(
+        "{obstacle}: the program goes on with the same ids in a pid namespace of its own; it sees only its own processes, and its pid \
          is another from outside"
     ));
     Ok(Ids::Namespace(worker))

@@ -22,6 +22,6 @@ pub mod thaw;
 mod unlinked;
 pub mod vdso;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, say};
 pub use options::{Options, Pid};
 pub use thaw::{Thawed, thaw};

@@ -11,7 +11,7 @@ use cryo_thaw::foreground::{Foreground, Handover};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Ids};
 use cryo_thaw::options::{FileMap, Tcp, Time};
-use cryo_thaw::{Options, Pid, thaw};
+use cryo_thaw::{Options, Pid, say, thaw};
 use cryo_tracee::foreground::ForegroundTerminal;
 use cryo_tracee::namespace;
 
@@ -134,7 +134,7 @@ impl Cli {
         let inside = || match thaw(ice, ids, &options) {
             Ok(thawed) => Ok(thawed.pid),
             Err(e) => {
-                cryo_tracee::say(&format!("cryo-thaw: {e}"));
+                say(&format!("{e}"));
                 Err(FAILED)
             }
         };
@@ -175,7 +175,7 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
-            cryo_tracee::say(&format!("cryo-thaw: {e:#}"));
+            say(&format!("{e:#}"));
             ExitCode::from(FAILED as u8)
         }
     }

@@ -15,7 +15,7 @@ use cryo_tracee::sysv::Segment;
 use cryo_tracee::{Batch, Host, proc};
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{refuse, say};
 use crate::ice::Ice;
 use crate::{sysv, unlinked, vdso};
 
@@ -405,7 +405,7 @@ pub fn lock_and_seal(host: &mut Host, vmas: &[Vma]) -> Result<()> {
         }
     }
     if let Some(e) = refused {
-        cryo_tracee::say(&format!("cryo-thaw: some memory that was locked is not ({e}): raise `ulimit -l`"));
+        say(&format!("some memory that was locked is not ({e}): raise `ulimit -l`"));
     }
     for vma in vmas.iter().filter(|v| v.flags.has(VmFlags::SEALED)) {
         host.call(SYS_MSEAL, [vma.start.0, vma.end.0 - vma.start.0, 0, 0, 0, 0])?;

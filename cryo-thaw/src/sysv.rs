@@ -9,7 +9,7 @@ use cryo_tracee::Host;
 use cryo_tracee::sysv::Segment;
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{refuse, say};
 
 /// linux/ipc.h, linux/shm.h.
 const IPC_CREAT: u64 = 0o1000;
@@ -112,13 +112,13 @@ fn make(host: &mut Host, object: &Object, key: u32, id: u64) -> Result<(u64, Seg
     };
     let segment = Segment::new(got as i32);
     if got != id {
-        cryo_tracee::say(&format!(
-            "cryo-thaw: SysV shared memory {id} (key {key:#x}) has the id {got} here: the program does not find it by the old one"
+        say(&format!(
+            "SysV shared memory {id} (key {key:#x}) has the id {got} here: the program does not find it by the old one"
         ));
     }
     if taken {
-        cryo_tracee::say(&format!(
-            "cryo-thaw: SysV shared memory {id}: its key {key:#x} is another segment's here: nobody finds it by its key"
+        say(&format!(
+            "SysV shared memory {id}: its key {key:#x} is another segment's here: nobody finds it by its key"
         ));
     }
     Ok((got, segment))

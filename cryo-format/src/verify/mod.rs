@@ -1,10 +1,12 @@
 //! Everything that the spec promises, checked (spec/15-rules.md).
 //!
 //! One pass over each file checks what can be seen there: checksums, digests, every section by itself, the index against the chunks.
-//! What sections promise about each other is checked behind that, in `relations`, over one file or over a set.
+//! What sections promise about each other is checked behind that, in `relations`, over one file or over a set. Of each it lists
+//! [`MAX_FINDINGS`] at most.
 
 mod relations;
 
+use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -15,6 +17,7 @@ use crate::header::{Header, Profile};
 use crate::image::{ReadAt, Sequential};
 use crate::index::IndexEntry;
 use crate::kind::Kind;
+use crate::limits::MAX_FINDINGS;
 use crate::prim::Raw;
 use crate::read::{Chunk, Stream};
 use crate::rules::{Rule, Violation, ensure};
@@ -160,14 +163,16 @@ fn pass<R: ReadAt>(input: &R, name: &str) -> Result<(Vec<Finding>, Option<Facts>
         );
         pass.check(None, at, ensure(left == 0, Rule::TRAILING, || format!("{left} bytes follow the footer")), name);
     }
+    // A stream that verifies and the pass behind it may have tripped over the same thing.
+    let mut seen: BTreeSet<(u64, Rule, String)> = BTreeSet::new();
     for e in stream.take_faults().into_iter().chain(pass.faults) {
         let finding = Finding::new(name, e)?;
-        // A stream that verifies and the pass behind it may have tripped over the same thing.
-        if !findings.contains(&finding) {
+        if seen.insert((finding.offset, finding.rule, finding.message.clone())) {
             findings.push(finding);
         }
     }
     findings.sort_by_key(|f| f.offset);
+    findings.truncate(MAX_FINDINGS);
     Ok((findings, Some(facts)))
 }
 
@@ -203,7 +208,9 @@ impl Pass {
         let section = match chunk.any() {
             Ok(section) => section,
             Err(e) => {
-                self.faults.push(e);
+                if self.faults.len() < MAX_FINDINGS {
+                    self.faults.push(e);
+                }
                 return Ok(());
             }
         };
@@ -236,7 +243,9 @@ impl Pass {
     }
 
     fn check(&mut self, kind: Option<Kind>, offset: u64, result: Result<(), Violation>, file: &str) {
-        if let Err(violation) = result {
+        if let Err(violation) = result
+            && self.faults.len() < MAX_FINDINGS
+        {
             self.faults.push(Error::Broken { place: Place { file: file.to_owned(), kind, offset }, violation });
         }
     }

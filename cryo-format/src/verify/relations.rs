@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fact, Facts, Finding};
 use crate::header::{EM_386, Profile};
+use crate::limits::MAX_FINDINGS;
 use crate::rules::{Rule, Violation, ensure};
 use crate::section::descriptors::Descriptors;
 use crate::section::files::OpenFile;
@@ -61,13 +62,18 @@ impl<'a> Relations<'a> {
     }
 
     fn check(&mut self, (file, fact): Place<'_>, result: Result<(), Violation>) {
-        if let Err(v) = result {
+        if let Err(v) = result
+            && self.findings.len() < MAX_FINDINGS
+        {
             let message = format!("chunk {}: {}", fact.info.kind, v.detail);
             self.findings.push(Finding { file: file.name.clone(), offset: fact.offset, rule: v.rule, message });
         }
     }
 
     fn found(&mut self, file: &Facts, offset: u64, v: &Violation) {
+        if self.findings.len() >= MAX_FINDINGS {
+            return;
+        }
         self.findings.push(Finding { file: file.name.clone(), offset, rule: v.rule, message: v.detail.clone() });
     }
 
@@ -242,7 +248,9 @@ impl<'a> Relations<'a> {
                     })
                 }),
                 (None, Some(maps)) => {
-                    let inside = maps.iter().any(|(start, end)| *start <= range.start && range.end <= *end);
+                    // Maps that do not ascend were found already.
+                    let before = maps.partition_point(|(start, _)| *start <= range.start);
+                    let inside = before > 0 && range.end <= maps[before - 1].1;
                     ensure(inside, Rule::EXTENT_PLACE, || {
                         format!("extents {at} of process {} lie in no mapping", range.owner)
                     })

@@ -158,7 +158,7 @@ impl Cx<'_> {
     fn mapped(&self, addr: u64) -> Option<String> {
         let vmas = &self.ice.get::<Vmas>(self.process?)?.vmas;
         let v = &vmas[vmas.partition_point(|v| v.end.0 <= addr)..].first().filter(|v| v.start.0 <= addr)?;
-        let Some(o) = self.object(v.object) else { return Some(shown(&v.name)) };
+        let Some(o) = self.object(v.object) else { return Some(clipped(&v.name, NAME)) };
         Some(format!("{}+{:#x}", short_name(o), v.offset.wrapping_add(addr - v.start.0)))
     }
 

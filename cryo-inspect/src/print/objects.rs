@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use cryo_format::prim::hex;
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 
-use super::{Cx, Order, Print, object_name, pages};
+use super::{Cx, Order, Print, object_name};
 use crate::names::{bits, one_of, open};
 use crate::table::Table;
 use crate::text::{count, size, time};
@@ -44,7 +44,7 @@ fn kind(kind: ObjectKind) -> String {
 fn details(o: &Object, cx: &Cx<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     if o.embedded != 0 {
-        let p = pages::of(cx.ice, o.id);
+        let p = cx.ice.pages(o.id);
         lines.push(format!("in the image: {} stored, {} zero", count(p.stored, "page", "pages"), p.zero));
     }
     if !o.build_id.is_empty() {

@@ -25,6 +25,11 @@ impl Pages {
         *n = n.saturating_add(pages);
     }
 
+    /// Adds what a batch says.
+    pub fn count(&mut self, batch: &Extents) {
+        batch.extents.iter().for_each(|e| self.add(e.content, e.pages));
+    }
+
     /// The sum of both.
     #[must_use]
     pub fn plus(mut self, other: Self) -> Self {
@@ -38,15 +43,6 @@ impl Pages {
     pub fn sum(&self) -> u64 {
         self.stored.saturating_add(self.file).saturating_add(self.zero)
     }
-}
-
-/// All pages of `owner`.
-pub fn of(ice: &Ice, owner: u64) -> Pages {
-    let mut pages = Pages::default();
-    for e in ice.sections::<Extents>(owner).flat_map(|x| &x.extents) {
-        pages.add(e.content, e.pages);
-    }
-    pages
 }
 
 /// The pages of `owner` in each of `ranges` (start, end), which ascend, and how many lie in none of them.

@@ -4,6 +4,7 @@ use cryo_format::section::guards::Guards;
 use cryo_tracee::Host;
 
 use crate::Result;
+use crate::error::say;
 
 /// Linux 6.13.
 const MADV_GUARD_INSTALL: u64 = 102;
@@ -19,9 +20,7 @@ pub fn restore(host: &mut Host, guards: &Guards) -> Result<()> {
             Err(e) if e.errno() == Some(libc::EINVAL) => {
                 host.call(libc::SYS_mprotect, [start, len, libc::PROT_NONE as u64, 0, 0, 0])?;
                 if !std::mem::replace(&mut told, true) {
-                    cryo_tracee::say(
-                        "cryo-thaw: this kernel has no MADV_GUARD_INSTALL: guards are mapped without any permission instead",
-                    );
+                    say("this kernel has no MADV_GUARD_INSTALL: guards are mapped without any permission instead");
                 }
             }
             other => drop(other?),
