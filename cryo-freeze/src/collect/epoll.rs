@@ -114,3 +114,22 @@ fn ready(file: impl AsFd, events: PollFlags) -> Result<PollFlags> {
     rustix::event::poll(&mut fds, Some(&Timespec::default())).about(|| "looking at a watched file".into())?;
     Ok(fds[0].revents() & (events | PollFlags::ERR | PollFlags::HUP))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+
+    #[test]
+    fn as_the_kernel_writes_it() {
+        let seen = |line| Seen::parse(line).map(|s| (s.fd, s.events, s.data, s.ino));
+        let line = "       4 events: 80000019 data:                4  pos:0 ino:1bcae sdev:f";
+        assert_eq!(seen(line), Some((4, 0x8000_0019, 4, 0x1bcae)));
+        let line = "1000000 events: 40000001 data: ffffffffffffffff  pos:-1 ino:0 sdev:fe00000 more:1";
+        assert_eq!(seen(line), Some((1_000_000, 0x4000_0001, u64::MAX, 0)));
+        let digits = format!("4 events: 19 data: {} pos:0 ino:1", "1".repeat(40));
+        // The inode came with Linux 5.3; a set that cannot be matched to its files is refused.
+        for line in ["4 events: 19 data: 4", "4 events: 19", "", "x events: 19 data: 4 pos:0 ino:1", &digits] {
+            assert_eq!(seen(line), None, "{line}");
+        }
+    }
+}

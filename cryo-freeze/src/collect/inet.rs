@@ -115,9 +115,13 @@ fn question(m: &Membership) -> Vec<u8> {
 /// Every group that some socket has joined on some interface: /proc/net/igmp and igmp6.
 pub fn machine_groups(pid: i32) -> Vec<Membership> {
     let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{file}")).unwrap_or_default();
+    parse_groups(&read("igmp"), &read("igmp6"))
+}
+
+fn parse_groups(igmp: &str, igmp6: &str) -> Vec<Membership> {
     let mut found = BTreeSet::new();
     let mut interface = 0;
-    for line in read("igmp").lines().skip(1) {
+    for line in igmp.lines().skip(1) {
         let first = line.split_whitespace().next().unwrap_or_default();
         if line.starts_with(|c: char| c.is_ascii_digit()) {
             interface = first.parse().unwrap_or(0);
@@ -127,7 +131,7 @@ pub fn machine_groups(pid: i32) -> Vec<Membership> {
             found.insert((AF_INET, interface, address));
         }
     }
-    for line in read("igmp6").lines() {
+    for line in igmp6.lines() {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let [interface, _, group, ..] = columns[..] else { continue };
         if let (Ok(interface), Ok(group)) = (interface.parse(), u128::from_str_radix(group, 16)) {
@@ -136,4 +140,24 @@ pub fn machine_groups(pid: i32) -> Vec<Membership> {
     }
     let group = |address| InetAddress { address: Raw(address), ..InetAddress::default() };
     found.into_iter().map(|(family, interface, a)| Membership { family, interface, group: group(a) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_groups;
+
+    #[test]
+    fn groups_of_proc() {
+        let igmp = "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n1\tlo        :     1      V3\n\
+            \t\t\t\t010000E0     1 0:00000000\t\t0\n4\teth0      :     2      V3\n\t\t\t\tFB0000E0     1 0:00000000\t\t0\n\
+            \t\t\t\t010000E0     1 0:00000000\t\t0\n";
+        let igmp6 = "1    lo              ff020000000000000000000000000001     1 0000000C 0\n2    ifb0\nx y z\n";
+        let found: Vec<(u32, u32, [u8; 4])> = parse_groups(igmp, igmp6)
+            .iter()
+            .map(|m| (m.family, m.interface, m.group.address.0[..4].try_into().unwrap()))
+            .collect();
+        let want = [(2, 1, [224, 0, 0, 1]), (2, 4, [224, 0, 0, 1]), (2, 4, [224, 0, 0, 251]), (10, 1, [0xff, 2, 0, 0])];
+        assert_eq!(found, want);
+        assert!(parse_groups("", "").is_empty());
+    }
 }

@@ -192,3 +192,35 @@ impl Search<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Inode;
+
+    #[test]
+    fn as_the_kernel_writes_it() {
+        let line = "wd:1 ino:3c4a7 sdev:fe00000 mask:2 ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:a7c4030000000000";
+        let inode = Inode::parse(line).unwrap();
+        assert_eq!((inode.ino, inode.dev, inode.heard), (0x3c4a7, rustix::fs::makedev(0xfe, 0), false));
+        assert_eq!(inode.handle, (1, vec![0xa7, 0xc4, 3, 0, 0, 0, 0, 0]));
+        // A file system without handles (fs/notify/fdinfo.c show_mark_fhandle) has no more than these.
+        let inode = Inode::parse("wd:1 ino:1 sdev:19 mask:20 ignored_mask:0").unwrap();
+        assert_eq!((inode.handle, inode.heard), ((0, Vec::new()), true));
+    }
+
+    #[test]
+    fn not_understood() {
+        let digits = "1".repeat(40);
+        for line in [
+            "",
+            "wd:1 ino:1 sdev:19",
+            "wd:1 sdev:19 mask:2",
+            "wd:1 ino:1 mask:2",
+            "ino:1 sdev:19 mask:2 fhandle-type:1 f_handle:a7c",
+            "ino:1 sdev:19 mask:2 fhandle-type:1 f_handle:xx",
+            &format!("ino:{digits} sdev:19 mask:2"),
+        ] {
+            assert_eq!(Inode::parse(line), None, "{line}");
+        }
+    }
+}

@@ -63,3 +63,36 @@ impl<'a> Seen<'a> {
         Some(Self { kind, state, write, start, end })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+
+    #[test]
+    fn as_the_kernel_writes_it() {
+        let seen = |line| Seen::parse(line).map(|s| (s.kind, s.state, s.write, s.start, s.end)).unwrap();
+        let all = i64::MAX as u64;
+        assert_eq!(seen("1: FLOCK  ADVISORY  READ 25925 fe:00:10018862 0 EOF"), ("FLOCK", "ADVISORY", false, 0, all));
+        assert_eq!(seen("2: POSIX  ADVISORY  WRITE 25925 fe:00:10018862 10 29"), ("POSIX", "ADVISORY", true, 10, 29));
+        assert_eq!(seen("3: OFDLCK ADVISORY  WRITE -1 00:1c:7 5 EOF"), ("OFDLCK", "ADVISORY", true, 5, all));
+        assert_eq!(seen("1: LEASE  BREAKING  READ 7 fe:00:10018862 0 EOF"), ("LEASE", "BREAKING", false, 0, all));
+        // fs/locks.c lock_get_status: a lock whose file has no inode any more.
+        assert_eq!(seen("1: POSIX  *NOINODE*  READ 7 <none>:0 1 2"), ("POSIX", "*NOINODE*", false, 1, 2));
+    }
+
+    #[test]
+    fn not_understood() {
+        let digits = "9".repeat(40);
+        let long = format!("2: POSIX  ADVISORY  WRITE 25925 fe:00:1 0 {digits}");
+        for line in [
+            "",
+            "1:",
+            "1: POSIX",
+            "1: POSIX ADVISORY WRITE 7 fe:00:1 0",
+            "1: POSIX ADVISORY WRITE 7 fe:00:1 -1 5",
+            &long,
+        ] {
+            assert!(Seen::parse(line).is_none(), "{line}");
+        }
+    }
+}

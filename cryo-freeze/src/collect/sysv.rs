@@ -12,20 +12,12 @@ use crate::error::About;
 pub fn describe(object: &mut Object, scene: &Scene<'_>, m: &Mapping, processes: u64) -> Result<()> {
     let path = "/proc/sysvipc/shm";
     let text = std::fs::read_to_string(path).about(|| format!("reading {path}"))?;
-    // shmid is the inode's number, as long as it is below 2^32.
-    let Some(line) = text
-        .lines()
-        .map(|l| l.split_whitespace().collect::<Vec<_>>())
-        .find(|l| l.get(1).and_then(|id| id.parse().ok()) == Some(m.ino))
-    else {
+    let Some(segment) = Segment::find(&text, m.ino) else {
         return refuse(format!("SysV shared memory {} is not in {path}", m.ino));
     };
-    // key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime ...
-    let number = |i: usize| line.get(i).and_then(|n| n.parse::<i64>().ok()).unwrap_or(0);
-    let perms = line.get(2).and_then(|n| u32::from_str_radix(n, 8).ok()).unwrap_or(0);
     // The kernel counts mappings: one that mprotect(2) has split counts twice.
     let own = scene.maps.iter().filter(|o| (o.dev, o.ino) == (m.dev, m.ino)).count() as u64 * processes;
-    if number(6) as u64 > own {
+    if segment.attached > own {
         return refuse(format!(
             "memory {:x}-{:x} of process {} is SysV shared memory {}, which other processes have attached, too: end them first",
             m.start, m.end, scene.pid, m.ino
@@ -40,16 +32,80 @@ pub fn describe(object: &mut Object, scene: &Scene<'_>, m: &Mapping, processes: 
         .collect();
     parts.sort_unstable();
     let seen = parts.iter().fold(0, |to, p| if p.0 <= to { to.max(p.1) } else { to });
-    if seen < number(3) as u64 {
+    if seen < segment.size {
         return refuse(format!(
             "memory {:x}-{:x} of process {} is a part of SysV shared memory {}, and the rest is not mapped: only whole segments are carried",
             m.start, m.end, scene.pid, m.ino
         ));
     }
     object.kind = ObjectKind::SYSV_SHM;
-    object.mode = perms;
-    object.size = number(3) as u64;
-    object.mtime_sec = number(13);
-    object.shm = Addr(u64::from(number(0) as u32) | m.ino << 32);
+    object.mode = segment.perms;
+    object.size = segment.size;
+    object.mtime_sec = segment.changed;
+    object.shm = Addr(u64::from(segment.key as u32) | m.ino << 32);
     Ok(())
+}
+
+/// A line of /proc/sysvipc/shm: `key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime ...`
+#[derive(Debug, PartialEq, Eq)]
+struct Segment {
+    key: i32,
+    perms: u32,
+    size: u64,
+    attached: u64,
+    changed: i64,
+}
+
+impl Segment {
+    /// Under its shmid, which is the inode's number as long as it is below 2^32. `None` also if its line is not understood.
+    fn find(text: &str, ino: u64) -> Option<Self> {
+        let mut lines = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>());
+        let line = lines.find(|l| l.get(1).and_then(|id| id.parse().ok()) == Some(ino))?;
+        Some(Self {
+            key: line.first()?.parse().ok()?,
+            perms: u32::from_str_radix(line.get(2)?, 8).ok()?,
+            size: line.get(3)?.parse().ok()?,
+            attached: line.get(6)?.parse().ok()?,
+            changed: line.get(13)?.parse().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Segment;
+
+    const HEAD: &str = "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n";
+
+    #[test]
+    fn as_the_kernel_writes_it() {
+        let text = format!(
+            "{HEAD}         0          0  1640                100000  4242  4242      2 65534 65534 65534 65534 1732500000          0 1732500001                  4096                     0\n\
+             -559038737      32769   606                 12288  4242  4243      3     0     0     0     0 1732500000          0 1732500002                     0                     0\n"
+        );
+        let found = Segment::find(&text, 32769).unwrap();
+        assert_eq!(
+            found,
+            Segment { key: -559_038_737, perms: 0o606, size: 12288, attached: 3, changed: 1_732_500_002 }
+        );
+        // The flag SHM_DEST stands above the permissions.
+        assert_eq!(Segment::find(&text, 0).unwrap().perms, 0o1640);
+        assert_eq!(Segment::find(&text, 7), None);
+    }
+
+    #[test]
+    fn not_understood() {
+        let digits = "9".repeat(40);
+        for line in [
+            format!("0 5 600 {digits} 1 1 1 0 0 0 0 1 0 1"),
+            format!("{digits} 5 600 4096 1 1 1 0 0 0 0 1 0 1"),
+            "0 5 689 4096 1 1 1 0 0 0 0 1 0 1".into(),
+            "0 5 600 4096 1 1".into(),
+            "0 5".into(),
+        ] {
+            assert_eq!(Segment::find(&format!("{HEAD}{line}\n"), 5), None, "{line}");
+        }
+        assert_eq!(Segment::find(HEAD, 5), None);
+        assert_eq!(Segment::find("", 0), None);
+    }
 }

@@ -44,3 +44,31 @@ fn nanoseconds(info: &FdInfo, key: &str) -> Option<u64> {
     let (s, ns) = info.all(key).next()?.strip_prefix('(')?.strip_suffix(')')?.split_once(", ")?;
     s.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(ns.parse().ok()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FdInfo, nanoseconds};
+
+    #[test]
+    fn times() {
+        let text = "clockid: 1\nticks: 0\nsettime flags: 01\nit_value: (7, 999999999)\nit_interval: (0, 0)\n";
+        let info = FdInfo(text.into());
+        assert_eq!((nanoseconds(&info, "it_value"), nanoseconds(&info, "it_interval")), (Some(7_999_999_999), Some(0)));
+        assert_eq!(info.all("settime flags").next(), Some("01"));
+    }
+
+    #[test]
+    fn not_understood() {
+        let digits = "9".repeat(40);
+        for text in [
+            "it_value: (1)",
+            "it_value: 1, 2",
+            "it_value: (-1, 0)",
+            "it_value: (18446744073709551615, 1)",
+            "x: 1",
+            &format!("it_value: ({digits}, 0)"),
+        ] {
+            assert_eq!(nanoseconds(&FdInfo(text.into()), "it_value"), None, "{text}");
+        }
+    }
+}

@@ -126,6 +126,80 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
     use std::os::unix::net::UnixStream;
 
+    use super::{UnixSocket, message, parse};
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut a = (value.len() as u16 + 4).to_le_bytes().to_vec();
+        a.extend(kind.to_le_bytes());
+        a.extend(value);
+        a.resize(a.len().next_multiple_of(4), 0);
+        a
+    }
+
+    /// struct unix_diag_msg of a listening stream socket with inode 0x1234, and attributes behind it.
+    fn body(attributes: &[Vec<u8>]) -> Vec<u8> {
+        let mut b = vec![1, 1, 10, 0, 0x34, 0x12, 0, 0, 0xaa, 0, 0, 0, 0xbb, 0, 0, 0];
+        b.extend(attributes.concat());
+        b
+    }
+
+    #[test]
+    fn as_the_kernel_writes_it() {
+        let words = |all: &[u32]| all.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+        let seen = parse(&body(&[
+            attribute(0, b"\0abs\ntract"),
+            attribute(1, &words(&[77, 0xfe00])),
+            attribute(3, &words(&[5, 0])),
+            attribute(4, &words(&[2, 128])),
+            attribute(99, b"of a later kernel"),
+            attribute(6, &[2]),
+        ]));
+        let want = UnixSocket {
+            kind: 1,
+            state: 10,
+            ino: 0x1234,
+            name: b"\0abs\ntract".to_vec(),
+            file: Some((77, 0xfe00)),
+            peer: None,
+            waiting: vec![5, 0],
+            backlog: 128,
+            shutdown: 2,
+        };
+        assert_eq!(seen, Some(want));
+        assert_eq!(parse(&body(&[attribute(2, &words(&[9]))])).unwrap().peer, Some(9));
+    }
+
+    /// Lengths that lie are no socket, and no panic.
+    #[test]
+    fn cut_anywhere() {
+        let whole = body(&[attribute(0, b"name"), attribute(1, &[1, 0, 0, 0, 2, 0, 0, 0]), attribute(6, &[1])]);
+        for end in 0..whole.len() {
+            let _ = parse(&whole[..end]);
+        }
+        for len in 0..20_u8 {
+            let mut wrong = body(&[attribute(1, &[1, 0, 0, 0, 2, 0, 0, 0])]);
+            wrong[16] = len;
+            let _ = parse(&wrong);
+        }
+        assert_eq!(parse(&body(&[vec![3, 0, 0, 0]])), None);
+        assert_eq!(parse(&[]), None);
+    }
+
+    #[test]
+    fn messages_one_after_another() {
+        let mut two = [24_u32.to_le_bytes().as_slice(), &20_u16.to_le_bytes(), &[0; 10], b"12345678"].concat();
+        two.extend([18_u32.to_le_bytes().as_slice(), &3_u16.to_le_bytes(), &[0; 10], b"xy"].concat());
+        let (kind, body, rest) = message(&two).unwrap();
+        assert_eq!((kind, body), (20, b"12345678".as_slice()));
+        let (kind, body, rest) = message(rest).unwrap();
+        assert_eq!((kind, body, rest.len()), (3, b"xy".as_slice(), 0));
+        for short in [0_u32, 15, 4096] {
+            let mut wrong = two.clone();
+            wrong[..4].copy_from_slice(&short.to_le_bytes());
+            assert!(message(&wrong).is_none(), "{short}");
+        }
+    }
+
     #[test]
     fn both_ends_of_a_pair_name_each_other() -> Result<(), Box<dyn std::error::Error>> {
         let (a, b) = UnixStream::pair()?;

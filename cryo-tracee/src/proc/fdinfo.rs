@@ -71,3 +71,51 @@ impl FdInfo {
         self.all("flags").next().and_then(|t| u64::from_str_radix(t, 8).ok()).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Linux 6.18 writes it.
+    const LOCKED: &str = "pos:\t123\nflags:\t02100001\nmnt_id:\t27\nino:\t10018862\n\
+        lock:\t1: FLOCK  ADVISORY  READ 25925 fe:00:10018862 0 EOF\nlock:\t2: POSIX  ADVISORY  WRITE 25925 fe:00:10018862 10 29\n";
+
+    #[test]
+    fn as_the_kernel_writes_it() {
+        let info = FdInfo(LOCKED.into());
+        assert_eq!((info.number("pos"), info.number("mnt_id")), (Some(123), Some(27)));
+        assert_eq!(info.flags(), 0o2_100_001);
+        assert_eq!(info.all("lock").count(), 2);
+        assert_eq!(info.all("lock").last(), Some("2: POSIX  ADVISORY  WRITE 25925 fe:00:10018862 10 29"));
+    }
+
+    /// A key is a whole word at the beginning of a line; what is missing or too long is nothing, and what is there twice counts once.
+    #[test]
+    fn unusual() {
+        let digits = "9".repeat(40);
+        let info = FdInfo(format!(
+            "ticks: {digits}\nmypos:\t1\n pos:\t2\nposition:\t3\npos 4\nino:\t-1\nino:\t7\nflags:\t09\n"
+        ));
+        assert_eq!((info.number("ticks"), info.number("pos"), info.number("mnt_id")), (None, None, None));
+        assert_eq!(info.number("ino"), Some(-1));
+        assert_eq!(info.flags(), 0);
+        assert_eq!(FdInfo(String::new()).all("lock").count(), 0);
+    }
+
+    /// One read brings a text of any length.
+    #[test]
+    fn longer_than_the_first_buffer() {
+        use std::os::fd::AsRawFd;
+        let epoll = rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC).unwrap();
+        let mut ends = Vec::new();
+        for n in 0..200 {
+            let (a, b) = std::io::pipe().unwrap();
+            let (data, flags) = (rustix::event::epoll::EventData::new_u64(n), rustix::event::epoll::EventFlags::IN);
+            rustix::event::epoll::add(&epoll, &a, data, flags).unwrap();
+            ends.push((a, b));
+        }
+        let info = FdInfo::of(std::process::id() as i32, epoll.as_raw_fd()).unwrap();
+        assert!(info.0.len() > 4096);
+        assert_eq!(info.all("tfd").count(), ends.len());
+    }
+}

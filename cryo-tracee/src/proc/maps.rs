@@ -150,3 +150,87 @@ fn kib(text: &[u8]) -> Option<u64> {
     let digits = text.trim_ascii().split(|b| *b == b' ').next()?;
     Some(std::str::from_utf8(digits).ok()?.parse::<u64>().ok()? << 10)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block as Linux 6.18 writes it, under a header that the test brings.
+    fn smaps(header: &[u8]) -> Vec<u8> {
+        let attributes = "Size:                  4 kB\nKernelPageSize:     2048 kB\nMMUPageSize:           4 kB\n\
+            Rss:                   4 kB\nPss_Dirty:             0 kB\nSwap:                  8 kB\nSwapPss:               0 kB\n\
+            Locked:                0 kB\nTHPeligible:           0\nVmFlags: rd wr mr mw me ac \n";
+        [header, b"\n", attributes.as_bytes()].concat()
+    }
+
+    fn one(header: &[u8]) -> Mapping {
+        let all = parse_mappings(&smaps(header)[..], "smaps").unwrap();
+        let [one] = <[Mapping; 1]>::try_from(all).unwrap();
+        one
+    }
+
+    #[test]
+    fn as_the_kernel_writes_it() {
+        let m = one(b"7f2ad0568000-7f2ad056a000 rw-s 00001000 fe:0a 10018862                   /tmp/data");
+        assert_eq!((m.start, m.end, m.offset), (0x7f2a_d056_8000, 0x7f2a_d056_a000, 0x1000));
+        assert_eq!((m.prot, m.shared, m.dev, m.ino), (3, true, (0xfe, 0x0a), 10_018_862));
+        assert_eq!(m.path, b"/tmp/data");
+        assert_eq!((m.page_size, m.swapped), (2 << 20, 8 << 10));
+        assert!(m.has("ac") && m.has("rd") && !m.has("gd"));
+    }
+
+    #[test]
+    fn without_a_name() {
+        let m = one(b"7fffe5348000-7fffe5369000 ---p 00000000 00:00 0 ");
+        assert_eq!((m.prot, m.shared, m.ino), (0, false, 0));
+        assert_eq!(m.path, b"");
+        assert_eq!(one(b"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]").prot, 4);
+    }
+
+    /// Paths of a file that a person named badly; /proc escapes a newline only, and puts ` (deleted)` behind a path that is gone.
+    #[test]
+    fn strange_paths() {
+        let path = |text: &[u8]| {
+            one(&[b"7f2ad0569000-7f2ad056a000 r--p 00000000 fe:00 10027111                   ", text].concat()).path
+        };
+        assert_eq!(path(b"/tmp/a b/x\\012y"), b"/tmp/a b/x\ny");
+        assert_eq!(path(b"/tmp/\\040 \\0123"), b"/tmp/\\040 \n3");
+        assert_eq!(path(b"/tmp/gone  (deleted)"), b"/tmp/gone  (deleted)");
+        assert_eq!(path(b"/tmp/\xff\xfe"), b"/tmp/\xff\xfe");
+        assert_eq!(path(b"/tmp/blanks at the end  "), b"/tmp/blanks at the end  ");
+        assert_eq!(path(b"[anon:Size:  7 kB]"), b"[anon:Size:  7 kB]");
+        let long = [b"/".as_slice(), &"\u{fc}".repeat(300).into_bytes()].concat();
+        assert_eq!(path(&long), long);
+    }
+
+    /// Linux 6.1 has fewer lines, and a later one has more, and flags of more letters.
+    #[test]
+    fn other_kernels() {
+        let text = b"400000-401000 r-xp 00000000 fe:00 1 /x\nSize: 4 kB\nVmFlags: rd ex zz longer q \nNewField: 3 kB\nVmNews:\n\
+            401000-402000 r--p 00001000 fe:00 1 /x\n";
+        let all = parse_mappings(&text[..], "smaps").unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[0].flags, [*b"rd", *b"ex", *b"zz"]);
+        assert_eq!((all[1].page_size, all[1].swapped, all[1].flags.len()), (4096, 0, 0));
+        assert_eq!(parse_mappings(&b""[..], "smaps").unwrap(), []);
+    }
+
+    /// Text that makes no sense is an error, and no mapping that is wrong.
+    #[test]
+    fn not_understood() {
+        let digits = "1".repeat(40);
+        for bad in [
+            format!("{digits}-{digits} r--p 00000000 fe:00 1 /x\n"),
+            format!("400000-401000 r--p 00000000 fe:00 {digits} /x\n"),
+            format!("400000-401000 r--p {digits} fe:00 1 /x\n"),
+            format!("400000-401000 r--p 00000000 {digits}:00 1 /x\n"),
+            "400000 r--p 00000000 fe:00 1 /x\n".to_owned(),
+            "400000-401000 r--p 00000000 fe:00\n".to_owned(),
+            "400000-401000\n".to_owned(),
+            "\n".to_owned(),
+            "Size: 4 kB\n".to_owned(),
+        ] {
+            assert!(parse_mappings(bad.as_bytes(), "smaps").is_err(), "{bad}");
+        }
+    }
+}

@@ -130,6 +130,10 @@ impl Stat {
     pub fn of(tid: i32) -> Result<Self> {
         let path = format!("/proc/{tid}/stat");
         let text = String::from_utf8_lossy(&read(&path)?).into_owned();
+        Self::parse(path, text)
+    }
+
+    fn parse(path: String, text: String) -> Result<Self> {
         // The name may hold blanks and parentheses: the last one ends it.
         let Some((_, rest)) = text.rsplit_once(") ") else { return Err(unexpected(&path, text)) };
         Ok(Self { path, fields: rest.split_whitespace().map(str::to_owned).collect() })
@@ -196,7 +200,10 @@ pub fn asleep_ns(tid: i32) -> Option<u64> {
 
 /// The system call that a thread sleeps in: number and arguments (`/proc/PID/syscall`). `None` if it runs.
 pub fn syscall(tid: i32) -> Option<(i64, [u64; 6])> {
-    let text = fs::read_to_string(format!("/proc/{tid}/syscall")).ok()?;
+    parse_syscall(&fs::read_to_string(format!("/proc/{tid}/syscall")).ok()?)
+}
+
+fn parse_syscall(text: &str) -> Option<(i64, [u64; 6])> {
     let mut fields = text.split_whitespace();
     let number: i64 = fields.next()?.parse().ok()?;
     let mut args = [0; 6];
@@ -204,4 +211,83 @@ pub fn syscall(tid: i32) -> Option<(i64, [u64; 6])> {
         *a = u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok()?;
     }
     (number >= 0).then_some((number, args))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(text: &str) -> Status {
+        Status(text.as_bytes().to_vec())
+    }
+
+    /// Lines of Linux 6.18 (`Kthread` came with 6.8, `untag_mask` with 6.4); a program in a pid namespace inside another one.
+    const STATUS: &str = "Name:\tcat\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t25917\nPid:\t25917\nPPid:\t25839\nTracerPid:\t0\n\
+        Uid:\t1000\t1001\t1002\t4294967295\nGid:\t0\t0\t0\t0\nFDSize:\t256\nGroups:\t \nNStgid:\t25917\t12\t3\nNSpid:\t25917\t12\t4\n\
+        NSsid:\t0\nKthread:\t0\nVmPeak:\t    3060 kB\nuntag_mask:\t0xffffffffffffffff\nSigQ:\t2/96365\nSigBlk:\tfffffffe7ffbfeff\n\
+        CapPrm:\t000001fffeffffff\nSeccomp_filters:\t0\n";
+
+    #[test]
+    fn status_as_the_kernel_writes_it() {
+        let s = status(STATUS);
+        assert_eq!((s.text("State"), s.text("Groups")), (Some("S (sleeping)"), Some("")));
+        assert_eq!((s.number("Pid"), s.number("VmPeak"), s.number("SigQ")), (Some(25917), Some(3060), None));
+        assert_eq!((s.inner("NStgid"), s.inner("NSpid"), s.inner("NSsid")), (Some(3), Some(4), Some(0)));
+        assert_eq!((s.hex("SigBlk"), s.hex("CapPrm")), (0xffff_fffe_7ffb_feff, 0x1ff_feff_ffff));
+        assert_eq!(s.ids("Uid"), [1000, 1001, 1002, u32::MAX]);
+        assert_eq!(s.name(), b"cat");
+    }
+
+    #[test]
+    fn status_that_lacks_lines_or_has_strange_ones() {
+        let digits = "9".repeat(40);
+        let s = status(&format!("Name:\tx\nPid:\t{digits}\nSigBlk:\t{digits}\nUid:\t1\t{digits}\nNSpid:\t\n"));
+        assert_eq!((s.number("Pid"), s.hex("SigBlk"), s.hex("SigIgn")), (None, 0, 0));
+        assert_eq!((s.ids("Uid"), s.ids("Gid")), ([1, 0, 0, 0], [0; 4]));
+        assert_eq!((s.inner("NSpid"), s.inner("NStgid"), s.text("State")), (None, None, None));
+        assert_eq!(status("").name(), b"");
+    }
+
+    /// A name cannot pass for a line of its own, and comes back byte for byte.
+    #[test]
+    fn names_with_strange_letters() {
+        let s = Status(b"Name:\tx\\nPid:\t7\\\\ \xff\nPid:\t8\n".to_vec());
+        assert_eq!(s.name(), b"x\nPid:\t7\\ \xff");
+        assert_eq!(s.number("Pid"), Some(8));
+    }
+
+    #[test]
+    fn stat_behind_any_name() {
+        let rest =
+            "R 25839 25839 27435 0 -1 4194304 101 0 0 0 0 0 0 0 20 0 1 0 184941 3133440 412 18446744073709551615 1";
+        for name in ["cat", "a b (c) d", "Z)) R 1 2", ") ", "\n"] {
+            let stat = Stat::parse("stat".into(), format!("25919 ({name}) {rest}\n")).unwrap();
+            assert_eq!(
+                (stat.field(4).unwrap(), stat.field(8).unwrap(), stat.field(25).unwrap()),
+                (25839, -1, -1),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn stat_that_is_too_short_or_wrong() {
+        assert!(Stat::parse("stat".into(), "25919 (cat".into()).is_err());
+        let digits = "9".repeat(40);
+        let stat = Stat::parse("stat".into(), format!("25919 (cat) R 1 {digits}\n")).unwrap();
+        assert_eq!(stat.field(4).unwrap(), 1);
+        for missing in [0, 2, 3, 5, 6, 52] {
+            assert!(stat.field(missing).is_err(), "field {missing}");
+        }
+    }
+
+    #[test]
+    fn syscalls() {
+        let text = "0 0x3 0x7f9badf31000 0x20000 0x7f9badfc0b60 0xffffffff 0x0 0x7fffbfc6de98 0x7f9bae0a92ad\n";
+        assert_eq!(parse_syscall(text), Some((0, [3, 0x7f9b_adf3_1000, 0x20000, 0x7f9b_adfc_0b60, 0xffff_ffff, 0])));
+        let digits = format!("0 0x{}", "1".repeat(40));
+        for none in ["running\n", "-1 0x7fffbfc6de98 0x7f9bae0a92ad\n", "", "0 0x3 0x4\n", "0 3 4 5 6 7 8\n", &digits] {
+            assert_eq!(parse_syscall(none), None, "{none}");
+        }
+    }
 }

@@ -132,3 +132,83 @@ fn read_pagemap(pagemap: &fs::File, start: u64, end: u64) -> std::io::Result<Vec
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
+    use super::*;
+
+    const PRESENT: u64 = 1 << 63;
+    const SWAPPED: u64 = 1 << 62;
+    const FILE: u64 = 1 << 61;
+    const SOFT_DIRTY: u64 = 1 << 55;
+
+    /// The page map of a process whose pages from 0x10000 on are these: what the kernel has in /proc/PID/pagemap before PAGEMAP_SCAN.
+    fn read(entries: &[u64], end: u64) -> Vec<(u64, u64, bool)> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.seek(SeekFrom::Start(0x10000 / 4096 * 8)).unwrap();
+        for entry in entries {
+            file.write_all(&entry.to_le_bytes()).unwrap();
+        }
+        let found = read_pagemap(&file, 0x10000, end).unwrap();
+        assert!(found.iter().all(|p| !p.guard));
+        found.iter().map(|p| (p.start, p.end, p.file)).collect()
+    }
+
+    #[test]
+    fn neighbours_of_one_kind_are_one_range() {
+        let entries = [PRESENT | 5, SWAPPED | SOFT_DIRTY, 0, PRESENT | FILE, PRESENT | FILE | SOFT_DIRTY, PRESENT];
+        assert_eq!(
+            read(&entries, 0x16000),
+            [(0x10000, 0x12000, false), (0x13000, 0x15000, true), (0x15000, 0x16000, false)]
+        );
+    }
+
+    #[test]
+    fn nothing_there() {
+        assert_eq!(read(&[0, SOFT_DIRTY, FILE], 0x13000), []);
+        assert_eq!(read(&[], 0x10000), []);
+    }
+
+    /// The kernel ends its file at the end of the address space: what is behind it is no page.
+    #[test]
+    fn shorter_than_asked() {
+        assert_eq!(read(&[PRESENT], 0x20000), [(0x10000, 0x11000, false)]);
+    }
+
+    /// More entries than one read takes.
+    #[test]
+    fn many() {
+        let entries: Vec<u64> = (0..20_000).map(|n| if n % 2 == 0 { PRESENT } else { 0 }).collect();
+        let found = read(&entries, 0x10000 + 20_000 * 4096);
+        assert_eq!(found.len(), 10_000);
+        assert_eq!(found[9999].0, 0x10000 + 19_998 * 4096);
+    }
+
+    /// Both ways to ask say the same of our own memory.
+    #[test]
+    fn scanned_and_read() {
+        let size = 16 * 4096;
+        // A page that is written to lies between two that are not.
+        let mut memory = vec![0_u8; size + 4096];
+        let start = (memory.as_ptr() as u64).next_multiple_of(4096);
+        let offset = (start - memory.as_ptr() as u64) as usize;
+        for page in [1, 2, 7] {
+            memory[offset + page * 4096] = 1;
+        }
+        let file = pagemap(std::process::id() as i32).unwrap();
+        let one = present(&file, start, start + size as u64).unwrap();
+        let other = read_pagemap(&file, start, start + size as u64).unwrap();
+        let pages = |all: &[Present]| {
+            let page = |p: &Present| (p.start..p.end).step_by(4096);
+            all.iter().flat_map(page).collect::<std::collections::BTreeSet<u64>>()
+        };
+        // Only what was written to is certain: the allocator may have touched more, and the zero page is none to PAGEMAP_SCAN.
+        for page in [1, 2, 7] {
+            assert!(pages(&one).contains(&(start + page * 4096)), "scanned: page {page}");
+            assert!(pages(&other).contains(&(start + page * 4096)), "read: page {page}");
+        }
+        assert!(pages(&one).is_subset(&pages(&other)));
+    }
+}
