@@ -112,55 +112,56 @@ types:
       - id: payload
         size: stored
         type:
-          switch-on: 'version == 1 ? kind : ""'
+          switch-on: 'kind + version.to_s'
           cases:
-            '"CPU "': cpu
-            '"OBJS"': objects
-            '"MM  "': mm
-            '"VMAS"': vmas
-            '"GARD"': guards
-            '"PROC"': process
-            '"THRD"': thread
-            '"SIGA"': actions
-            '"SIGP"': pending
-            '"LIMT"': limits
-            '"CLKS"': clocks
-            '"ITIM"': itimers
-            '"PTIM"': ptimers
-            '"CRED"': credentials
-            '"SECC"': seccomp
-            '"SCHD"': scheduling
-            '"FDTB"': descriptors
-            '"FILE"': open_file
-            '"OUTS"': outside
-            '"PIPE"': pipe
-            '"PEND"': pipe_end
-            '"EVFD"': eventfd
-            '"SGFD"': signalfd
-            '"TMFD"': timerfd
-            '"PIDF"': pidfd
-            '"EPOL"': epoll
-            '"INOT"': inotify
-            '"FANO"': fanotify
-            '"UNIX"': unix
-            '"LOCK"': locks
-            '"OWNR"': owner
-            '"NTLK"': netlink
-            '"PTTY"': pty
-            '"PTYE"': pty_end
-            '"TERM"': terminal
-            '"INET"': inet
-            '"NOTE"': notes
-            '"ORIG"': origin
-            '"LINK"': link
-            '"RX64"': regs_x86_64
-            '"RI32"': regs_i386
-            '"XSTA"': xstate
-            '"TLSE"': tls
-            '"SYSC"': syscall
-            '"EXTS"': extents
-            '"INDX"': index
-            '"END "': end
+            '"CPU 1"': cpu
+            '"OBJS1"': objects
+            '"MM  1"': mm
+            '"VMAS1"': vmas
+            '"GARD1"': guards
+            '"PROC1"': process
+            '"THRD1"': thread_v1
+            '"THRD2"': thread
+            '"SIGA1"': actions
+            '"SIGP1"': pending
+            '"LIMT1"': limits
+            '"CLKS1"': clocks
+            '"ITIM1"': itimers
+            '"PTIM1"': ptimers
+            '"CRED1"': credentials
+            '"SECC1"': seccomp
+            '"SCHD1"': scheduling
+            '"FDTB1"': descriptors
+            '"FILE1"': open_file
+            '"OUTS1"': outside
+            '"PIPE1"': pipe
+            '"PEND1"': pipe_end
+            '"EVFD1"': eventfd
+            '"SGFD1"': signalfd
+            '"TMFD1"': timerfd
+            '"PIDF1"': pidfd
+            '"EPOL1"': epoll
+            '"INOT1"': inotify
+            '"FANO1"': fanotify
+            '"UNIX1"': unix
+            '"LOCK1"': locks
+            '"OWNR1"': owner
+            '"NTLK1"': netlink
+            '"PTTY1"': pty
+            '"PTYE1"': pty_end
+            '"TERM1"': terminal
+            '"INET1"': inet
+            '"NOTE1"': notes
+            '"ORIG1"': origin
+            '"LINK1"': link
+            '"RX641"': regs_x86_64
+            '"RI321"': regs_i386
+            '"XSTA1"': xstate
+            '"TLSE1"': tls
+            '"SYSC1"': syscall
+            '"EXTS1"': extents
+            '"INDX1"': index
+            '"END 1"': end
       - id: padding
         size: (8 - stored % 8) % 8
   index:
@@ -385,6 +386,50 @@ types:
       - id: oom_score_adj
         type: u8
   thread:
+    seq:
+      - id: process
+        type: u8
+        valid:
+          min: 1
+      - id: tid
+        type: u8
+      - id: comm
+        type: bytes
+      - id: sigmask
+        type: u8
+      - id: altstack_sp
+        type: u8
+      - id: altstack_size
+        type: u8
+      - id: altstack_flags
+        type: u8
+      - id: clear_child_tid
+        type: u8
+      - id: robust_list
+        type: u8
+      - id: robust_list_len
+        type: u8
+      - id: rseq
+        type: u8
+      - id: rseq_size
+        type: u4
+      - id: rseq_signature
+        type: u4
+      - id: exited
+        type: u4
+        valid:
+          max: 1
+      - id: exit_code
+        type: u4
+      - id: dispatch_mode
+        type: u8
+      - id: dispatch_selector
+        type: u8
+      - id: dispatch_offset
+        type: u8
+      - id: dispatch_len
+        type: u8
+  thread_v1:
     seq:
       - id: process
         type: u8

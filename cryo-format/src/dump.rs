@@ -46,7 +46,7 @@ pub struct ChunkDump {
     /// crc32c of the payload.
     #[serde(serialize_with = "hex_crc")]
     pub crc: u32,
-    /// The section's fields; null for DATA and PAD; hex digits for an unknown kind.
+    /// The section's fields in the version that stands in the file; null for DATA and PAD; hex digits for an unknown kind.
     pub payload: AnySection,
 }
 
@@ -59,7 +59,7 @@ impl FileDump {
         let mut chunks = Vec::new();
         while let Some(chunk) = stream.next()? {
             let ChunkHeader { kind, version, flags, owner, stored, raw, crc } = *chunk.header();
-            let (offset, payload) = (chunk.offset(), chunk.any()?);
+            let (offset, payload) = (chunk.offset(), chunk.exact()?);
             chunks.push(ChunkDump { kind, version, flags, owner, offset, stored, raw, crc, payload });
         }
         let end = stream.end().copied().unwrap_or_default();

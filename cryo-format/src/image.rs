@@ -140,21 +140,28 @@ impl<R: ReadAt> Image<R> {
         found.map(|e| Ok((e.owner, self.section(e)?))).collect()
     }
 
-    /// The section that `entry` stands for.
+    /// The section that `entry` stands for; an older version becomes this one.
     pub fn section<S: Section>(&self, entry: &IndexEntry) -> Result<S> {
-        if entry.kind != S::KIND || entry.version != S::VERSION {
+        let wrong = || {
             let place = Place { file: self.name.clone(), kind: Some(entry.kind), offset: entry.offset };
-            return Err(Error::WrongKind { place, wanted: format!("{} version {}", S::KIND, S::VERSION) });
+            Error::WrongKind { place, wanted: format!("{} version {}", S::KIND, S::VERSION) }
+        };
+        if entry.kind != S::KIND {
+            return Err(wrong());
         }
-        let payload = self.payload(entry)?;
-        S::from_payload(&payload).map_err(|v| self.at().broken(Some(entry.kind), entry.offset, v))
+        let section = S::from_chunk(entry.kind, entry.version, &self.payload(entry)?);
+        section.map_err(|v| self.broken(entry, v))?.ok_or_else(wrong)
     }
 
-    /// Whatever `entry` stands for.
+    /// Whatever `entry` stands for, in the latest version of its kind.
     pub fn any(&self, entry: &IndexEntry) -> Result<AnySection> {
+        self.exact(entry).map(AnySection::latest)
+    }
+
+    /// Whatever `entry` stands for, in the version that stands in the file: what is written from it are the same bytes.
+    pub fn exact(&self, entry: &IndexEntry) -> Result<AnySection> {
         let payload = if entry.kind == Kind::DATA { Vec::new() } else { self.payload(entry)? };
-        AnySection::parse(entry.kind, entry.version, &payload)
-            .map_err(|v| self.at().broken(Some(entry.kind), entry.offset, v))
+        AnySection::parse(entry.kind, entry.version, &payload).map_err(|v| self.broken(entry, v))
     }
 
     /// The payload of a chunk; its checksum is compared.

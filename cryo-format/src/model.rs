@@ -32,7 +32,7 @@ pub struct Entry {
     pub kind: Kind,
     /// Owner.
     pub owner: u64,
-    /// The section's fields.
+    /// The section's fields, in the latest version of its kind.
     pub payload: AnySection,
 }
 

@@ -315,16 +315,20 @@ impl<R: Read> Chunk<'_, R> {
         &self.stream.payload
     }
 
-    /// The payload as a section of this type.
+    /// The payload as a section of this type; an older version becomes this one.
     pub fn section<S: Section>(&self) -> Result<S> {
-        if self.header.kind != S::KIND || self.header.version != S::VERSION {
-            return Err(self.wrong(format!("{} version {}", S::KIND, S::VERSION)));
-        }
-        S::from_payload(self.payload()).map_err(|v| self.stream.broken(v))
+        let section = S::from_chunk(self.header.kind, self.header.version, self.payload());
+        let section = section.map_err(|v| self.stream.broken(v))?;
+        section.ok_or_else(|| self.wrong(format!("{} version {}", S::KIND, S::VERSION)))
     }
 
-    /// The payload as whatever it is.
+    /// The payload as whatever it is, in the latest version of its kind.
     pub fn any(&self) -> Result<AnySection> {
+        self.exact().map(AnySection::latest)
+    }
+
+    /// The payload as whatever it is, in the version that stands in the file: what is written from it are the same bytes.
+    pub fn exact(&self) -> Result<AnySection> {
         let any = AnySection::parse(self.header.kind, self.header.version, self.payload());
         any.map_err(|v| self.stream.broken(v))
     }

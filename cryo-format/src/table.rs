@@ -17,7 +17,7 @@ macro_rules! for_each_section {
             guards      Guards      b"GARD" 1 Frore  Process         CRITICAL;
 
             process     Process     b"PROC" 1 Frost  Process         CRITICAL;
-            thread      Thread      b"THRD" 1 Frost  Thread          CRITICAL;
+            thread      Thread      b"THRD" 2 Frost  Thread          CRITICAL;
             actions     Actions     b"SIGA" 1 Frost  Process         CRITICAL;
             pending     Pending     b"SIGP" 1 Frost  ProcessOrThread CRITICAL;
             limits      Limits      b"LIMT" 1 Frost  Process         CRITICAL;
@@ -57,6 +57,21 @@ macro_rules! for_each_section {
             tls         Tls         b"TLSE" 1 Freeze Thread          CRITICAL;
             syscall     Syscall     b"SYSC" 1 Freeze Thread          CRITICAL;
             extents     Extents     b"EXTS" 1 Freeze Memory          CRITICAL;
+        }
+    };
+}
+
+/// Calls the macro `$callback` with the table of the versions of before: those that a later release replaced, and that every release reads.
+///
+/// Columns: variant of [`OldSection`](crate::section::OldSection), folder, and then the line of [`for_each_section!`] as it was; behind the
+/// arrow the type that came next, for which there is a `From`. A line is never changed, but for what is behind its arrow.
+/// The callback matches `$($variant:ident $folder:ident $module:ident $type:ident $kind:literal $version:literal $profile:ident
+/// $scope:ident $flags:ident => $($next:ident)::+;)*`.
+#[macro_export]
+macro_rules! for_each_old_section {
+    ($callback:ident) => {
+        $callback! {
+            ThreadV1 v1 thread Thread b"THRD" 1 Frost Thread CRITICAL => thread::Thread;
         }
     };
 }

@@ -22,7 +22,7 @@ fn rewrite(bytes: &[u8]) -> Vec<u8> {
     let mut announced = None;
     while let Some(mut chunk) = stream.next().unwrap() {
         let owner = chunk.owner();
-        match chunk.any().unwrap() {
+        match chunk.exact().unwrap() {
             AnySection::Extents(e) if e.data_pages > 0 => announced = Some(e),
             AnySection::Unknown(bytes) => {
                 let h = *chunk.header();

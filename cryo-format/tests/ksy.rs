@@ -12,12 +12,11 @@ mod synth;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::chance::{Chance, generate};
+use common::chance::{Chance, every_section, generate};
 use common::{Random, small_set};
 use cryo_format::Profile;
 use cryo_format::dump::FileDump;
 use cryo_format::rules::Rule;
-use cryo_format::section::SECTIONS;
 use cryo_format::write::Writer;
 
 #[path = "common/vectors.rs"]
@@ -91,7 +90,7 @@ fn every_kind(dir: &Path) {
     for round in 0..20 {
         for profile in Profile::ALL {
             let mut w = Writer::new(Vec::new(), &common::header(profile)).unwrap();
-            for (i, info) in SECTIONS.iter().enumerate().filter(|(_, info)| info.profile == profile) {
+            for (i, info) in every_section().enumerate().filter(|(_, info)| info.profile == profile) {
                 let words: Vec<u64> = (0..200).map(|_| random.word()).collect();
                 w.any(i as u64 + 1, &generate(info, &mut Chance::new(&words))).unwrap();
             }

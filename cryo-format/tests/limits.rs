@@ -82,10 +82,10 @@ fn announced_lengths_allocate_nothing() {
     let before = peak();
     let huge = [u64::MAX, 1 << 40, 1 << 62, u64::MAX / 24, (16 << 20) + 1];
     for n in huge {
-        for info in cryo_format::section::SECTIONS {
+        for info in cryo_format::section::SECTIONS.iter().chain(cryo_format::section::OLD_SECTIONS) {
             // As a chunk's length, and as the first count inside of it.
             let mut lies = chunk(&info.kind.0, info.flags.0, 1, b().u64s(4));
-            lies.stored = Some(n);
+            (lies.version, lies.stored) = (info.version, Some(n));
             let profile = info.profile as u8;
             let bytes = file(profile, [1; 16], vec![lies]).build().0;
             assert!(!verify(&bytes, "img").unwrap().is_empty());

@@ -1,16 +1,16 @@
-//! Write, read, equal; read, write, same bytes: for arbitrary sections of every kind in the registry.
+//! Write, read, equal; read, write, same bytes: for arbitrary sections of every kind in every version.
 
 #![allow(clippy::unwrap_used)] // also outside of test functions
 
 mod common;
 
-use common::chance::{Chance, generate};
+use common::chance::{Chance, every_section, generate};
 use common::{PAGE, header};
 use cryo_format::image::Image;
 use cryo_format::prim::Addr;
 use cryo_format::read::Stream;
+use cryo_format::section::AnySection;
 use cryo_format::section::extents::{Content, Extent};
-use cryo_format::section::{AnySection, SECTIONS};
 use cryo_format::write::Writer;
 use cryo_format::{Kind, Profile, digest, verify};
 use proptest::prelude::*;
@@ -58,7 +58,7 @@ proptest! {
         picks in prop::collection::vec((any::<prop::sample::Index>(), prop::collection::vec(any::<u64>(), 0..200)), 0..12),
         sizes in prop::collection::vec(any::<(u8, u8)>(), 0..6),
     ) {
-        let infos: Vec<_> = SECTIONS.iter().filter(|i| i.profile == profile).collect();
+        let infos: Vec<_> = every_section().filter(|i| i.profile == profile).collect();
         let sections: Vec<(u64, AnySection)> = picks.iter().enumerate().map(|(i, (pick, words))| {
             let info = infos[pick.index(infos.len())];
             (i as u64, generate(info, &mut Chance::new(words)))
@@ -71,7 +71,12 @@ proptest! {
         let mut read = Vec::new();
         let mut read_pages: Vec<(Vec<Extent>, Vec<u8>)> = Vec::new();
         while let Some(mut chunk) = stream.next().unwrap() {
-            match chunk.any().unwrap() {
+            let exact = chunk.exact().unwrap();
+            // What it has become by now is a good section, too.
+            let latest = chunk.any().unwrap();
+            prop_assert_eq!(latest.validate(), Ok(()));
+            prop_assert_eq!(&exact.clone().latest(), &latest);
+            match exact {
                 AnySection::Bulk if chunk.kind() == Kind::DATA => chunk.data(&mut read_pages.last_mut().unwrap().1).unwrap(),
                 AnySection::Bulk | AnySection::Index(_) => {}
                 // Behind the sections come the pages, whose owner is 1.
@@ -84,7 +89,7 @@ proptest! {
 
         // At random.
         let image = Image::new(bytes.clone(), "image").unwrap();
-        let found: Vec<_> = image.chunks().iter().filter(|e| e.kind != Kind::DATA).map(|e| (e.owner, image.any(e).unwrap())).collect();
+        let found: Vec<_> = image.chunks().iter().filter(|e| e.kind != Kind::DATA).map(|e| (e.owner, image.exact(e).unwrap())).collect();
         prop_assert_eq!(&found[..sections.len()], &sections[..]);
         let mut memory = image.memory(1).unwrap();
         for (extents, data) in &pages {
@@ -113,7 +118,7 @@ proptest! {
         file.extend(&bytes);
         prop_assert!(!verify::verify(&file, "noise").unwrap().is_empty());
         prop_assert!(Image::new(file, "noise").is_err());
-        for info in SECTIONS {
+        for info in every_section() {
             let _ = AnySection::parse(info.kind, info.version, &bytes);
         }
     }

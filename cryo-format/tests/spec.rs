@@ -7,17 +7,24 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::Random;
-use common::chance::{Chance, generate};
+use common::chance::{Chance, every_section, generate};
 use cryo_format::header::{EM_X86_64, Header};
 use cryo_format::limits;
 use cryo_format::prim::Raw;
-use cryo_format::section::{AnySection, Info, SECTIONS, Scope};
+use cryo_format::section::{AnySection, Info, OLD_SECTIONS, Scope};
 use cryo_format::write::Writer;
 use cryo_format::{Profile, chunk::ChunkFlags};
 
 fn page(name: &str) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}: write it", path.display()))
+}
+
+/// The page of a section; those of older versions have a folder for each version.
+fn section_page(info: &Info) -> String {
+    let old = OLD_SECTIONS.iter().any(|old| (old.kind, old.version) == (info.kind, info.version));
+    let folder = if old { format!("v{}/", info.version) } else { String::new() };
+    format!("sections/{folder}{}.md", info.name)
 }
 
 /// The cells of a table's row.
@@ -36,18 +43,18 @@ fn the_registry() {
         Scope::Memory => "process or object",
     };
     let written = page("06-registry.md");
-    for info in SECTIONS {
+    for info in every_section() {
         let flags = if info.flags == ChunkFlags::CRITICAL { "critical" } else { "ancillary, safe to copy" };
         let kind = String::from_utf8(info.kind.0.to_vec()).unwrap();
         let row = format!("| `{kind}` | {} | .{} | {} | {flags} | ", info.version, info.profile, owner(info.scope));
-        let link = format!("| [{0}](sections/{0}.md) |", info.name);
+        let link = format!("]({}) |", section_page(info));
         assert!(
             written.lines().any(|l| l.starts_with(&row) && l.ends_with(&link)),
             "06-registry.md lacks: {row}... {link}"
         );
     }
     let rows = written.lines().filter(|l| l.starts_with("| `")).count();
-    assert_eq!(rows, SECTIONS.len() + 4, "a row for each section, and the four structural kinds");
+    assert_eq!(rows, every_section().count() + 4, "a row for each section, and the four structural kinds");
 }
 
 /// Names of all fields in a JSON value, however deep.
@@ -68,8 +75,8 @@ fn fields(value: &serde_json::Value, found: &mut Vec<String>) {
 #[test]
 fn the_sections_fields() {
     let mut random = Random::new();
-    for info in SECTIONS {
-        let written = page(&format!("sections/{}.md", info.name));
+    for info in every_section() {
+        let written = page(&section_page(info));
         let rows: Vec<_> =
             written.lines().filter_map(cells).filter_map(|c| c.get(3).map(|s| (*s).to_owned())).collect();
         for _ in 0..100 {
@@ -78,7 +85,7 @@ fn the_sections_fields() {
             let mut names = Vec::new();
             fields(&serde_json::to_value(&section).unwrap(), &mut names);
             for name in names {
-                assert!(rows.contains(&format!("`{name}`")), "spec/sections/{}.md has no row for `{name}`", info.name);
+                assert!(rows.contains(&format!("`{name}`")), "spec/{} has no row for `{name}`", section_page(info));
             }
         }
     }
@@ -87,8 +94,8 @@ fn the_sections_fields() {
 /// Offsets add up, and the payload's table is as long as the shortest payload.
 #[test]
 fn the_sections_layouts() {
-    for info in SECTIONS {
-        let name = format!("sections/{}.md", info.name);
+    for info in every_section() {
+        let name = section_page(info);
         let written = page(&name);
         let mut tables: Vec<(String, u64)> = Vec::new();
         let (mut at, mut variable) = (0, false);

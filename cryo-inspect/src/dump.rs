@@ -194,7 +194,9 @@ fn block(entry: &Entry, cx: &Cx<'_>, out: &mut dyn Write) -> io::Result<()> {
     match &entry.section {
         Ok(section) => {
             let title = print::place(section).map_or("unknown section", |(title, _)| title);
-            writeln!(out, "  {}", paint(HEADING, title))?;
+            let version =
+                entry.older().map_or(String::new(), |version| format!(" (version {version} of {})", entry.kind));
+            writeln!(out, "  {}{version}", paint(HEADING, title))?;
             indented(out, 4, |out| print::print(section, out, cx))
         }
         Err(problem) => writeln!(out, "  {}", paint(WARN, &harmless(problem))),

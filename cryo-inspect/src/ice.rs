@@ -41,8 +41,16 @@ pub struct Entry {
     pub owner: u64,
     /// Offset of its header in the file.
     pub offset: u64,
-    /// Its fields, or what is wrong with them.
+    /// Its fields, in the latest version of its kind, or what is wrong with them.
     pub section: std::result::Result<AnySection, String>,
+}
+
+impl Entry {
+    /// Its version, if it stands in the file in one older than its fields are shown in.
+    pub fn older(&self) -> Option<u16> {
+        let latest = self.section.as_ref().ok()?.info()?.version;
+        (self.version < latest).then_some(self.version)
+    }
 }
 
 /// Everything that was found, and what was wrong with it.

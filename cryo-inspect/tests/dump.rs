@@ -62,6 +62,21 @@ fn every_section_has_a_printer_of_its_name() {
     assert!(missing.is_empty(), "src/print/ has no {missing:?}");
 }
 
+/// People see the latest version and are told of the one in the file; programs see what is in the file.
+#[test]
+fn older_versions_of_sections() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/v1");
+    let text = stdout(&inspect(&dir, &["dump", "smallest.frost"], b""), 0);
+    assert!(text.contains("kernel state (version 1 of THRD)"), "{text}");
+    assert!(!text.contains("identity (version"), "{text}");
+    let json = stdout(&inspect(&dir, &["dump", "--format", "json", "smallest.frost"], b""), 0);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let thread = json["chunks"].as_array().unwrap().iter().find(|c| c["kind"] == "THRD").unwrap();
+    assert_eq!(thread["version"], 1);
+    assert!(thread["payload"]["tid"].is_u64());
+    assert!(thread["payload"].get("dispatch_mode").is_none(), "{thread}");
+}
+
 #[test]
 fn json() {
     let dir = tempfile::tempdir().unwrap();

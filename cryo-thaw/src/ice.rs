@@ -11,6 +11,7 @@ use cryo_format::read::Stream;
 use cryo_format::section::Section;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::link::Link;
+use cryo_format::section::process::Process;
 use cryo_format::set::{self, Set};
 
 use crate::Result;
@@ -91,6 +92,23 @@ impl Ice {
             Profile::Freeze => &self.freeze,
             Profile::Frore => &self.frore,
             Profile::Frost => &self.frost,
+        }
+    }
+
+    /// The process, and its local id. A set of several is refused.
+    pub fn process(&self) -> Result<(u64, &Process)> {
+        let all: Vec<(u64, &Process)> = self.all().collect();
+        match all[..] {
+            [one] => Ok(one),
+            [] => refuse("the .frost holds no process"),
+            _ => {
+                let pids: Vec<String> = all.iter().map(|(_, p)| p.pid.to_string()).collect();
+                refuse(format!(
+                    "the set holds {} processes (pids {}), and this release thaws one: use a newer Cryo",
+                    all.len(),
+                    pids.join(", ")
+                ))
+            }
         }
     }
 

@@ -36,7 +36,7 @@ pub enum Ids {
 
 /// Decides, and says so on stderr where it is not simply the same.
 pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
-    let Some((_, process)) = ice.all::<Process>().next() else { return refuse("the .frost holds no process") };
+    let (_, process) = ice.process()?;
     let tids: Vec<u64> = ice.all::<Thread>().map(|(_, t)| t.tid).collect();
     let worker = (2..i32::MAX).find(|n| *n as u64 != process.pid && !tids.contains(&(*n as u64))).unwrap_or(2);
     match wanted {

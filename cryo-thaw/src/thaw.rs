@@ -42,9 +42,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     check::check(&ice, options)?;
     file_map::apply(&mut ice.frore, options);
     file_map::apply(&mut ice.frost, options);
-    let Some((id, process)) = ice.all::<Process>().next().map(|(id, p)| (id, p.clone())) else {
-        return refuse("the .frost holds no process");
-    };
+    let (id, process) = ice.process().map(|(id, p)| (id, p.clone()))?;
     let threads = threads(&ice, id, &process)?;
 
     clocks::restore(&ice, options)?;
@@ -100,6 +98,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
         xstate::restore(stopped, ice.need::<Xstate>(*thread_id)?)?;
         stopped.set_regs(regs)?;
         stopped.set_sigmask(thread.sigmask.0)?;
+        thread::dispatch(stopped, thread)?;
     }
     if options.stopped || process.stopped_by != 0 {
         cryo_tracee::signals::kill(host.pid(), libc::SIGSTOP)?;

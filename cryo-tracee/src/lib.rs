@@ -26,7 +26,7 @@ pub use mem::Memory;
 pub use process::Process;
 pub use remote::{Batch, Remote};
 pub use stopped::{AWAY, Regs, Stopped, Xstate};
-pub use sys::set_limit;
+pub use sys::{Dispatch, set_limit};
 
 /// One line of words for people on stderr, in one write, so that lines of programs that run at once do not mix.
 pub fn say(line: &str) {

@@ -51,6 +51,8 @@ SECTIONS = {
     "TERM": ("frost", CRITICAL),
     "DATA": (None, CRITICAL), "PAD ": (None, 0), "INDX": (None, 0), "END ": (None, CRITICAL),
 }  # fmt: skip
+# Kinds that have more versions than the first.
+VERSIONS = {"THRD": (1, 2)}
 STRUCTURAL = ("DATA", "PAD ", "INDX", "END ")
 
 
@@ -123,7 +125,7 @@ def admit(c, header, name):
     profile, flags = SECTIONS.get(c.kind, (None, None))
     if flags is None:
         return need(not c.flags & CRITICAL, 16, f"{name}: critical and unknown")
-    if c.version != 1:
+    if c.version not in VERSIONS.get(c.kind, (1,)):
         needed = (c.flags | flags) & CRITICAL or c.kind in STRUCTURAL
         return need(not needed, 17, f"{name}: version {c.version}")
     need(c.owner == 0 or c.kind not in ("PAD ", "INDX", "END "), 56, f"{name}: owner {c.owner}")
@@ -205,7 +207,14 @@ def xstate(s):
     need(all(c.offset + c.size <= len(s.area.data) for c in s.layout), 62, "component outside the area")
 
 
+def thread(s):
+    need(s.exited or not s.exit_code, 31, "a thread that runs has an exit status")
+    if hasattr(s, "dispatch_mode"):  # since version 2
+        need(s.dispatch_mode or not (s.dispatch_selector or s.dispatch_offset or s.dispatch_len), 31, "a range, and no dispatch")
+
+
 RULES = {
+    "THRD": thread,
     "VMAS": vmas,
     "GARD": guards,
     "UNIX": unix,

@@ -56,6 +56,7 @@ pub mod thread;
 pub mod timerfd;
 pub mod tls;
 pub mod unix;
+pub mod v1;
 pub mod vmas;
 pub mod xstate;
 
@@ -139,6 +140,15 @@ pub trait Section:
         Ok(section)
     }
 
+    /// From the payload of a chunk of this kind and version. An older version becomes this one; none if it is something else.
+    fn from_chunk(kind: Kind, version: u16, payload: &[u8]) -> Result<Option<Self>, Violation> {
+        match (kind == Self::KIND, version == Self::VERSION) {
+            (false, _) => Ok(None),
+            (true, true) => Self::from_payload(payload).map(Some),
+            (true, false) => Ok(Self::of(&AnySection::parse(kind, version, payload)?.latest()).cloned()),
+        }
+    }
+
     /// As a payload, appended to `out`.
     fn append_payload(&self, out: &mut Vec<u8>) {
         let mut w = Cursor::new(out);
@@ -167,6 +177,8 @@ macro_rules! sections {
         #[allow(missing_docs)] // each is the section of its name
         pub enum AnySection {
             $($ty($module::$ty),)*
+            /// A version of before, as it stands in the file: see [`AnySection::latest`].
+            Old(OldSection),
             /// `INDX`.
             Index(Index),
             /// `DATA` or `PAD`: bytes without fields.
@@ -175,7 +187,7 @@ macro_rules! sections {
             Unknown(Blob),
         }
 
-        /// The registry.
+        /// The registry: every kind in its latest version.
         pub const SECTIONS: &[Info] = &[$($module::$ty::INFO),*];
 
         $(
@@ -205,20 +217,34 @@ macro_rules! sections {
         )*
 
         impl AnySection {
-            /// From the payload of a chunk of this kind and version.
+            /// From the payload of a chunk of this kind and version; a version of before stays what it is.
             pub fn parse(kind: Kind, version: u16, payload: &[u8]) -> Result<Self, Violation> {
                 match kind {
                     $($module::$ty::KIND if version == $version => $module::$ty::from_payload(payload).map(Self::$ty),)*
                     Kind::INDX => Index::from_payload(payload).map(Self::Index),
                     Kind::DATA | Kind::PAD => Ok(Self::Bulk),
-                    _ => Ok(Self::Unknown(payload.into())),
+                    _ => Ok(match OldSection::parse(kind, version, payload)? {
+                        Some(old) => Self::Old(old),
+                        None => Self::Unknown(payload.into()),
+                    }),
                 }
+            }
+
+            /// In the latest version of its kind.
+            #[must_use]
+            pub fn latest(self) -> Self {
+                let mut section = self;
+                while let Self::Old(old) = section {
+                    section = old.next();
+                }
+                section
             }
 
             /// Its line of the registry; none for the container's own chunks and unknown ones.
             pub fn info(&self) -> Option<&'static Info> {
                 match self {
                     $(Self::$ty(_) => Some(&$module::$ty::INFO),)*
+                    Self::Old(old) => Some(old.info()),
                     _ => None,
                 }
             }
@@ -227,6 +253,7 @@ macro_rules! sections {
             pub fn append_payload(&self, out: &mut Vec<u8>) {
                 match self {
                     $(Self::$ty(section) => section.append_payload(out),)*
+                    Self::Old(old) => old.append_payload(out),
                     Self::Index(index) => out.extend_from_slice(&index.to_payload()),
                     Self::Bulk => {}
                     Self::Unknown(bytes) => out.extend_from_slice(bytes),
@@ -237,6 +264,7 @@ macro_rules! sections {
             pub fn validate(&self) -> Result<(), Violation> {
                 match self {
                     $(Self::$ty(section) => section.validate(),)*
+                    Self::Old(old) => old.validate(),
                     Self::Index(_) | Self::Bulk | Self::Unknown(_) => Ok(()),
                 }
             }
@@ -246,6 +274,7 @@ macro_rules! sections {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 match self {
                     $(Self::$ty(section) => section.serialize(s),)*
+                    Self::Old(old) => old.serialize(s),
                     Self::Index(index) => index.serialize(s),
                     Self::Bulk => s.serialize_none(),
                     Self::Unknown(bytes) => bytes.serialize(s),
@@ -257,15 +286,103 @@ macro_rules! sections {
 
 for_each_section!(sections);
 
-/// The registry's line for `kind`.
+macro_rules! old_sections {
+    ($($variant:ident $folder:ident $module:ident $ty:ident $kind:literal $version:literal $profile:ident $scope:ident $flags:ident
+        => $($next:ident)::+;)*) => {
+        /// A section in a version of before.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        #[non_exhaustive]
+        #[allow(missing_docs)] // each is the section of its name and version
+        pub enum OldSection {
+            $($variant($folder::$module::$ty),)*
+        }
+
+        /// The registry of versions of before.
+        pub const OLD_SECTIONS: &[Info] = &[$($folder::$module::$ty::INFO),*];
+
+        $(
+            impl Section for $folder::$module::$ty {
+                const INFO: Info = Info {
+                    name: stringify!($module),
+                    kind: Kind(*$kind),
+                    version: $version,
+                    profile: Profile::$profile,
+                    scope: Scope::$scope,
+                    flags: ChunkFlags::$flags,
+                };
+
+                fn of(any: &AnySection) -> Option<&Self> {
+                    match any {
+                        AnySection::Old(OldSection::$variant(section)) => Some(section),
+                        _ => None,
+                    }
+                }
+            }
+
+            impl From<$folder::$module::$ty> for AnySection {
+                fn from(section: $folder::$module::$ty) -> Self {
+                    Self::Old(OldSection::$variant(section))
+                }
+            }
+        )*
+
+        impl OldSection {
+            fn parse(kind: Kind, version: u16, payload: &[u8]) -> Result<Option<Self>, Violation> {
+                match (kind, version) {
+                    $(($folder::$module::$ty::KIND, $version) => {
+                        $folder::$module::$ty::from_payload(payload).map(|section| Some(Self::$variant(section)))
+                    })*
+                    _ => Ok(None),
+                }
+            }
+
+            /// In the version that came next.
+            pub fn next(self) -> AnySection {
+                match self {
+                    $(Self::$variant(section) => <$($next)::+>::from(section).into(),)*
+                }
+            }
+
+            fn info(&self) -> &'static Info {
+                match self {
+                    $(Self::$variant(_) => &$folder::$module::$ty::INFO,)*
+                }
+            }
+
+            fn append_payload(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant(section) => section.append_payload(out),)*
+                }
+            }
+
+            fn validate(&self) -> Result<(), Violation> {
+                match self {
+                    $(Self::$variant(section) => section.validate(),)*
+                }
+            }
+        }
+    };
+}
+
+for_each_old_section!(old_sections);
+
+/// The registry's line for `kind`, in its latest version.
 pub fn info(kind: Kind) -> Option<&'static Info> {
     SECTIONS.iter().find(|info| info.kind == kind)
 }
 
+/// Every line for `kind`, the latest version first.
+fn versions(kind: Kind) -> impl Iterator<Item = &'static Info> {
+    SECTIONS.iter().chain(OLD_SECTIONS.iter().rev()).filter(move |info| info.kind == kind)
+}
+
 /// May this chunk stand in a file of this profile, and can a program of this version read it?
 pub fn admit(header: &ChunkHeader, here: Profile) -> Result<(), Violation> {
-    let kind = header.kind;
-    let (version, flags, profile) = match (info(kind), kind) {
+    let (kind, version) = (header.kind, header.version);
+    // Of a version that is not known, what is known of its kind counts.
+    let line = versions(kind).find(|info| info.version == version).or_else(|| info(kind));
+    let (known, flags, profile) = match (line, kind) {
         (Some(info), _) => (info.version, info.flags, Some(info.profile)),
         (None, Kind::DATA | Kind::END) => (STRUCTURAL_VERSION, ChunkFlags::CRITICAL, None),
         (None, Kind::PAD | Kind::INDX) => (STRUCTURAL_VERSION, ChunkFlags::NONE, None),
@@ -275,13 +392,12 @@ pub fn admit(header: &ChunkHeader, here: Profile) -> Result<(), Violation> {
             });
         }
     };
-    if header.version != version {
+    if version != known {
         // INDX and PAD of another version cannot be passed over: the footer refers to one, DATA relies on the other.
         let needed = header.flags.is_critical() || flags.is_critical() || kind.is_structural();
         return ensure(!needed, Rule::VERSION, || {
-            let is = header.version;
             format!(
-                "version {is} of {kind} is unknown to this program, which reads version {version}: use a newer Cryo"
+                "version {version} of {kind} is unknown to this program, which reads versions up to {known}: use a newer Cryo"
             )
         });
     }

@@ -41,12 +41,26 @@ pub struct Thread {
     pub exited: u32,
     /// Its exit status, as wait(2) has it; 0 for a thread that runs.
     pub exit_code: u32,
+    /// prctl(PR_SET_SYSCALL_USER_DISPATCH): 0 off, 1 on outside of the range, 2 on inside of it.
+    pub dispatch_mode: u64,
+    /// Its selector byte; 0 for none.
+    pub dispatch_selector: Addr,
+    /// Where its range of code begins.
+    pub dispatch_offset: Addr,
+    /// Bytes of that range.
+    pub dispatch_len: u64,
 }
 
 impl Validate for Thread {
     fn validate(&self) -> Result<(), Violation> {
         ensure(self.process != 0, Rule::THREAD_PROCESS, || "the thread has no process")?;
         ensure(self.exited <= 1, Rule::VALUE, || format!("`exited` is {}, not 0 or 1", self.exited))?;
-        ensure(self.exited == 1 || self.exit_code == 0, Rule::RESERVED, || "a thread that runs has an exit status")
+        ensure(self.exited == 1 || self.exit_code == 0, Rule::RESERVED, || "a thread that runs has an exit status")?;
+        let off = self.dispatch_selector.0 | self.dispatch_offset.0 | self.dispatch_len == 0;
+        ensure(
+            self.dispatch_mode != 0 || off,
+            Rule::RESERVED,
+            || "a range of system calls to dispatch, and no dispatch",
+        )
     }
 }

@@ -5,7 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use binrw::Endian;
 use cryo_format::prim::{Addr, Blob, List};
-use cryo_format::section::{AnySection, Info, Section, extents, inet, pending, xstate};
+use cryo_format::section::{
+    AnySection, Info, OLD_SECTIONS, OldSection, SECTIONS, Section, extents, inet, pending, xstate,
+};
 use cryo_format::socket::{OPTIONS, SocketOption};
 
 use super::PAGE;
@@ -98,6 +100,12 @@ fn mend(section: &mut AnySection) {
             s.process |= 1;
             s.exited %= 2;
             s.exit_code *= s.exited;
+            s.dispatch_mode |= 1;
+        }
+        AnySection::Old(OldSection::ThreadV1(s)) => {
+            s.process |= 1;
+            s.exited %= 2;
+            s.exit_code *= s.exited;
         }
         AnySection::Actions(s) => {
             for a in s.actions.iter_mut() {
@@ -185,8 +193,7 @@ fn mend(section: &mut AnySection) {
 
 macro_rules! generators {
     ($($module:ident $ty:ident $kind:literal $version:literal $profile:ident $scope:ident $flags:ident;)*) => {
-        /// A valid section of this kind.
-        pub fn generate(info: &Info, chance: &mut Chance<'_>) -> AnySection {
+        fn latest(info: &Info, chance: &mut Chance<'_>) -> AnySection {
             match info.kind {
                 $(cryo_format::section::$module::$ty::KIND => arbitrary::<cryo_format::section::$module::$ty>(chance),)*
                 _ => unreachable!("the registry is the list"),
@@ -195,3 +202,25 @@ macro_rules! generators {
     };
 }
 cryo_format::for_each_section!(generators);
+
+macro_rules! old_generators {
+    ($($variant:ident $folder:ident $module:ident $ty:ident $kind:literal $version:literal $profile:ident $scope:ident $flags:ident
+        => $($next:ident)::+;)*) => {
+        /// A valid section of this kind and version.
+        pub fn generate(info: &Info, chance: &mut Chance<'_>) -> AnySection {
+            use cryo_format::section;
+            match (info.kind, info.version) {
+                $((section::$folder::$module::$ty::KIND, $version) => {
+                    arbitrary::<section::$folder::$module::$ty>(chance)
+                })*
+                _ => latest(info, chance),
+            }
+        }
+    };
+}
+cryo_format::for_each_old_section!(old_generators);
+
+/// Every kind in every version.
+pub fn every_section() -> impl Iterator<Item = &'static Info> {
+    SECTIONS.iter().chain(OLD_SECTIONS)
+}

@@ -290,6 +290,12 @@ pub fn thread(process: u64) -> Bytes {
     b().u64(process).u64(77).string(b"name").u64s(8).u32(0).u32(0).u32(0).u32(0)
 }
 
+/// Version 2 of a thread, which stands beside one of version 1 in the good set.
+pub fn thread2(process: u64, dispatch: [u64; 4]) -> Chunk {
+    let payload = dispatch.iter().fold(thread(process), |all, word| all.u64(*word));
+    Chunk { version: 2, ..chunk(b"THRD", CRITICAL, 6, payload) }
+}
+
 pub fn open_file(reserved: u32, object: u64) -> Bytes {
     b().string(b"/x").u64s(5).u32(0).u32(reserved).u64s(3).u64(object)
 }
@@ -334,12 +340,14 @@ pub fn good_set() -> Set {
         chunk(b"FDTB", CRITICAL, 1, list(&[descriptor(0, 5), descriptor(3, 5)])),
         chunk(b"FILE", CRITICAL, 5, open_file(0, 4)),
         chunk(b"NOTE", SAFE_TO_COPY, 0, list(&[b().string(b"fd 9").string(b"gone")])),
+        thread2(1, [1, 0x5000, 0x6000, 4096]),
     ];
     let data = vec![6u8; 8192];
     let digest = *blake3::hash(&data).as_bytes();
     let freeze = vec![
         chunk(b"LINK", CRITICAL, 0, b()),
         chunk(b"RX64", CRITICAL, 2, b().u64s(27)),
+        chunk(b"RX64", CRITICAL, 6, b().u64s(27)),
         chunk(b"XSTA", CRITICAL, 2, xstate(&[2], 832)),
         extents(1, 2, digest, &[extent(0x10000, 1, 1, 0), extent(0x11000, 1, 0, 0), extent(0x20000, 1, 2, 1)]),
         chunk(b"DATA", CRITICAL, 1, Bytes(data)),

@@ -92,6 +92,13 @@ pub fn variants() -> &'static [Vector] {
             s.frost.chunk(b"SIGA").version = 2;
             s.frost.chunk(b"SIGA").flags = 0;
         }),
+        // Two versions of a kind: each is read as what it is.
+        (Rule::VERSION, |s| s.frost.chunk(b"THRD").version = 3),
+        (Rule::PAYLOAD, |s| s.frost.chunk(b"THRD").version = 2),
+        (Rule::PAYLOAD, |s| replace(s, synth::thread2(1, [0; 4]), |c| c.version = 1)),
+        (Rule::THREAD_PROCESS, |s| replace(s, synth::thread2(8, [0; 4]), |_| ())),
+        (Rule::RESERVED, |s| replace(s, synth::thread2(1, [0, 0, 0, 1]), |_| ())),
+        (Rule::TWICE, |s| replace(s, synth::thread2(1, [0; 4]), |c| c.owner = 2)),
         (Rule::PAYLOAD, |s| s.frost.chunk(b"SIGA").payload = b().u64(u64::MAX).0),
         (Rule::PAYLOAD, |s| s.frost.chunk(b"SIGA").payload = b().u64(1 << 40).u64s(100).0),
         (Rule::PAYLOAD, |s| s.frost.chunk(b"NOTE").payload = b().u64(1).u64(u64::MAX).u64s(2).0),
@@ -125,6 +132,13 @@ pub fn variants() -> &'static [Vector] {
             }
         }),
     ]
+}
+
+/// Another one in the place of the thread of version 2.
+fn replace(s: &mut Set, mut thread: synth::Chunk, change: fn(&mut synth::Chunk)) {
+    change(&mut thread);
+    s.frost.chunks.retain(|c| (&c.kind, c.version) != (b"THRD", 2));
+    s.frost.chunks.push(thread);
 }
 
 fn tls(entries: &[(u32, u32)]) -> synth::Chunk {

@@ -120,6 +120,7 @@ fn kernel_side(thread: &cryo_tracee::Stopped, scene: &Scene<'_>, status: &Status
     let (robust_list, robust_list_len) = fds::robust_list(tid)?;
     let (rseq, rseq_size, rseq_signature) = thread.rseq().unwrap_or_default();
     let tid_there = status.inner("NSpid").unwrap_or(tid as u64);
+    let dispatch = thread.dispatch();
     Ok(Thread {
         process: scene.id,
         tid: tid_there,
@@ -130,6 +131,10 @@ fn kernel_side(thread: &cryo_tracee::Stopped, scene: &Scene<'_>, status: &Status
         rseq: Addr(rseq),
         rseq_size,
         rseq_signature,
+        dispatch_mode: dispatch.mode,
+        dispatch_selector: Addr(dispatch.selector),
+        dispatch_offset: Addr(dispatch.offset),
+        dispatch_len: dispatch.len,
         ..Thread::default()
     })
 }

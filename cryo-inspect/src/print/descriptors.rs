@@ -50,6 +50,9 @@ pub fn description(id: u64, cx: &Cx<'_>) -> io::Result<String> {
             Ok(section) => {
                 let title = super::place(section).map_or("unknown", |(title, _)| title);
                 write!(text, "{title:9} ")?;
+                if let Some(version) = entry.older() {
+                    write!(text, "(version {version}) ")?;
+                }
                 super::print(section, &mut text, &Cx { ice: cx.ice, owner: id, process: cx.process })?;
             }
             Err(problem) => writeln!(text, "broken    {problem}")?,

@@ -33,6 +33,16 @@ impl Print for Thread {
         fields.add_if(self.rseq.0 != 0, "rseq", || {
             format!("{}, {} bytes, signature {:#x}", cx.address(self.rseq.0), self.rseq_size, self.rseq_signature)
         });
+        fields.add_if(self.dispatch_mode != 0, "dispatches calls", || {
+            let mode = match self.dispatch_mode {
+                1 => "outside of".to_owned(),
+                2 => "inside of".to_owned(),
+                other => format!("mode {other},"),
+            };
+            let (start, len) = (self.dispatch_offset.0, self.dispatch_len);
+            let selector = self.dispatch_selector.0;
+            format!("{mode} {start:#x}, {}, selector {}", size(len), cx.address(selector))
+        });
         fields.print(out)
     }
 }

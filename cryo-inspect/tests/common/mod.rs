@@ -214,8 +214,11 @@ fn frost() -> (Vec<u8>, Raw<32>) {
         rseq: Addr(0x50_0040),
         rseq_size: 32,
         rseq_signature: 0x5305_3053,
-        exited: 0,
-        exit_code: 0,
+        dispatch_mode: 1,
+        dispatch_selector: Addr(0x50_0060),
+        dispatch_offset: Addr(0x40_0000),
+        dispatch_len: 0x2000,
+        ..Thread::default()
     };
     w.section(2, &main).unwrap();
     w.section(3, &Thread { process: 1, tid: 4243, comm: "worker".into(), altstack_flags: 2, ..Thread::default() })

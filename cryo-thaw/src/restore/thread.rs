@@ -1,7 +1,7 @@
 //! `THRD`: what the kernel keeps for a thread.
 
 use cryo_format::section::thread::Thread;
-use cryo_tracee::Host;
+use cryo_tracee::{Dispatch, Host, Stopped};
 
 use crate::Result;
 
@@ -24,4 +24,14 @@ pub fn restore(host: &mut Host, i: usize, thread: &Thread) -> Result<()> {
         batch.call(libc::SYS_rseq, &[thread.rseq.0, thread.rseq_size.into(), 0, thread.rseq_signature.into()]);
     }
     Ok(host.remote_at(i)?.run(batch)?.all()?)
+}
+
+/// The last of all: system calls of ours would be dispatched, too.
+pub fn dispatch(stopped: &mut Stopped, thread: &Thread) -> Result<()> {
+    if thread.dispatch_mode == 0 {
+        return Ok(());
+    }
+    let (selector, offset) = (thread.dispatch_selector.0, thread.dispatch_offset.0);
+    let config = Dispatch { mode: thread.dispatch_mode, selector, offset, len: thread.dispatch_len };
+    Ok(stopped.set_dispatch(config)?)
 }

@@ -127,6 +127,55 @@ pub fn rseq(tid: i32) -> Option<(u64, u32, u32, u32)> {
     (r > 0).then_some((c.pointer, c.size, c.signature, c.flags))
 }
 
+/// prctl(PR_SET_SYSCALL_USER_DISPATCH) of a thread, as ptrace has it (`struct ptrace_sud_config`, linux/ptrace.h).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dispatch {
+    /// PR_SYS_DISPATCH_OFF 0, EXCLUSIVE_ON 1, INCLUSIVE_ON 2.
+    pub mode: u64,
+    /// Address of the selector byte; 0 for none.
+    pub selector: u64,
+    /// Where the range of code begins.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u64,
+}
+
+const EXCLUSIVE_ON: u64 = 1;
+const INCLUSIVE_ON: u64 = 2;
+const PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG: libc::c_uint = 0x4210;
+const PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG: libc::c_uint = 0x4211;
+
+/// How system calls of a thread are dispatched to the program itself; off where the kernel does not tell (before 6.4).
+pub fn dispatch(tid: i32) -> Dispatch {
+    let mut config = Dispatch::default();
+    // SAFETY: the kernel writes at most the announced size_of::<Dispatch>() bytes into `config`.
+    let r =
+        unsafe { libc::ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, size_of::<Dispatch>(), &raw mut config) };
+    if r != 0 {
+        return Dispatch::default();
+    }
+    // The kernel keeps INCLUSIVE_ON as the range that is left, which wraps around, and says EXCLUSIVE_ON of it; but it does not take that back
+    // (kernel/entry/syscall_user_dispatch.c).
+    let end = config.offset.wrapping_add(config.len);
+    if config.mode == EXCLUSIVE_ON && config.offset != 0 && end <= config.offset {
+        return Dispatch { mode: INCLUSIVE_ON, offset: end, len: config.len.wrapping_neg(), ..config };
+    }
+    config
+}
+
+/// Sets it.
+pub fn set_dispatch(tid: i32, config: Dispatch, fault: Fault) -> Result<()> {
+    let what = || format!("setting the system call dispatch of thread {tid}");
+    if fault == Fault::Counted {
+        fault::point().map_err(|e| Error::sys(what(), e))?;
+    }
+    let size = size_of::<Dispatch>();
+    // SAFETY: the kernel reads size_of::<Dispatch>() bytes of `config`.
+    check(unsafe { libc::ptrace(PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, tid, size, &raw const config) }, what)?;
+    Ok(())
+}
+
 /// The message of the last PTRACE_EVENT_*: for a clone, the child's id as the tracer sees it.
 pub fn event_message(tid: i32) -> Option<u64> {
     let mut message: libc::c_ulong = 0;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc;
-use crate::sys::{self, Fault, Wait};
+use crate::sys::{self, Dispatch, Fault, Wait};
 use crate::{Error, Result};
 
 /// General registers of x86-64, the kernel's own structure (sys/user.h).
@@ -45,6 +45,8 @@ struct Original {
     /// The rseq area's `rseq_cs` field and its address. The kernel clears it as soon as the thread runs outside the critical section that
     /// it names; a thread that was frozen inside one would then not be sent to its abort handler.
     rseq_cs: Option<(u64, u64)>,
+    /// Off during remote calls: they are made outside of the range that it lets through, and would be answered by SIGSYS.
+    dispatch: Dispatch,
 }
 
 /// A thread that has its registers back and is on its way to an event stop.
@@ -206,6 +208,16 @@ impl Stopped {
         *self.rseq.get_or_init(ask)
     }
 
+    /// How its system calls are dispatched to the program itself, apart from remote calls.
+    pub fn dispatch(&self) -> Dispatch {
+        self.original.as_ref().map_or_else(|| sys::dispatch(self.tid), |original| original.dispatch)
+    }
+
+    /// Sets how system calls are dispatched, for good: remote calls are no longer possible then.
+    pub fn set_dispatch(&mut self, dispatch: Dispatch) -> Result<()> {
+        sys::set_dispatch(self.tid, dispatch, Fault::Counted)
+    }
+
     /// Pending signals of the thread, or of the whole process: siginfo_t each.
     pub fn pending(&self, shared: bool) -> Result<Vec<[u8; 128]>> {
         sys::peek_siginfo(self.tid, shared)
@@ -220,9 +232,13 @@ impl Stopped {
             let mut cs = [0; 8];
             mem.read(area + 8, &mut cs).ok().map(|()| (area + 8, u64::from_le_bytes(cs)))
         });
-        let original = Original { regs: self.regs()?, sigmask: self.sigmask()?, rseq_cs };
+        let dispatch = sys::dispatch(self.tid);
+        let original = Original { regs: self.regs()?, sigmask: self.sigmask()?, rseq_cs, dispatch };
         sys::set_sigmask(self.tid, AWAY, Fault::Counted)?;
         self.original = Some(original);
+        if dispatch.mode != 0 {
+            sys::set_dispatch(self.tid, Dispatch::default(), Fault::Counted)?;
+        }
         Ok(())
     }
 
@@ -245,6 +261,9 @@ impl Stopped {
         let Some(original) = self.original.take() else { return };
         self.cached_regs.set(None);
         let regs = sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(&original.regs), Fault::Never);
+        if original.dispatch.mode != 0 {
+            let _ = sys::set_dispatch(self.tid, original.dispatch, Fault::Never);
+        }
         if let (Some((at, cs)), Some(mem)) = (original.rseq_cs, mem)
             && cs != 0
         {

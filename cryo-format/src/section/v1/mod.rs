@@ -1,0 +1,3 @@
+//! Version 1 of the sections that have a later one: frozen, word for word as they were released (spec/13-evolution.md).
+
+pub mod thread;
