@@ -9,10 +9,12 @@ use crate::error::{Error, Place, Result};
 use crate::header::{HEADER_LEN, Header, Profile, magic};
 use crate::index::{End, FOOTER_LEN, Footer, Index, IndexEntry};
 use crate::kind::Kind;
-use crate::memory::Memory;
+use crate::memory::{Memory, Order};
 use crate::read::Stream;
 pub use crate::read_at::{ReadAt, Sequential};
+use crate::root::RootHasher;
 use crate::rules::{Rule, Violation, ensure};
+use crate::section::extents::Extents;
 use crate::section::{self, AnySection, Section};
 
 /// One file of a set, opened.
@@ -176,6 +178,32 @@ impl<R: ReadAt> Image<R> {
             return Err(Error::WrongKind { place, wanted: format!("{} bytes of DATA", out.len()) });
         }
         self.at().payload_into(entry, out)
+    }
+
+    /// Compares the root, and the order of extents and their DATA, as a [`Stream`] does on its way; of the pages it reads nothing. With what
+    /// [`Image::data`] checks, and the digests in EXTS, a file read at random is as sure as one read from end to end.
+    pub fn check(&self) -> Result<()> {
+        let at = self.at();
+        let mut root = RootHasher::new(&at.array(0)?);
+        let mut order = Order::default();
+        for entry in &self.chunks {
+            let header = entry.header();
+            let broken = |v| self.broken(entry, v);
+            order.chunk(&header, entry.offset, &self.header).map_err(broken)?;
+            let payload = if entry.kind == Kind::DATA { Vec::new() } else { self.payload(entry)? };
+            root.chunk(&header, &header.to_bytes(), &payload);
+            if entry.kind == Extents::KIND && entry.version == Extents::VERSION {
+                let extents = Extents::from_payload(&payload).map_err(broken)?;
+                order.extents(entry.owner, &extents, &self.header).map_err(broken)?;
+            }
+        }
+        let root = root.finish();
+        let same = ensure(root == self.end.root, Rule::ROOT, || {
+            format!("the root in it is {}, that of the file is {root}", self.end.root)
+        });
+        // It stands right before the footer.
+        let end = at.size()?.saturating_sub((FOOTER_LEN + CHUNK_HEADER_LEN + End::LEN) as u64);
+        same.map_err(|v| at.broken(Some(Kind::END), end, v))
     }
 
     /// The memory of a process or an object: its extents, loaded; its pages are read when they are asked for.

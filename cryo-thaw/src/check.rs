@@ -4,6 +4,7 @@ use cryo_format::header::{EM_386, EM_X86_64, Header};
 use cryo_format::prim::Bytes;
 use cryo_format::section::cpu::Cpu;
 use cryo_format::section::descriptors::Descriptors;
+use cryo_format::section::objects::Objects;
 use cryo_format::section::vmas::{Backing, Vmas};
 use cryo_format::section::xstate::Xstate;
 use cryo_tracee::cpu;
@@ -13,6 +14,7 @@ use crate::error::refuse;
 use crate::ice::Ice;
 use crate::options::Options;
 use crate::restore::xstate;
+use crate::vdso::MAX_VDSO;
 
 /// Names of extended-state components (Intel SDM vol. 1, 13.1).
 const COMPONENTS: [(u32, &str); 11] = [
@@ -29,6 +31,12 @@ const COMPONENTS: [(u32, &str); 11] = [
     (18, "AMX tile data"),
 ];
 
+/// Where user addresses end, with five levels of page tables.
+const ADDRESSES: u64 = 1 << 56;
+
+/// Largest offset in a file (off_t), and room to round it up.
+const LARGEST: u64 = i64::MAX as u64 - (1 << 20);
+
 /// Components that glibc's lazy binding saves around a symbol's first call (sysdeps/x86/cpu-features: STATE_SAVE_MASK), into room that it measured when the
 /// program started. XSAVE writes all that the CPU has; XSAVEC only what is in use, and that cannot be more than there was.
 const SAVED: u64 = 0xfc;
@@ -41,6 +49,11 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
     if let Some(rule) = options.fds.iter().find(|rule| !known(rule.fd)) {
         return refuse(format!("--fd {}: the program has no such descriptor", rule.fd));
     }
+    for o in ice.all::<Objects>().flat_map(|(_, objects)| &objects.objects) {
+        if o.size > LARGEST {
+            return refuse(format!("{}: no file has {} bytes", o.path, o.size));
+        }
+    }
     for (_, vmas) in ice.all::<Vmas>() {
         for v in &vmas.vmas {
             if v.backing.0 > Backing::SPECIAL.0 {
@@ -48,6 +61,12 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
                     "memory {}-{}: backing {} is unknown to this release",
                     v.start, v.end, v.backing.0
                 ));
+            }
+            if v.name.0 == b"[vdso]" && v.end.0 - v.start.0 > MAX_VDSO {
+                return refuse(format!("memory {}-{} ([vdso]): no kernel has one of that size", v.start, v.end));
+            }
+            if v.end.0 > ADDRESSES || v.offset > LARGEST {
+                return refuse(format!("memory {}-{}: no process has such memory", v.start, v.end));
             }
         }
     }

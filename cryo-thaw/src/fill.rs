@@ -1,16 +1,16 @@
 //! Pages into the host.
 //!
 //! From a file two workers fill different batches at once: first touch of memory is what takes time, and the kernel does it for both in parallel.
-//! Each batch goes through one buffer that fits the cache, so that its checksum is right before a byte of it reaches the host.
+//! Each batch goes through one buffer that fits the cache, so that its checksum and its digest are right before a byte of it reaches the host.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use cryo_format::image::Image;
 use cryo_format::index::IndexEntry;
+use cryo_format::prim::Raw;
 use cryo_format::read::Stream;
 use cryo_format::section::Section;
 use cryo_format::section::extents::{Content, Extents};
@@ -20,12 +20,13 @@ use cryo_format::{Kind, limits};
 use cryo_tracee::{Host, Memory};
 
 use crate::Result;
-use crate::error::{About, refuse};
-use crate::ice::Pages;
+use crate::error::{About, refuse, say};
+use crate::ice::{Pages, Pipe};
 use crate::remap::{Shape, pool_too_small};
 
 const PAGE: u64 = 4096;
 const WORKERS: usize = 2;
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Where pages go.
 pub struct Filler<'a> {
@@ -39,17 +40,77 @@ pub struct Filler<'a> {
     pub shape: &'a Shape,
     /// Objects with content of their own: deleted files, as descriptors of ours.
     pub files: &'a HashMap<u64, File>,
+    /// Compare the digests of pages; their checksums always are.
+    pub verify: bool,
 }
 
-/// Fills everything. When it returns, every checksum was right.
+/// Fills everything. When it returns, every checksum and every digest was right.
 pub fn fill(pages: Pages, filler: &Filler<'_>) -> Result<()> {
+    let work = Work { filler, windows: windows(filler.vmas), left: AtomicU64::new(available()) };
     match pages {
-        Pages::File(image) => from_file(&image, filler),
-        Pages::Pipe(stream, first) => from_pipe(*stream, first, filler),
+        Pages::File(image) => from_file(&image, &work),
+        Pages::Pipe(stream, first) => from_pipe(*stream, first, &work),
     }
 }
 
-fn from_file(image: &Image<File>, filler: &Filler<'_>) -> Result<()> {
+/// A filler at work.
+struct Work<'a> {
+    filler: &'a Filler<'a>,
+    windows: HashMap<u64, Vec<Window>>,
+    /// Bytes that may still be written without bytes in the image: see [`Work::draw`].
+    left: AtomicU64,
+}
+
+/// Where a part of shared memory is mapped.
+struct Window {
+    /// Offsets in the object.
+    start: u64,
+    end: u64,
+    /// Address of the first.
+    vaddr: u64,
+    /// Index of its mapping.
+    vma: usize,
+}
+
+/// The content of each shared object as its mappings show it: ascending, each part once.
+fn windows(vmas: &[Vma]) -> HashMap<u64, Vec<Window>> {
+    let mut all: HashMap<u64, Vec<Window>> = HashMap::new();
+    for (vma, v) in vmas.iter().enumerate().filter(|(_, v)| v.backing == Backing::SHARED) {
+        let end = v.offset.saturating_add(v.end.0 - v.start.0);
+        all.entry(v.object).or_default().push(Window { start: v.offset, end, vaddr: v.start.0, vma });
+    }
+    for windows in all.values_mut() {
+        windows.sort_by_key(|w| w.start);
+        let mut shown = 0;
+        for w in windows.iter_mut() {
+            let hidden = shown.min(w.end).saturating_sub(w.start);
+            (w.start, w.vaddr) = (w.start + hidden, w.vaddr + hidden);
+            shown = shown.max(w.end);
+        }
+        windows.retain(|w| w.start < w.end);
+    }
+    all
+}
+
+/// Bytes that this machine can give to a process now (proc_meminfo(5)); as much as it likes where it does not say.
+fn available() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let field = |name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
+    };
+    field("MemAvailable").map_or(u64::MAX, |kib| (kib + field("SwapFree").unwrap_or(0)) << 10)
+}
+
+/// BLAKE3 of a batch as EXTS has it; zero where it was frozen with --no-digest.
+fn compare(extents: &Extents, data: &[u8], place: &dyn std::fmt::Display) -> Result<()> {
+    if extents.digest == Raw::default() || extents.digest == cryo_format::digest(data) {
+        return Ok(());
+    }
+    refuse(format!("{place}: pages are not those that were frozen: their digest is another one (rule 46)"))
+}
+
+fn from_file(image: &Image<File>, filler: &Work<'_>) -> Result<()> {
     let chunks = image.chunks();
     let batches: Vec<usize> = (0..chunks.len()).filter(|i| chunks[*i].kind == Extents::KIND).collect();
     let next = AtomicUsize::new(0);
@@ -62,6 +123,9 @@ fn from_file(image: &Image<File>, filler: &Filler<'_>) -> Result<()> {
             buf.resize(data.map_or(0, |d| d.stored as usize), 0);
             if let Some(d) = data {
                 image.data(d, &mut buf)?;
+                if filler.filler.verify {
+                    compare(&extents, &buf, &format_args!("{}: chunk DATA at offset {:#x}", image.name(), d.offset))?;
+                }
             }
             filler.batch(entry.owner, &extents, &buf)?;
         }
@@ -108,7 +172,7 @@ fn following<'a>(
     }
 }
 
-fn from_pipe(mut stream: Stream<Box<dyn Read>>, first: Option<(u64, Extents)>, filler: &Filler<'_>) -> Result<()> {
+fn from_pipe(mut stream: Stream<Box<dyn Pipe>>, first: Option<(u64, Extents)>, filler: &Work<'_>) -> Result<()> {
     let mut buf = Vec::new();
     let mut waiting = first;
     if let Some((owner, extents)) = waiting.take_if(|(_, e)| e.data_pages == 0) {
@@ -125,14 +189,40 @@ fn from_pipe(mut stream: Stream<Box<dyn Read>>, first: Option<(u64, Extents)>, f
         } else if chunk.kind() == Kind::DATA {
             let Some((owner, extents)) = waiting.take() else { return refuse("a DATA chunk without its EXTS") };
             chunk.data(&mut buf)?;
+            if filler.filler.verify {
+                compare(&extents, &buf, &format_args!("the .freeze: chunk DATA at offset {:#x}", chunk.offset()))?;
+            }
             filler.batch(owner, &extents, &buf)?;
         }
+    }
+    let behind = stream.into_inner().waiting();
+    if behind > 0 {
+        say(&format!(
+            "{behind} bytes or more follow the set in the pipe: they are no part of it, and left to who reads standard input next"
+        ));
     }
     Ok(())
 }
 
-impl Filler<'_> {
+impl Work<'_> {
+    /// An image gives content without having it: zero pages over a file, one stored page at many addresses. A few bytes ask for a terabyte so,
+    /// and are refused what this machine has not got.
+    fn draw(&self, bytes: u64) -> Result<()> {
+        let drawn = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        match drawn {
+            Ok(_) => Ok(()),
+            Err(left) => refuse(format!(
+                "the image asks for {} MiB of memory for pages that it does not hold, and this machine has {} MiB left",
+                bytes >> 20,
+                left >> 20
+            )),
+        }
+    }
+
     fn batch(&self, owner: u64, extents: &Extents, data: &[u8]) -> Result<()> {
+        let stored = extents.extents.iter().filter(|e| e.content != Content::ZERO);
+        let used = stored.fold(0u64, |sum, e| sum.saturating_add(e.pages.saturating_mul(PAGE)));
+        self.draw(used.saturating_sub(data.len() as u64))?;
         for e in &extents.extents {
             let end = e.pages.checked_mul(PAGE).and_then(|len| e.vaddr.0.checked_add(len));
             let Some(end) = end else { return refuse(format!("extent at {}: it ends beyond all addresses", e.vaddr)) };
@@ -150,7 +240,7 @@ impl Filler<'_> {
                     return refuse(format!("extent at {}: content {} is unknown to this release", e.vaddr, other.0));
                 }
             };
-            if owner == self.process {
+            if owner == self.filler.process {
                 self.memory(e.vaddr.0, end, e.content, bytes)?;
             } else {
                 self.object(owner, e.vaddr.0, bytes)?;
@@ -163,8 +253,8 @@ impl Filler<'_> {
     fn memory(&self, start: u64, end: u64, content: Content, bytes: Option<&[u8]>) -> Result<()> {
         let mut at = start;
         while at < end {
-            let i = self.vmas.partition_point(|v| v.end.0 <= at);
-            let Some(vma) = self.vmas.get(i).filter(|v| v.start.0 <= at) else {
+            let i = self.filler.vmas.partition_point(|v| v.end.0 <= at);
+            let Some(vma) = self.filler.vmas.get(i).filter(|v| v.start.0 <= at) else {
                 return refuse(format!("the image has pages at {at:#x}, where nothing is mapped"));
             };
             let to = end.min(vma.end.0);
@@ -176,46 +266,44 @@ impl Filler<'_> {
     }
 
     fn piece(&self, vma: &Vma, at: u64, to: u64, content: Content, bytes: Option<&[u8]>) -> Result<()> {
-        let original = self.shape.identical.contains(&vma.object);
+        let original = self.filler.shape.identical.contains(&vma.object);
         match vma.backing {
-            Backing::SPECIAL if self.shape.vdso.is_none() => return Ok(()),
+            Backing::SPECIAL if self.filler.shape.vdso.is_none() => return Ok(()),
             _ if content == Content::FILE_DATA && original => return Ok(()),
             _ => {}
         }
-        let zeros;
-        let bytes = match bytes {
-            Some(b) => b,
+        match bytes {
+            Some(bytes) => self.put(vma, at, bytes),
             // Fresh memory is zero; a private page over a file must be made so.
-            None if vma.backing != Backing::PRIVATE_FILE || !original => return Ok(()),
+            None if vma.backing != Backing::PRIVATE_FILE || !original => Ok(()),
             None => {
-                zeros = vec![0; (to - at) as usize];
-                &zeros
+                self.draw(to - at)?;
+                let pieces = (at..to).step_by(ZEROS.len());
+                pieces.into_iter().try_for_each(|at| {
+                    let n = (to - at).min(ZEROS.len() as u64) as usize;
+                    self.put(vma, at, &ZEROS[..n])
+                })
             }
-        };
-        self.put(vma, at, bytes)
+        }
     }
 
     /// Into an object's own content.
     fn object(&self, owner: u64, offset: u64, bytes: Option<&[u8]>) -> Result<()> {
         let Some(bytes) = bytes else { return Ok(()) };
-        if let Some(file) = self.files.get(&owner) {
+        if let Some(file) = self.filler.files.get(&owner) {
             return file.write_all_at(bytes, offset).about(|| format!("bringing back the content of object {owner}"));
         }
         // Shared memory: through its mappings, which may each show a part of it.
         let mut done = 0;
         while done < bytes.len() {
             let at = offset + done as u64;
-            let shows = |v: &&Vma| {
-                v.object == owner
-                    && v.backing == Backing::SHARED
-                    && (v.offset..v.offset.saturating_add(v.end.0 - v.start.0)).contains(&at)
-            };
-            let Some(vma) = self.vmas.iter().find(shows) else {
+            let windows = self.windows.get(&owner).map_or(&[][..], Vec::as_slice);
+            let Some(w) = windows.get(windows.partition_point(|w| w.end <= at)).filter(|w| w.start <= at) else {
                 return refuse(format!("the image has content for object {owner} at {at:#x}, where nothing is mapped"));
             };
-            let vaddr = vma.start.0 + (at - vma.offset);
-            let n = (vma.end.0 - vaddr).min((bytes.len() - done) as u64) as usize;
-            touched(vma, self.memory.fill(vaddr, &bytes[done..done + n]))?;
+            let n = (w.end - at).min((bytes.len() - done) as u64) as usize;
+            let part = &bytes[done..done + n];
+            touched(&self.filler.vmas[w.vma], self.filler.memory.fill(w.vaddr + (at - w.start), part))?;
             done += n;
         }
         Ok(())
@@ -224,7 +312,7 @@ impl Filler<'_> {
     fn put(&self, vma: &Vma, at: u64, bytes: &[u8]) -> Result<()> {
         // The slower way goes through any protection.
         let writable = vma.prot & libc::PROT_WRITE as u32 != 0;
-        touched(vma, if writable { self.memory.fill(at, bytes) } else { self.memory.write(at, bytes) })
+        touched(vma, if writable { self.filler.memory.fill(at, bytes) } else { self.filler.memory.write(at, bytes) })
     }
 }
 
@@ -248,4 +336,30 @@ pub fn trim(host: &Host, files: &HashMap<u64, File>, objects: &[Object]) -> Resu
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cryo_format::prim::Addr;
+
+    fn shared(start: u64, pages: u64, offset: u64) -> Vma {
+        let (start, end) = (Addr(start), Addr(start + pages * PAGE));
+        Vma { start, end, backing: Backing::SHARED, object: 4, offset, ..Vma::default() }
+    }
+
+    #[test]
+    fn shared_memory_is_filled_through_each_part_once() {
+        // The second shows pages 1 to 4 of the object, the third page 2 only, the fourth one behind a gap.
+        let page = |n: u64| n * PAGE;
+        let vmas = [
+            shared(page(10), 2, 0),
+            shared(page(20), 4, page(1)),
+            shared(page(30), 1, page(2)),
+            shared(page(40), 1, page(9)),
+        ];
+        let all = windows(&vmas);
+        let shown: Vec<_> = all[&4].iter().map(|w| (w.start / PAGE, w.end / PAGE, w.vaddr / PAGE, w.vma)).collect();
+        assert_eq!(shown, [(0, 2, 10, 0), (2, 5, 21, 1), (9, 10, 40, 3)]);
+    }
 }

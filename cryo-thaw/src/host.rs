@@ -19,7 +19,7 @@ use crate::error::{About, refuse};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
-use crate::remap::same_file;
+use crate::same_file::{Hashes, same_file};
 
 /// Starts the host for process `id`.
 pub fn start(ice: &Ice, id: u64, ids: Ids, options: &Options) -> Result<Host> {
@@ -59,7 +59,7 @@ fn executable(ice: &Ice, id: u64) -> Result<Option<CString>> {
     let objects = ice.need::<Objects>(0)?;
     let Some(object) = objects.objects.iter().find(|o| o.id == exe) else { return Ok(None) };
     // A set-user-id program would start as somebody else.
-    let plain = |o: &Object| o.mode & 0o6000 == 0 && same_file(o).is_some();
+    let plain = |o: &Object| o.mode & 0o6000 == 0 && same_file(o, &mut Hashes::default()).is_some();
     Ok(plain(object).then(|| CString::new(object.path.0.clone()).ok()).flatten())
 }
 

@@ -35,18 +35,46 @@ pub enum Pages {
     /// In a file, in any order.
     File(Image<File>),
     /// Still in the pipe. The stream stands at the first `EXTS`, which is given.
-    Pipe(Box<Stream<Box<dyn Read>>>, Option<(u64, Extents)>),
+    Pipe(Box<Stream<Box<dyn Pipe>>>, Option<(u64, Extents)>),
+}
+
+/// Bytes that come one after another.
+pub trait Pipe: Read {
+    /// How many more are there already.
+    fn waiting(&self) -> u64;
+}
+
+impl Pipe for File {
+    fn waiting(&self) -> u64 {
+        rustix::io::ioctl_fionread(self).unwrap_or(0)
+    }
+}
+
+impl Pipe for BufReader<File> {
+    fn waiting(&self) -> u64 {
+        self.buffer().len() as u64 + self.get_ref().waiting()
+    }
+}
+
+impl Pipe for std::io::Cursor<Vec<u8>> {
+    fn waiting(&self) -> u64 {
+        (self.get_ref().len() as u64).saturating_sub(self.position())
+    }
 }
 
 impl Ice {
-    /// Opens NAME.freeze and its siblings.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// Opens NAME.freeze and its siblings. With `verify` all of the .freeze but its pages is compared with its root; the pages' turn is when
+    /// they are filled in.
+    pub fn open(path: &Path, verify: bool) -> Result<Self> {
         let set = Set::open(path)?;
+        if verify {
+            set.freeze.check()?;
+        }
         // These two are small, and read from end to end: a flipped bit between the sections is noticed, too.
         let small = |(profile, path): &(Profile, PathBuf)| -> Result<FileModel> {
             let name = path.display().to_string();
             let file = File::open(path).about(|| name.clone())?;
-            let input: Box<dyn Read> = Box::new(BufReader::new(file));
+            let input: Box<dyn Pipe> = Box::new(BufReader::new(file));
             Ok(whole(Stream::named(input, name)?, *profile)?.0)
         };
         let [frore, frost, _] = set::paths(path);
@@ -63,7 +91,7 @@ impl Ice {
     }
 
     /// Reads a set from a pipe, up to its first page.
-    pub fn pipe(input: Box<dyn Read>) -> Result<Self> {
+    pub fn pipe(input: Box<dyn Pipe>) -> Result<Self> {
         let (frore, input) = whole(Stream::new(input)?, Profile::Frore)?;
         let (frost, input) = whole(Stream::new(input)?, Profile::Frost)?;
         let mut stream = Stream::new(input)?;
@@ -132,7 +160,7 @@ impl Ice {
 }
 
 /// Reads a whole small file of the set.
-fn whole(mut stream: Stream<Box<dyn Read>>, profile: Profile) -> Result<(FileModel, Box<dyn Read>)> {
+fn whole(mut stream: Stream<Box<dyn Pipe>>, profile: Profile) -> Result<(FileModel, Box<dyn Pipe>)> {
     stream.expect(profile)?;
     check::machine(stream.header())?;
     let mut sections = Vec::new();

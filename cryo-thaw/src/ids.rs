@@ -4,6 +4,8 @@
 //! had. Where they are free and we may choose ids, it gets them here; else in a pid namespace of its own, where all are free and an ordinary
 //! user may choose.
 
+use std::collections::HashSet;
+
 use cryo_format::section::actions::Actions;
 use cryo_format::section::process::Process;
 use cryo_format::section::terminal::Terminal;
@@ -38,7 +40,8 @@ pub enum Ids {
 pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
     let (_, process) = ice.process()?;
     let tids: Vec<u64> = ice.all::<Thread>().map(|(_, t)| t.tid).collect();
-    let worker = (2..i32::MAX).find(|n| *n as u64 != process.pid && !tids.contains(&(*n as u64))).unwrap_or(2);
+    let used: HashSet<u64> = tids.iter().copied().chain([process.pid]).collect();
+    let worker = (2..i32::MAX).find(|n| !used.contains(&(*n as u64))).unwrap_or(2);
     match wanted {
         Pid::New => {
             if tids.len() > 1 {

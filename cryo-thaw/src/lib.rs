@@ -17,6 +17,7 @@ pub mod ids;
 pub mod options;
 pub mod remap;
 pub mod restore;
+mod same_file;
 mod sysv;
 pub mod thaw;
 mod unlinked;

@@ -58,6 +58,9 @@ struct Cli {
     /// Lower resource limits where it had more than is allowed here
     #[arg(long)]
     lower_limits: bool,
+    /// Do not compare root and digests (checksums are): the files were verified before, by `cryo-inspect verify`
+    #[arg(long)]
+    no_verify: bool,
     /// Go on although this CPU lacks instructions that the program may use
     #[arg(long)]
     ignore_cpu: bool,
@@ -107,12 +110,13 @@ impl Cli {
             },
             own_credentials: self.own_credentials,
             lower_limits: self.lower_limits,
+            no_verify: self.no_verify,
             ignore_cpu: self.ignore_cpu,
         };
         let ice = if self.image == Path::new("-") {
             Ice::pipe(Box::new(std::fs::File::from(rustix::io::dup(rustix::stdio::stdin())?)))?
         } else {
-            Ice::open(&self.image)?
+            Ice::open(&self.image, !self.no_verify)?
         };
         cryo_thaw::restore::final_steps::check(&ice, &options)?;
         let ids = ids::decide(&ice, options.pid)?;

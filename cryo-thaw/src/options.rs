@@ -98,6 +98,8 @@ pub struct Options {
     pub own_credentials: bool,
     /// Lower resource limits where those of the image are not allowed here.
     pub lower_limits: bool,
+    /// Do not compare roots and digests: the set has been verified. (Checksums always are.)
+    pub no_verify: bool,
     /// Go on although this CPU lacks instructions that the program may have chosen at its start.
     pub ignore_cpu: bool,
 }

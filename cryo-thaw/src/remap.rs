@@ -1,15 +1,12 @@
 //! The host into the template's shape.
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::process::Process;
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
-use cryo_tracee::elf::build_id_of;
 use cryo_tracee::remote::SCRATCH;
 use cryo_tracee::sysv::Segment;
 use cryo_tracee::{Batch, Host, proc};
@@ -17,6 +14,7 @@ use cryo_tracee::{Batch, Host, proc};
 use crate::Result;
 use crate::error::{refuse, say};
 use crate::ice::Ice;
+use crate::same_file::{Hashes, same_file};
 use crate::{sysv, unlinked, vdso};
 
 /// MAP_DROPPABLE (linux/mman.h, 6.11): a map type beside MAP_PRIVATE and MAP_SHARED.
@@ -54,9 +52,12 @@ impl<'a> Template<'a> {
     }
 
     fn object(&self, vma: &Vma) -> Result<&'a Object> {
-        match self.objects.iter().find(|o| o.id == vma.object) {
-            Some(o) => Ok(o),
-            None => refuse(format!("memory {}-{}: its object {} is not in the image", vma.start, vma.end, vma.object)),
+        // They ascend by their ids (rule 50).
+        match self.objects.binary_search_by_key(&vma.object, |o| o.id) {
+            Ok(i) => Ok(&self.objects[i]),
+            Err(_) => {
+                refuse(format!("memory {}-{}: its object {} is not in the image", vma.start, vma.end, vma.object))
+            }
         }
     }
 }
@@ -64,7 +65,7 @@ impl<'a> Template<'a> {
 /// What became of the template.
 pub struct Shape {
     /// Objects whose identical original is mapped: their FILE_DATA pages need not be copied.
-    pub identical: Vec<u64>,
+    pub identical: HashSet<u64>,
     /// Files without a name that were made: the host's descriptors, by object.
     pub unlinked: HashMap<u64, u64>,
     /// Where this kernel's vDSO is, if it is another than the image's and the old one's entry points must lead to it.
@@ -103,11 +104,13 @@ impl Remapper for Inject {
             template,
             files: HashMap::new(),
             unlinked: HashMap::new(),
-            identical: Vec::new(),
+            identical: HashSet::new(),
             whole: HashMap::new(),
             protect: Vec::new(),
             made: Vec::new(),
             droppable: None,
+            hashes: Hashes::default(),
+            uses: uses(template.vmas),
         };
         let mut batch = host.batch()?;
         let mut advice = host.batch()?;
@@ -153,7 +156,7 @@ struct Mapper<'a> {
     files: HashMap<u64, u64>,
     /// Files without a name, likewise.
     unlinked: HashMap<u64, u64>,
-    identical: Vec<u64>,
+    identical: HashSet<u64>,
     /// Shared memory that is mapped more than once: where the whole is, out of the way, and its size.
     whole: HashMap<u64, (u64, u64)>,
     /// See [`Shape::protect`].
@@ -162,6 +165,27 @@ struct Mapper<'a> {
     made: Vec<Segment>,
     /// Whether this kernel knows MAP_DROPPABLE; asked when it is wanted.
     droppable: Option<bool>,
+    hashes: Hashes,
+    /// How the mappings use each object.
+    uses: HashMap<u64, Uses>,
+}
+
+/// What the mappings of an object have in common.
+#[derive(Default)]
+struct Uses {
+    mappings: usize,
+    /// One of them is shared and may be written.
+    written: bool,
+}
+
+fn uses(vmas: &[Vma]) -> HashMap<u64, Uses> {
+    let mut uses: HashMap<u64, Uses> = HashMap::new();
+    for v in vmas {
+        let of = uses.entry(v.object).or_default();
+        of.mappings += 1;
+        of.written |= v.backing == Backing::SHARED && v.flags.has(VmFlags::MAYWRITE);
+    }
+    uses
 }
 
 impl Mapper<'_> {
@@ -239,7 +263,7 @@ impl Mapper<'_> {
     }
 
     fn mapped_often(&self, object: &Object) -> bool {
-        self.template.vmas.iter().filter(|v| v.object == object.id).count() > 1
+        self.uses.get(&object.id).is_some_and(|u| u.mappings > 1)
     }
 
     /// One of several mappings of nameless shared memory: the whole is mapped once, out of the way, and each mapping is a duplicate of a part of it
@@ -297,12 +321,8 @@ impl Mapper<'_> {
             return Ok(Some(*fd));
         }
         // One opening serves all mappings of the file.
-        let written = self
-            .template
-            .vmas
-            .iter()
-            .any(|v| v.object == vma.object && v.backing == Backing::SHARED && v.flags.has(VmFlags::MAYWRITE));
-        let identical = object.kind == ObjectKind::FILE && (written || same_file(object).is_some());
+        let written = self.uses.get(&object.id).is_some_and(|u| u.written);
+        let identical = object.kind == ObjectKind::FILE && (written || same_file(object, &mut self.hashes).is_some());
         if !identical {
             // BLAKE3 was computed only where the pages were left out.
             if object.digest.0 != [0; 32] {
@@ -335,7 +355,7 @@ impl Mapper<'_> {
             Err(e) => return refuse(format!("{} (mapped at {}): {e}", object.path, vma.start)),
         };
         self.files.insert(object.id, fd);
-        self.identical.push(object.id);
+        self.identical.insert(object.id);
         Ok(Some(fd))
     }
 }
@@ -411,26 +431,6 @@ pub fn lock_and_seal(host: &mut Host, vmas: &[Vma]) -> Result<()> {
         host.call(SYS_MSEAL, [vma.start.0, vma.end.0 - vma.start.0, 0, 0, 0, 0])?;
     }
     Ok(())
-}
-
-/// Is the file at the object's path the very one that was frozen? By inode and time of change, by build-id, or by hash.
-pub fn same_file(object: &Object) -> Option<File> {
-    let path = Path::new(std::ffi::OsStr::from_bytes(&object.path));
-    let meta = path.metadata().ok()?;
-    if !meta.is_file() || meta.len() != object.size {
-        return None;
-    }
-    let file = File::open(path).ok()?;
-    let untouched = (meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec() as u64)
-        == (object.dev, object.ino, object.mtime_sec, object.mtime_nsec);
-    let same_build = || !object.build_id.is_empty() && build_id_of(&file) == object.build_id[..];
-    let same_hash = || {
-        let mut hasher = blake3::Hasher::new();
-        object.digest.0 != [0; 32]
-            && hasher.update_reader(&file).is_ok()
-            && *hasher.finalize().as_bytes() == object.digest.0
-    };
-    (untouched || same_build() || same_hash()).then_some(file)
 }
 
 /// Room for `len` bytes where neither the host nor the image has anything, as high as possible: the addresses below the stack are the least

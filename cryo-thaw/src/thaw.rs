@@ -57,7 +57,14 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     // From a pipe the pages arrive only now; the host stands ready.
     if let Some(pages) = ice.pages.take() {
         let vmas = &ice.need::<Vmas>(id)?.vmas;
-        let filler = Filler { process: id, memory: host.memory(), vmas, shape: &shape, files: files.contents() };
+        let filler = Filler {
+            process: id,
+            memory: host.memory(),
+            vmas,
+            shape: &shape,
+            files: files.contents(),
+            verify: !options.no_verify,
+        };
         fill::fill(pages, &filler)?;
     }
     fill::trim(&host, files.contents(), &ice.need::<Objects>(0)?.objects)?;

@@ -20,6 +20,9 @@ pub struct Bridge {
     new: Option<(u64, u64)>,
 }
 
+/// A larger one is none of any kernel's: theirs have a few pages.
+pub const MAX_VDSO: u64 = 1 << 20;
+
 /// Bytes of the longest thing that is written at an entry point.
 const LONGEST: u64 = 12;
 

@@ -11,6 +11,7 @@ use crate::error::{refuse, say};
 
 /// What is no event: EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET.
 const FLAGS: u32 = 0xf000_0000;
+const EPOLLET: u32 = libc::EPOLLET as u32;
 const ONESHOT: u32 = libc::EPOLLONESHOT as u32;
 /// Everything that a file can have: EPOLLIN, PRI, OUT, RDNORM, RDBAND, WRNORM, WRBAND, RDHUP.
 const ANYTHING: u32 = 0x23c7;
@@ -23,10 +24,19 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _: u32, id: u64) -> Resul
     Ok(Some(made))
 }
 
+/// Sets that watch sets that watch sets: the kernel allows no more than this (EP_MAX_NESTS of fs/eventpoll.c, and the innermost).
+const DEEPEST: usize = 5;
+
 /// Fills the sets, those that are watched by others first.
 pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
     let mut left = table.all::<Epoll>();
-    while !left.is_empty() {
+    for depth in 0.. {
+        if left.is_empty() {
+            break;
+        }
+        if depth > DEEPEST {
+            return refuse("the image has epoll sets that watch each other in more layers than the kernel allows");
+        }
         let before = left.len();
         let empty: HashSet<u64> = left.iter().map(|(id, _)| *id).collect();
         let waits = |epoll: &Epoll| {
@@ -48,21 +58,24 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
 
 fn fill(host: &mut Host, table: &Table<'_>, epoll: u32, set: &Epoll) -> Result<()> {
     let fired = |w: &Watch| w.events & ONESHOT != 0 && w.events & !FLAGS == 0;
+    // Of others than edges `state` means nothing: they are reported as long as they are there.
+    let reported = |w: &Watch| w.state & 1 != 0 && w.events & EPOLLET != 0 && !fired(w);
     // What was reported already is reported to us, and then no more.
     for w in set.watches.iter().filter(|w| fired(w)) {
         add(host, table, epoll, w, w.events | ANYTHING)?;
-        if drain(host, epoll)? == 0 {
+        if drain(host, epoll, 1)? == 0 {
             // Its file has nothing that could fire it: at least no event of its own can.
             control(host, libc::EPOLL_CTL_MOD, epoll, w, w.events)?;
         }
     }
-    for w in set.watches.iter().filter(|w| w.state & 1 != 0 && !fired(w)) {
+    for w in set.watches.iter().filter(|w| reported(w)) {
         add(host, table, epoll, w, w.events)?;
     }
-    if set.watches.iter().any(|w| w.state & 1 != 0) {
-        drain(host, epoll)?;
+    let edges = set.watches.iter().filter(|w| reported(w)).count();
+    if edges != 0 {
+        drain(host, epoll, edges)?;
     }
-    set.watches.iter().filter(|w| w.state & 1 == 0 && !fired(w)).try_for_each(|w| add(host, table, epoll, w, w.events))
+    set.watches.iter().filter(|w| !reported(w) && !fired(w)).try_for_each(|w| add(host, table, epoll, w, w.events))
 }
 
 /// Adds a watch under the number that it was added under, which may be another file's now, or nobody's.
@@ -102,17 +115,19 @@ fn control(host: &mut Host, how: i32, epoll: u32, w: &Watch, events: u32) -> Res
     Ok(host.run(batch)?.all()?)
 }
 
-/// Takes what the set reports, until it reports nothing; returns how much.
-fn drain(host: &mut Host, epoll: u32) -> Result<u64> {
-    const AT_ONCE: u64 = 1024;
+/// Takes what the set reports, until it reports nothing; returns how much. Each of the `edges` in it is reported once; no more is waited for,
+/// whatever the image has put there.
+fn drain(host: &mut Host, epoll: u32, edges: usize) -> Result<u64> {
+    const AT_ONCE: usize = 1024;
     let mut all = 0;
-    loop {
+    for _ in 0..=edges.div_ceil(AT_ONCE) {
         let mut batch = host.batch()?;
-        let events = batch.space(AT_ONCE as usize * 12);
-        let wait = batch.call(libc::SYS_epoll_wait, &[epoll.into(), events.addr, AT_ONCE, 0]);
+        let events = batch.space(AT_ONCE * 12);
+        let wait = batch.call(libc::SYS_epoll_wait, &[epoll.into(), events.addr, AT_ONCE as u64, 0]);
         match host.run(batch)?.result(wait)? {
-            0 => return Ok(all),
+            0 => break,
             n => all += n,
         }
     }
+    Ok(all)
 }
