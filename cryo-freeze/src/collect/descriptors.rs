@@ -4,87 +4,17 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
-use std::os::fd::OwnedFd;
 
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 
-pub use super::fd::Fd;
+use super::description::{Cx, Description};
+use super::fd::Fd;
 use super::objects::Objects;
-use super::other_holders::OtherHolders;
 use super::{
     Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, outside, owners, parallel, pidfd,
     pipes, ptys, refuse, refused_fds, signalfd, sockets, terminal, timerfd,
 };
 use crate::Result;
-
-/// An open file description, and the descriptors that refer to it.
-pub struct Description<'f> {
-    /// Its local id: its sections' owner.
-    pub id: u64,
-    /// The descriptors, ascending; never empty.
-    pub fds: Vec<&'f Fd>,
-}
-
-impl<'f> Description<'f> {
-    /// The descriptor to look at it through.
-    pub fn first(&self) -> &'f Fd {
-        self.fds[0]
-    }
-}
-
-/// What a collector of descriptions works with.
-pub struct Cx<'c> {
-    /// The process.
-    pub scene: &'c Scene<'c>,
-    /// For ids beyond the description's own.
-    pub ids: &'c mut Ids,
-    /// For content that is stored like memory.
-    pub objects: &'c mut Objects,
-    /// Where sections and notes go.
-    pub out: &'c mut Collected,
-    /// Every description of the process: the other end of a pair is found here, and its id is known before it is collected.
-    pub all: &'c [Description<'c>],
-    /// What was decided about things that several descriptions share, by device and inode: its id, or that it is outside.
-    pub seen: HashMap<(u64, u64), Option<u64>>,
-    /// What the collectors of sockets know already.
-    pub sockets: sockets::SocketTables,
-    /// Why a collector did not take a description of its kind, for the refusal.
-    pub why: Option<String>,
-    inodes: HashMap<(u64, u64), Vec<usize>>,
-    numbers: HashMap<i32, &'c Fd>,
-    other_holders: Option<OtherHolders>,
-    table: Vec<(&'c Fd, u64)>,
-    pidfd: OwnedFd,
-}
-
-impl<'c> Cx<'c> {
-    /// A descriptor of ours for the same description. Whatever is done through it, the program sees.
-    pub fn take(&self, f: &Fd) -> Result<OwnedFd> {
-        Ok(cryo_tracee::fds::take(&self.pidfd, f.fd)?)
-    }
-
-    /// The descriptions with this inode: both ends of a pipe, every opening of a file.
-    pub fn with_inode(&self, dev: u64, ino: u64) -> impl Iterator<Item = &'c Description<'c>> + use<'c, '_> {
-        let all = self.all;
-        self.inodes.get(&(dev, ino)).into_iter().flatten().map(move |i| &all[*i])
-    }
-
-    /// The descriptor of this number.
-    pub fn number(&self, fd: i32) -> Option<&'c Fd> {
-        self.numbers.get(&fd).copied()
-    }
-
-    /// Another process that has this pipe or FIFO open, by its name, as far as we may know.
-    pub fn other_holder(&mut self, link: &[u8]) -> Option<String> {
-        let pid = self.scene.pid;
-        self.other_holders.get_or_insert_with(|| OtherHolders::look(pid)).holder(link)
-    }
-
-    /// Gives one descriptor a description of its own, apart from the others of its group.
-    pub fn place(&mut self, f: &'c Fd, id: u64) {
-        self.table.push((f, id));
-    }
-}
 
 /// Adds the sections of a description if it is of the collector's kind; says whether it is.
 type Collector = for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<bool>;

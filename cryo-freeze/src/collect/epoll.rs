@@ -8,7 +8,7 @@ use cryo_format::section::epoll::{Epoll, Watch};
 use cryo_tracee::fds;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::descriptors::{Cx, Description, Fd};
+use super::description::{Cx, Description, Fd};
 use super::refuse;
 use crate::Result;
 use crate::error::About;

@@ -2,7 +2,7 @@
 
 use cryo_format::section::eventfd::Eventfd;
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use crate::Result;
 
 /// Adds it.

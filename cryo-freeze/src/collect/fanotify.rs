@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use cryo_format::prim::Addr;
 use cryo_format::section::fanotify::{Fanotify, FanotifyMark};
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use super::inodes::{self, Inode};
 use super::refuse;
 use crate::Result;

@@ -8,7 +8,7 @@ use std::path::Path;
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::ObjectKind;
 
-use super::descriptors::{Cx, Description, Fd};
+use super::description::{Cx, Description, Fd};
 use super::refuse;
 use crate::Result;
 use crate::error::About;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cryo_format::section::inotify::{Inotify, InotifyWatch};
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use super::inodes::{self, Inode};
 use super::refuse;
 use crate::Result;

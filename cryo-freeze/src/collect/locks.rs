@@ -2,7 +2,7 @@
 
 use cryo_format::section::locks::{FLOCK, Lock, Locks, OFD, POSIX};
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use crate::Result;
 
 const UNLOCKED: u32 = libc::F_UNLCK as u32;

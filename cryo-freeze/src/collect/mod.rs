@@ -7,6 +7,7 @@ pub mod actions;
 pub mod clocks;
 pub mod cpu;
 pub mod credentials;
+pub mod description;
 pub mod descriptors;
 pub mod epoll;
 pub mod eventfd;

@@ -4,7 +4,7 @@ use cryo_format::prim::List;
 use cryo_format::section::netlink::Netlink;
 use cryo_tracee::sockets as socket;
 
-use super::descriptors::Cx;
+use super::description::Cx;
 use super::refuse;
 use super::sockets::{self, Socket, way};
 use crate::Result;

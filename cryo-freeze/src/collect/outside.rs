@@ -3,7 +3,7 @@
 use cryo_format::prim::Addr;
 use cryo_format::section::outside::{FdRule, Outside, Policy};
 
-use super::descriptors::{Cx, Description, Fd};
+use super::description::{Cx, Description, Fd};
 use super::{Collected, Ids, Scene, ptys, refuse, terminal};
 use crate::Result;
 

@@ -4,7 +4,7 @@ use cryo_format::section::Section;
 use cryo_format::section::owners::{NOBODY, OUTSIDE, OWN_GROUP, Owner, PROCESS, THREAD};
 use cryo_format::section::thread::Thread;
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use crate::Result;
 
 /// F_OWNER_* of fcntl(2).

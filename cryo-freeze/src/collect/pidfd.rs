@@ -2,7 +2,7 @@
 
 use cryo_format::section::pidfd::Pidfd;
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use crate::Result;
 
 /// Adds it.

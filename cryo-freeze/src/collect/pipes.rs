@@ -8,7 +8,7 @@ use cryo_format::section::pipes::{Pipe, PipeEnd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::pipe::{PipeFlags, SpliceFlags};
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use super::refuse;
 use crate::Result;
 use crate::error::About;

@@ -6,7 +6,7 @@ use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
 use cryo_tracee::tty::{self, Question};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::descriptors::{Cx, Description, Fd};
+use super::description::{Cx, Description, Fd};
 use super::terminal;
 use crate::Result;
 use crate::error::About;

@@ -1,6 +1,6 @@
 //! Descriptors that are known and not carried: why, and what the person can do.
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use crate::Result;
 
 /// Kinds by the names in /proc, and why they cannot be carried.

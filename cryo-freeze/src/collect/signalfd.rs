@@ -3,7 +3,7 @@
 use cryo_format::prim::Addr;
 use cryo_format::section::signalfd::Signalfd;
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use crate::Result;
 
 /// Adds it. What can be read from it are the pending signals, which stand elsewhere.

@@ -13,7 +13,7 @@ use cryo_format::socket::{OPTIONS, SocketOption};
 use cryo_tracee::sock_diag;
 use cryo_tracee::sockets;
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use super::{inet, netlink, refuse, tcp, unix};
 use crate::Result;
 use crate::options::{Ends, Tcp};

@@ -10,7 +10,7 @@ use cryo_format::section::inet::{Inet, InetMessage, State};
 use cryo_format::socket::InetAddress;
 use cryo_tracee::sockets as socket;
 
-use super::descriptors::Cx;
+use super::description::Cx;
 use super::inet::section;
 use super::sockets::{self, Socket, way};
 use super::{refuse, tcp_keep};

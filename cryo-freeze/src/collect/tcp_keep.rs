@@ -5,7 +5,7 @@ use cryo_format::section::inet::{InetMessage, Kept, State};
 use cryo_tracee::repair::{self, Quiet};
 use cryo_tracee::sockets as socket;
 
-use super::descriptors::Cx;
+use super::description::Cx;
 use super::inet::section;
 use super::refuse;
 use super::sockets::{Socket, way};

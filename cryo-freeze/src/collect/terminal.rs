@@ -7,7 +7,7 @@ use cryo_format::prim::{Addr, Blob};
 use cryo_format::section::terminal::{Settings, Terminal};
 use rustix::termios::SpecialCodeIndex as Index;
 
-use super::descriptors::{Cx, Fd};
+use super::description::{Cx, Fd};
 use super::ptys;
 use crate::Result;
 
@@ -63,7 +63,7 @@ pub fn is(f: &Fd) -> bool {
 
 /// Adds the settings of the first terminal among the descriptors that is not the process's own pseudo-terminal.
 pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
-    let Some(f) = cx.all.iter().map(super::descriptors::Description::first).find(|f| is(f) && !ptys::inside(cx, f))
+    let Some(f) = cx.all.iter().map(super::description::Description::first).find(|f| is(f) && !ptys::inside(cx, f))
     else {
         return Ok(());
     };

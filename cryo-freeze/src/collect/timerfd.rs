@@ -3,7 +3,7 @@
 use cryo_format::section::timerfd::Timerfd;
 use cryo_tracee::proc::FdInfo;
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use super::refuse;
 use crate::Result;
 

@@ -11,7 +11,7 @@ use cryo_format::section::unix::{State, Unix, UnixMessage};
 use cryo_tracee::sock_diag::UnixSocket;
 use cryo_tracee::{proc, sockets as socket};
 
-use super::descriptors::{Cx, Description};
+use super::description::{Cx, Description};
 use super::refuse;
 use super::sockets::{self, Socket, way};
 use crate::Result;
