@@ -1,26 +1,23 @@
-//! Which ids the program gets.
+//! Which ids the program gets: the ones that it had, wherever that is possible.
 //!
-//! The C library keeps thread ids in memory (pthread_kill, recursive, robust and PI mutexes), so a program of several threads needs the ones that it
-//! had. Where they are free and we may choose ids, it gets them here; else in a pid namespace of its own, where all are free and an ordinary
-//! user may choose.
+//! A program remembers its pid, and more often than one thinks: postgres compares it before every step, a loop of asyncio under another pid
+//! believes to be a fork's, a shell gives the terminal to the process group of this number, the C library keeps thread ids in mutexes. Where
+//! the ids are free and we may choose ids, it gets them here; else in a pid namespace of its own, where all are free and an ordinary user
+//! may choose; only where that is forbidden, too, does it get new ones.
 
 use std::collections::HashSet;
 
-use cryo_format::section::actions::Actions;
 use cryo_format::section::process::Process;
-use cryo_format::section::terminal::Terminal;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::Host;
+use cryo_tracee::namespace;
 use cryo_tracee::proc::Status;
 
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
 use crate::ice::Ice;
 use crate::options::Pid;
 use crate::restore::clocks;
-
-/// CAP_SYS_ADMIN and CAP_CHECKPOINT_RESTORE allow to choose ids (clone(2), set_tid).
-const MAY_CHOOSE: u64 = 1 << 21 | 1 << 40;
 
 /// CAP_SYS_ADMIN.
 const ADMIN: u64 = 1 << 21;
@@ -36,50 +33,63 @@ pub enum Ids {
     Namespace(i32),
 }
 
-/// Decides, and says so on stderr where it is not simply the same.
-pub fn decide(ice: &Ice, wanted: Pid) -> Result<Ids> {
+/// What was decided, and why it is not simply the same.
+pub struct Decision {
+    /// Which ids.
+    pub ids: Ids,
+    why: Option<String>,
+    /// Its own pid.
+    pid: u64,
+}
+
+/// Decides.
+pub fn decide(ice: &Ice, wanted: Pid) -> Result<Decision> {
     let (_, process) = ice.process()?;
     let tids: Vec<u64> = ice.all::<Thread>().map(|(_, t)| t.tid).collect();
     let used: HashSet<u64> = tids.iter().copied().chain([process.pid]).collect();
     let worker = (2..i32::MAX).find(|n| !used.contains(&(*n as u64))).unwrap_or(2);
+    let decision = |ids, why| Ok(Decision { ids, why, pid: process.pid });
     match wanted {
         Pid::New => {
-            if tids.len() > 1 {
-                say(&format!(
-                    "new ids for {} threads: calls that take the id of another thread (pthread_kill, robust and PI mutexes) will fail",
-                    tids.len()
-                ));
-            }
-            return Ok(Ids::New);
+            let risk = "calls that take the id of another thread (pthread_kill, robust and PI mutexes) will fail";
+            return decision(Ids::New, (tids.len() > 1).then(|| format!("new ids for {} threads: {risk}", tids.len())));
         }
-        Pid::Namespace => return Ok(Ids::Namespace(worker)),
+        Pid::Namespace => return decision(Ids::Namespace(worker), None),
         Pid::Same | Pid::Auto => {}
     }
     // Clocks that must not go back are an obstacle only for who may not make a time namespace; a user namespace allows that.
     let behind = clocks::behind(ice).filter(|_| wanted == Pid::Auto && !capable(ADMIN));
     let behind = behind.map(|b| format!("this machine's CLOCK_MONOTONIC is {} behind the program's", clocks::words(b)));
-    let keeps_clocks = behind.is_some();
-    let Some(obstacle) = behind.or_else(|| obstacle(process, &tids)) else { return Ok(Ids::Same) };
+    let Some(obstacle) = behind.or_else(|| obstacle(process, &tids)) else { return decision(Ids::Same, None) };
     if wanted == Pid::Same {
-        return refuse(format!("{obstacle}: use --pid auto, new or namespace"));
+        return refuse(format!("{obstacle}: use --pid auto, namespace or new"));
     }
-    if tids.len() == 1 && !keeps_clocks && !does_job_control(ice, process) {
-        say(&format!("{obstacle}: the program goes on with a new pid"));
-        return Ok(Ids::New);
+    match namespace::check() {
+        Ok(()) => decision(Ids::Namespace(worker), Some(obstacle)),
+        Err(e) => decision(
+            Ids::New,
+            Some(format!(
+                "{obstacle}, and {e}: it has a new pid{}; one that remembers its pid (postgres, asyncio, a shell) goes wrong with that: thaw it as \
+                 root or where --pid same or --pid namespace is allowed, or say --pid new",
+                if tids.len() > 1 { " and new thread ids" } else { "" }
+            )),
+        ),
     }
-    say(&format!(
-        "{obstacle}: the program goes on with the same ids in a pid namespace of its own; it sees only its own processes, and its pid \
-         is another from outside"
-    ));
-    Ok(Ids::Namespace(worker))
 }
 
-/// An interactive shell keeps the number of its own process group, to which it gives the terminal back after each command. Known by that it leads
-/// its group on a terminal and ignores SIGTTOU.
-fn does_job_control(ice: &Ice, process: &Process) -> bool {
-    let ignores = |a: &Actions| a.actions.iter().any(|a| a.signal == libc::SIGTTOU as u32 && a.handler.0 == 1);
-    let terminal = ice.all::<Terminal>().any(|(_, t)| t.foreground != 0);
-    terminal && process.pid == process.pgid && ice.all::<Actions>().any(|(_, a)| ignores(a))
+impl Decision {
+    /// The line for the person who thaws, when the program runs, as `pid` for us.
+    pub fn words(&self, pid: i32) -> Option<String> {
+        let why = self.why.as_ref()?;
+        Some(match self.ids {
+            Ids::Namespace(_) => format!(
+                "{why}: it runs as pid {pid} here, and as its own pid {} in a pid namespace, where it sees only its own processes (--pid new: a new \
+                 pid instead)",
+                self.pid
+            ),
+            _ => why.clone(),
+        })
+    }
 }
 
 /// Why the ids cannot be had here.
@@ -89,7 +99,14 @@ fn obstacle(process: &Process, tids: &[u64]) -> Option<String> {
         let what = if *id == process.pid { "pid" } else { "thread id" };
         return Some(format!("{what} {id} is taken"));
     }
-    (!capable(MAY_CHOOSE)).then(|| format!("pid {} may be chosen only with CAP_CHECKPOINT_RESTORE", process.pid))
+    let pid = process.pid;
+    let e = namespace::may_choose(i32::try_from(pid).unwrap_or(i32::MAX)).err()?;
+    Some(match e.raw_os_error() {
+        Some(libc::EPERM) => format!("choosing pid {pid} needs CAP_CHECKPOINT_RESTORE"),
+        Some(libc::EEXIST) => format!("pid {pid} is taken"),
+        Some(libc::EINVAL) => format!("pid {pid} is above this machine's /proc/sys/kernel/pid_max"),
+        _ => format!("pid {pid} cannot be had ({e})"),
+    })
 }
 
 /// Have we one of these capabilities?

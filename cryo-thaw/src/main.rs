@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use cryo_format::section::outside::FdRule;
 use cryo_thaw::foreground::{Foreground, Handover};
 use cryo_thaw::ice::Ice;
-use cryo_thaw::ids::{self, Ids};
+use cryo_thaw::ids::{self, Decision, Ids};
 use cryo_thaw::options::{FileMap, Tcp, Time};
 use cryo_thaw::{Options, Pid, say, thaw};
 use cryo_tracee::foreground::ForegroundTerminal;
@@ -36,8 +36,8 @@ struct Cli {
     /// Leave it stopped (kill -CONT lets it go on)
     #[arg(long)]
     stopped: bool,
-    /// Its ids: `auto` the same where free and allowed, else in a namespace of its own (several threads) or a new pid; `same` or nothing; the same in
-    /// a pid `namespace` of its own; a `new` one
+    /// Its ids: `auto` the same, here where they are free and allowed, else in a pid namespace of its own, else new ones; `same`, here or not at all;
+    /// the same in a pid `namespace` of its own; `new` ones
     #[arg(long, value_enum, default_value_t = PidArg::Auto)]
     pid: PidArg,
     /// What takes the place of descriptor N: `N=inherit` (our own), `N=null`, `N=FILE`
@@ -119,12 +119,13 @@ impl Cli {
             Ice::open(&self.image, !self.no_verify)?
         };
         cryo_thaw::restore::final_steps::check(&ice, &options)?;
-        let ids = ids::decide(&ice, options.pid)?;
+        let decision = ids::decide(&ice, options.pid)?;
+        let ids = decision.ids;
         options.foreground = Foreground::find(&ice, &options);
         let mut handover = options.foreground.clone().and_then(Handover::new);
         let Ids::Namespace(worker) = ids else {
             let thawed = thaw(ice, ids, &options)?;
-            if self.announce(thawed.pid)? {
+            if self.announce(thawed.pid, &decision)? {
                 return Ok(0);
             }
             if let Some(t) = &mut handover {
@@ -144,7 +145,7 @@ impl Cli {
         };
         match namespace::enter(worker, inside)? {
             Ok(namespace) => {
-                if self.announce(namespace.pid)? {
+                if self.announce(namespace.pid, &decision)? {
                     return Ok(0);
                 }
                 if let Some(t) = &mut handover {
@@ -160,7 +161,10 @@ impl Cli {
     }
 
     /// Tells the pid to whom it may concern; true if that was all (--detach).
-    fn announce(&self, pid: i32) -> anyhow::Result<bool> {
+    fn announce(&self, pid: i32, decision: &Decision) -> anyhow::Result<bool> {
+        if let Some(words) = decision.words(pid) {
+            say(&words);
+        }
         if let Some(file) = &self.pid_file {
             std::fs::write(file, format!("{pid}\n")).with_context(|| format!("writing {}", file.display()))?;
         }

@@ -12,7 +12,7 @@ use crate::foreground::Foreground;
 /// Which process id the thawed process gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pid {
-    /// The same where it is free and allowed, a new one otherwise.
+    /// The same: here where it is free and allowed, else in a pid namespace of its own, else a new one.
     #[default]
     Auto,
     /// The same, or nothing.

@@ -17,6 +17,9 @@ use crate::{Error, Result};
 /// comm of our inits: cryo-freeze knows by it that a namespace is one of ours.
 pub const INIT: &str = "cryo-init";
 
+/// linux/capability.h.
+const CAP_SYS_ADMIN: u32 = 21;
+
 /// A namespace with a program in it.
 pub struct Namespace {
     /// Init, as seen from here.
@@ -43,25 +46,7 @@ pub fn enter(
 ) -> Result<std::result::Result<Namespace, i32>> {
     let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
     let (events_out, events_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
-    // SAFETY: takes nothing.
-    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-    let privileged = uid == 0;
-    let user = if privileged { 0 } else { libc::CLONE_NEWUSER };
-    let args = CloneArgs {
-        flags: (libc::CLONE_NEWPID | libc::CLONE_NEWNS | user) as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        ..CloneArgs::default()
-    };
-    // SAFETY: without CLONE_VM this is fork(2), and we have one thread.
-    let init = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) } as i32;
-    if init < 0 {
-        let e = io::Error::last_os_error();
-        return Err(Error::Refused(format!(
-            "making a pid namespace{}: {e}: allow unprivileged user namespaces (sysctl user.max_user_namespaces, \
-             kernel.apparmor_restrict_unprivileged_userns), or use --pid new",
-            if privileged { "" } else { " with a user namespace" }
-        )));
-    }
+    let init = fork_init()?;
     if init == 0 {
         drop((gate_in, events_out));
         let code = be_init(worker, work, &gate_out, events_in);
@@ -69,9 +54,7 @@ pub fn enter(
         unsafe { libc::_exit(code) };
     }
     drop((gate_out, events_in));
-    if !privileged {
-        map_ids(init, uid, gid)?;
-    }
+    map_ids(init)?;
     rustix::io::write(&gate_in, b"g").about(|| "releasing the namespace's init".into())?;
     let mut events = File::from(events_out);
     match read_event(&mut events)? {
@@ -123,8 +106,100 @@ fn tell(to: &mut File, letter: u8, number: i32) {
     let _ = to.write_all(&[letter, n[0], n[1], n[2], n[3]]);
 }
 
-/// uid and gid mapped to themselves; user_namespaces(7) lets an ordinary user do this for itself once setgroups(2) is given up.
-fn map_ids(init: i32, uid: u32, gid: u32) -> Result<()> {
+/// Can there be such a namespace here? Asked by making one, in which a process chooses its pid: what forbids it (a limit, a sysctl, the filter of a
+/// container, or AppArmor, which lets it be made and gives no rights in it) cannot be told in advance.
+pub fn check() -> Result<()> {
+    let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
+    let init = fork_init()?;
+    if init == 0 {
+        drop(gate_in);
+        let mut byte = [0];
+        let chosen = match rustix::io::read(&gate_out, &mut byte) {
+            Ok(1) => fork(0, Some(2)).map_err(|e| e.raw_os_error().unwrap_or(libc::EPERM)),
+            _ => Err(libc::ECANCELED),
+        };
+        // SAFETY: ends this process, and in it the other one that it has made.
+        unsafe { libc::_exit(chosen.err().unwrap_or(0)) };
+    }
+    let mapped = map_ids(init);
+    if mapped.is_ok() {
+        rustix::io::write(&gate_in, b"g").about(|| "releasing the namespace's init".into())?;
+    }
+    drop(gate_in);
+    let ended = signals::wait_child(init)?;
+    mapped?;
+    match ended.code() {
+        0 => Ok(()),
+        errno => {
+            let e = io::Error::from_raw_os_error(errno);
+            Err(Error::Refused(format!("no process may choose its pid in a namespace of its own ({e})")))
+        }
+    }
+}
+
+/// May a process of ours have this pid here? Asked by making one.
+pub fn may_choose(pid: i32) -> io::Result<()> {
+    match fork(0, Some(pid))? {
+        // SAFETY: ends this process.
+        0 => unsafe { libc::_exit(0) },
+        child => signals::wait_child(child).map(drop).map_err(io::Error::other),
+    }
+}
+
+/// fork(2) into new namespaces, or with a pid of our choice. The child may only do what one of several threads may, and has to end by _exit(2).
+fn fork(flags: i32, pid: Option<i32>) -> io::Result<i32> {
+    let set_tid = [pid.unwrap_or(0)];
+    let args = CloneArgs {
+        flags: flags as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        set_tid: if pid.is_some() { set_tid.as_ptr() as u64 } else { 0 },
+        set_tid_size: u64::from(pid.is_some()),
+        ..CloneArgs::default()
+    };
+    // SAFETY: without CLONE_VM this is fork(2), and we have one thread.
+    match unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) } {
+        -1 => Err(io::Error::last_os_error()),
+        child => Ok(child as i32),
+    }
+}
+
+/// Who lacks CAP_SYS_ADMIN needs a user namespace for the others.
+fn needs_user_namespace() -> bool {
+    crate::proc::Status::of(std::process::id() as i32).is_ok_and(|s| s.hex("CapEff") >> CAP_SYS_ADMIN & 1 == 0)
+}
+
+/// Makes the namespaces with a first process in it; 0 in that process.
+fn fork_init() -> Result<i32> {
+    let user = if needs_user_namespace() { libc::CLONE_NEWUSER } else { 0 };
+    fork(libc::CLONE_NEWPID | libc::CLONE_NEWNS | user, None).map_err(|e| {
+        let (whole, limit) = if user == 0 {
+            ("a pid namespace", "")
+        } else {
+            ("a pid and a user namespace", "user.max_user_namespaces, ")
+        };
+        let way = match e.raw_os_error() {
+            // Also what a limit of 0 gives (namespaces(7)).
+            Some(libc::ENOSPC | libc::EUSERS) => {
+                format!("too many of them: raise {limit}user.max_pid_namespaces (sysctl)")
+            }
+            Some(libc::EPERM) => {
+                "not allowed here: kernel.unprivileged_userns_clone, a security module or the container forbids it"
+                    .into()
+            }
+            _ => e.to_string(),
+        };
+        Error::Refused(format!("{whole} cannot be made: {way}"))
+    })
+}
+
+/// uid and gid mapped to themselves in a user namespace that was made; user_namespaces(7) lets an ordinary user do this for itself once
+/// setgroups(2) is given up.
+fn map_ids(init: i32) -> Result<()> {
+    if !needs_user_namespace() {
+        return Ok(());
+    }
+    // SAFETY: takes nothing.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     for (file, text) in
         [("setgroups", "deny".to_owned()), ("uid_map", format!("{uid} {uid} 1")), ("gid_map", format!("{gid} {gid} 1"))]
     {
@@ -167,15 +242,14 @@ fn be_init(worker: i32, work: impl FnOnce() -> std::result::Result<i32, i32>, ga
         keep_capabilities();
     }
     let Ok((result_out, result_in)) = pipe_with(PipeFlags::CLOEXEC) else { return 1 };
-    let set_tid = [worker];
-    let args = CloneArgs {
-        exit_signal: libc::SIGCHLD as u64,
-        set_tid: set_tid.as_ptr() as u64,
-        set_tid_size: 1,
-        ..CloneArgs::default()
+    let pid = match fork(0, Some(worker)) {
+        Ok(pid) => pid,
+        Err(e) => {
+            #[allow(clippy::disallowed_methods)] // nothing of an image in it
+            crate::say(&format!("cryo-thaw: making a process with pid {worker} in its pid namespace: {e}"));
+            return 1;
+        }
     };
-    // SAFETY: as in `enter`.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) } as i32;
     if pid == 0 {
         let (letter, number) = match work() {
             Ok(program) => (b'P', program),
