@@ -45,7 +45,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         Target::Name(name) => Some(OutputFiles::create(name, options.force)?),
         Target::Pipe(_) => None,
     };
-    let machine = Machine::look()?;
+    let mut machine = Machine::look(pid)?;
     let children = collect::family::check(pid, options.children)?;
     let mut uninterrupted = Some(Uninterrupted::begin());
     // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
@@ -54,7 +54,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     for child in children {
         collected.note(format!("child {child}"), "left behind (--children leave)");
     }
-    let done = collect::collect(&mut process, &machine, options, &mut collected);
+    let done = collect::collect(&mut process, &mut machine, options, &mut collected);
     // Declared after the process (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut collected.quiet);
     done?;

@@ -14,4 +14,4 @@ mod refused;
 
 pub use error::{Error, Result};
 pub use freeze::{Frozen, freeze};
-pub use options::{Afterwards, Children, Ends, Files, Options, Tcp};
+pub use options::{Afterwards, Children, Ends, Files, Options, Shared, Tcp};

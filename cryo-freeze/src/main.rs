@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use cryo_format::section::outside::FdRule;
 use cryo_freeze::freeze::Target;
-use cryo_freeze::{Afterwards, Children, Ends, Files, Options, Tcp, freeze};
+use cryo_freeze::{Afterwards, Children, Ends, Files, Options, Shared, Tcp, freeze};
 
 /// Freeze a running program: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
 ///
@@ -48,6 +48,9 @@ struct Cli {
     /// Unix sockets to other processes: refuse to freeze, or let the program find the other end closed
     #[arg(long, value_enum, default_value_t = EndsArg::Refuse)]
     unix: EndsArg,
+    /// Memory, deleted files, counters and file offsets that another process shares: refuse to freeze, or give the image a copy of its own
+    #[arg(long, value_enum, default_value_t = SharedArg::Refuse)]
+    shared: SharedArg,
     /// Leave out the BLAKE3 digests of pages (checksums remain): the shortest freeze
     #[arg(long)]
     no_digest: bool,
@@ -57,6 +60,12 @@ struct Cli {
 enum ChildrenArg {
     Refuse,
     Leave,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SharedArg {
+    Refuse,
+    Copy,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -93,6 +102,10 @@ impl Cli {
             children: match self.children {
                 ChildrenArg::Refuse => Children::Refuse,
                 ChildrenArg::Leave => Children::Leave,
+            },
+            shared: match self.shared {
+                SharedArg::Refuse => Shared::Refuse,
+                SharedArg::Copy => Shared::Copy,
             },
             fds: self.fds.clone(),
             tcp: match self.tcp {

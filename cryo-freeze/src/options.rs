@@ -46,6 +46,16 @@ pub enum Tcp {
     Keep,
 }
 
+/// What becomes of memory, files without a name, counters and offsets that another process shares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shared {
+    /// Nothing is frozen.
+    #[default]
+    Refuse,
+    /// The image has a copy, and from then on each its own.
+    Copy,
+}
+
 /// What is done about children.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Children {
@@ -69,6 +79,8 @@ pub struct Options {
     pub unix: Ends,
     /// TCP connections to other processes.
     pub tcp: Tcp,
+    /// State that other processes share.
+    pub shared: Shared,
     /// Children.
     pub children: Children,
     /// Overwrite a set that exists.
@@ -87,6 +99,7 @@ impl Default for Options {
             fds: Vec::new(),
             unix: Ends::default(),
             tcp: Tcp::default(),
+            shared: Shared::default(),
             children: Children::default(),
             force: false,
             digests: true,

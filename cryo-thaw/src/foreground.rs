@@ -19,8 +19,9 @@ use crate::options::Options;
 /// How long a program may take to look at a window's size before it changes back.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// The special characters that a program switches off, by their places in c_cc.
-const SWITCHED: [(usize, Index); 13] = [
+/// The special characters, by their places in c_cc. They are the program's: emacs has ^G for INTR, others switch some off. But for ERASE, which is
+/// what the terminal's own key sends: that one only if it is switched off.
+const CHARACTERS: [(usize, Index); 15] = [
     (0, Index::VINTR),
     (1, Index::VQUIT),
     (2, Index::VERASE),
@@ -29,18 +30,25 @@ const SWITCHED: [(usize, Index); 13] = [
     (8, Index::VSTART),
     (9, Index::VSTOP),
     (10, Index::VSUSP),
+    (11, Index::VEOL),
     (12, Index::VREPRINT),
     (13, Index::VDISCARD),
     (14, Index::VWERASE),
     (15, Index::VLNEXT),
     (16, Index::VEOL2),
+    (7, Index::VSWTC),
 ];
 
-/// The terminal in whose foreground process group this command is.
+/// The place of VERASE in c_cc.
+const ERASE: usize = 2;
+
+/// The terminal in whose foreground process group this command is; or one that it was given as a standard descriptor and that is nobody's controlling
+/// terminal here.
 #[derive(Clone, Debug)]
 pub struct Foreground {
     tty: Arc<File>,
-    group: Pid,
+    /// Our process group, if it is our controlling terminal.
+    group: Option<Pid>,
 }
 
 impl Foreground {
@@ -51,9 +59,18 @@ impl Foreground {
         if options.detach {
             return None;
         }
-        let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
-        let group = rustix::process::getpgrp();
-        (tcgetpgrp(&tty).ok()? == group).then(|| Self { tty: Arc::new(tty), group })
+        if let Ok(tty) = File::options().read(true).write(true).open("/dev/tty") {
+            let group = rustix::process::getpgrp();
+            return (tcgetpgrp(&tty).ok()? == group).then(|| Self { tty: Arc::new(tty), group: Some(group) });
+        }
+        let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+        let tty = standard.into_iter().find(|fd| tcgetattr(fd).is_ok())?;
+        Some(Self { tty: Arc::new(rustix::io::fcntl_dupfd_cloexec(tty, 3).ok()?.into()), group: None })
+    }
+
+    /// Is it our controlling terminal?
+    pub fn controlling(&self) -> bool {
+        self.group.is_some()
     }
 
     /// The terminal in the mode that the program had its own in. What is the terminal's own affair (speed, erase character) stays.
@@ -66,9 +83,9 @@ impl Foreground {
         let control = |at: usize| wanted.controls.get(at).copied().unwrap_or(0);
         t.special_codes[Index::VTIME] = control(5);
         t.special_codes[Index::VMIN] = control(6);
-        for (at, index) in SWITCHED {
-            if control(at) == 0 {
-                t.special_codes[index] = 0;
+        for (at, index) in CHARACTERS {
+            if at != ERASE || control(at) == 0 {
+                t.special_codes[index] = control(at);
             }
         }
         let _ = tcsetattr(&*self.tty, OptionalActions::Drain, &t);
@@ -96,7 +113,7 @@ impl Handover {
 
     /// The program runs: it is told to look at its terminal. One that draws its own screen does so only for a size that is not what it knows.
     pub fn began(&mut self, pid: i32) {
-        self.group = tcgetpgrp(&*self.foreground.tty).ok().filter(|g| *g != self.foreground.group);
+        self.group = tcgetpgrp(&*self.foreground.tty).ok().filter(|g| Some(*g) != self.foreground.group);
         let Ok(size) = tcgetwinsize(&*self.foreground.tty) else { return };
         let draws = tcgetattr(&*self.foreground.tty).is_ok_and(|t| !t.local_modes.contains(LocalModes::ICANON));
         if draws && size.ws_row > 1 {
@@ -111,8 +128,10 @@ impl Handover {
 
     fn put_back(&self) {
         let tty = &*self.foreground.tty;
-        if self.group.is_some() || tcgetpgrp(tty).is_ok_and(|g| g != self.foreground.group) {
-            let _ = tcsetpgrp(tty, self.foreground.group);
+        if let Some(ours) = self.foreground.group
+            && (self.group.is_some() || tcgetpgrp(tty).is_ok_and(|g| g != ours))
+        {
+            let _ = tcsetpgrp(tty, ours);
         }
         let _ = tcsetattr(tty, OptionalActions::Drain, &self.ours);
     }
@@ -127,7 +146,7 @@ impl ForegroundTerminal for Handover {
     fn continued(&mut self) {
         let tty = &*self.foreground.tty;
         // In the background (bg) it is not its turn.
-        if tcgetpgrp(tty).ok() != Some(self.foreground.group) {
+        if tcgetpgrp(tty).ok() != self.foreground.group {
             return;
         }
         let Some(theirs) = self.theirs.take() else { return };

@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 
 pub use super::fd::Fd;
 use super::objects::Objects;
-use super::other_holders::OtherHolders;
 use super::{Collected, Ids, Scene, sockets};
 use crate::Result;
 
@@ -44,7 +43,6 @@ pub struct Cx<'c> {
     pub why: Option<String>,
     pub(super) inodes: HashMap<(u64, u64), Vec<usize>>,
     pub(super) numbers: HashMap<i32, &'c Fd>,
-    pub(super) other_holders: Option<OtherHolders>,
     pub(super) table: Vec<(&'c Fd, u64)>,
     pub(super) pidfd: OwnedFd,
 }
@@ -64,12 +62,6 @@ impl<'c> Cx<'c> {
     /// The descriptor of this number.
     pub fn number(&self, fd: i32) -> Option<&'c Fd> {
         self.numbers.get(&fd).copied()
-    }
-
-    /// Another process that has this pipe or FIFO open, by its name, as far as we may know.
-    pub fn other_holder(&mut self, link: &[u8]) -> Option<String> {
-        let pid = self.scene.pid;
-        self.other_holders.get_or_insert_with(|| OtherHolders::look(pid)).holder(link)
     }
 
     /// Gives one descriptor a description of its own, apart from the others of its group.

@@ -12,7 +12,7 @@ use super::fd::Fd;
 use super::objects::Objects;
 use super::{
     Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, outside, owners, parallel, pidfd,
-    pipes, ptys, refuse, refused_fds, signalfd, sockets, terminal, timerfd,
+    pipes, ptys, refuse, refused_fds, shared, signalfd, sockets, terminal, timerfd,
 };
 use crate::Result;
 
@@ -73,7 +73,6 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
         why: None,
         inodes,
         numbers: all.iter().flat_map(|d| &d.fds).chain(&by_rule).map(|f| (f.fd, *f)).collect(),
-        other_holders: None,
         table,
         pidfd,
     };
@@ -84,6 +83,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
     for d in cx.all {
         let mut carried = false;
         cx.why = None;
+        shared::check(&mut cx, d)?;
         for collector in COLLECTORS {
             carried = collector(&mut cx, d)?;
             if carried {

@@ -9,7 +9,7 @@ use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::ObjectKind;
 
 use super::description::{Cx, Description, Fd};
-use super::refuse;
+use super::{inodes, refuse};
 use crate::Result;
 use crate::error::About;
 
@@ -26,7 +26,10 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     if !f.link.starts_with(b"/") || !(kind.is_file() || kind.is_dir() || harmless || held) {
         return Ok(false);
     }
-    let (path, object) = if named(f) {
+    let other = if named(f) || f.meta.nlink() == 0 { None } else { other_name(f)? };
+    let (path, object) = if let Some(other) = &other {
+        (&other[..], 0)
+    } else if named(f) {
         (&f.link[..], 0)
     } else if kind.is_file() && !held {
         unlinked(cx, f)?
@@ -59,6 +62,23 @@ fn named(f: &Fd) -> bool {
     path.symlink_metadata().is_ok_and(|m| (m.dev(), m.ino()) == (f.meta.dev(), f.meta.ino()))
 }
 
+/// Where a file is whose name is gone while it has another one: a copy of it would be another file, and whoever has the name would not see what the
+/// program writes. Directories count their links in another way.
+fn other_name(f: &Fd) -> Result<Option<Vec<u8>>> {
+    if f.meta.is_dir() || !f.link.ends_with(b" (deleted)") {
+        return Ok(None);
+    }
+    let same = |m: &std::fs::Metadata| (m.dev(), m.ino()) == (f.meta.dev(), f.meta.ino());
+    match inodes::other_name(&f.link, same) {
+        Some(found) => Ok(Some(found)),
+        None => refuse(format!(
+            "{}: this name is gone, and the other one that it has is in another directory: give it one beside the old (ln), or use --fd {}=FILE|null",
+            f.name(),
+            f.fd
+        )),
+    }
+}
+
 /// The object with the content of a file that no path leads to, and what to call it.
 fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
     let bare = f.link.strip_suffix(b" (deleted)").unwrap_or(&f.link);
@@ -72,12 +92,6 @@ fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
             f.name(),
             f.fd
         ));
-    }
-    if kind == ObjectKind::DELETED && f.meta.nlink() > 0 {
-        cx.out.note(
-            f.name(),
-            "its name is gone, though it has another one: the image holds a copy, which is another file",
-        );
     }
     let path = format!("/proc/{}/fd/{}", cx.scene.live_tid, f.fd);
     let file = File::open(&path).about(|| format!("reading the file without a name under {}", f.name()))?;

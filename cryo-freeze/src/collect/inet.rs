@@ -73,8 +73,22 @@ fn datagrams(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
     }
     let message = |m: socket::Peeked| InetMessage { sender: InetAddress::from_sockaddr(&m.from), data: m.data.into() };
     section.queue = waiting.into_iter().map(message).collect();
+    section.shutdown = shutdown(cx, s)?;
     cx.out.add(s.d.id, section);
     Ok(true)
+}
+
+/// Which ways it was shut down. poll(2) shows that it receives no more (POLLRDHUP) and that it does neither (POLLHUP); that it only sends no more shows
+/// the list of sockets alone, which has those with a port. Ping sockets are in no list.
+fn shutdown(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<u32> {
+    const RECEIVES: u32 = 1;
+    const SENDS: u32 = 2;
+    let events = socket::events(&s.fd)?;
+    if events & libc::POLLHUP != 0 {
+        return Ok(RECEIVES | SENDS);
+    }
+    let listed = cx.sockets.udp_shutdown(s.family, s.protocol)?.get(&(s.ino() as u32)).copied().unwrap_or(0);
+    Ok(u32::from(listed) | if events & libc::POLLRDHUP != 0 { RECEIVES } else { 0 })
 }
 
 /// The multicast groups of a socket, found by asking it for each group that the machine listens to.

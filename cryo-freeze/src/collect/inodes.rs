@@ -136,6 +136,16 @@ pub fn find(scene: &Scene<'_>, wanted: &[Inode]) -> HashMap<Inode, Vec<u8>> {
     search.found
 }
 
+/// Another name of a file whose own is gone, beside that one. (glibc's sem_open makes a semaphore under a name of the moment, links it to its own name
+/// and removes the first; editors and package managers do likewise. The kernel goes on showing the first.)
+pub fn other_name(gone: &[u8], is: impl Fn(&fs::Metadata) -> bool) -> Option<Vec<u8>> {
+    let gone = Path::new(std::ffi::OsStr::from_bytes(gone.strip_suffix(b" (deleted)")?));
+    let dir = gone.parent().filter(|dir| dir.is_absolute())?;
+    let entries = fs::read_dir(dir).ok()?.flatten().take(ENTRIES);
+    let found = entries.map(|e| e.path()).find(|path| path.symlink_metadata().is_ok_and(|m| is(&m)))?;
+    Some(found.into_os_string().into_vec())
+}
+
 struct Search<'a> {
     wanted: &'a [Inode],
     found: HashMap<Inode, Vec<u8>>,

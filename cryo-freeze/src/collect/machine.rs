@@ -2,6 +2,7 @@
 
 use cryo_tracee::{cpu, proc, sched};
 
+use super::other_holders::OtherHolders;
 use crate::Result;
 
 /// The namespaces that a process is refused for (namespaces(7)), and how nsenter(1) is told to enter them. Time is carried, see
@@ -23,13 +24,16 @@ pub struct Machine {
     pub online: Vec<u8>,
     /// Our own namespaces, in the order of [`NAMESPACES`].
     pub namespaces: Vec<Vec<u8>>,
+    /// What other processes have open and mapped.
+    pub others: OtherHolders,
 }
 
 impl Machine {
-    /// Looks around.
-    pub fn look() -> Result<Self> {
+    /// Looks around, for process `pid`.
+    pub fn look(pid: i32) -> Result<Self> {
         cpu::brand_and_features(); // asked once, and kept there: under a hypervisor it takes a while
-        Ok(Self { online: sched::online()?, namespaces: namespaces(std::process::id() as i32)? })
+        let namespaces = namespaces(std::process::id() as i32)?;
+        Ok(Self { online: sched::online()?, namespaces, others: OtherHolders::look(pid) })
     }
 }
 

@@ -27,7 +27,7 @@ pub mod mm;
 pub mod netlink;
 pub mod objects;
 pub mod origin;
-mod other_holders;
+pub mod other_holders;
 pub mod outside;
 pub mod owners;
 mod parallel;
@@ -43,6 +43,7 @@ pub mod regs;
 pub mod residence;
 pub mod scheduling;
 pub mod seccomp;
+mod shared;
 pub mod signalfd;
 pub mod snapshot;
 mod sockets;
@@ -185,7 +186,7 @@ impl Collected {
 }
 
 /// Collects the whole state of a process.
-pub fn collect(process: &mut Process, machine: &Machine, options: &Options, out: &mut Collected) -> Result<()> {
+pub fn collect(process: &mut Process, machine: &mut Machine, options: &Options, out: &mut Collected) -> Result<()> {
     let (pid, live_tid) = (process.pid(), process.live_tid());
     let mut ids = Ids::default();
     let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
@@ -198,7 +199,9 @@ pub fn collect(process: &mut Process, machine: &Machine, options: &Options, out:
             })
         },
     )?;
-    let maps = maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
+    let maps: Vec<Mapping> = maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
+    machine.others.update(&maps);
+    let machine = &*machine;
     let status = threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?;
     let scene =
         Scene { pid, live_tid, id: ids.fresh(), stat: Stat::of(live_tid)?, status, threads, maps, machine, options };

@@ -12,7 +12,7 @@ use cryo_format::section::objects::{Object, ObjectKind, Objects as Section};
 use cryo_tracee::elf::{build_id, build_id_of};
 use cryo_tracee::proc::{self, Mapping, Present};
 
-use super::{Collected, Ids, Scene, guards, refuse, sysv};
+use super::{Collected, Ids, Scene, guards, inodes, refuse, shared, sysv};
 use crate::Result;
 use crate::error::About;
 use crate::options::Files;
@@ -149,26 +149,29 @@ impl Objects {
 
     fn make(&mut self, scene: &Scene<'_>, m: &Mapping, key: Key, ids: &mut Ids) -> Result<u64> {
         let id = ids.fresh();
-        let live = open_identical(&m.path, m);
-        let bare = m.path.strip_suffix(b" (deleted)").unwrap_or(&m.path).to_vec();
-        let mut object = Object { id, path: m.path.clone().into(), dev: key.0, ino: m.ino, ..Object::default() };
+        let mut path = m.path.clone();
+        let mut live = open_identical(&path, m);
+        if live.is_none()
+            && kind_of(&path) == ObjectKind::DELETED
+            && let Some(other) = inodes::other_name(&path, |meta| is_mapped(meta, m))
+        {
+            live = open_identical(&other, m);
+            path = other;
+        }
+        let bare = path.strip_suffix(b" (deleted)").unwrap_or(&path).to_vec();
+        let mut object = Object { id, path: path.clone().into(), dev: key.0, ino: m.ino, ..Object::default() };
         if let Some((file, meta)) = live {
             object.kind = ObjectKind::FILE;
             describe(&mut object, &meta);
             if let Some(file) = file {
                 object.build_id = build_id_of(&file).into();
                 if self.refer {
-                    object.digest = hash(&file, &m.path)?;
+                    object.digest = hash(&file, &path)?;
                 }
                 self.files.insert(id, file);
             }
         } else {
-            object.kind = match &bare[..] {
-                b"/dev/zero" | b"/anon_hugepage" => ObjectKind::SHARED_ANONYMOUS,
-                p if p.starts_with(b"/memfd:") => ObjectKind::MEMFD,
-                p if p.starts_with(b"/SYSV") => ObjectKind::SYSV_SHM,
-                _ => ObjectKind::DELETED,
-            };
+            object.kind = kind_of(&path);
             if object.kind == ObjectKind::SYSV_SHM {
                 sysv::describe(&mut object, scene, m, self.processes)?;
             }
@@ -267,8 +270,11 @@ impl Objects {
         match object.kind {
             ObjectKind::FILE if m.has("mw") => Ok(()),
             ObjectKind::FILE => self.private(scene, m, id, out),
-            _ => {
+            kind => {
                 object.embedded = 1;
+                if kind != ObjectKind::SYSV_SHM {
+                    shared::check_mapping(scene, m, out)?;
+                }
                 if object.kind != ObjectKind::SYSV_SHM {
                     object.size = object.size.max(m.offset + (m.end - m.start));
                 }
@@ -419,17 +425,32 @@ fn describe(object: &mut Object, meta: &Metadata) {
     object.mtime_nsec = meta.mtime_nsec() as u64;
 }
 
+/// What is under a mapping that no path leads to, by the name that the kernel shows.
+fn kind_of(path: &[u8]) -> ObjectKind {
+    match path.strip_suffix(b" (deleted)").unwrap_or(path) {
+        b"/dev/zero" | b"/anon_hugepage" => ObjectKind::SHARED_ANONYMOUS,
+        p if p.starts_with(b"/memfd:") => ObjectKind::MEMFD,
+        p if p.starts_with(b"/SYSV") => ObjectKind::SYSV_SHM,
+        _ => ObjectKind::DELETED,
+    }
+}
+
 /// The file at `path`, if it is still the one that is mapped; opened if we may read it.
 fn open_identical(path: &[u8], m: &Mapping) -> Option<(Option<File>, Metadata)> {
     let path = Path::new(std::ffi::OsStr::from_bytes(path));
     let meta = path.metadata().ok()?;
-    // File systems with devices of their own (btrfs, overlayfs: major 0) show another number in maps than stat gives.
-    let same_device = meta.dev() == makedev(m) || m.dev.0 == 0;
-    if meta.ino() != m.ino || !same_device || !meta.is_file() {
+    if !is_mapped(&meta, m) {
         return None;
     }
     let file = File::open(path).ok();
     Some((file, meta))
+}
+
+/// Is it the file that is mapped?
+fn is_mapped(meta: &Metadata, m: &Mapping) -> bool {
+    // File systems with devices of their own (btrfs, overlayfs: major 0) show another number in maps than stat gives.
+    let same_device = meta.dev() == makedev(m) || m.dev.0 == 0;
+    meta.ino() == m.ino && same_device && meta.is_file()
 }
 
 fn hash(file: &File, path: &[u8]) -> Result<Raw<32>> {

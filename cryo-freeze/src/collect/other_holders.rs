@@ -1,42 +1,206 @@
-//! Who else has a pipe or a socket open: a look at the descriptors of every process that we may look at.
+//! Who else has what the process has open or mapped: a look at every process that we may look at.
+//!
+//! With hundreds of processes that takes longer than all the rest of a freeze. So it is done before the process stands still; afterwards only the
+//! processes that came meanwhile are looked at ([`OtherHolders::update`]), and whatever was found is looked at again before it counts. As an
+//! ordinary user we do not see into other users' processes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 
-use cryo_tracee::proc::Status;
+use cryo_tracee::proc::{self, FdInfo, Mapping, Status};
 
-/// Pipes, FIFOs and sockets that other processes have open.
-pub struct OtherHolders(HashMap<Vec<u8>, i32>);
+/// A descriptor of another process.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    pid: i32,
+    fd: i32,
+}
+
+/// Another process that has the same open or mapped.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// `process 311 (tail)`.
+    pub name: String,
+    /// May it write there?
+    pub writes: bool,
+}
+
+/// Device and inode.
+type Inode = (u64, u64);
+
+/// What other processes have.
+#[derive(Default)]
+pub struct OtherHolders {
+    /// The process itself and us.
+    passed_over: HashSet<i32>,
+    /// All others.
+    looked_at: Vec<i32>,
+    /// Descriptors, by what their links say.
+    links: HashMap<Vec<u8>, Vec<Held>>,
+    /// Descriptors of files that no path leads to.
+    unlinked: HashMap<Inode, Vec<Held>>,
+    /// Event counters by their number, which all share in whose descriptors it stands.
+    eventfds: HashMap<i64, Vec<Held>>,
+    /// Shared mappings of what no path leads to; none until they are asked for.
+    mapped: Option<HashMap<Inode, Vec<i32>>>,
+}
 
 impl OtherHolders {
-    /// Looks, past the process itself and us.
+    /// Looks, past process `pid` and us.
     pub fn look(pid: i32) -> Self {
-        let ours = std::process::id() as i32;
-        let mut held = HashMap::new();
-        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-        for other in processes.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok()) {
-            // What we trace is a copy of the process, made for us.
-            let copy = || Status::of(other).is_ok_and(|s| s.number("TracerPid") == Some(ours as u64));
-            if other == pid || other == ours || copy() {
-                continue;
-            }
-            for fd in fs::read_dir(format!("/proc/{other}/fd")).into_iter().flatten().flatten() {
-                if let Ok(link) = fs::read_link(fd.path()) {
-                    let link = link.into_os_string().into_vec();
-                    if link.starts_with(b"pipe:") || link.starts_with(b"socket:") || link.starts_with(b"/") {
-                        held.insert(link, other);
-                    }
-                }
-            }
+        let mut passed_over = HashSet::from([pid, std::process::id() as i32]);
+        // The command that waits for us (see [`cryo_tracee::guardian`]) has the descriptors that we have.
+        let parent = rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get());
+        let exe = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok();
+        if exe(&parent.to_string()) == exe("self") {
+            passed_over.insert(parent);
         }
-        Self(held)
+        let mut all = Self { passed_over, ..Self::default() };
+        if shared_maps(pid).next().is_some() {
+            all.mapped = Some(HashMap::new());
+        }
+        all.look_at_new();
+        all
     }
 
-    /// A process that has it open, by name.
+    /// Looks at those that came since, when the process stands still and has these mappings.
+    pub fn update(&mut self, maps: &[Mapping]) {
+        self.look_at_new();
+        // It has mapped such memory in the meantime: seldom enough to look at all again.
+        if self.mapped.is_none() && maps.iter().any(|m| m.shared && m.path.ends_with(b" (deleted)")) {
+            self.mapped = Some(HashMap::new());
+            self.looked_at.clone().into_iter().for_each(|pid| self.look_at_maps(pid));
+        }
+    }
+
+    fn look_at_new(&mut self) {
+        let ours = std::process::id();
+        let known: HashSet<i32> = self.passed_over.iter().chain(&self.looked_at).copied().collect();
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        for pid in processes.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok()) {
+            // What we trace is a copy of the process, made for us.
+            let copy = || Status::of(pid).is_ok_and(|s| s.number("TracerPid") == Some(ours.into()));
+            if known.contains(&pid) || copy() {
+                continue;
+            }
+            self.looked_at.push(pid);
+            self.look_at_descriptors(pid);
+            self.look_at_maps(pid);
+        }
+    }
+
+    fn look_at_descriptors(&mut self, pid: i32) {
+        let Ok(dir) = fs::File::open(format!("/proc/{pid}/fd")) else { return };
+        for fd in proc::descriptors(pid).unwrap_or_default() {
+            let Ok(link) = rustix::fs::readlinkat(&dir, fd.to_string(), Vec::with_capacity(64)) else { continue };
+            let link = link.into_bytes();
+            let held = Held { pid, fd };
+            if link.ends_with(b" (deleted)")
+                && let Ok(meta) = fs::metadata(format!("/proc/self/fd/{}/{fd}", dir.as_raw_fd()))
+            {
+                self.unlinked.entry((meta.dev(), meta.ino())).or_default().push(held);
+            }
+            if link == b"anon_inode:[eventfd]"
+                && let Some(id) = FdInfo::of(pid, fd).ok().and_then(|i| i.number("eventfd-id"))
+            {
+                self.eventfds.entry(id).or_default().push(held);
+            }
+            self.links.entry(link).or_default().push(held);
+        }
+    }
+
+    fn look_at_maps(&mut self, pid: i32) {
+        let Some(mapped) = &mut self.mapped else { return };
+        shared_maps(pid).for_each(|(inode, _)| mapped.entry(inode).or_default().push(pid));
+    }
+
+    /// Another process that has this pipe, socket or terminal open.
     pub fn holder(&self, link: &[u8]) -> Option<String> {
-        let pid = self.0.get(link)?;
-        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        Some(format!("process {pid} ({})", comm.trim()))
+        let held = self
+            .links
+            .get(link)?
+            .iter()
+            .find(|h| proc::link(h.pid, &format!("fd/{}", h.fd)).is_ok_and(|now| now == link))?;
+        Some(name(held.pid))
+    }
+
+    /// Another process with a descriptor of the open file description that is descriptor `fd`, with this link, of process `pid`.
+    pub fn description(&self, pid: i32, fd: i32, link: &[u8]) -> Option<Holder> {
+        let same = |h: &&Held| cryo_tracee::fds::is_description(pid, fd, h.pid, h.fd);
+        self.links.get(link)?.iter().find(same).map(holder)
+    }
+
+    /// Another process that has this event counter.
+    pub fn eventfd(&self, id: i64) -> Option<Holder> {
+        let same = |h: &&Held| FdInfo::of(h.pid, h.fd).is_ok_and(|i| i.number("eventfd-id") == Some(id));
+        self.eventfds.get(&id)?.iter().find(same).map(holder)
+    }
+
+    /// Another process that has this file, to which no path leads, open or mapped for sharing; one that may write rather than one that reads.
+    pub fn unlinked(&self, dev: u64, ino: u64) -> Option<Holder> {
+        let same = |h: &&Held| {
+            fs::metadata(format!("/proc/{}/fd/{}", h.pid, h.fd)).is_ok_and(|m| (m.dev(), m.ino()) == (dev, ino))
+        };
+        let open = self.unlinked.get(&(dev, ino)).into_iter().flatten().filter(same).map(holder);
+        let pids = self.mapped.as_ref().and_then(|m| m.get(&(dev, ino))).into_iter().flatten();
+        let mapped = pids.filter_map(|pid| {
+            let (_, writes) = shared_maps(*pid).find(|(inode, _)| *inode == (dev, ino))?;
+            Some(Holder { name: name(*pid), writes })
+        });
+        open.chain(mapped).max_by_key(|h| h.writes)
+    }
+}
+
+fn name(pid: i32) -> String {
+    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("process {pid} ({})", comm.trim())
+}
+
+fn holder(held: &Held) -> Holder {
+    let flags = FdInfo::of(held.pid, held.fd).map_or(0, |i| i.flags());
+    Holder { name: name(held.pid), writes: flags & libc::O_ACCMODE as u64 != libc::O_RDONLY as u64 }
+}
+
+/// The shared mappings of a process of what no path leads to (memfds, shared anonymous memory, deleted files), by inode, and whether they may be
+/// written: /proc/PID/maps, which costs less than smaps.
+fn shared_maps(pid: i32) -> impl Iterator<Item = (Inode, bool)> {
+    let text = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let lines: Vec<_> = text.split(|b| *b == b'\n').filter_map(shared_map).collect();
+    lines.into_iter()
+}
+
+/// `7f0-7f1 rw-s 00000000 00:01 1234  /memfd:x (deleted)`
+fn shared_map(line: &[u8]) -> Option<(Inode, bool)> {
+    let text = std::str::from_utf8(line.get(..line.len().min(100))?.split(|b| *b == b'/').next()?).ok()?;
+    let mut words = text.split_whitespace().skip(1);
+    let (perms, dev, ino) = (words.next()?, words.nth(1)?, words.next()?);
+    if !perms.ends_with('s') || !line.ends_with(b" (deleted)") {
+        return None;
+    }
+    let (major, minor) = dev.split_once(':')?;
+    let hex = |text| u32::from_str_radix(text, 16).ok();
+    Some(((rustix::fs::makedev(hex(major)?, hex(minor)?), ino.parse().ok()?), perms.as_bytes().get(1) == Some(&b'w')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shared_map;
+
+    #[test]
+    fn a_shared_mapping_without_a_path_is_known_by_its_inode() {
+        let line = b"7f7c4e5f2000-7f7c4e5f3000 rw-s 00000000 00:01 1042                       /dev/zero (deleted)";
+        assert_eq!(shared_map(line), Some(((1, 1042), true)));
+        let line = b"7f7c4e5f2000-7f7c4e5f3000 r--s 00000000 08:10 77                         /tmp/a b (deleted)";
+        assert_eq!(shared_map(line), Some(((rustix::fs::makedev(8, 16), 77), false)));
+        for other in [
+            &b"7f7c4e5f2000-7f7c4e5f3000 rw-p 00000000 00:01 1042                       /memfd:x (deleted)"[..],
+            b"7f7c4e5f2000-7f7c4e5f3000 rw-s 00000000 00:01 1042                       /tmp/file",
+            b"7f7c4e5f2000-7f7c4e5f3000 rw-p 00000000 00:00 0",
+            b"",
+        ] {
+            assert_eq!(shared_map(other), None);
+        }
     }
 }

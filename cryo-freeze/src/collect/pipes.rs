@@ -57,7 +57,7 @@ fn inside<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<Option<u64>> {
         }
     }
     if (both || named)
-        && let Some(other) = cx.other_holder(&f.link)
+        && let Some(other) = cx.scene.machine.others.holder(&f.link)
     {
         cx.why = Some(format!("{other} has an end of it, too"));
         return Ok(None);

@@ -68,7 +68,7 @@ fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<
         cx.why = Some("it is the program's own controlling terminal, which is not carried".into());
         return Ok(None);
     }
-    if let Some(other) = cx.other_holder(format!("/dev/pts/{number}").as_bytes()) {
+    if let Some(other) = cx.scene.machine.others.holder(format!("/dev/pts/{number}").as_bytes()) {
         cx.why = Some(format!("{other} has its other end open"));
         return Ok(None);
     }

@@ -34,6 +34,8 @@ pub struct SocketTables {
     pub inet: Option<tcp::Inside>,
     groups: Option<Vec<Membership>>,
     fresh: HashMap<(u32, u32, u32), Values>,
+    /// By family and protocol, see [`sock_diag::udp_shutdown`].
+    udp_shutdown: HashMap<(u32, u32), HashMap<u32, u8>>,
 }
 
 impl SocketTables {
@@ -50,6 +52,14 @@ impl SocketTables {
 }
 
 impl SocketTables {
+    /// The UDP sockets of the machine, by inode, and whether they were shut down.
+    pub fn udp_shutdown(&mut self, family: u32, protocol: u32) -> Result<&HashMap<u32, u8>> {
+        match self.udp_shutdown.entry((family, protocol)) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => Ok(unknown.insert(sock_diag::udp_shutdown(family, protocol)?)),
+        }
+    }
+
     /// Multicast groups of the machine.
     pub fn groups(&mut self, pid: i32) -> &[Membership] {
         self.groups.get_or_insert_with(|| inet::machine_groups(pid))
@@ -107,7 +117,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let number = |name: i32| sockets::number(&fd, SOL_SOCKET, name as u32);
     let (family, kind, protocol) = (number(libc::SO_DOMAIN)?, number(libc::SO_TYPE)?, number(libc::SO_PROTOCOL)?);
     let socket = Socket { d, fd, family, kind, protocol };
-    let shared = cx.other_holder(&f.link);
+    let shared = cx.scene.machine.others.holder(&f.link);
     let close = match family as i32 {
         libc::AF_UNIX => cx.scene.options.unix == Ends::Close,
         libc::AF_INET | libc::AF_INET6 => cx.scene.options.tcp == Tcp::Close,

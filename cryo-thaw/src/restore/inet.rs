@@ -71,8 +71,8 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
     };
     for (id, m) in made {
         let s = m.section;
-        if s.shutdown & 2 == 0 && s.kind == libc::SOCK_DGRAM as u32 && s.shutdown != 0 {
-            socket::shutdown(&m.ours, 0)?;
+        if s.kind == libc::SOCK_DGRAM as u32 && s.shutdown != 0 {
+            shut(&m)?;
         }
         if s.state == State::KEPT && table.options.tcp == Tcp::Keep {
             // Not before it is connected.
@@ -85,6 +85,15 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
         table.made(host, id, m.at)?;
     }
     Ok(Some(own))
+}
+
+/// shutdown(2) of a socket of datagrams, when its queue is full. One that is not connected says ENOTCONN and is shut down all the same.
+fn shut(m: &Made<'_>) -> Result<()> {
+    // 1: receives no more; 2: sends no more; 3: both. shutdown(2) counts from 0.
+    match socket::shutdown(&m.ours, (m.section.shutdown & 3).saturating_sub(1)) {
+        Err(e) if e.errno() != Some(libc::ENOTCONN) => Err(e.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Brings the connections to the outside to life that go on.

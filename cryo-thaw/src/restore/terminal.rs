@@ -14,7 +14,8 @@ const TIOCSPGRP: u64 = 0x5410;
 /// Gives the terminal to the program, before it goes on: one that led a group of its own (a shell's job, a shell) does so again, in the foreground.
 pub fn restore(host: &mut Host, terminal: Option<&Terminal>, process: &Process, options: &Options) -> Result<()> {
     let (Some(foreground), Some(terminal)) = (&options.foreground, terminal) else { return Ok(()) };
-    if process.pid == process.pgid
+    if foreground.controlling()
+        && process.pid == process.pgid
         && terminal.foreground != 0
         && let Ok(tty) = paths::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)?
     {

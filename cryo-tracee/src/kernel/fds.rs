@@ -45,6 +45,12 @@ pub fn compare(pid: i32, a: i32, b: i32) -> Result<std::cmp::Ordering> {
     }
 }
 
+/// Do two descriptors of two processes refer to one open file description? No where the kernel does not tell us.
+pub fn is_description(pid: i32, fd: i32, other: i32, other_fd: i32) -> bool {
+    // SAFETY: takes numbers only.
+    unsafe { libc::syscall(libc::SYS_kcmp, pid, other, 0, fd as i64, other_fd as i64) == 0 }
+}
+
 /// Is the file of descriptor `fd` what the epoll set at `epoll` watches under the number `watched`? A number may stand there more than once:
 /// `nth` counts from 0 (KCMP_EPOLL_TFD).
 pub fn is_watched(pid: i32, fd: i32, epoll: i32, watched: i32, nth: u32) -> Result<bool> {

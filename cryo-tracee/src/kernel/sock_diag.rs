@@ -1,4 +1,4 @@
-//! NETLINK_SOCK_DIAG: what the kernel tells about unix sockets that no call on the socket itself does (sock_diag(7)).
+//! NETLINK_SOCK_DIAG: what the kernel tells about sockets that no call on the socket itself does (sock_diag(7)).
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -39,27 +39,66 @@ pub struct UnixSocket {
 
 /// All unix sockets of our network namespace that have an inode.
 pub fn unix() -> Result<HashMap<u32, UnixSocket>> {
-    let what = "asking for the unix sockets";
+    let mut body = vec![libc::AF_UNIX as u8, 0, 0, 0];
+    body.extend(u32::MAX.to_le_bytes()); // states
+    body.extend(0_u32.to_le_bytes()); // inode
+    body.extend(SHOW.to_le_bytes());
+    body.extend([0; 8]); // cookie
+    let mut found = HashMap::new();
+    dump("asking for the unix sockets", &body, |body| {
+        if let Some(s) = parse(body).filter(|s| s.ino != 0) {
+            found.insert(s.ino, s);
+        }
+    })?;
+    Ok(found)
+}
+
+/// Which UDP sockets of a family and protocol, by inode, were shut down. 1: receives no more; 2: sends no more. The kernel lists those that have a
+/// port; one without CONFIG_INET_UDP_DIAG lists none.
+pub fn udp_shutdown(family: u32, protocol: u32) -> Result<HashMap<u32, u8>> {
+    const INET_DIAG_SHUTDOWN: u16 = 8;
+    // struct inet_diag_req_v2: family, protocol, extensions, padding, states; a socket's id, which a dump does not look at.
+    let mut body = vec![family as u8, protocol as u8, 0, 0];
+    body.extend(u32::MAX.to_le_bytes());
+    body.extend([0; 48]);
+    let mut found = HashMap::new();
+    let done = dump("asking for the UDP sockets", &body, |body| {
+        // struct inet_diag_msg: the inode is its last word.
+        let Some(ino) = body.get(68..).and_then(<[u8]>::first_chunk).map(|b| u32::from_le_bytes(*b)) else { return };
+        let rest = body.get(72..).unwrap_or_default();
+        if let Some(how) = attributes(rest).find(|(kind, _)| *kind == INET_DIAG_SHUTDOWN).and_then(|(_, v)| v.first()) {
+            found.insert(ino, *how);
+        }
+    });
+    match done {
+        Err(e) if matches!(e.errno(), Some(libc::ENOENT | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT)) => Ok(found),
+        other => other.map(|()| found),
+    }
+}
+
+/// Sends a dump request with this body, and hands out the body of each answer.
+fn dump(what: &str, request: &[u8], mut each: impl FnMut(&[u8])) -> Result<()> {
     fault::point().map_err(|e| Error::sys(what, e))?;
     let socket = sockets::socket(libc::AF_NETLINK as u32, libc::SOCK_DGRAM as u32, NETLINK_SOCK_DIAG)?;
     rustix::fs::fcntl_setfl(&socket, rustix::fs::OFlags::empty()).map_err(|e| Error::sys(what, e))?;
-    sockets::send(&socket, &request(), &[])?;
-    let mut found = HashMap::new();
+    // struct nlmsghdr: length, type, flags, sequence, port.
+    let mut message_out = (16 + request.len() as u32).to_le_bytes().to_vec();
+    message_out.extend(SOCK_DIAG_BY_FAMILY.to_le_bytes());
+    message_out.extend((NLM_F_REQUEST | NLM_F_DUMP).to_le_bytes());
+    message_out.extend([0; 8]);
+    message_out.extend(request);
+    sockets::send(&socket, &message_out, &[])?;
     loop {
         let batch = receive(&socket)?;
         let mut rest = batch.as_slice();
         while let Some((kind, body, next)) = message(rest) {
             match kind {
-                NLMSG_DONE => return Ok(found),
+                NLMSG_DONE => return Ok(()),
                 NLMSG_ERROR => {
                     let errno = body.first_chunk().map_or(libc::EIO, |b| -i32::from_le_bytes(*b));
                     return Err(Error::sys(what, std::io::Error::from_raw_os_error(errno)));
                 }
-                SOCK_DIAG_BY_FAMILY => {
-                    if let Some(s) = parse(body).filter(|s| s.ino != 0) {
-                        found.insert(s.ino, s);
-                    }
-                }
+                SOCK_DIAG_BY_FAMILY => each(body),
                 _ => {}
             }
             rest = next;
@@ -67,24 +106,9 @@ pub fn unix() -> Result<HashMap<u32, UnixSocket>> {
     }
 }
 
-/// struct nlmsghdr and struct unix_diag_req.
-fn request() -> Vec<u8> {
-    let mut r = Vec::with_capacity(40);
-    r.extend(40_u32.to_le_bytes());
-    r.extend(SOCK_DIAG_BY_FAMILY.to_le_bytes());
-    r.extend((NLM_F_REQUEST | NLM_F_DUMP).to_le_bytes());
-    r.extend([0; 8]); // sequence, port
-    r.extend([libc::AF_UNIX as u8, 0, 0, 0]);
-    r.extend(u32::MAX.to_le_bytes()); // states
-    r.extend(0_u32.to_le_bytes()); // inode
-    r.extend(SHOW.to_le_bytes());
-    r.extend([0; 8]); // cookie
-    r
-}
-
 fn receive(socket: &OwnedFd) -> Result<Vec<u8>> {
     let mut buffer = vec![0; 64 << 10];
-    let n = rustix::io::read(socket, &mut buffer).map_err(|e| Error::sys("reading the list of unix sockets", e))?;
+    let n = rustix::io::read(socket, &mut buffer).map_err(|e| Error::sys("reading the list of sockets", e))?;
     buffer.truncate(n);
     Ok(buffer)
 }
@@ -97,15 +121,23 @@ fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((kind, body, bytes.get(len.next_multiple_of(4)..).unwrap_or_default()))
 }
 
+/// Netlink attributes: type and value.
+fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let len = usize::from(u16::from_le_bytes(*rest.first_chunk()?));
+        let kind = u16::from_le_bytes(*rest.get(2..)?.first_chunk()?);
+        let value = rest.get(4..len)?;
+        rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
 /// struct unix_diag_msg and its attributes.
 fn parse(body: &[u8]) -> Option<UnixSocket> {
     let word = |b: &[u8]| b.first_chunk().map(|b| u32::from_le_bytes(*b));
     let mut s =
         UnixSocket { kind: *body.get(1)?, state: *body.get(2)?, ino: word(body.get(4..)?)?, ..UnixSocket::default() };
-    let mut rest = body.get(16..)?;
-    while let Some(len) = rest.first_chunk().map(|b| usize::from(u16::from_le_bytes(*b))) {
-        let kind = u16::from_le_bytes(*rest.get(2..)?.first_chunk()?);
-        let value = rest.get(4..len)?;
+    for (kind, value) in attributes(body.get(16..)?) {
         match kind {
             0 => s.name = value.to_vec(),
             1 => s.file = Some((word(value)?, word(value.get(4..)?)?)),
@@ -115,7 +147,6 @@ fn parse(body: &[u8]) -> Option<UnixSocket> {
             6 => s.shutdown = *value.first()?,
             _ => {}
         }
-        rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
     }
     Some(s)
 }
@@ -211,6 +242,19 @@ mod tests {
         assert_eq!(all[&a_ino].peer, Some(b_ino));
         assert_eq!(all[&b_ino].peer, Some(a_ino));
         assert_eq!((all[&a_ino].shutdown, all[&b_ino].shutdown), (1, 2));
+        Ok(())
+    }
+
+    #[test]
+    fn a_udp_socket_that_sends_no_more_says_so() -> Result<(), Box<dyn std::error::Error>> {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(socket.local_addr()?)?;
+        let socket = std::os::fd::OwnedFd::from(socket);
+        let ino = std::fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd()))?.ino() as u32;
+        let (family, protocol) = (libc::AF_INET as u32, libc::IPPROTO_UDP as u32);
+        assert_eq!(super::udp_shutdown(family, protocol)?.get(&ino), Some(&0));
+        crate::sockets::shutdown(&socket, 1)?;
+        assert_eq!(super::udp_shutdown(family, protocol)?.get(&ino), Some(&2));
         Ok(())
     }
 }

@@ -10,5 +10,4 @@ pub mod interrupted;
 pub mod mem;
 pub mod process;
 pub mod remote;
-mod rseq;
 pub mod stopped;
