@@ -12,6 +12,9 @@ pub enum Error {
     /// Something that the image cannot carry. The text names the object and the way out.
     #[error("{0}")]
     Refused(String),
+    /// A SIGTERM came, and was obeyed where nothing was half done.
+    #[error("asked to end: nothing was frozen, the program goes on")]
+    Asked,
     /// The process in our hands.
     #[error(transparent)]
     Tracee(#[from] cryo_tracee::Error),
@@ -26,6 +29,11 @@ pub enum Error {
         /// The kernel's answer.
         error: io::Error,
     },
+}
+
+/// Obeys a SIGTERM that has come.
+pub(crate) fn not_asked_to_end() -> Result<()> {
+    if cryo_tracee::signals::asked_to_end() { Err(Error::Asked) } else { Ok(()) }
 }
 
 /// Puts the object's name to an I/O error.

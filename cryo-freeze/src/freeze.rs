@@ -9,12 +9,12 @@ use cryo_format::prim::Raw;
 use cryo_format::section::link::Link;
 use cryo_format::write::Writer;
 use cryo_tracee::repair::{Keeper, Quiet};
-use cryo_tracee::signals::Uninterrupted;
+use cryo_tracee::signals::{Interruptible, Uninterrupted};
 use cryo_tracee::{Memory, Process};
 
 use crate::collect::machine::Machine;
 use crate::collect::{self, Collected};
-use crate::error::About;
+use crate::error::{About, not_asked_to_end};
 use crate::options::{Afterwards, Options};
 use crate::output::OutputFiles;
 use crate::{Result, pages, refused};
@@ -38,8 +38,10 @@ pub struct Frozen {
 
 /// Freezes process `pid`.
 ///
-/// Call it in a process that nobody kills carelessly (see [`cryo_tracee::guardian`]): while remote calls are made, the target depends on us.
+/// Call it in a process that is asked to end by SIGTERM and killed only in need (see [`cryo_tracee::guardian`]): the target survives either, but
+/// only who is asked cleans up.
 pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen> {
+    let _uninterrupted = Uninterrupted::begin();
     // All that can fail without the target is done first.
     let files = match &target {
         Target::Name(name) => Some(OutputFiles::create(name, options.force)?),
@@ -47,7 +49,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     };
     let mut machine = Machine::look(pid)?;
     let children = collect::family::check(pid, options.children)?;
-    let mut uninterrupted = Some(Uninterrupted::begin());
+    not_asked_to_end()?;
     // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
     let mut collected = Collected::default();
     let mut process = Process::seize(pid).map_err(|e| refused::explain(pid, e))?;
@@ -58,10 +60,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     // Declared after the process (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut collected.quiet);
     done?;
-    // Every register is the program's own again: from here on the kernel lets it go unharmed if we are killed. A connection it does not.
-    if quiet.is_empty() {
-        uninterrupted = None;
-    }
+    not_asked_to_end()?;
     let early = collect::snapshot::enough(&collected);
     let process = if early {
         quiet.clear();
@@ -83,6 +82,8 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
 
     let path = match (target, files) {
         (Target::Pipe(out), _) => {
+            // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
+            let _interruptible = quiet.is_empty().then(Interruptible::begin);
             let out = write(out, Ok, Ok, &collected, memory, options)?;
             out.flush().about(|| "writing the pipe".into())?;
             None
@@ -91,9 +92,6 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
             let frore = files.file(Profile::Frore)?;
             let (frost, freeze) = (|_| files.file(Profile::Frost), |_| files.file(Profile::Freeze));
             write(frore, frost, freeze, &collected, memory, options)?;
-            if uninterrupted.is_some() && cryo_tracee::signals::asked_to_end() {
-                return Err(crate::Error::Refused("the command was ended, nothing was frozen".into()));
-            }
             Some(files.commit()?)
         }
         (Target::Name(_), None) => None,

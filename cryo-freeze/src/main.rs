@@ -15,7 +15,7 @@ use cryo_freeze::{Afterwards, Children, Ends, Files, Options, Shared, Tcp, freez
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 frozen; 2 not frozen, the program goes on.\n\nOn another machine:  cryo-freeze 4242 -o - | ssh there cryo-thaw -"
+    after_help = "Exit status: 0 frozen; 2 not frozen, the program goes on; 128 + n the same, ended by signal n.\n\nOn another machine:  cryo-freeze 4242 -o - | ssh there cryo-thaw -"
 )]
 struct Cli {
     /// The process to freeze
@@ -158,6 +158,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let work = || match cli.run() {
         Ok(()) => 0,
+        // The command says so, which knows of which signal.
+        Err(e) if matches!(e.downcast_ref(), Some(cryo_freeze::Error::Asked)) => cryo_tracee::guardian::ASKED,
         Err(e) => {
             say(&format!("{e:#}"));
             2
@@ -167,7 +169,10 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
             say(&e.to_string());
-            ExitCode::from(2)
+            match e {
+                cryo_tracee::Error::Asked(signal) => ExitCode::from(128 + signal as u8),
+                _ => ExitCode::from(2),
+            }
         }
     }
 }

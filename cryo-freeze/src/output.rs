@@ -10,7 +10,7 @@ use cryo_format::Profile;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use crate::error::About;
+use crate::error::{About, not_asked_to_end};
 use crate::{Error, Result};
 
 /// The three files of a set that is being written. Dropping it without [`Files::commit`] leaves nothing behind.
@@ -90,6 +90,7 @@ impl OutputFiles {
         for p in &self.parts {
             p.file.sync_all().about(|| format!("syncing {}", p.path.display()))?;
         }
+        not_asked_to_end()?;
         let mut named: Vec<PathBuf> = Vec::new();
         for p in &mut self.parts {
             if let Err(e) = p.appear(self.force) {

@@ -14,6 +14,7 @@ use cryo_format::section::extents::{Content, Extent};
 use cryo_format::write::Writer;
 use cryo_tracee::Memory;
 
+use crate::error::not_asked_to_end;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -200,6 +201,7 @@ impl<'a> Reader<'a> {
             }
             // Here, not in the writing thread: writing takes the longer of the two.
             batch.digest = (self.digest && batch.used != 0).then(|| cryo_format::digest(batch.data()));
+            not_asked_to_end()?;
             self.buffer = (self.sink)(batch)?;
         }
         Ok(())

@@ -38,6 +38,9 @@ pub enum Error {
         /// What stood there.
         text: String,
     },
+    /// The command was asked to end by this signal, and did.
+    #[error("ended by {}: nothing was frozen, the program goes on", crate::signals::name(*.0))]
+    Asked(i32),
     /// No right to trace.
     #[error("{0}")]
     Refused(String),

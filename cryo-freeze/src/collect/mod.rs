@@ -214,7 +214,7 @@ pub fn collect(process: &mut Process, machine: &mut Machine, options: &Options, 
     let vdso = scene.maps.iter().find(|m| m.path == b"[vdso]");
     for (thread, id) in process.threads.iter_mut().zip(&thread_ids) {
         if let Some(vdso) = vdso {
-            regs::leave_vdso(thread, vdso)?;
+            regs::outside_vdso(thread, vdso)?;
         }
         let regs = syscall::collect(thread, *id, &process.memory, &process.blocked, out)?;
         regs::collect(*id, &regs, out);

@@ -2,7 +2,7 @@
 
 use cryo_format::prim::Addr;
 use cryo_format::section::process::{Process, ProcessFlags};
-use cryo_tracee::remote::Slot;
+use cryo_tracee::remote::{Done, Slot};
 use cryo_tracee::{Batch, proc};
 
 use super::thread::Answers;
@@ -29,6 +29,11 @@ impl Questions {
         batch.call(libc::SYS_prctl, &[libc::PR_GET_CHILD_SUBREAPER as u64, subreaper.addr]);
         let dumpable = batch.call(libc::SYS_prctl, &[libc::PR_GET_DUMPABLE as u64]);
         Self { parent_death_signal, subreaper, dumpable, mdwe: batch.call(libc::SYS_prctl, &[PR_GET_MDWE]) }
+    }
+
+    /// Would a process that loses its parent below this one become its child?
+    pub fn adopts(&self, scene: &Scene<'_>, done: &Done) -> bool {
+        done.bytes(self.subreaper) != [0; 4] || scene.status.inner("NStgid") == Some(1)
     }
 }
 

@@ -3,34 +3,18 @@
 use cryo_format::prim::Addr;
 use cryo_format::section::regs::RegsX86_64;
 use cryo_tracee::proc::Mapping;
-use cryo_tracee::{AWAY, Regs, Stopped};
+use cryo_tracee::{Regs, Stopped};
 
 use super::{Collected, refuse};
 use crate::Result;
 
-/// A vDSO function is left in far fewer steps; a loop there means that something is wrong.
-const STEPS: usize = 20_000;
-
 /// A thread inside the vDSO holds pointers into the kernel's own pages and has perhaps read half of a time: another kernel's vDSO cannot go on
-/// from there. Its functions are short, so the thread is stepped out of it. Signals wait meanwhile.
-pub fn leave_vdso(thread: &mut Stopped, vdso: &Mapping) -> Result<()> {
-    let inside = |rip: u64| (vdso.start..vdso.end).contains(&rip);
-    if !inside(thread.regs()?.rip) {
-        return Ok(());
+/// from there. Where it was stopped in one it has been let out, see [`cryo_tracee::Process::seize`].
+pub fn outside_vdso(thread: &Stopped, vdso: &Mapping) -> Result<()> {
+    if (vdso.start..vdso.end).contains(&thread.regs()?.rip) {
+        return refuse(format!("thread {} does not leave the vDSO: try again", thread.tid()));
     }
-    let mask = thread.sigmask()?;
-    thread.set_sigmask(AWAY)?;
-    let stepped = (|| {
-        for _ in 0..STEPS {
-            thread.step()?;
-            if !inside(thread.regs()?.rip) {
-                return Ok(());
-            }
-        }
-        refuse(format!("thread {} does not leave the vDSO", thread.tid()))
-    })();
-    thread.set_sigmask(mask)?;
-    stepped
+    Ok(())
 }
 
 /// Adds the registers of a thread.

@@ -3,7 +3,7 @@
 use cryo_format::prim::Addr;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::proc::{Stat, Status};
-use cryo_tracee::remote::{Done, Remote, Slot, run_each};
+use cryo_tracee::remote::{Done, Remote, Slot};
 use cryo_tracee::{Batch, ForkedCopy, Process, fds};
 
 use super::residence::{self, Residence};
@@ -54,6 +54,7 @@ pub struct Answers {
 /// Asks the process and each of its threads; adds the threads.
 pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mut Collected) -> Result<Answers> {
     let memory = &scene_process.memory;
+    let rips = scene_process.threads.iter().map(|t| Ok(t.regs()?.rip)).collect::<Result<Vec<u64>>>()?;
     let (main, others) = scene_process.threads.split_first_mut().ok_or(cryo_tracee::Error::Died(scene.pid))?;
     let (main_id, other_ids) = ids.split_first().ok_or(cryo_tracee::Error::Died(scene.pid))?;
     let main_rest = kernel_side(main, scene, scene.thread(0)?)?;
@@ -64,7 +65,7 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
         Ok(())
     };
     let (main_tid, ignores_traps) = (main.tid(), main.ignores_traps());
-    let mut remote = Remote::enter(main, memory, &scene.maps)?;
+    let mut remote = Remote::enter(main, memory, &scene.maps, &rips)?;
     let scratch = remote.scratch();
 
     let mut batch = remote.batch();
@@ -80,7 +81,7 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     let main_thread = with_answers(main_rest, &questions, &done)?;
     out.add(*main_id, main_thread);
 
-    let answers = run_each(others, memory, scratch, Questions::ask)?;
+    let answers = remote.run_each(others, Questions::ask)?;
     for (i, ((thread, id), (questions, done))) in (1..).zip(others.iter().zip(other_ids).zip(&answers)) {
         let status = scene.thread(i)?;
         let rest = kernel_side(thread, scene, status)?;
@@ -92,7 +93,8 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     ptimers::collect(&mut remote, scene, ids, out)?;
     let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
-    out.copy = if snapshot::possible(scene) { ForkedCopy::of(&mut remote).ok() } else { None };
+    let possible = snapshot::possible(scene) && !process.adopts(scene, &done);
+    out.copy = if possible { ForkedCopy::of(&mut remote).ok() } else { None };
     drop(remote);
     Ok(Answers { done, ignores_traps, actions, mm, process, limits, itimers, residence })
 }

@@ -48,7 +48,7 @@ impl Ended {
     }
 }
 
-/// Has somebody sent the SIGTERM that [`Uninterrupted`] holds back?
+/// Has somebody sent the SIGTERM that a guardian, or [`Uninterrupted`], holds back?
 pub fn asked_to_end() -> bool {
     // SAFETY: sigset_t is plain data, which the call fills.
     unsafe {
@@ -57,27 +57,50 @@ pub fn asked_to_end() -> bool {
     }
 }
 
-/// Blocks SIGTERM while it lives: a guardian must not end between changing registers and putting them back.
+/// Blocks SIGTERM while it lives: a guardian that must not end where it happens to be.
 pub struct Uninterrupted {
-    before: libc::sigset_t,
+    _mask: Mask,
 }
 
 impl Uninterrupted {
     /// From here on.
     pub fn begin() -> Self {
+        Self { _mask: Mask::change(libc::SIG_BLOCK) }
+    }
+}
+
+/// Lets SIGTERM end us at once while it lives: where we may be blocked for as long as somebody else likes, and have nothing to clean up.
+pub struct Interruptible {
+    _mask: Mask,
+}
+
+impl Interruptible {
+    /// From here on, for a SIGTERM that has come already, too.
+    pub fn begin() -> Self {
+        Self { _mask: Mask::change(libc::SIG_UNBLOCK) }
+    }
+}
+
+/// Puts SIGTERM back to how this thread had it.
+struct Mask {
+    before: libc::sigset_t,
+}
+
+impl Mask {
+    fn change(how: libc::c_int) -> Self {
         // SAFETY: sigset_t is plain data, initialised by the calls; only this thread's mask changes.
         unsafe {
             let mut set: libc::sigset_t = zeroed();
             let mut before: libc::sigset_t = zeroed();
             libc::sigemptyset(&raw mut set);
             libc::sigaddset(&raw mut set, libc::SIGTERM);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, &raw mut before);
+            libc::pthread_sigmask(how, &raw const set, &raw mut before);
             Self { before }
         }
     }
 }
 
-impl Drop for Uninterrupted {
+impl Drop for Mask {
     fn drop(&mut self) {
         // SAFETY: `before` came from pthread_sigmask. SIGCHLD stays blocked: waiting for tracees depends on it.
         unsafe {
@@ -85,6 +108,28 @@ impl Drop for Uninterrupted {
             libc::sigaddset(&raw mut set, libc::SIGCHLD);
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut());
         }
+    }
+}
+
+/// A signal by its name, where it is one of those that end a command; otherwise by its number.
+pub fn name(signal: i32) -> String {
+    match signal {
+        libc::SIGINT => "SIGINT".into(),
+        libc::SIGTERM => "SIGTERM".into(),
+        libc::SIGHUP => "SIGHUP".into(),
+        libc::SIGQUIT => "SIGQUIT".into(),
+        other => format!("signal {other}"),
+    }
+}
+
+/// How a child of ours has ended; `None` if it has not.
+pub(crate) fn ended(pid: i32) -> Result<Option<Ended>> {
+    let mut status = 0;
+    // SAFETY: the kernel writes one int.
+    match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
+        0 => Ok(None),
+        -1 => Err(Error::last(format!("waiting for process {pid}"))),
+        _ => Ok(Some(Ended::of(status))),
     }
 }
 

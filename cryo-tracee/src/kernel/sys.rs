@@ -43,6 +43,16 @@ pub enum Fault {
     Never,
 }
 
+impl Fault {
+    fn point(self, what: impl FnOnce() -> String) -> Result<()> {
+        if self == Self::Never {
+            fault::moment();
+            return Ok(());
+        }
+        fault::point().map_err(|e| Error::sys(what(), e))
+    }
+}
+
 /// ptrace(2) has it by this name.
 fn request_name(request: libc::c_uint) -> &'static str {
     match request {
@@ -60,9 +70,7 @@ fn request_name(request: libc::c_uint) -> &'static str {
 /// A request whose address and data are plain numbers.
 pub fn ptrace(request: libc::c_uint, tid: i32, addr: usize, data: usize, fault: Fault) -> Result<libc::c_long> {
     let what = || format!("{} of thread {tid}", request_name(request));
-    if fault == Fault::Counted {
-        fault::point().map_err(|e| Error::sys(what(), e))?;
-    }
+    fault.point(what)?;
     // SAFETY: the requests that are passed here (SEIZE, INTERRUPT, CONT, SINGLESTEP, SYSCALL, DETACH, SETOPTIONS) take numbers, no pointers.
     check(unsafe { libc::ptrace(request, tid, addr, data) }, what)
 }
@@ -80,9 +88,7 @@ pub fn get_regset(tid: i32, set: i32, buf: &mut [u8]) -> Result<usize> {
 /// Writes register set `set`.
 pub fn set_regset(tid: i32, set: i32, buf: &[u8], fault: Fault) -> Result<()> {
     let what = || format!("setting register set {set:#x} of thread {tid}");
-    if fault == Fault::Counted {
-        fault::point().map_err(|e| Error::sys(what(), e))?;
-    }
+    fault.point(what)?;
     let mut iov = libc::iovec { iov_base: buf.as_ptr().cast_mut().cast(), iov_len: buf.len() };
     // SAFETY: the kernel only reads iov_len bytes from `buf`.
     check(unsafe { libc::ptrace(libc::PTRACE_SETREGSET, tid, set as usize, &raw mut iov) }, what)?;
@@ -102,9 +108,7 @@ pub fn get_sigmask(tid: i32) -> Result<u64> {
 /// Sets the blocked signals.
 pub fn set_sigmask(tid: i32, mask: u64, fault: Fault) -> Result<()> {
     let what = || format!("setting the signal mask of thread {tid}");
-    if fault == Fault::Counted {
-        fault::point().map_err(|e| Error::sys(what(), e))?;
-    }
+    fault.point(what)?;
     // SAFETY: the kernel reads 8 bytes of `mask`.
     check(unsafe { libc::ptrace(libc::PTRACE_SETSIGMASK, tid, size_of::<u64>(), &raw const mask) }, what)?;
     Ok(())
@@ -167,9 +171,7 @@ pub fn dispatch(tid: i32) -> Dispatch {
 /// Sets it.
 pub fn set_dispatch(tid: i32, config: Dispatch, fault: Fault) -> Result<()> {
     let what = || format!("setting the system call dispatch of thread {tid}");
-    if fault == Fault::Counted {
-        fault::point().map_err(|e| Error::sys(what(), e))?;
-    }
+    fault.point(what)?;
     let size = size_of::<Dispatch>();
     // SAFETY: the kernel reads size_of::<Dispatch>() bytes of `config`.
     check(unsafe { libc::ptrace(PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, tid, size, &raw const config) }, what)?;
@@ -265,6 +267,7 @@ const AT_ONCE: Duration = Duration::from_micros(30);
 
 /// Waits until thread `tid` stops or ends, at most [`limit`].
 pub fn wait(tid: i32) -> Result<Wait> {
+    fault::moment();
     let set = block_sigchld();
     let begin = Instant::now();
     let deadline = begin + limit();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -55,6 +56,16 @@ pub fn tasks(pid: i32) -> Result<Vec<i32>> {
     let mut tids: Vec<i32> = dir.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
     tids.sort_by_key(|t| (*t != pid, *t));
     Ok(tids)
+}
+
+/// Where the vDSO is; empty if there is none.
+pub fn vdso(pid: i32) -> Range<u64> {
+    let maps = read(&format!("/proc/{pid}/maps")).unwrap_or_default();
+    let line = maps.split(|b| *b == b'\n').find(|line| line.ends_with(b" [vdso]")).unwrap_or_default();
+    let range = std::str::from_utf8(line).ok().and_then(|line| line.split_once(' ')?.0.split_once('-'));
+    let ends =
+        range.and_then(|(start, end)| Some(u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?));
+    ends.unwrap_or(0..0)
 }
 
 /// State of a thread for people: `S (sleeping)`. `None` if it is gone.

@@ -1,49 +1,371 @@
-//! The one piece of machine code that we put into other processes: it makes the system calls of a table, one after another.
+//! The machine code that we put into other processes: it makes the system calls of a table, one after another.
+//!
+//! In a host it ends in int3. In a program that shall go on it does not need us: see [`Own`].
 
 use std::arch::global_asm;
 
-// r15 = table, r14 = number of entries, r13 = 1 to stop at the first error. An entry is eight words: number, six arguments, result.
-// It ends in int3: the tracer sees a SIGTRAP stop.
+use crate::stopped::Regs;
+use crate::sys::Dispatch;
+
+// r15 = table, r14 = number of entries, rbx = 1 to stop at the first error. An entry is eight words: number, six arguments, result.
+macro_rules! table {
+    ($($end:literal,)*) => {
+        concat!(
+            "2: mov rax, [r15]\n",
+            "mov rdi, [r15 + 8]\n",
+            "mov rsi, [r15 + 16]\n",
+            "mov rdx, [r15 + 24]\n",
+            "mov r10, [r15 + 32]\n",
+            "mov r8, [r15 + 40]\n",
+            "mov r9, [r15 + 48]\n",
+            "syscall\n",
+            "mov [r15 + 56], rax\n",
+            "cmp rax, -4095\n",
+            "jb 3f\n",
+            "test ebx, ebx\n",
+            "jnz 4f\n",
+            "3: add r15, 64\n",
+            "dec r14\n",
+            "jnz 2b\n",
+            "4:\n",
+            $($end, "\n",)*
+        )
+    };
+}
+
 global_asm!(
     ".pushsection .rodata",
     ".global cryo_stub_begin",
     ".global cryo_stub_end",
     "cryo_stub_begin:",
-    "2: mov rax, [r15]",
-    "mov rdi, [r15 + 8]",
-    "mov rsi, [r15 + 16]",
-    "mov rdx, [r15 + 24]",
-    "mov r10, [r15 + 32]",
-    "mov r8, [r15 + 40]",
-    "mov r9, [r15 + 48]",
-    "syscall",
-    "mov [r15 + 56], rax",
-    "cmp rax, -4095",
-    "jb 3f",
-    "test r13d, r13d",
-    "jnz 4f",
-    "3: add r15, 64",
-    "dec r14",
-    "jnz 2b",
-    "4: int3",
+    table!("int3",),
     "cryo_stub_end:",
+    ".popsection",
+);
+
+// What is executed in a program that shall go on. r12 = where to go if nobody takes over behind the event.
+global_asm!(
+    ".pushsection .rodata",
+    ".global cryo_own_begin",
+    ".global cryo_own_table",
+    ".global cryo_own_map",
+    ".global cryo_own_copy",
+    ".global cryo_own_event",
+    ".global cryo_own_unmap",
+    ".global cryo_own_restore",
+    ".global cryo_own_masked",
+    ".global cryo_own_dispatch",
+    ".global cryo_own_load",
+    ".global cryo_own_data",
+    ".balign 8",
+    // One call, for which the registers are set; r14 = its result.
+    "cryo_own_begin:",
+    "syscall",
+    "mov r14, rax",
+    "jmp 5f",
+    // The call that makes the scratch mapping.
+    "cryo_own_map:",
+    "syscall",
+    "mov r13, rax",
+    "jmp 5f",
+    // A forked copy: made by a process in between, which ends and is waited for here, so that the copy is not the program's child.
+    "cryo_own_copy:",
+    "xor edi, edi",
+    "xor esi, esi",
+    "xor edx, edx",
+    "xor r10d, r10d",
+    "xor r8d, r8d",
+    "mov eax, 56", // clone
+    "syscall",
+    "mov r14, rax",
+    "test rax, rax",
+    "js 5f",
+    "jnz 6f",
+    "xor edi, edi",
+    "mov eax, 56",
+    "syscall",
+    // Both end here; of the copy only who traces it makes something else.
+    "xor edi, edi",
+    "mov eax, 231", // exit_group
+    "syscall",
+    "6: mov rdi, r14",
+    "mov edx, 0x40000000", // __WALL
+    "mov eax, 61",         // wait4
+    "syscall",
+    "jmp 5f",
+    "cryo_own_table:",
+    table!(),
+    // The event that ends the calls: a signal to itself which means nothing to the program, or none. Its tracer sees it, nobody else does.
+    "5: mov edi, [rip + cryo_own_data + 144]",
+    "mov esi, [rip + cryo_own_data + 148]",
+    "mov edx, [rip + cryo_own_data + 152]",
+    "mov eax, 234", // tgkill
+    "syscall",
+    "cryo_own_event:",
+    "jmp r12",
+    // r13 = the scratch mapping
+    "cryo_own_unmap:",
+    "mov rdi, r13",
+    "mov esi, [rip + cryo_own_data + 156]",
+    "mov eax, 11", // munmap
+    "syscall",
+    // From here on only instructions that leave the flags alone, and the stack is the program's.
+    "cryo_own_restore:",
+    "lea rsp, [rip + cryo_own_data + 128]",
+    "popfq",
+    "mov rsp, [rip + cryo_own_data + 112]",
+    "cryo_own_masked:",
+    "lea rsi, [rip + cryo_own_data + 136]",
+    "mov edi, 2", // SIG_SETMASK
+    "mov edx, 0",
+    "mov r10d, 8",
+    "mov eax, 14", // rt_sigprocmask
+    "syscall",
+    // Only where system calls were dispatched to the program itself; the last call, then.
+    "cryo_own_dispatch:",
+    "mov edi, 59", // PR_SET_SYSCALL_USER_DISPATCH
+    "mov rsi, [rip + cryo_own_data + 160]",
+    "mov rdx, [rip + cryo_own_data + 176]",
+    "mov r10, [rip + cryo_own_data + 184]",
+    "mov r8, [rip + cryo_own_data + 168]",
+    "mov eax, 157", // prctl
+    "syscall",
+    "cryo_own_load:",
+    "mov rax, [rip + cryo_own_data]",
+    "mov rcx, [rip + cryo_own_data + 8]",
+    "mov rdx, [rip + cryo_own_data + 16]",
+    "mov rbx, [rip + cryo_own_data + 24]",
+    "mov rsi, [rip + cryo_own_data + 32]",
+    "mov rdi, [rip + cryo_own_data + 40]",
+    "mov r8, [rip + cryo_own_data + 48]",
+    "mov r9, [rip + cryo_own_data + 56]",
+    "mov r10, [rip + cryo_own_data + 64]",
+    "mov r11, [rip + cryo_own_data + 72]",
+    "mov r12, [rip + cryo_own_data + 80]",
+    "mov r13, [rip + cryo_own_data + 88]",
+    "mov r14, [rip + cryo_own_data + 96]",
+    "mov r15, [rip + cryo_own_data + 104]",
+    "jmp [rip + cryo_own_data + 120]",
+    ".balign 8",
+    "cryo_own_data:",
     ".popsection",
 );
 
 unsafe extern "C" {
     static cryo_stub_begin: [u8; 0];
     static cryo_stub_end: [u8; 0];
+    static cryo_own_begin: [u8; 0];
+    static cryo_own_table: [u8; 0];
+    static cryo_own_map: [u8; 0];
+    static cryo_own_copy: [u8; 0];
+    static cryo_own_event: [u8; 0];
+    static cryo_own_unmap: [u8; 0];
+    static cryo_own_restore: [u8; 0];
+    static cryo_own_masked: [u8; 0];
+    static cryo_own_dispatch: [u8; 0];
+    static cryo_own_load: [u8; 0];
+    static cryo_own_data: [u8; 0];
 }
 
-/// Bytes of the stub.
-pub fn stub() -> &'static [u8] {
-    // SAFETY: both symbols are in .rodata, defined just above in this order; the bytes between them are initialised and never change.
+/// The bytes between two labels.
+fn between(begin: &'static [u8; 0], end: &'static [u8; 0]) -> &'static [u8] {
+    // SAFETY: called for two symbols of .rodata that are defined above in this order; the bytes between them are initialised and never change.
     unsafe {
-        let begin = (&raw const cryo_stub_begin).cast::<u8>();
-        let end = (&raw const cryo_stub_end).cast::<u8>();
+        let (begin, end) = (begin.as_ptr(), end.as_ptr());
         std::slice::from_raw_parts(begin, end.offset_from_unsigned(begin))
     }
 }
 
+/// Bytes of a host's stub.
+pub fn stub() -> &'static [u8] {
+    // SAFETY: both are symbols of ours.
+    between(unsafe { &cryo_stub_begin }, unsafe { &cryo_stub_end })
+}
+
+const NOP: u8 = 0x90;
+
 /// `syscall`.
 pub const SYSCALL: [u8; 2] = [0x0f, 0x05];
+
+/// What a thread is when nobody holds it: the data behind the code that makes it so again.
+///
+/// A thread whose tracer is killed goes on with whatever registers it has. While calls are made in a program, these always lead into this code, which
+/// finishes the calls, puts everything back and goes on where the program was.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    rax: u64,
+    rcx: u64,
+    rdx: u64,
+    rbx: u64,
+    rsi: u64,
+    rdi: u64,
+    r8: u64,
+    r9: u64,
+    r10: u64,
+    r11: u64,
+    r12: u64,
+    r13: u64,
+    r14: u64,
+    r15: u64,
+    rsp: u64,
+    rip: u64,
+    eflags: u64,
+    mask: u64,
+    tgid: i32,
+    tid: i32,
+    signal: i32,
+    scratch: u32,
+    dispatch: Dispatch,
+}
+
+/// What else belongs to [`Own`].
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    /// What the thread blocks.
+    pub mask: u64,
+    /// The signal that is its event; 0 for none.
+    pub signal: i32,
+    /// Bytes of the scratch mapping.
+    pub scratch: u32,
+    /// Who answers its system calls.
+    pub dispatch: Dispatch,
+}
+
+/// Room for the code and its data.
+pub const OWN: usize = 576;
+
+/// Places in the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Makes one call; its result is in r14.
+    Call,
+    /// Makes the scratch mapping; its address is in r13.
+    Map,
+    /// Makes the calls of a table.
+    Table,
+    /// Makes a copy of the process; r14 is the result of the first clone.
+    Copy,
+    /// Where the event finds it.
+    Event,
+    /// Takes the scratch mapping at r13 away, and goes on as the program.
+    Unmap,
+    /// Goes on as the program.
+    Restore,
+    /// The same with the program's own flags and stack already.
+    Masked,
+}
+
+impl Entry {
+    /// Offset in the code.
+    pub fn offset(self) -> u64 {
+        // SAFETY: all are symbols of ours, and none is before the first.
+        unsafe {
+            let at = match self {
+                Self::Call => &cryo_own_begin,
+                Self::Map => &cryo_own_map,
+                Self::Table => &cryo_own_table,
+                Self::Copy => &cryo_own_copy,
+                Self::Event => &cryo_own_event,
+                Self::Unmap => &cryo_own_unmap,
+                Self::Restore => &cryo_own_restore,
+                Self::Masked => &cryo_own_masked,
+            };
+            between(&cryo_own_begin, at).len() as u64
+        }
+    }
+}
+
+impl Own {
+    /// What a thread is that stands with these registers, of which `signal` makes the event.
+    ///
+    /// An interrupted call is made again by the kernel when it lets a thread go from its stop; here it is done by the thread itself
+    /// (arch/x86/kernel/signal.c, arch_do_signal_or_restart). `abort` is where a critical section of rseq goes on.
+    pub fn of(regs: &Regs, abort: Option<u64>, (tgid, tid): (i32, i32), rest: Rest) -> Self {
+        let Rest { mask, signal, scratch, dispatch } = rest;
+        let (mut rax, mut rip) = (regs.rax, regs.rip);
+        if regs.orig_rax as i64 >= 0 {
+            let number = match -(rax as i64) {
+                512..=514 => Some(regs.orig_rax),
+                516 => Some(libc::SYS_restart_syscall as u64),
+                _ => None,
+            };
+            if let Some(number) = number {
+                (rax, rip) = (number, rip - SYSCALL.len() as u64);
+            }
+        } else if let Some(abort) = abort {
+            rip = abort;
+        }
+        Self {
+            rax,
+            rcx: regs.rcx,
+            rdx: regs.rdx,
+            rbx: regs.rbx,
+            rsi: regs.rsi,
+            rdi: regs.rdi,
+            r8: regs.r8,
+            r9: regs.r9,
+            r10: regs.r10,
+            r11: regs.r11,
+            r12: regs.r12,
+            r13: regs.r13,
+            r14: regs.r14,
+            r15: regs.r15,
+            rsp: regs.rsp,
+            rip,
+            eflags: regs.eflags,
+            mask,
+            tgid,
+            tid,
+            signal,
+            scratch,
+            dispatch,
+        }
+    }
+
+    /// The code with this behind it: `OWN` bytes at most.
+    pub fn code(&self) -> Vec<u8> {
+        // SAFETY: two symbols of ours, in this order.
+        let mut bytes = between(unsafe { &cryo_own_begin }, unsafe { &cryo_own_data }).to_vec();
+        if self.dispatch.mode == 0 {
+            // SAFETY: symbols of ours, each in its order.
+            let part = unsafe { (&cryo_own_begin, &cryo_own_dispatch, &cryo_own_load) };
+            let (from, to) = (between(part.0, part.1).len(), between(part.0, part.2).len());
+            bytes[from..to].fill(NOP);
+        }
+        // SAFETY: a repr(C) structure of integers without padding.
+        let data: [u8; size_of::<Self>()] = unsafe { std::mem::transmute_copy(self) };
+        bytes.extend_from_slice(&data);
+        bytes
+    }
+}
+
+/// What the code begins with, by which one that was left behind is known.
+pub fn mark() -> &'static [u8] {
+    // SAFETY: two symbols of ours, in this order.
+    between(unsafe { &cryo_own_begin }, unsafe { &cryo_own_table })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_has_room_and_its_data_where_it_looks_for_it() {
+        let regs: Regs = crate::stopped::regs_from(&[0; size_of::<Regs>()]);
+        let rest = Rest { mask: 0, signal: 3, scratch: 4, dispatch: Dispatch::default() };
+        let own = Own::of(&regs, None, (1, 2), rest);
+        assert!(own.code().len() <= OWN, "{}", own.code().len());
+        assert_eq!(std::mem::offset_of!(Own, rsp), 112);
+        assert_eq!(std::mem::offset_of!(Own, rip), 120);
+        assert_eq!(std::mem::offset_of!(Own, eflags), 128);
+        assert_eq!(std::mem::offset_of!(Own, mask), 136);
+        assert_eq!(std::mem::offset_of!(Own, tgid), 144);
+        assert_eq!(std::mem::offset_of!(Own, scratch), 156);
+        assert_eq!(std::mem::offset_of!(Own, r15), 104);
+        assert_eq!(std::mem::offset_of!(Own, dispatch), 160);
+        assert_eq!(std::mem::offset_of!(Dispatch, selector), 8);
+        assert_eq!(std::mem::offset_of!(Dispatch, offset), 16);
+        assert_eq!(std::mem::offset_of!(Dispatch, len), 24);
+    }
+}

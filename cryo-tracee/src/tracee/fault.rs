@@ -1,7 +1,7 @@
-//! Fault injection: `CRYO_FAULT=N` makes the N-th operation on the process fail (`N:ERRNO` with that errno; default EIO).
+//! Fault injection: `CRYO_FAULT=N` makes the N-th operation on the process fail (`N:ERRNO` with that errno; default EIO), or `N:kill` kills us there.
 //!
 //! The safety tests count N upwards until a freeze succeeds, and so have been through a failure at every call site. Undoing is not
-//! counted: what puts the target back must not be made to fail by a test of whether it is put back.
+//! counted: what puts the target back must not be made to fail by a test of whether it is put back. It is where we are to be killed.
 
 use std::cell::Cell;
 use std::io;
@@ -10,12 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-fn plan() -> Option<(u64, i32)> {
-    static PLAN: OnceLock<Option<(u64, i32)>> = OnceLock::new();
+#[derive(Clone, Copy)]
+enum Plan {
+    Fail(u64, i32),
+    Kill(u64),
+}
+
+fn plan() -> Option<Plan> {
+    static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
     *PLAN.get_or_init(|| {
         let text = std::env::var("CRYO_FAULT").ok()?;
         let (n, errno) = text.split_once(':').unwrap_or((&text, ""));
-        Some((n.parse().ok()?, errno.parse().unwrap_or(libc::EIO)))
+        let n = n.parse().ok()?;
+        Some(if errno == "kill" { Plan::Kill(n) } else { Plan::Fail(n, errno.parse().unwrap_or(libc::EIO)) })
     })
 }
 
@@ -41,9 +48,25 @@ impl Drop for Undoing {
 
 /// Counts one operation; fails if it is the planned one.
 pub fn point() -> io::Result<()> {
-    let Some((n, errno)) = plan().filter(|_| UNDOING.get() == 0) else { return Ok(()) };
-    if COUNT.fetch_add(1, Ordering::Relaxed) + 1 == n {
-        return Err(io::Error::from_raw_os_error(errno));
+    match plan() {
+        Some(Plan::Fail(n, errno)) if UNDOING.get() == 0 && count() == n => Err(io::Error::from_raw_os_error(errno)),
+        Some(Plan::Kill(_)) => {
+            moment();
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Counts one operation that is not made to fail, because it undoes something.
+pub(crate) fn moment() {
+    if let Some(Plan::Kill(n)) = plan()
+        && count() == n
+    {
+        let _ = crate::signals::kill(std::process::id() as i32, libc::SIGKILL);
+    }
+}
+
+fn count() -> u64 {
+    COUNT.fetch_add(1, Ordering::Relaxed) + 1
 }

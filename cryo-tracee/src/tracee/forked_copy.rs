@@ -1,91 +1,95 @@
 //! A forked copy of a process, as the snapshot: the original goes on while the copy's memory is read.
 //!
-//! The copy is made by a clone inside the original, from the stub: were we killed in that moment, it would run into the stub's int3 and end, never
-//! into the program's code. It sends no signal when it ends (exit signal 0), so the program does not notice; but its exit status stays with the original
-//! until somebody asks for it (__WALL), and that is done by a second, short stop.
+//! The copy shall never be the original's child: a program that waits for children, or lists them, does not know it, and a zombie would stay if
+//! we were killed. So the original clones a process in between, which clones the copy and ends; the original waits for it in the same
+//! breath (exit signal 0, `__WALL`), and the copy belongs to init. All of that is done by code that needs nobody: killed at any moment, what was
+//! begun is finished inside, and a copy that nobody traces exits. Once it is ours, it dies with us (PTRACE_O_EXITKILL).
+//!
+//! Its end is told to init, or to a subreaper between. One that never waits for its children keeps a zombie of it, as of every daemon.
 
-use crate::interrupted::{self, Blocked};
 use crate::mem::Memory;
-use crate::proc;
-use crate::remote::{Remote, Scratch};
+use crate::remote::Remote;
 use crate::stopped::Stopped;
 use crate::sys::{self, Fault, Wait};
 use crate::{Error, Result, signals};
 
-/// The copy. Dropping it ends it and removes every trace of it from the original.
+/// The copy. Dropping it ends it.
 pub struct ForkedCopy {
-    pid: i32,
-    /// Its pid as the original sees it.
-    inner: u64,
-    /// The thread of the original that it was made by.
-    parent: (i32, i32),
-    thread: Option<Stopped>,
+    thread: Traced,
     /// Its memory.
     pub memory: Memory,
+}
+
+/// A process that is ours alone. Dropping it ends it.
+struct Traced(Option<Stopped>);
+
+impl Traced {
+    /// Waits for the stop with which a process begins whose parent is traced with PTRACE_O_TRACECLONE; from then on it dies with us.
+    fn born(pid: i32, options: i32) -> Result<Self> {
+        let mut traced = Self(Some(Stopped::new(pid, pid)));
+        traced.thread()?.settle()?;
+        traced.thread()?.options(options | libc::PTRACE_O_EXITKILL, Fault::Counted)?;
+        Ok(traced)
+    }
+
+    fn thread(&mut self) -> Result<&mut Stopped> {
+        self.0.as_mut().ok_or(Error::Died(0))
+    }
+
+    /// Lets it go on until it has made a child, and then until it has ended.
+    fn child(mut self) -> Result<i32> {
+        let thread = self.thread()?;
+        let pid = thread.pid();
+        thread.go(libc::PTRACE_CONT)?;
+        let mut child = None;
+        loop {
+            match sys::wait(pid)? {
+                Wait::Ended(_) => {
+                    std::mem::forget(self.0.take());
+                    return child.ok_or(Error::Died(pid));
+                }
+                Wait::Event(libc::PTRACE_EVENT_CLONE, _) => child = sys::event_message(pid).map(|id| id as i32),
+                _ => {}
+            }
+            self.thread()?.go(libc::PTRACE_CONT)?;
+        }
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        let Some(thread) = self.0.take() else { return };
+        let _ = signals::kill(thread.pid(), libc::SIGKILL);
+        while !matches!(sys::wait(thread.pid()), Ok(Wait::Ended(_)) | Err(_)) {}
+        std::mem::forget(thread); // nothing is left to be let go
+    }
 }
 
 impl ForkedCopy {
     /// Copies the process whose thread `remote` has borrowed.
     pub fn of(remote: &mut Remote<'_>) -> Result<Self> {
-        let parent = (remote.thread().pid(), remote.thread().tid());
-        remote.thread().options(libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACECLONE, Fault::Counted)?;
-        let mut batch = remote.batch();
-        let call = batch.call(libc::SYS_clone, &[0, 0, 0, 0, 0]);
-        let result = remote.run(batch).and_then(|done| done.result(call));
-        let born = remote.thread().take_child();
+        let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACECLONE;
+        remote.thread().options(options, Fault::Counted)?;
+        let copied = remote.begin_copy().and_then(|between| {
+            let Some(between) = between else { return Err(remote.copy_error()) };
+            let pid = Traced::born(between, options).and_then(Traced::child);
+            let copy = pid.and_then(|pid| Traced::born(pid, libc::PTRACE_O_TRACESYSGOOD));
+            // The one in between has ended, or been ended: the original sees it off and goes on to its event.
+            remote.thread().wait_event().and(copy)
+        });
         let _ = remote.thread().options(libc::PTRACE_O_TRACESYSGOOD, Fault::Never);
-        let pid = match (&result, born) {
-            (_, Some(pid)) => pid,
-            (Ok(pid), None) => *pid as i32,
-            (Err(_), None) => return Err(result.err().unwrap_or(Error::Died(parent.0))),
-        };
-        let mut thread = Stopped::new(pid, pid);
-        let settled = thread.settle().and_then(|()| thread.options(libc::PTRACE_O_EXITKILL, Fault::Counted));
-        let memory = Memory::open(pid);
-        let settled = settled.and_then(|()| close_descriptors(&mut thread, remote.scratch()));
-        match (result, settled, memory) {
-            (Ok(inner), Ok(()), Ok(memory)) => Ok(Self { pid, inner, parent, thread: Some(thread), memory }),
-            (r, s, m) => {
-                end(pid, Some(thread));
-                // The status is left to the caller's own stop, which has ended the batch; it is asked for here at once.
-                let _ = remote.call(libc::SYS_wait4, [pid as u64, 0, libc::__WALL as u64, 0, 0, 0]);
-                Err(r.err().or(s.err()).or(m.err()).unwrap_or(Error::Died(pid)))
-            }
-        }
+        let mut thread = copied?;
+        thread.thread()?.make_host()?;
+        let memory = Memory::open(thread.thread()?.pid())?;
+        // It holds nothing open: an end of a pipe that the original closes meanwhile is to be closed for all, a lock given up is given up.
+        let close = [0, u32::MAX.into(), 0, 0, 0, 0];
+        Remote::with_scratch(thread.thread()?, &memory, remote.scratch())?.call(libc::SYS_close_range, close)?;
+        remote.clear_cave_of(&memory);
+        Ok(Self { thread, memory })
     }
 
-    /// Asks for the exit status in the original, which stops for it once more.
-    fn reap(&self) -> Result<()> {
-        let _uninterrupted = signals::Uninterrupted::begin();
-        let (pid, tid) = self.parent;
-        let blocked = Blocked::look(pid);
-        let mut thread = Stopped::seize(pid, tid)?;
-        let memory = Memory::open(tid)?;
-        interrupted::mend(&mut thread, &memory, &blocked)?;
-        let maps = proc::mappings(tid)?;
-        let mut remote = Remote::enter(&mut thread, &memory, &maps)?;
-        remote.call(libc::SYS_wait4, [self.inner, 0, libc::__WALL as u64, 0, 0, 0]).map(drop)
-    }
-}
-
-/// The copy holds nothing open: an end of a pipe that the original closes meanwhile is to be closed for all, a lock given up is given up.
-fn close_descriptors(thread: &mut Stopped, scratch: Scratch) -> Result<()> {
-    let memory = Memory::open(thread.pid())?;
-    Remote::with_scratch(thread, &memory, scratch)?
-        .call(libc::SYS_close_range, [0, u32::MAX.into(), 0, 0, 0, 0])
-        .map(drop)
-}
-
-fn end(pid: i32, thread: Option<Stopped>) {
-    let _ = signals::kill(pid, libc::SIGKILL);
-    while !matches!(sys::wait(pid), Ok(Wait::Ended(_)) | Err(_)) {}
-    std::mem::forget(thread);
-}
-
-impl Drop for ForkedCopy {
-    fn drop(&mut self) {
-        end(self.pid, self.thread.take());
-        // An original that has ended meanwhile has taken the status with it.
-        let _ = self.reap().or_else(|_| self.reap());
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        self.thread.0.as_ref().map_or(0, Stopped::pid)
     }
 }

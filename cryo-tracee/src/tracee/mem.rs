@@ -75,6 +75,7 @@ impl Memory {
 
     /// Puts something back while undoing: nothing to do if it fails.
     pub(crate) fn restore(&self, addr: u64, bytes: &[u8]) {
+        fault::moment();
         let _ = self.file.write_all_at(bytes, addr);
     }
 

@@ -1,6 +1,7 @@
 //! A process that stands still: all of its threads are seized.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::interrupted::{self, Blocked};
@@ -27,6 +28,7 @@ impl Process {
     /// Stops every thread of `pid`. New ones that are born meanwhile are stopped, too; ones that end meanwhile are forgotten.
     pub fn seize(pid: i32) -> Result<Self> {
         let mut threads: Vec<Stopped> = Vec::new();
+        let vdso = proc::vdso(pid);
         let (mut blocked, mut since, mut main_exited) = (None, None, false);
         loop {
             let known: HashSet<i32> = threads.iter().map(Stopped::tid).collect();
@@ -49,6 +51,10 @@ impl Process {
                 }
             }
             if seized.is_empty() {
+                // One that runs on may start others: they are looked for once more.
+                if let_out(&mut threads, &vdso)? {
+                    continue;
+                }
                 break;
             }
             blocked.get_or_insert_with(|| Blocked::look(pid));
@@ -105,6 +111,23 @@ impl Process {
         }
         Ok(())
     }
+}
+
+/// Lets threads that stand in the vDSO run on until they are out of it; false if there are none. Its functions are short, and some part of any loop
+/// that calls them is outside. Not by steps: a thread that is let go in the trap behind a step, because we were killed, dies of it.
+fn let_out(threads: &mut [Stopped], vdso: &Range<u64>) -> Result<bool> {
+    const TRIES: u64 = 500;
+    let mut any = false;
+    for thread in threads {
+        for i in 0..TRIES {
+            if !vdso.contains(&thread.regs()?.rip) {
+                break;
+            }
+            any = true;
+            thread.run_on(Duration::from_micros(10 + i))?;
+        }
+    }
+    Ok(any)
 }
 
 /// The main thread of `pid` is a zombie. True if it has exited alone; an error if all others have, too.

@@ -1,19 +1,21 @@
 //! System calls made by a stopped thread on our behalf.
 //!
-//! One call alone: the registers are set for it, the instruction pointer is put on a `syscall` instruction that the process has anyway
-//! (behind the call it sleeps in, or in its vDSO), and the thread takes one step. Many calls: a scratch mapping is made with such a single call,
-//! a stub and a table are put there, and the thread runs them all between two stops.
+//! In a program that goes on afterwards: the thread executes code of ours in a [`cave`] that makes the calls of a table, between two stops, and that
+//! puts everything back if we are killed meanwhile ([`Own`](super::arch::Own)). A scratch mapping, made by the first call, holds table and data.
+//!
+//! In a host, and in a program without a cave: the registers are set for one call, the instruction pointer is put on a `syscall` instruction
+//! that the process has anyway, and the thread takes one step. With the scratch mapping comes a stub that makes the calls of a table.
 
+mod cave;
 mod each;
 
-pub use each::run_each;
-
-use super::arch;
+use super::arch::{self, Entry};
 use crate::fault::Undoing;
 use crate::mem::Memory;
-use crate::proc::Mapping;
-use crate::stopped::Stopped;
+use crate::proc::{Mapping, Status};
+use crate::stopped::{Meaningless, Stopped};
 use crate::{Error, Result, fault};
+use cave::Cave;
 use std::io;
 
 const PAGE: u64 = 4096;
@@ -36,38 +38,83 @@ pub struct Remote<'a> {
     insn: u64,
     /// Base of the scratch mapping; 0 while there is none.
     scratch: u64,
-    /// May the stub be executed there? (Not under PR_SET_MDWE and the like; then each call is made alone.)
+    /// May code be executed there? (Not under PR_SET_MDWE and the like.)
     stub: bool,
     /// Does the scratch mapping belong to somebody else?
     borrowed: bool,
+    /// Where the thread executes code of ours that puts it back.
+    cave: Option<Cave<'a>>,
+    /// Are other threads executing in the scratch mapping? Then this one may not take it away.
+    shared: bool,
+    status: Option<Status>,
 }
 
 impl<'a> Remote<'a> {
-    /// Borrows a thread of a process that goes on afterwards as if nothing had been.
-    pub fn enter(thread: &'a mut Stopped, mem: &'a Memory, maps: &[Mapping]) -> Result<Self> {
-        let insn = find_syscall(thread, mem, maps)?;
-        thread.borrow_registers(mem)?;
-        let mut remote = Self { thread, mem, insn, scratch: 0, stub: true, borrowed: false };
+    /// Borrows a thread of a process that goes on afterwards as if nothing had been. `rips` is where its threads stand.
+    pub fn enter(thread: &'a mut Stopped, mem: &'a Memory, maps: &[Mapping], rips: &[u64]) -> Result<Self> {
+        let cave = Cave::find(mem, maps, rips);
+        let insn = match &cave {
+            Some(cave) => cave.slot(0) + Entry::Call.offset(),
+            None => find_syscall(thread, mem, maps)?,
+        };
+        let status = Status::of(thread.tid())?;
+        let mut remote = Self {
+            thread,
+            mem,
+            insn,
+            scratch: 0,
+            stub: true,
+            borrowed: false,
+            cave,
+            shared: false,
+            status: Some(status),
+        };
+        match remote.cave.as_ref().map(|cave| cave.slot(0)) {
+            Some(slot) => remote.enter_slot(slot)?,
+            None => remote.thread.borrow_registers(mem)?,
+        }
         let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
         let data = (libc::PROT_READ | libc::PROT_WRITE) as u64;
         let all = data | libc::PROT_EXEC as u64;
-        remote.scratch = match remote.call(libc::SYS_mmap, [0, SCRATCH, all, flags, u64::MAX, 0]) {
+        remote.scratch = match remote.map([0, SCRATCH, all, flags, u64::MAX, 0]) {
             Err(e) if matches!(e.errno(), Some(libc::EACCES | libc::EPERM)) => {
                 remote.stub = false;
-                remote.call(libc::SYS_mmap, [0, SCRATCH, data, flags, u64::MAX, 0])?
+                remote.map([0, SCRATCH, data, flags, u64::MAX, 0])?
             }
             other => other?,
         };
-        if remote.stub {
+        if remote.stub && remote.cave.is_none() {
             remote.mem.write(remote.scratch, arch::stub())?;
         }
         Ok(remote)
     }
 
-    /// Borrows a thread whose process has a scratch mapping already: one of many threads, or a host.
+    /// Borrows a thread whose process has a scratch mapping already: a host, or one of many threads of a process without a cave.
     pub fn with_scratch(thread: &'a mut Stopped, mem: &'a Memory, scratch: Scratch) -> Result<Self> {
         thread.borrow_registers(mem)?;
-        Ok(Self { thread, mem, insn: scratch.insn, scratch: scratch.base, stub: scratch.stub, borrowed: true })
+        Ok(Self::lent(thread, mem, scratch))
+    }
+
+    fn lent(thread: &'a mut Stopped, mem: &'a Memory, scratch: Scratch) -> Self {
+        let Scratch { base, insn, stub } = scratch;
+        Self { thread, mem, insn, scratch: base, stub, borrowed: true, cave: None, shared: false, status: None }
+    }
+
+    /// Puts the code for this thread into a slot of the cave, and the thread into it.
+    fn enter_slot(&mut self, slot: u64) -> Result<()> {
+        let status = self.status.as_ref().ok_or(Error::Died(self.thread.pid()))?;
+        let code = self.thread.own_code(self.mem, ids(status), Meaningless::of(status), SCRATCH)?;
+        self.mem.write(slot, &code)?;
+        self.thread.enter_own(slot)
+    }
+
+    /// The call that makes the scratch mapping. Killed behind it, the thread takes it away.
+    fn map(&mut self, args: [u64; 6]) -> Result<u64> {
+        if self.cave.is_none() {
+            return self.call(libc::SYS_mmap, args);
+        }
+        let result = self.from(Entry::Map, libc::SYS_mmap, args)?.r13;
+        outcome(result).map_err(|e| Error::sys(describe(self.thread.pid(), libc::SYS_mmap, &args), e))
     }
 
     /// The thread that is borrowed.
@@ -87,13 +134,39 @@ impl<'a> Remote<'a> {
     }
 
     fn single(&mut self, number: i64, args: [u64; 6]) -> Result<u64> {
+        if self.thread.own().is_some() {
+            return Ok(self.from(Entry::Call, number, args)?.r14);
+        }
         self.once(number, args, Stopped::step)
     }
 
-    fn once(&mut self, number: i64, a: [u64; 6], go: impl Fn(&mut Stopped) -> Result<()>) -> Result<u64> {
+    /// Goes through the thread's own code from `entry` to the event, with the registers of a system call.
+    fn from(&mut self, entry: Entry, number: i64, args: [u64; 6]) -> Result<crate::Regs> {
         let mut regs = self.thread.regs()?;
-        regs.rax = number as u64;
-        (regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9) = (a[0], a[1], a[2], a[3], a[4], a[5]);
+        set_call(&mut regs, number, args);
+        self.aside(&mut regs);
+        self.go_to(entry, regs)?;
+        self.thread.wait_event()?;
+        self.thread.regs().or_else(|_| self.thread.regs())
+    }
+
+    /// Sends the thread off through its own code; says nothing of where it will be.
+    fn go_to(&mut self, entry: Entry, mut regs: crate::Regs) -> Result<()> {
+        let code = self.thread.own().ok_or(Error::Died(self.thread.pid()))?;
+        regs.rip = code + entry.offset();
+        regs.r12 = code + self.afterwards().offset();
+        self.thread.set_regs(&regs)?;
+        self.thread.go(self.thread.request())
+    }
+
+    /// How the thread goes on if we are killed.
+    fn afterwards(&self) -> Entry {
+        if self.borrowed || self.shared { Entry::Restore } else { Entry::Unmap }
+    }
+
+    fn once(&mut self, number: i64, args: [u64; 6], go: impl Fn(&mut Stopped) -> Result<()>) -> Result<u64> {
+        let mut regs = self.thread.regs()?;
+        set_call(&mut regs, number, args);
         regs.rip = self.insn;
         self.aside(&mut regs);
         self.thread.set_regs(&regs)?;
@@ -160,13 +233,13 @@ impl<'a> Remote<'a> {
         if !batch.data.is_empty() {
             self.mem.fill(batch.base, &batch.data)?;
         }
-        if self.stub {
+        if self.stub || self.thread.own().is_some() {
             let at = self.scratch + PAGE + DATA;
             let mut table = batch.table();
             for round in table.chunks_mut(CALLS * ENTRY) {
                 self.mem.fill(at, round)?;
                 self.send_off(round.len() / ENTRY, batch.stop_at_error, at)?;
-                self.thread.wait_trap(libc::PTRACE_CONT)?;
+                self.thread.wait_event()?;
                 self.mem.read(at, round)?;
                 if batch.stop_at_error && results(round).any(|r| outcome(r).is_err()) {
                     break;
@@ -189,23 +262,60 @@ impl<'a> Remote<'a> {
         Ok(())
     }
 
-    /// Sends the thread off to make the `calls` of the table at `table`. It will stand in a SIGTRAP when they are made.
+    /// Sends the thread off to make the `calls` of the table at `table`. It will stand in its event when they are made.
     fn send_off(&mut self, calls: usize, stop_at_error: bool, table: u64) -> Result<()> {
         let mut regs = self.thread.regs()?;
         regs.rip = self.scratch;
         regs.r15 = table;
         regs.r14 = calls as u64;
-        regs.r13 = u64::from(stop_at_error);
+        regs.rbx = u64::from(stop_at_error);
         self.aside(&mut regs);
+        if self.thread.own().is_some() {
+            return self.go_to(Entry::Table, regs);
+        }
         self.thread.set_regs(&regs)?;
         self.thread.go(libc::PTRACE_CONT)
     }
 }
 
 impl Remote<'_> {
+    /// Sends the thread off to copy its process; returns the id of the process in between, for which it now waits. `None`: there is none, and the
+    /// thread stands again.
+    pub(crate) fn begin_copy(&mut self) -> Result<Option<i32>> {
+        let mut regs = self.thread.regs()?;
+        self.aside(&mut regs);
+        self.go_to(Entry::Copy, regs)?;
+        self.thread.wait_child()
+    }
+
+    /// The error of the clone that failed.
+    pub(crate) fn copy_error(&self) -> Error {
+        let result = self.thread.regs().map(|regs| regs.r14);
+        match result.map(outcome) {
+            Ok(Err(e)) => Error::sys(format!("copying process {}", self.thread.pid()), e),
+            Ok(Ok(_)) => Error::Died(self.thread.pid()),
+            Err(e) => e,
+        }
+    }
+
+    /// Takes our code out of a copy of the process.
+    pub(crate) fn clear_cave_of(&self, mem: &Memory) {
+        if let Some(cave) = &self.cave {
+            cave.clear(mem);
+        }
+    }
+
     /// Takes the scratch mapping away: the last remote call.
     pub(crate) fn leave(&mut self) -> Result<()> {
         let munmap = [self.scratch, SCRATCH, 0, 0, 0, 0];
+        if self.thread.own().is_some() {
+            // No more of the scratch mapping behind this call, not even as the stack.
+            let mut regs = self.thread.regs()?;
+            set_call(&mut regs, libc::SYS_munmap, munmap);
+            self.borrowed = true;
+            self.go_to(Entry::Call, regs)?;
+            return self.thread.wait_event();
+        }
         if !self.thread.ignores_traps() {
             // The step traps when the call is done, at an address that is mapped no more; nothing is executed there.
             return self.call(libc::SYS_munmap, munmap).map(drop);
@@ -225,8 +335,24 @@ impl Drop for Remote<'_> {
         if self.scratch != 0 && !self.borrowed {
             let _ = self.leave();
         }
-        let _ = self.thread.return_registers(Some(self.mem));
+        let returned = self.thread.return_registers(Some(self.mem));
+        // Cleared behind it; but where the thread is not out of it (it sleeps in a call, without an end), it needs the code to come back some day.
+        if returned.is_err() {
+            std::mem::forget(self.cave.take());
+        }
     }
+}
+
+/// The ids of a thread and its process as they see them themselves.
+fn ids(status: &Status) -> (i32, i32) {
+    let id = |key| status.inner(key).unwrap_or(0) as i32;
+    (id("NStgid"), id("NSpid"))
+}
+
+/// Registers for a system call.
+fn set_call(regs: &mut crate::Regs, number: i64, a: [u64; 6]) {
+    regs.rax = number as u64;
+    (regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9) = (a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 /// Where remote calls find their stub and table.
@@ -465,7 +591,7 @@ mod tests {
     fn what_has_no_room_is_refused() {
         let scratch = Scratch { base: 0x10000, insn: 0, stub: true };
         let mut batch = Remote::batch_at(scratch);
-        batch.put(&[0; DATA as usize - ALIGN]);
+        batch.space(DATA as usize - ALIGN);
         assert!(batch.has_room(ALIGN) && !batch.has_room(ALIGN + 1) && !batch.has_room(usize::MAX));
         batch.put(&[0; ALIGN]);
         assert!(batch.fits(1).is_ok());

@@ -4,7 +4,9 @@ use std::cell::{Cell, OnceCell};
 use std::marker::PhantomData;
 use std::mem::size_of;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
+use super::arch::{Entry, Own, Rest};
 use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc;
@@ -47,13 +49,67 @@ struct Original {
     rseq_cs: Option<(u64, u64)>,
     /// Off during remote calls: they are made outside of the range that it lets through, and would be answered by SIGSYS.
     dispatch: Dispatch,
+    /// Where the code is by which the thread makes itself so again when we are gone; `None` where it depends on us.
+    own: Option<u64>,
+    /// The signal that is its event; 0 if its system calls are.
+    event: i32,
+}
+
+impl Original {
+    /// Where the critical section of rseq goes on that the thread is in, if it is in one (linux/rseq.h, struct rseq_cs).
+    fn abort(&self, mem: &Memory) -> Option<u64> {
+        let (_, at) = self.rseq_cs.filter(|(_, at)| *at != 0)?;
+        let mut cs = [0; 32];
+        mem.read(at, &mut cs).ok()?;
+        let word = |i: usize| u64::from_le_bytes(cs[i * 8..i * 8 + 8].try_into().unwrap_or_default());
+        let (start, length, abort) = (word(1), word(2), word(3));
+        (self.regs.rip.wrapping_sub(start) < length).then_some(abort)
+    }
+}
+
+/// Which signals mean nothing to a process: what it does not handle and the kernel ignores, or it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meaningless(u64);
+
+impl Meaningless {
+    /// Of the process with this status.
+    pub(crate) fn of(status: &proc::Status) -> Self {
+        let ignored = bit(libc::SIGURG) | bit(libc::SIGWINCH) | bit(libc::SIGCHLD) | status.hex("SigIgn");
+        // SIGCONT does more than to be delivered, and a stopped process that ignores a stop signal is no place for one.
+        let never = bit(libc::SIGCONT)
+            | bit(libc::SIGTRAP)
+            | bit(libc::SIGSTOP)
+            | bit(libc::SIGTSTP)
+            | bit(libc::SIGTTIN)
+            | bit(libc::SIGTTOU);
+        Self(ignored & !status.hex("SigCgt") & !never)
+    }
+
+    /// One that a thread with this mask would not wait for, either; 0 if there is none.
+    fn one(self, mask: u64) -> i32 {
+        let first = [libc::SIGURG, libc::SIGWINCH, libc::SIGCHLD].into_iter().chain(1..32);
+        first.into_iter().find(|n| self.0 & !mask & bit(*n) != 0).unwrap_or(0)
+    }
 }
 
 /// A thread that has its registers back and is on its way to an event stop.
 struct Returning {
-    sigmask: u64,
+    original: Original,
     /// Did it get away?
     on: Result<()>,
+}
+
+fn put_rseq_cs(original: &Original, mem: Option<&Memory>) {
+    if let (Some((at, cs)), Some(mem)) = (original.rseq_cs, mem)
+        && cs != 0
+    {
+        mem.restore(at, &cs.to_le_bytes());
+    }
+}
+
+/// The program's registers, but standing in the code at `code` that gives it its mask and the rest.
+fn masked(own: &Regs, code: u64) -> Regs {
+    Regs { rip: code + Entry::Masked.offset(), orig_rax: u64::MAX, ..*own }
 }
 
 /// A thread in a ptrace stop. It cannot leave the thread that traces it: for the kernel only that one is the tracer.
@@ -228,12 +284,10 @@ impl Stopped {
         if self.original.is_some() || self.host {
             return Ok(());
         }
-        let rseq_cs = self.rseq().and_then(|(area, ..)| {
-            let mut cs = [0; 8];
-            mem.read(area + 8, &mut cs).ok().map(|()| (area + 8, u64::from_le_bytes(cs)))
-        });
+        let rseq_cs = self.rseq_cs(mem);
         let dispatch = sys::dispatch(self.tid);
-        let original = Original { regs: self.regs()?, sigmask: self.sigmask()?, rseq_cs, dispatch };
+        let (own, event) = (None, libc::SIGTRAP);
+        let original = Original { regs: self.regs()?, sigmask: self.sigmask()?, rseq_cs, dispatch, own, event };
         sys::set_sigmask(self.tid, AWAY, Fault::Counted)?;
         self.original = Some(original);
         if dispatch.mode != 0 {
@@ -242,17 +296,98 @@ impl Stopped {
         Ok(())
     }
 
+    /// The code by which this thread goes on when nobody holds it any more. `ids` are those of process and thread as they themselves see them.
+    pub(crate) fn own_code(
+        &mut self,
+        mem: &Memory,
+        ids: (i32, i32),
+        quiet: Meaningless,
+        scratch: u64,
+    ) -> Result<Vec<u8>> {
+        let mask = self.sigmask()?;
+        let event = quiet.one(mask);
+        let (rseq_cs, dispatch) = (self.rseq_cs(mem), sys::dispatch(self.tid));
+        let original = Original { regs: self.regs()?, sigmask: mask, rseq_cs, dispatch, own: None, event };
+        let rest = Rest { mask, signal: event, scratch: scratch as u32, dispatch };
+        let own = Own::of(&original.regs, original.abort(mem), ids, rest);
+        self.original = Some(original);
+        Ok(own.code())
+    }
+
+    /// From here on the thread stands in that code, which is at `code`, and no signal disturbs it.
+    ///
+    /// In this order: whenever we are killed, the thread has its own registers and mask, or the code gives them to it.
+    pub(crate) fn enter_own(&mut self, code: u64) -> Result<()> {
+        let Some(original) = self.original.as_mut() else { return Ok(()) };
+        let aside = masked(&original.regs, code);
+        self.cached_regs.set(None);
+        sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(&aside), Fault::Counted)?;
+        original.own = Some(code);
+        if original.dispatch.mode != 0 {
+            // Killed just before this, the thread makes the calls of that code as any outside of its range: they are answered by SIGSYS.
+            sys::set_dispatch(self.tid, Dispatch::default(), Fault::Counted)?;
+        }
+        let away = if original.event == 0 { u64::MAX } else { !bit(original.event) };
+        sys::set_sigmask(self.tid, away, Fault::Counted)
+    }
+
+    /// Where that code is, if it stands in it.
+    pub(crate) fn own(&self) -> Option<u64> {
+        self.original.as_ref()?.own
+    }
+
+    fn rseq_cs(&self, mem: &Memory) -> Option<(u64, u64)> {
+        let (area, ..) = self.rseq()?;
+        let mut cs = [0; 8];
+        mem.read(area + 8, &mut cs).ok().map(|()| (area + 8, u64::from_le_bytes(cs)))
+    }
+
+    /// How a thread is sent off so that its event is seen.
+    pub(crate) fn request(&self) -> libc::c_uint {
+        match &self.original {
+            Some(Original { event: 0, own: Some(_), .. }) => libc::PTRACE_SYSCALL,
+            _ => libc::PTRACE_CONT,
+        }
+    }
+
+    /// Waits for the event that ends calls.
+    pub(crate) fn wait_event(&mut self) -> Result<()> {
+        match &self.original {
+            Some(Original { own: Some(code), event, .. }) => {
+                self.wait_for(self.request(), *event, Some(code + Entry::Event.offset()), false)
+            }
+            _ => self.wait_trap(libc::PTRACE_CONT),
+        }
+    }
+
+    /// Waits until it has made a child, lets it go on, and says which; `None` if the event came first.
+    pub(crate) fn wait_child(&mut self) -> Result<Option<i32>> {
+        if let Some(Original { own: Some(code), event, .. }) = &self.original {
+            self.wait_for(self.request(), *event, Some(code + Entry::Event.offset()), true)?;
+        }
+        Ok(self.take_child())
+    }
+
     /// Puts registers, mask and rseq pointer back.
     ///
-    /// The thread stands in the SIGTRAP that ended the last remote call. If we were killed now, the kernel would let it go *with* that signal, and it
-    /// would die. So it is taken on to an event stop, from which it goes on as it was.
+    /// The thread stands in the event that ended the last remote call. It is taken on to an event stop, from which the kernel makes an interrupted
+    /// call again. (Where that event is a SIGTRAP, the kernel would let it go *with* that signal if we were killed now, and it would die.)
     pub(crate) fn return_registers(&mut self, mem: Option<&Memory>) -> Result<()> {
         self.begin_return(mem);
-        let Some(returning) = self.returning.take() else { return Ok(()) };
+        let Some(Returning { original, on }) = self.returning.take() else { return Ok(()) };
         let stopped_by = self.stopped_by;
-        let on = returning.on.and_then(|()| self.settle());
+        let mut on = on.and_then(|()| self.settle());
         self.stopped_by = stopped_by;
-        let mask = sys::set_sigmask(self.tid, returning.sigmask, Fault::Never);
+        if let Some(code) = original.own {
+            // As in `enter_own`, the other way round.
+            on = on.and_then(|()| self.put(&masked(&original.regs, code)));
+        }
+        let mask = sys::set_sigmask(self.tid, original.sigmask, Fault::Never);
+        if original.own.is_some() {
+            self.put_dispatch(&original);
+            put_rseq_cs(&original, mem);
+            on = on.and_then(|()| self.put(&original.regs));
+        }
         on.and(mask)
     }
 
@@ -260,18 +395,26 @@ impl Stopped {
     pub(crate) fn begin_return(&mut self, mem: Option<&Memory>) {
         let Some(original) = self.original.take() else { return };
         self.cached_regs.set(None);
-        let regs = sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(&original.regs), Fault::Never);
-        if original.dispatch.mode != 0 {
-            let _ = sys::set_dispatch(self.tid, original.dispatch, Fault::Never);
-        }
-        if let (Some((at, cs)), Some(mem)) = (original.rseq_cs, mem)
-            && cs != 0
-        {
-            mem.restore(at, &cs.to_le_bytes());
+        let mut regs = Ok(());
+        if original.own.is_none() {
+            regs = self.put(&original.regs);
+            self.put_dispatch(&original);
+            put_rseq_cs(&original, mem);
         }
         let on = sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Never)
             .and_then(|_| self.go_on(libc::PTRACE_CONT, 0, Fault::Never));
-        self.returning = Some(Returning { sigmask: original.sigmask, on: regs.and(on) });
+        self.returning = Some(Returning { original, on: regs.and(on) });
+    }
+
+    fn put_dispatch(&self, original: &Original) {
+        if original.dispatch.mode != 0 {
+            let _ = sys::set_dispatch(self.tid, original.dispatch, Fault::Never);
+        }
+    }
+
+    fn put(&self, regs: &Regs) -> Result<()> {
+        self.cached_regs.set(None);
+        sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(regs), Fault::Never)
     }
 
     /// A thread of a host from here on.
@@ -300,15 +443,25 @@ impl Stopped {
     /// Waits for the SIGTRAP that ends remote calls. `request` is how the thread was sent off, and is sent off again when something
     /// else stops it: a step that became a continue would run on into the program's code.
     pub(crate) fn wait_trap(&mut self, request: libc::c_uint) -> Result<()> {
+        self.wait_for(request, libc::SIGTRAP, None, false)
+    }
+
+    /// Waits for a signal: one that the thread caused, or any at the address `at`. 0: for the end of the system call before `at`. Or for a `child`,
+    /// and then it is running again.
+    fn wait_for(&mut self, request: libc::c_uint, event: i32, at: Option<u64>, child: bool) -> Result<()> {
+        let mut entered = false;
         loop {
             match sys::wait(self.tid)? {
                 Wait::Signal(signal) => {
+                    if at.is_some() && signal == event && Some(self.rip()?) == at {
+                        return Ok(());
+                    }
                     if matches!(signal, libc::SIGTRAP | libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGSYS) {
                         let info = sys::siginfo(self.tid).unwrap_or([0; 128]);
                         let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
                         // What the thread itself has caused, and nobody has sent.
                         if code > 0 {
-                            if signal == libc::SIGTRAP {
+                            if signal == event {
                                 return Ok(());
                             }
                             return Err(Error::Refused(format!(
@@ -322,15 +475,40 @@ impl Stopped {
                     self.held.push(signal);
                     self.go_on(request, 0, Fault::Never)?;
                 }
-                event @ (Wait::Event(..) | Wait::Syscall) => {
-                    if matches!(event, Wait::Event(libc::PTRACE_EVENT_CLONE, _)) {
+                stop @ (Wait::Event(..) | Wait::Syscall) => {
+                    if matches!(stop, Wait::Event(libc::PTRACE_EVENT_CLONE, _)) {
                         self.child = sys::event_message(self.tid).map(|pid| pid as i32);
                     }
+                    if stop == Wait::Syscall && event == 0 && Some(self.rip()?) == at {
+                        if entered {
+                            return Ok(());
+                        }
+                        entered = true;
+                    }
                     self.go_on(request, 0, Fault::Never)?;
+                    if child && self.child.is_some() {
+                        return Ok(());
+                    }
                 }
                 Wait::Ended(_) => return Err(Error::Died(self.pid)),
             }
         }
+    }
+
+    fn rip(&self) -> Result<u64> {
+        Ok(self.regs()?.rip)
+    }
+
+    /// Lets it run on for a moment, as the program that it is.
+    pub(crate) fn run_on(&mut self, moment: Duration) -> Result<()> {
+        self.go(libc::PTRACE_CONT)?;
+        let begin = Instant::now();
+        while begin.elapsed() < moment {
+            std::thread::yield_now();
+        }
+        self.mask.set(None);
+        sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Never)?;
+        self.settle()
     }
 
     /// Runs it on to its next event stop, delivering signals on the way, so that registers are stable and the kernel is ready to
