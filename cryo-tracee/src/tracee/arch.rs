@@ -280,8 +280,8 @@ impl Own {
     /// What a thread is that stands with these registers, of which `signal` makes the event.
     ///
     /// An interrupted call is made again by the kernel when it lets a thread go from its stop; here it is done by the thread itself
-    /// (arch/x86/kernel/signal.c, arch_do_signal_or_restart). `abort` is where a critical section of rseq goes on.
-    pub fn of(regs: &Regs, abort: Option<u64>, (tgid, tid): (i32, i32), rest: Rest) -> Self {
+    /// (arch/x86/kernel/signal.c, arch_do_signal_or_restart).
+    pub fn of(regs: &Regs, (tgid, tid): (i32, i32), rest: Rest) -> Self {
         let Rest { mask, signal, scratch, dispatch } = rest;
         let (mut rax, mut rip) = (regs.rax, regs.rip);
         if regs.orig_rax as i64 >= 0 {
@@ -293,8 +293,6 @@ impl Own {
             if let Some(number) = number {
                 (rax, rip) = (number, rip - SYSCALL.len() as u64);
             }
-        } else if let Some(abort) = abort {
-            rip = abort;
         }
         Self {
             rax,
@@ -354,7 +352,7 @@ mod tests {
     fn the_code_has_room_and_its_data_where_it_looks_for_it() {
         let regs: Regs = crate::stopped::regs_from(&[0; size_of::<Regs>()]);
         let rest = Rest { mask: 0, signal: 3, scratch: 4, dispatch: Dispatch::default() };
-        let own = Own::of(&regs, None, (1, 2), rest);
+        let own = Own::of(&regs, (1, 2), rest);
         assert!(own.code().len() <= OWN, "{}", own.code().len());
         assert_eq!(std::mem::offset_of!(Own, rsp), 112);
         assert_eq!(std::mem::offset_of!(Own, rip), 120);

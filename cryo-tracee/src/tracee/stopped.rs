@@ -55,18 +55,6 @@ struct Original {
     event: i32,
 }
 
-impl Original {
-    /// Where the critical section of rseq goes on that the thread is in, if it is in one (linux/rseq.h, struct rseq_cs).
-    fn abort(&self, mem: &Memory) -> Option<u64> {
-        let (_, at) = self.rseq_cs.filter(|(_, at)| *at != 0)?;
-        let mut cs = [0; 32];
-        mem.read(at, &mut cs).ok()?;
-        let word = |i: usize| u64::from_le_bytes(cs[i * 8..i * 8 + 8].try_into().unwrap_or_default());
-        let (start, length, abort) = (word(1), word(2), word(3));
-        (self.regs.rip.wrapping_sub(start) < length).then_some(abort)
-    }
-}
-
 /// Which signals mean nothing to a process: what it does not handle and the kernel ignores, or it does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meaningless(u64);
@@ -309,7 +297,7 @@ impl Stopped {
         let (rseq_cs, dispatch) = (self.rseq_cs(mem), sys::dispatch(self.tid));
         let original = Original { regs: self.regs()?, sigmask: mask, rseq_cs, dispatch, own: None, event };
         let rest = Rest { mask, signal: event, scratch: scratch as u32, dispatch };
-        let own = Own::of(&original.regs, original.abort(mem), ids, rest);
+        let own = Own::of(&original.regs, ids, rest);
         self.original = Some(original);
         Ok(own.code())
     }
