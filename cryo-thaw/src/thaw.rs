@@ -37,13 +37,22 @@ pub struct Thawed {
     pub pid: i32,
 }
 
-/// Thaws a set, with the ids that were decided on. The process that comes of it is a child of ours.
-pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
-    check::check(&ice, options)?;
+/// A process of the image with its threads: its local id, what it is, and the same of each thread.
+pub type Member = (u64, Process, Vec<(u64, Thread)>);
+
+/// Everything that can be said of a set before a process is started for it, and whom it is to become.
+pub fn prepare(ice: &mut Ice, options: &Options) -> Result<Member> {
+    check::check(ice, options)?;
     file_map::apply(&mut ice.frore, options);
     file_map::apply(&mut ice.frost, options);
     let (id, process) = ice.process().map(|(id, p)| (id, p.clone()))?;
-    let threads = threads(&ice, id, &process)?;
+    let threads = threads(ice, id, &process)?;
+    Ok((id, process, threads))
+}
+
+/// Thaws a set, with the ids that were decided on. The process that comes of it is a child of ours.
+pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
+    let (id, process, threads) = prepare(&mut ice, options)?;
 
     clocks::restore(&ice, options)?;
     let mut host = host::start(&ice, id, ids, options)?;

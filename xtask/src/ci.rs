@@ -19,7 +19,7 @@ type Step = fn() -> Result<()>;
 
 /// Every step is run, also after one that failed, so that one run shows everything there is to mend.
 pub fn ci() -> Result<()> {
-    let steps: [(&str, Step); 5] = [
+    let steps: [(&str, Step); 6] = [
         ("formatting", || step(&mut cargo(&["fmt", "--all", "--check"]))),
         ("lints", || {
             step(&mut cargo(&[
@@ -39,6 +39,9 @@ pub fn ci() -> Result<()> {
         }),
         ("fixtures", fixtures::check),
         ("tests", || test::test(&[])),
+        ("hostile sets", || {
+            step(&mut cargo(&["run", "-p", "hostile", "--locked", "--quiet", "--", "--seconds", "60"]))
+        }),
     ];
     let mut lines = Vec::new();
     let mut failed = Vec::new();
