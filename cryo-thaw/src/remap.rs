@@ -128,7 +128,7 @@ impl Remapper for Inject {
         for (at, size) in mapper.whole.values() {
             host.call(libc::SYS_munmap, [*at, *size, 0, 0, 0, 0])?;
         }
-        for fd in mapper.files.values() {
+        for fd in mapper.files.values().flatten() {
             host.call(libc::SYS_close, [*fd, 0, 0, 0, 0, 0])?;
         }
         Ok(Shape {
@@ -152,8 +152,9 @@ fn run(host: &mut Host, batch: &mut Batch, advice: &mut Batch) -> Result<()> {
 
 struct Mapper<'a> {
     template: &'a Template<'a>,
-    /// Descriptors in the host, by object.
-    files: HashMap<u64, u64>,
+    /// Descriptors in the host, by object; `None` where the copy in the image must do. It is decided once: a second mapping that found
+    /// the file after all would have the pages of the first left out.
+    files: HashMap<u64, Option<u64>>,
     /// Files without a name, likewise.
     unlinked: HashMap<u64, u64>,
     identical: HashSet<u64>,
@@ -317,15 +318,25 @@ impl Mapper<'_> {
     /// The original file under a mapping, opened in the host; `None` where the copy in the image must do.
     fn file(&mut self, host: &mut Host, vma: &Vma) -> Result<Option<u64>> {
         let object = self.template.object(vma)?;
-        if let Some(fd) = self.files.get(&object.id) {
-            return Ok(Some(*fd));
+        if let Some(decided) = self.files.get(&object.id) {
+            return Ok(*decided);
         }
         // One opening serves all mappings of the file.
+        let found = self.open(host, vma, object)?;
+        self.files.insert(object.id, found);
+        if found.is_some() {
+            self.identical.insert(object.id);
+        }
+        Ok(found)
+    }
+
+    fn open(&mut self, host: &mut Host, vma: &Vma, object: &Object) -> Result<Option<u64>> {
         let written = self.uses.get(&object.id).is_some_and(|u| u.written);
         let identical = object.kind == ObjectKind::FILE && (written || same_file(object, &mut self.hashes).is_some());
+        // BLAKE3 was computed only where the pages were left out.
+        let left_out = object.digest.0 != [0; 32];
         if !identical {
-            // BLAKE3 was computed only where the pages were left out.
-            if object.digest.0 != [0; 32] {
+            if left_out {
                 return refuse(format!(
                     "{} (mapped at {}) is not here as it was frozen (size {}, build-id {}): bring it, or freeze with --files embed",
                     object.path,
@@ -349,14 +360,11 @@ impl Mapper<'_> {
         let path = batch.put(&[&object.path[..], b"\0"].concat());
         let flags = (mode | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as u64;
         let call = batch.call(libc::SYS_openat, &[libc::AT_FDCWD as u64, path.addr, flags]);
-        let fd = match host.run(batch)?.result(call) {
-            Ok(fd) => fd,
-            Err(_) if !written => return Ok(None),
-            Err(e) => return refuse(format!("{} (mapped at {}): {e}", object.path, vma.start)),
-        };
-        self.files.insert(object.id, fd);
-        self.identical.insert(object.id);
-        Ok(Some(fd))
+        match host.run(batch)?.result(call) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(_) if !written && !left_out => Ok(None),
+            Err(e) => refuse(format!("{} (mapped at {}): {e}", object.path, vma.start)),
+        }
     }
 }
 
