@@ -135,11 +135,13 @@ impl Host {
         self.call(libc::SYS_clone3, [at.addr, size_of::<CloneArgs>() as u64, 0, 0, 0, 0])?;
         // The child is ours by PTRACE_O_TRACECLONE. Its id is the one that it has here, not that in its own pid namespace.
         let born = self.thread()?.take_child().ok_or(Error::Died(self.pid))?;
-        let mut thread = Stopped::new(self.pid, born);
+        // Among the host's threads before anything can fail: those are ended, while one that is dropped is let go, and would run into
+        // the program's code without a stack.
+        self.threads.push(Stopped::new(self.pid, born));
+        let last = self.threads.len() - 1;
+        let thread = self.thread_at(last)?;
         thread.settle()?;
-        thread.make_host()?;
-        self.threads.push(thread);
-        Ok(())
+        thread.make_host()
     }
 
     /// Puts the scratch mapping at `base`, where nothing is and nothing of the image will be, and clears all else but the kernel's own
