@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: what has to hold before a change lands.
 
 use std::{
-    process::Command,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -15,11 +15,14 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_mins(20);
 
-type Step = fn() -> Result<()>;
+/// What stands in the summary when it did not fail.
+type Step = fn() -> Result<&'static str>;
+
+const OK: &str = "ok";
 
 /// Every step is run, also after one that failed, so that one run shows everything there is to mend.
 pub fn ci() -> Result<()> {
-    let steps: [(&str, Step); 6] = [
+    let steps: [(&str, Step); 7] = [
         ("formatting", || step(&mut cargo(&["fmt", "--all", "--check"]))),
         ("lints", || {
             step(&mut cargo(&[
@@ -37,8 +40,9 @@ pub fn ci() -> Result<()> {
         ("documentation", || {
             step(cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
         }),
-        ("fixtures", fixtures::check),
-        ("tests", || test::test(&[])),
+        ("dependencies", dependencies),
+        ("fixtures", || fixtures::check().map(|()| OK)),
+        ("tests", || test::test(&[]).map(|()| OK)),
         ("hostile sets", || {
             step(&mut cargo(&["run", "-p", "hostile", "--locked", "--quiet", "--", "--seconds", "60"]))
         }),
@@ -54,11 +58,7 @@ pub fn ci() -> Result<()> {
             println!("FAILED: {e:#}");
             failed.push(name);
         }
-        lines.push(format!(
-            "{:4} s  {name}: {}",
-            start.elapsed().as_secs(),
-            if done.is_ok() { "ok" } else { "FAILED" }
-        ));
+        lines.push(format!("{:4} s  {name}: {}", start.elapsed().as_secs(), done.unwrap_or("FAILED")));
     }
     println!("\n== summary\n{}", lines.join("\n"));
     if !failed.is_empty() {
@@ -67,7 +67,19 @@ pub fn ci() -> Result<()> {
     Ok(())
 }
 
-fn step(cmd: &mut Command) -> Result<()> {
+fn step(cmd: &mut Command) -> Result<&'static str> {
     show(cmd);
-    check(cmd, LIMIT)
+    check(cmd, LIMIT)?;
+    Ok(OK)
+}
+
+/// Licenses, sources and versions of dependencies, as deny.toml says. Building cargo-deny takes longer than all other steps, so whether it
+/// is there is up to the machine.
+fn dependencies() -> Result<&'static str> {
+    let there = cargo(&["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !there.is_ok_and(|status| status.success()) {
+        println!("NOT CHECKED, because cargo-deny is not here: cargo install --locked cargo-deny");
+        return Ok("NOT CHECKED: no cargo-deny here");
+    }
+    step(&mut cargo(&["deny", "check", "licenses", "bans", "sources"]))
 }
