@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::run;
 
 /// A package, what shows that it is there, and why it is needed.
+#[derive(Clone, Copy)]
 pub struct Need {
     pub package: &'static str,
     /// A file; without a slash, a program anywhere in the PATH.

@@ -29,6 +29,9 @@ enum Chore {
     Demo,
     /// Install what the tests need, build, run all tests
     Test {
+        /// In two minutes: unit and format tests, one program of each kind, the safety tests in small
+        #[arg(long, conflicts_with = "args")]
+        quick: bool,
         /// Passed on to `cargo test`
         #[arg(last = true)]
         args: Vec<String>,
@@ -52,7 +55,8 @@ fn main() -> ExitCode {
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let done = match Cli::parse().chore {
         Chore::Demo => demo::demo(),
-        Chore::Test { args } => test::test(&args),
+        Chore::Test { quick: true, .. } => test::quick(),
+        Chore::Test { args, .. } => test::test(&args),
         Chore::Ci => ci::ci(),
         Chore::Bench(args) => bench::bench(&args),
         Chore::Bless => bless::bless(),

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -52,23 +52,64 @@ const NEEDS: &[Need] = &[
 const BUILD: Duration = Duration::from_mins(20);
 const TESTS: Duration = Duration::from_mins(40);
 
+/// Of these, what the quick tests need.
+const QUICK: [&str; 4] = ["gcc", "libc6-dev", "python3", "util-linux"];
+
+/// For who changes one thing: unit and format tests, one program of each family and of each kind of section, the safety tests in small.
+pub fn quick() -> Result<()> {
+    let needs: Vec<Need> = NEEDS.iter().filter(|need| QUICK.contains(&need.package)).copied().collect();
+    ensure(&needs)?;
+    build()?;
+    let mut units =
+        cargo(&["test", "--workspace", "--exclude", "fixtures", "--locked", "--no-fail-fast", "--lib", "--bins"]);
+    // Without the second reader, which needs more packages.
+    units.args([
+        "--test",
+        "*",
+        "--",
+        "--skip",
+        "the_two_readers_agree",
+        "--skip",
+        "what_one_refuses_the_other_refuses",
+    ]);
+    let mut programs = cargo(&["test", "-p", "fixtures", "--locked", "--no-fail-fast", "--lib"]);
+    programs.args(["--test", "programs", "--test", "recorded", "--test", "safety"]);
+    programs.envs([("CRYO_QUICK", "1"), ("CRYO_KILLS", "20"), ("CRYO_FLIPS", "4")]);
+    let mut total = Total::default();
+    // The second also after a failure of the first: one run shows all there is to mend.
+    let done = [run(&mut units, &mut total), run(&mut programs, &mut total)];
+    println!("\n{total}");
+    done.into_iter().collect()
+}
+
 /// Installs what is missing, builds, runs all tests.
 pub fn test(args: &[String]) -> Result<()> {
     ensure(NEEDS)?;
     kernel::fetch();
-    // The tests run the tools themselves, and cargo builds binaries only for the tests of their own crate.
-    let mut build = cargo(&["build", "--workspace", "--locked"]);
-    show(&build);
-    check(&mut build, BUILD)?;
-
+    build()?;
     let mut cmd = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     if !args.is_empty() {
         cmd.arg("--").args(args);
     }
-    show(&cmd);
+    let mut total = Total::default();
+    let done = run(&mut cmd, &mut total);
+    println!("\n{total}");
+    done
+}
+
+fn build() -> Result<()> {
+    // The tests run the tools themselves, and cargo builds binaries only for the tests of their own crate.
+    let mut build = cargo(&["build", "--workspace", "--locked"]);
+    show(&build);
+    check(&mut build, BUILD)
+}
+
+/// Runs `cargo test`, and adds its counts to the total.
+fn run(cmd: &mut Command, total: &mut Total) -> Result<()> {
+    show(cmd);
     let mut child = cmd.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let pipe = child.stdout.take().context("no stdout")?;
-    let total = thread::spawn(move || {
+    let lines = thread::spawn(move || {
         let mut total = Total::default();
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             println!("{line}");
@@ -77,11 +118,11 @@ pub fn test(args: &[String]) -> Result<()> {
         total
     });
     let status = wait(&mut child, "cargo test", TESTS)?;
-    let Ok(total) = total.join() else { bail!("lost count of the tests") };
-    println!(
-        "\nAll in all: {} passed, {} failed, {} ignored, in {} groups.",
-        total.passed, total.failed, total.ignored, total.groups
-    );
+    let Ok(counted) = lines.join() else { bail!("lost count of the tests") };
+    total.groups += counted.groups;
+    total.passed += counted.passed;
+    total.failed += counted.failed;
+    total.ignored += counted.ignored;
     if !status.success() {
         bail!("`cargo test`: {status}");
     }
@@ -95,6 +136,13 @@ struct Total {
     passed: u64,
     failed: u64,
     ignored: u64,
+}
+
+impl std::fmt::Display for Total {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { groups, passed, failed, ignored } = self;
+        write!(f, "All in all: {passed} passed, {failed} failed, {ignored} ignored, in {groups} groups.")
+    }
 }
 
 impl Total {
