@@ -10,4 +10,5 @@ pub mod interrupted;
 pub mod mem;
 pub mod process;
 pub mod remote;
+mod rseq;
 pub mod stopped;

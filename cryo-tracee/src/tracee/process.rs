@@ -9,6 +9,7 @@ use crate::mem::Memory;
 use crate::proc;
 use crate::stopped::{Seized, Stopped};
 use crate::sys::{self, Wait};
+use crate::tracee::rseq;
 use crate::{Error, Result};
 
 /// A process of which every thread stands still.
@@ -82,6 +83,7 @@ impl Process {
         // At once: whatever fails later, the threads are let go with their calls intact.
         for t in &mut threads {
             interrupted::mend(t, &memory, &blocked)?;
+            rseq::abort(t, &memory)?;
         }
         Ok(Self { pid, memory, threads, blocked, since })
     }
