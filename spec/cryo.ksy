@@ -116,7 +116,8 @@ types:
           cases:
             '"CPU 1"': cpu
             '"OBJS1"': objects
-            '"MM  1"': mm
+            '"MM  1"': mm_v1
+            '"MM  2"': mm
             '"VMAS1"': vmas
             '"GARD1"': guards
             '"PROC1"': process
@@ -276,6 +277,51 @@ types:
       - id: shm
         type: u8
   mm:
+    seq:
+      - id: start_code
+        type: u8
+      - id: end_code
+        type: u8
+      - id: start_data
+        type: u8
+      - id: end_data
+        type: u8
+      - id: start_brk
+        type: u8
+      - id: brk
+        type: u8
+      - id: start_stack
+        type: u8
+      - id: arg_start
+        type: u8
+      - id: arg_end
+        type: u8
+      - id: env_start
+        type: u8
+      - id: env_end
+        type: u8
+      - id: exe
+        type: u8
+      - id: thp_disable
+        type: u4
+      - id: mlock_future
+        type: u4
+      - id: memory_merge
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: num_auxv
+        type: u8
+      - id: auxv
+        type: u8
+        repeat: expr
+        repeat-expr: num_auxv
+      - id: membarrier
+        type: u8
+      - id: coredump_filter
+        type: u8
+  mm_v1:
     seq:
       - id: start_code
         type: u8

@@ -12,7 +12,7 @@ macro_rules! for_each_section {
         $callback! {
             cpu         Cpu         b"CPU " 1 Frore  Image           CRITICAL;
             objects     Objects     b"OBJS" 1 Frore  Image           CRITICAL;
-            mm          Mm          b"MM  " 1 Frore  Process         CRITICAL;
+            mm          Mm          b"MM  " 2 Frore  Process         CRITICAL;
             vmas        Vmas        b"VMAS" 1 Frore  Process         CRITICAL;
             guards      Guards      b"GARD" 1 Frore  Process         CRITICAL;
 
@@ -71,6 +71,7 @@ macro_rules! for_each_section {
 macro_rules! for_each_old_section {
     ($callback:ident) => {
         $callback! {
+            MmV1     v1 mm     Mm     b"MM  " 1 Frore Process CRITICAL => mm::Mm;
             ThreadV1 v1 thread Thread b"THRD" 1 Frost Thread CRITICAL => thread::Thread;
         }
     };

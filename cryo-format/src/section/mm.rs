@@ -45,6 +45,10 @@ pub struct Mm {
     pub reserved: u32,
     /// The auxiliary vector: pairs of type and value, ending with AT_NULL.
     pub auxv: List<Addr>,
+    /// membarrier(2): what it has registered for, as the bits of MEMBARRIER_CMD_REGISTER_*.
+    pub membarrier: Addr,
+    /// /proc/PID/coredump_filter.
+    pub coredump_filter: Addr,
 }
 
 impl Validate for Mm {

@@ -102,6 +102,7 @@ fn mend(section: &mut AnySection) {
             s.exit_code *= s.exited;
             s.dispatch_mode |= 1;
         }
+        AnySection::Old(OldSection::MmV1(s)) => s.reserved = 0,
         AnySection::Old(OldSection::ThreadV1(s)) => {
             s.process |= 1;
             s.exited %= 2;

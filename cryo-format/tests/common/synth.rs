@@ -286,6 +286,11 @@ pub fn mm(exe: u64) -> Bytes {
     b().u64s(11).u64(exe).u32(0).u32(0).u32(0).u32(0).u64(0)
 }
 
+/// Version 1, with what version 2 has behind it.
+pub fn mm2(exe: u64) -> Chunk {
+    Chunk { version: 2, ..chunk(b"MM  ", CRITICAL, 1, mm(exe).u64(0).u64(0x33)) }
+}
+
 pub fn thread(process: u64) -> Bytes {
     b().u64(process).u64(77).string(b"name").u64s(8).u32(0).u32(0).u32(0).u32(0)
 }

@@ -96,6 +96,8 @@ pub fn variants() -> &'static [Vector] {
         (Rule::VERSION, |s| s.frost.chunk(b"THRD").version = 3),
         (Rule::PAYLOAD, |s| s.frost.chunk(b"THRD").version = 2),
         (Rule::PAYLOAD, |s| replace(s, synth::thread2(1, [0; 4]), |c| c.version = 1)),
+        (Rule::PAYLOAD, |s| s.frore.chunk(b"MM  ").version = 2),
+        (Rule::EXE_OBJECT, |s| *s.frore.chunk(b"MM  ") = synth::mm2(8)),
         (Rule::THREAD_PROCESS, |s| replace(s, synth::thread2(8, [0; 4]), |_| ())),
         (Rule::RESERVED, |s| replace(s, synth::thread2(1, [0, 0, 0, 1]), |_| ())),
         (Rule::TWICE, |s| replace(s, synth::thread2(1, [0; 4]), |c| c.owner = 2)),

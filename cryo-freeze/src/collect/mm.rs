@@ -8,7 +8,7 @@ use cryo_tracee::remote::{Done, SCRATCH, Scratch, Slot};
 
 use super::objects::Objects;
 use super::thread::Answers;
-use super::{Collected, Ids, Scene};
+use super::{Collected, Ids, Scene, refuse};
 use crate::Result;
 
 /// Calls whose results are answers.
@@ -16,12 +16,42 @@ pub struct Questions {
     brk: usize,
     thp_disable: usize,
     memory_merge: usize,
+    membarrier: Membarrier,
     /// Is a page that nobody has touched in memory? Asked of new memory that was locked at once.
     locked: Option<Slot>,
 }
 
 const MCL_FUTURE: u32 = 2;
 const MCL_ONFAULT: u32 = 4;
+
+/// What the process has registered for with membarrier(2): the answer itself, or on kernels before 6.3 what the commands say that want a registration
+/// (EPERM without one). Of MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED these tell nothing; without it a barrier is only slower for others.
+struct Membarrier {
+    registrations: usize,
+    /// With the bit of the command that registers for it.
+    probes: Vec<(u64, usize)>,
+}
+
+/// linux/membarrier.h.
+const GET_REGISTRATIONS: u64 = 1 << 9;
+const PRIVATE_EXPEDITED: [u64; 3] = [1 << 3, 1 << 5, 1 << 7];
+
+impl Membarrier {
+    fn ask(batch: &mut Batch) -> Self {
+        Self {
+            registrations: batch.call(libc::SYS_membarrier, &[GET_REGISTRATIONS]),
+            probes: PRIVATE_EXPEDITED
+                .iter()
+                .map(|command| (command << 1, batch.call(libc::SYS_membarrier, &[*command])))
+                .collect(),
+        }
+    }
+
+    fn registered(&self, done: &Done) -> u64 {
+        let probed = || self.probes.iter().filter(|(_, call)| done.result(*call).is_ok()).map(|(bit, _)| bit).sum();
+        done.result(self.registrations).unwrap_or_else(|_| probed())
+    }
+}
 
 impl Questions {
     /// brk(0), PR_GET_THP_DISABLE. What mlockall(2) holds for the future shows only in memory that is new: our scratch mapping.
@@ -32,6 +62,7 @@ impl Questions {
             brk: batch.call(libc::SYS_brk, &[0]),
             thp_disable: batch.call(libc::SYS_prctl, &[libc::PR_GET_THP_DISABLE as u64]),
             memory_merge: batch.call(libc::SYS_prctl, &[libc::PR_GET_MEMORY_MERGE as u64]),
+            membarrier: Membarrier::ask(batch),
             locked: more.then(|| {
                 let slot = batch.space(1);
                 batch.call(libc::SYS_mincore, &[(scratch.base + SCRATCH - 1) & !4095, 4096, slot.addr]);
@@ -77,7 +108,17 @@ pub fn collect(
         reserved: 0,
         mlock_future: answers.mm.mlock_future(&answers.done),
         auxv: auxv.into_iter().map(Addr).collect(),
+        membarrier: Addr(answers.mm.membarrier.registered(&answers.done)),
+        coredump_filter: Addr(coredump_filter(scene)?),
     };
     out.add(scene.id, mm);
     Ok(())
+}
+
+fn coredump_filter(scene: &Scene<'_>) -> Result<u64> {
+    let text = String::from_utf8_lossy(&proc::bytes(scene.live_tid, "coredump_filter")?).into_owned();
+    match u64::from_str_radix(text.trim(), 16) {
+        Ok(filter) => Ok(filter),
+        Err(_) => refuse(format!("/proc/{}/coredump_filter: unexpected text: {text}", scene.live_tid)),
+    }
 }

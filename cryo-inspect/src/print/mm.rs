@@ -13,6 +13,14 @@ use crate::text::size;
 /// Entries of the auxiliary vector that are shown; programs have about twenty.
 const MOST: usize = 64;
 
+/// Commands of membarrier(2) that register.
+const MEMBARRIER: &[(u64, &str)] = &[
+    (1 << 2, "global-expedited"),
+    (1 << 4, "private-expedited"),
+    (1 << 6, "private-expedited-sync-core"),
+    (1 << 8, "private-expedited-rseq"),
+];
+
 impl Print for Mm {
     const TITLE: &'static str = "address space";
 
@@ -34,6 +42,8 @@ impl Print for Mm {
         fields.add_if(self.mlock_future != 0, "mlockall", || {
             bits(self.mlock_future.into(), &[(2, "MCL_FUTURE"), (4, "MCL_ONFAULT")], "|")
         });
+        fields.add_if(self.membarrier.0 != 0, "membarrier", || bits(self.membarrier.0, MEMBARRIER, " "));
+        fields.add_if(self.coredump_filter.0 != 0x33, "core dumps", || format!("filter {:#x}", self.coredump_filter.0));
         fields.add_if(!self.auxv.is_empty(), "auxv", || wrap(auxv(&self.auxv), 100));
         fields.print(out)
     }

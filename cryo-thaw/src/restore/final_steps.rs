@@ -46,6 +46,7 @@ pub fn restore(
         scheduling::restore(host, each.into_iter())?;
     }
     process::adjust(host, owner)?;
+    mm::adjust(host, ice.need::<Mm>(id)?)?;
     mm::lock_future(host, ice.need::<Mm>(id)?)?;
     if let Some(each) = each::<Seccomp>(ice, id, threads) {
         seccomp::restore(host, &each)?;

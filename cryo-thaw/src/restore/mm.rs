@@ -4,7 +4,7 @@ use cryo_format::section::mm::Mm;
 use cryo_tracee::Host;
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{About, refuse};
 
 /// prctl(PR_SET_MM_MAP) takes all of it at once and, as long as the executable's link is left alone, needs no capability.
 pub fn restore(host: &mut Host, mm: &Mm) -> Result<()> {
@@ -38,6 +38,21 @@ pub fn restore(host: &mut Host, mm: &Mm) -> Result<()> {
         batch.call(libc::SYS_prctl, &[libc::PR_SET_MEMORY_MERGE as u64, 1]);
     }
     host.run(batch)?.all()?;
+    Ok(())
+}
+
+/// Registrations for membarrier(2), and what is written to /proc: before credentials change.
+pub fn adjust(host: &mut Host, mm: &Mm) -> Result<()> {
+    for command in (0..64).map(|bit| 1 << bit).filter(|command| mm.membarrier.0 & command != 0) {
+        if let Err(e) = host.call(libc::SYS_membarrier, [command, 0, 0, 0, 0, 0]) {
+            return refuse(format!("membarrier(2), which the program has registered for (command {command}): {e}"));
+        }
+    }
+    let path = format!("/proc/{}/coredump_filter", host.pid());
+    let now = std::fs::read_to_string(&path).about(|| format!("reading {path}"))?;
+    if u64::from_str_radix(now.trim(), 16) != Ok(mm.coredump_filter.0) {
+        std::fs::write(&path, format!("{}", mm.coredump_filter)).about(|| format!("writing {path}"))?;
+    }
     Ok(())
 }
 

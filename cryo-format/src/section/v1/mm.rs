@@ -1,0 +1,84 @@
+//! `MM  ` version 1: the landmarks of an address space, as prctl(PR_SET_MM_MAP) takes them. (prctl(2), proc(5) stat fields 26-51)
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::prim::{Addr, List};
+use crate::rules::{Rule, Violation, ensure};
+use crate::section::{Validate, mm};
+
+/// Landmarks of one process's memory.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mm {
+    /// Text range.
+    pub start_code: Addr,
+    /// End of text.
+    pub end_code: Addr,
+    /// Initialised data.
+    pub start_data: Addr,
+    /// End of data.
+    pub end_data: Addr,
+    /// Where the heap begins.
+    pub start_brk: Addr,
+    /// Where it ends now: sbrk(0).
+    pub brk: Addr,
+    /// Bottom of the main stack.
+    pub start_stack: Addr,
+    /// Arguments, as /proc/PID/cmdline shows them.
+    pub arg_start: Addr,
+    /// End of arguments.
+    pub arg_end: Addr,
+    /// Environment.
+    pub env_start: Addr,
+    /// End of environment.
+    pub env_end: Addr,
+    /// The executable: an object's local id; 0 if unknown.
+    pub exe: u64,
+    /// prctl(PR_GET_THP_DISABLE).
+    pub thp_disable: u32,
+    /// mlockall(2) flags for future mappings (MCL_FUTURE 2, MCL_ONFAULT 4).
+    pub mlock_future: u32,
+    /// prctl(PR_GET_MEMORY_MERGE): all that can be merged with equal pages is.
+    pub memory_merge: u32,
+    /// Must be zero.
+    pub reserved: u32,
+    /// The auxiliary vector: pairs of type and value, ending with AT_NULL.
+    pub auxv: List<Addr>,
+}
+
+impl Validate for Mm {
+    fn validate(&self) -> Result<(), Violation> {
+        ensure(self.reserved == 0, Rule::RESERVED, || "reserved field is not zero")
+    }
+}
+
+/// /proc/PID/coredump_filter where nobody set it (core(5)).
+const USUAL_COREDUMP_FILTER: Addr = Addr(0x33);
+
+impl From<Mm> for mm::Mm {
+    /// Releases that wrote version 1 did not look for what version 2 added.
+    fn from(v1: Mm) -> Self {
+        Self {
+            start_code: v1.start_code,
+            end_code: v1.end_code,
+            start_data: v1.start_data,
+            end_data: v1.end_data,
+            start_brk: v1.start_brk,
+            brk: v1.brk,
+            start_stack: v1.start_stack,
+            arg_start: v1.arg_start,
+            arg_end: v1.arg_end,
+            env_start: v1.env_start,
+            env_end: v1.env_end,
+            exe: v1.exe,
+            thp_disable: v1.thp_disable,
+            mlock_future: v1.mlock_future,
+            memory_merge: v1.memory_merge,
+            reserved: v1.reserved,
+            auxv: v1.auxv,
+            membarrier: Addr(0),
+            coredump_filter: USUAL_COREDUMP_FILTER,
+        }
+    }
+}
