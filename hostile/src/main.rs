@@ -48,7 +48,9 @@ fn main() -> anyhow::Result<()> {
         let mut random = Random::new(seed);
         for _ in 0..ROUND {
             let bytes = mutant(&seeds, &mut random);
-            chosen.iter().for_each(|(_, target)| target(&bytes));
+            for (_, target) in &chosen {
+                target(&bytes);
+            }
             executions += chosen.len() as u64;
             DONE.fetch_add(1, Ordering::Relaxed);
             if !once && Instant::now() >= end {
