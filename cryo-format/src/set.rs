@@ -35,10 +35,54 @@ pub fn paths(path: &Path) -> [(Profile, PathBuf); 3] {
     })
 }
 
+/// What the end of a name is while a set is being replaced: NAME.frore.next takes the place of NAME.frore (spec/10-linking.md).
+pub const NEXT: &str = "next";
+
+/// Where a file is before it takes its own name.
+pub fn next(path: &Path) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".");
+    name.push(NEXT);
+    name.into()
+}
+
+/// The files of a set, where they are to be read: [`paths`], but for a set whose replacement was cut short. The .freeze that is there decides: where
+/// it belongs to NAME.frore.next and not to NAME.frore, the former is of the set.
+pub fn locate(path: &Path) -> [(Profile, PathBuf); 3] {
+    let mut all = paths(path);
+    let freeze = all[2].1.clone();
+    for (_, file) in &mut all[..2] {
+        let next = next(file);
+        if next.exists() && belongs(&freeze, &next) {
+            *file = next;
+        }
+    }
+    all
+}
+
+/// Is `other` a .frore or .frost that the file `freeze` names as its own? What cannot be read is not.
+pub fn belongs(freeze: &Path, other: &Path) -> bool {
+    let both = || -> Result<bool> {
+        let (freeze, other) = (Image::open(freeze)?, Image::open(other)?);
+        let Some(link) = freeze.get::<Link>(0)? else { return Ok(false) };
+        Ok(link.admits(freeze.header(), other.header(), &other.end().root).is_ok())
+    };
+    both().unwrap_or(false)
+}
+
 impl Set<File> {
     /// Opens NAME.freeze and its siblings. The name says where to look; ids and roots decide whether they belong together.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let [frore, frost, freeze] = paths(path.as_ref()).map(|(_, path)| path);
+        let path = path.as_ref();
+        match Self::open_once(path) {
+            // It may just have been replaced: then the files are of one set now.
+            Err(Error::Mismatch(_)) => Self::open_once(path),
+            other => other,
+        }
+    }
+
+    fn open_once(path: &Path) -> Result<Self> {
+        let [frore, frost, freeze] = locate(path).map(|(_, path)| path);
         // The .freeze first: it is the one that people name, so its absence is the error that they understand.
         let freeze = Image::open(freeze)?;
         Self::new(Image::open(frore)?, Image::open(frost)?, freeze)

@@ -1,5 +1,6 @@
 //! The freeze itself, from seizing the process to letting it go or ending it.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use crate::collect::machine::Machine;
 use crate::collect::{self, Collected};
 use crate::error::{About, not_asked_to_end};
 use crate::options::{Afterwards, Options};
-use crate::output::OutputFiles;
+use crate::output::{self, OutputFiles};
 use crate::{Result, pages, refused};
 
 /// Where the set goes.
@@ -24,7 +25,7 @@ pub enum Target<'a> {
     /// NAME.freeze, NAME.frore and NAME.frost.
     Name(&'a Path),
     /// One after another into this.
-    Pipe(&'a mut (dyn Write + Send)),
+    Pipe(&'a mut File),
 }
 
 /// A freeze that is complete.
@@ -84,8 +85,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
             let _interruptible = quiet.is_empty().then(Interruptible::begin);
-            let out = write(out, Ok, Ok, &collected, memory, options)?;
-            out.flush().about(|| "writing the pipe".into())?;
+            output::taken(write(out, Ok, Ok, &collected, memory, options)?)?;
             None
         }
         (Target::Name(_), Some(files)) => {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use cryo_format::section::outside::FdRule;
 use cryo_freeze::freeze::Target;
+use cryo_freeze::output;
 use cryo_freeze::{Afterwards, Children, Ends, Files, Options, Shared, Tcp, freeze};
 
 /// Freeze a running program: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
@@ -123,15 +124,21 @@ impl Cli {
         }
     }
 
-    fn run(&self) -> anyhow::Result<()> {
+    /// Name of the three files; none if the set goes down standard output.
+    fn name(&self) -> Option<PathBuf> {
         let name = self.output.clone().unwrap_or_else(|| self.pid.to_string().into());
-        if name.as_os_str() == "-" {
+        Some(name).filter(|name| name.as_os_str() != "-")
+    }
+
+    fn run(&self) -> anyhow::Result<()> {
+        let Some(name) = self.name() else {
+            output::check_stdout()?;
             // The writer makes large writes of its own; std's line buffering would copy every page once more.
             let mut pipe = std::fs::File::from(rustix::io::dup(rustix::stdio::stdout())?);
             let frozen = freeze(self.pid, Target::Pipe(&mut pipe), &self.options())?;
             tell(&frozen.notes);
             return Ok(());
-        }
+        };
         let frozen = freeze(self.pid, Target::Name(&name), &self.options())?;
         tell(&frozen.notes);
         if let Some(path) = frozen.path {
@@ -156,6 +163,7 @@ fn tell(notes: &[String]) {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let name = cli.name();
     let work = || match cli.run() {
         Ok(()) => 0,
         // The command says so, which knows of which signal.
@@ -169,6 +177,10 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
             say(&e.to_string());
+            // It may have been killed while the files of the set took their names.
+            if let Some(Err(e)) = name.map(|name| output::recover(&name)) {
+                say(&e.to_string());
+            }
             match e {
                 cryo_tracee::Error::Asked(signal) => ExitCode::from(128 + signal as u8),
                 _ => ExitCode::from(2),

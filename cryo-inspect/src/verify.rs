@@ -29,7 +29,7 @@ pub fn files(path: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let outcome = report(&opened, out)?;
     if path.extension().is_some_and(|x| x == Profile::Freeze.extension()) {
         // Nothing is wrong with what is here, but there is nothing to thaw without the others.
-        let gone = set::paths(path).into_iter().filter(|(_, file)| !file.exists());
+        let gone = set::locate(path).into_iter().filter(|(_, file)| !file.exists());
         gone.map(|(_, file)| file)
             .try_for_each(|file| writeln!(out, "not there: {}", harmless(&file.to_string_lossy())))?;
     }
@@ -47,7 +47,7 @@ pub fn pipe(mut input: impl Read, out: &mut dyn Write) -> anyhow::Result<Outcome
 /// The files that `path` means.
 fn sources(path: &Path) -> Vec<PathBuf> {
     if is_name(path) {
-        return set::paths(path).map(|(_, file)| file).into();
+        return set::locate(path).map(|(_, file)| file).into();
     }
     siblings(path).into_iter().map(|(_, file)| file).collect()
 }

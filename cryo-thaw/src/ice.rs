@@ -77,7 +77,7 @@ impl Ice {
             let input: Box<dyn Pipe> = Box::new(BufReader::new(file));
             Ok(whole(Stream::named(input, name)?, *profile)?.0)
         };
-        let [frore, frost, _] = set::paths(path);
+        let [frore, frost, _] = set::locate(path);
         let (frore, frost) = (small(&frore)?, small(&frost)?);
         let mut sections = Vec::new();
         for entry in set.freeze.chunks() {

@@ -83,8 +83,8 @@ impl Decision {
         let why = self.why.as_ref()?;
         Some(match self.ids {
             Ids::Namespace(_) => format!(
-                "{why}: it runs as pid {pid} here, and as its own pid {} in a pid namespace, where it sees only its own processes (--pid new: a new \
-                 pid instead)",
+                "{why}: it runs as pid {pid} here, and as its own pid {} in a pid namespace, where it sees only its own processes; a process \
+                 cryo-init stands above it and ends with it (--pid new: a new pid instead)",
                 self.pid
             ),
             _ => why.clone(),

@@ -124,7 +124,10 @@ impl Cli {
         options.foreground = Foreground::find(&ice, &options);
         let mut handover = options.foreground.clone().and_then(Handover::new);
         let Ids::Namespace(worker) = ids else {
-            let thawed = thaw(ice, ids, &options)?;
+            let ready = thaw(ice, ids, &options)?;
+            // From here on signals are the program's.
+            cryo_tracee::signals::hold();
+            let thawed = ready.run();
             if self.announce(thawed.pid, &decision)? {
                 return Ok(0);
             }
@@ -136,7 +139,10 @@ impl Cli {
                 handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal),
             )?);
         };
-        let inside = || match thaw(ice, ids, &options) {
+        let inside = |start: &mut namespace::Start| match thaw(ice, ids, &options).and_then(|ready| {
+            start.wait()?;
+            Ok(ready.run())
+        }) {
             Ok(thawed) => Ok(thawed.pid),
             Err(e) => {
                 say(&format!("{e}"));

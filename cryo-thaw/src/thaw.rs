@@ -22,7 +22,7 @@ use crate::fill::{self, Filler};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
-use crate::remap::{self, Inject, Remapper, Template};
+use crate::remap::{self, Inject, Remapper, Shape, Template};
 use crate::restore::ptimers::Timers;
 use crate::restore::{
     actions, clocks, descriptors, final_steps, guards, limits, mm, pending, process, regs, syscall, terminal, thread,
@@ -35,6 +35,20 @@ use crate::{Result, check, file_map, host};
 pub struct Thawed {
     /// Its pid.
     pub pid: i32,
+}
+
+/// A process that stands before its first own instruction, with all that it had. Dropping it ends it.
+pub struct Ready {
+    host: Host,
+    shape: Shape,
+}
+
+impl Ready {
+    /// Lets it run.
+    pub fn run(self) -> Thawed {
+        self.shape.keep();
+        Thawed { pid: self.host.release() }
+    }
 }
 
 /// A process of the image with its threads: its local id, what it is, and the same of each thread.
@@ -50,8 +64,8 @@ pub fn prepare(ice: &mut Ice, options: &Options) -> Result<Member> {
     Ok((id, process, threads))
 }
 
-/// Thaws a set, with the ids that were decided on. The process that comes of it is a child of ours.
-pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
+/// Thaws a set, with the ids that were decided on, up to the point from which it runs. The process that comes of it is a child of ours.
+pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Ready> {
     let (id, process, threads) = prepare(&mut ice, options)?;
 
     clocks::restore(&ice, options)?;
@@ -119,8 +133,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Thawed> {
     if options.stopped || process.stopped_by != 0 {
         cryo_tracee::signals::kill(host.pid(), libc::SIGSTOP)?;
     }
-    shape.keep();
-    Ok(Thawed { pid: host.release() })
+    Ok(Ready { host, shape })
 }
 
 /// The threads of process `id`, the main thread first, each with its local id.

@@ -65,7 +65,7 @@ pub fn verify<R: ReadAt>(input: &R, name: &str) -> Result<Vec<Finding>> {
 /// Checks NAME.freeze with its siblings, each by itself and all together.
 pub fn verify_set(path: impl AsRef<Path>) -> Result<Vec<Finding>> {
     let mut files = Vec::new();
-    for (_, path) in crate::set::paths(path.as_ref()) {
+    for (_, path) in crate::set::locate(path.as_ref()) {
         files.push(crate::image::open_file(&path)?);
     }
     verify_together(&files.iter().map(|(file, name)| (file, name.as_str())).collect::<Vec<_>>())

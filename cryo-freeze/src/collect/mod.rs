@@ -212,16 +212,16 @@ pub fn collect(process: &mut Process, machine: &mut Machine, options: &Options, 
 
     // Registers first: they show what the remote calls must not disturb.
     let vdso = scene.maps.iter().find(|m| m.path == b"[vdso]");
-    for (thread, id) in process.threads.iter_mut().zip(&thread_ids) {
+    for ((thread, id), status) in process.threads.iter_mut().zip(&thread_ids).zip(&scene.threads) {
         if let Some(vdso) = vdso {
             regs::outside_vdso(thread, vdso)?;
         }
         let regs = syscall::collect(thread, *id, &process.memory, &process.blocked, out)?;
         regs::collect(*id, &regs, out);
         xstate::collect(thread, *id, out)?;
-        pending::collect(thread, *id, false, out)?;
+        pending::collect(thread, *id, false, status.hex("SigPnd"), out)?;
     }
-    pending::collect(&process.threads[0], scene.id, true, out)?;
+    pending::collect(&process.threads[0], scene.id, true, scene.status.hex("ShdPnd"), out)?;
     cpu::collect(out);
 
     let answers = thread::ask(process, &scene, &thread_ids, out)?;
@@ -233,6 +233,7 @@ pub fn collect(process: &mut Process, machine: &mut Machine, options: &Options, 
     mm::collect(&scene, &answers, &mut ids, &mut objects, out)?;
     actions::collect(&scene, &answers, out);
     limits::collect(&scene, &answers, out)?;
+    pending::check(out)?;
     clocks::collect(&scene, out)?;
     itimers::collect(&scene, &answers, out)?;
     process::collect(&scene, process, &answers, out)?;

@@ -1,12 +1,14 @@
 //! `OUTS`: ends that were outside: the thawer's own descriptors and terminal take their place.
 
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
 use cryo_format::section::outside::{Outside, Policy};
 use cryo_tracee::Host;
 
 use super::descriptors::Table;
 use super::paths::open;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{refuse, say};
 
 /// Finds the end in the host.
 pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
@@ -19,6 +21,13 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
 fn end(host: &mut Host, table: &Table<'_>, fd: u32, outside: &Outside) -> Result<u64> {
     let flags = outside.open_flags.0 as i32 & (libc::O_ACCMODE | libc::O_APPEND | libc::O_NONBLOCK) | libc::O_CLOEXEC;
     match outside.policy {
+        Policy::INHERIT if table.options.detach && reads_our_output(outside.inherit) => {
+            say(&format!(
+                "fd {fd} ({}): it is /dev/null now, and not the pipe that this command prints its pid into: use --fd {fd}=inherit|FILE",
+                outside.what
+            ));
+            path(host, fd, b"/dev/null", flags)
+        }
         Policy::INHERIT => match table.inherited(outside.inherit) {
             Some(parked) => table.duplicate(host, parked),
             None => refuse(format!(
@@ -37,6 +46,15 @@ fn end(host: &mut Host, table: &Table<'_>, fd: u32, outside: &Outside) -> Result
         },
         other => refuse(format!("fd {fd} ({}): policy {} is unknown to this release", outside.what, other.0)),
     }
+}
+
+/// Is our descriptor `fd` the pipe that our standard output goes into? Who reads it, as the shell in `pid=$(cryo-thaw --detach ...)`, waits for its end,
+/// which would not come before the program's.
+fn reads_our_output(fd: u32) -> bool {
+    let file = |fd: u32| std::fs::metadata(format!("/proc/self/fd/{fd}")).ok();
+    let (Some(output), Some(this)) = (file(1), file(fd)) else { return false };
+    let kind = output.file_type();
+    (kind.is_fifo() || kind.is_socket()) && (output.dev(), output.ino()) == (this.dev(), this.ino())
 }
 
 /// A file named by the image or by the person. A FIFO is not waited for.

@@ -1,15 +1,36 @@
 //! `SIGP`: signals that were sent and not delivered.
 
+use cryo_format::prim::Blob;
 use cryo_format::section::pending::Pending;
 use cryo_tracee::Host;
 
 use crate::Result;
+use crate::error::refuse;
+
+/// Signals in one batch of remote calls.
+const AT_ONCE: usize = 256;
 
 /// Sends them again, with all that came with them, while the host blocks every signal. A process may claim any origin of a signal to itself.
 pub fn restore(host: &mut Host, i: usize, pending: &Pending, tid: Option<i32>) -> Result<()> {
+    for some in pending.signals.chunks(AT_ONCE) {
+        send(host, i, some, tid)?;
+    }
+    // A signal without its siginfo is sent without an error where RLIMIT_SIGPENDING is reached, and so is one of kill(2) that is queued twice.
+    let there = host.thread_at(i)?.pending(tid.is_none())?.len();
+    if there < pending.signals.len() { too_many(pending.signals.len()) } else { Ok(()) }
+}
+
+fn too_many(count: usize) -> Result<()> {
+    refuse(format!(
+        "{count} signals are pending, more than RLIMIT_SIGPENDING allows you to queue (all that your processes have count together): raise it \
+         (ulimit -i, prlimit(1)), or end what has many pending"
+    ))
+}
+
+fn send(host: &mut Host, i: usize, signals: &[Blob], tid: Option<i32>) -> Result<()> {
     let pid = host.pid() as u64;
     let mut batch = host.batch()?;
-    for info in &pending.signals {
+    for info in signals {
         let Some(signal) = info.first_chunk::<4>().map(|b| u32::from_le_bytes(*b)) else { continue };
         let mut whole = info.to_vec();
         whole.resize(128, 0);
@@ -19,5 +40,8 @@ pub fn restore(host: &mut Host, i: usize, pending: &Pending, tid: Option<i32>) -
             None => batch.call(libc::SYS_rt_sigqueueinfo, &[pid, signal.into(), at.addr]),
         };
     }
-    Ok(host.remote_at(i)?.run(batch)?.all()?)
+    match host.remote_at(i)?.run(batch)?.all() {
+        Err(e) if e.errno() == Some(libc::EAGAIN) => too_many(signals.len()),
+        other => Ok(other?),
+    }
 }

@@ -1,5 +1,7 @@
 //! A pid namespace of one's own, in which a program finds the ids it had, however often it is thawed and without any privilege.
 //!
+//! Until the program runs, the end of the command is the end of all three ([`enter`]); from then on it lives for itself.
+//!
 //! Three processes: we, who stay outside and wait; an init (pid 1 of the namespace), which does nothing but reap; and a worker, which does the
 //! thaw inside, where it may choose ids, and then ends, so that the program becomes init's child. Init tells us over a pipe what happens.
 
@@ -7,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::error::Context;
@@ -38,11 +41,32 @@ pub enum Event {
     Ended(i32),
 }
 
+/// Where the work inside stands when the program is ready, and waits for the word to let it run.
+pub struct Start {
+    ready: File,
+    go: OwnedFd,
+}
+
+impl Start {
+    /// The program is ready. Returns when it may run: nothing may fail any more. An error if the command is gone.
+    pub fn wait(&mut self) -> Result<()> {
+        tell(&mut self.ready, b'R', 0);
+        let mut byte = [0];
+        match rustix::io::read(&self.go, &mut byte) {
+            Ok(1) => Ok(()),
+            _ => Err(Error::Refused("the command has ended".into())),
+        }
+    }
+}
+
 /// Makes a namespace and runs `work` inside; it returns the program's pid there, or an exit code for us. `worker` is the pid that the worker
 /// shall have, one that the image does not use.
+///
+/// `work` waits at its [`Start`] before it lets the program run. Until we have answered, the kernel kills init when we end, and with init all that is
+/// in the namespace. Before we answer we block all signals: from then on they are the program's (see [`crate::foreground`]).
 pub fn enter(
     worker: i32,
-    work: impl FnOnce() -> std::result::Result<i32, i32>,
+    work: impl FnOnce(&mut Start) -> std::result::Result<i32, i32>,
 ) -> Result<std::result::Result<Namespace, i32>> {
     let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
     let (events_out, events_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
@@ -57,7 +81,13 @@ pub fn enter(
     map_ids(init)?;
     rustix::io::write(&gate_in, b"g").about(|| "releasing the namespace's init".into())?;
     let mut events = File::from(events_out);
-    match read_event(&mut events)? {
+    let mut event = read_event(&mut events)?;
+    if let Some((b'R', _)) = event {
+        signals::hold();
+        rustix::io::write(&gate_in, b"g").about(|| "letting the program run".into())?;
+        event = read_event(&mut events)?;
+    }
+    match event {
         Some((b'P', inner)) => {
             let pid = outside(init, inner).ok_or(Error::Died(inner))?;
             drop(gate_in);
@@ -218,7 +248,12 @@ fn outside(init: i32, inner: i32) -> Option<i32> {
     })
 }
 
-fn be_init(worker: i32, work: impl FnOnce() -> std::result::Result<i32, i32>, gate: &OwnedFd, events: OwnedFd) -> i32 {
+fn be_init(
+    worker: i32,
+    work: impl FnOnce(&mut Start) -> std::result::Result<i32, i32>,
+    gate: &OwnedFd,
+    events: OwnedFd,
+) -> i32 {
     let mut byte = [0];
     if !matches!(rustix::io::read(gate, &mut byte), Ok(1)) {
         return 1;
@@ -241,7 +276,13 @@ fn be_init(worker: i32, work: impl FnOnce() -> std::result::Result<i32, i32>, ga
     if unsafe { libc::geteuid() } != 0 {
         keep_capabilities();
     }
+    // Not earlier: a change of credentials takes it away. Whoever has ended by now has closed the other end of the gate.
+    end_with_parent(true);
+    if closed(gate) {
+        return 1;
+    }
     let Ok((result_out, result_in)) = pipe_with(PipeFlags::CLOEXEC) else { return 1 };
+    let Ok((go_out, go_in)) = pipe_with(PipeFlags::CLOEXEC) else { return 1 };
     let pid = match fork(0, Some(worker)) {
         Ok(pid) => pid,
         Err(e) => {
@@ -251,20 +292,33 @@ fn be_init(worker: i32, work: impl FnOnce() -> std::result::Result<i32, i32>, ga
         }
     };
     if pid == 0 {
-        let (letter, number) = match work() {
+        drop(go_in);
+        let mut start = Start { ready: File::from(result_in), go: go_out };
+        let (letter, number) = match work(&mut start) {
             Ok(program) => (b'P', program),
             Err(code) => (b'E', code),
         };
-        tell(&mut File::from(result_in), letter, number);
+        tell(&mut start.ready, letter, number);
         // SAFETY: ends this process; the program, if there is one, becomes init's child.
         unsafe { libc::_exit(0) };
     }
-    drop(result_in);
+    drop((result_in, go_out));
     // It owns descriptors that are closed wholesale below; this process never comes back to drop them.
     std::mem::forget(work);
     // Our own name for pid 1 holds no file of the program or of the command open but the pipes to the outside.
     let mut events = File::from(events);
-    let result = read_event(&mut File::from(result_out)).ok().flatten();
+    let mut results = File::from(result_out);
+    let mut result = read_event(&mut results).ok().flatten();
+    if let Some((b'R', _)) = result {
+        tell(&mut events, b'R', 0);
+        if !matches!(rustix::io::read(gate, &mut byte), Ok(1)) {
+            return 1;
+        }
+        // From here on the command may end, and the program runs.
+        end_with_parent(false);
+        let _ = rustix::io::write(&go_in, b"g");
+        result = read_event(&mut results).ok().flatten();
+    }
     let Some((b'P', program)) = result else {
         tell(&mut events, b'E', result.map_or(125, |r| r.1));
         return 1;
@@ -276,6 +330,19 @@ fn be_init(worker: i32, work: impl FnOnce() -> std::result::Result<i32, i32>, ga
     // A program that has ended by now can still be found from outside, until it is reaped: the gate is closed when it has been.
     while matches!(rustix::io::read(gate, &mut byte), Ok(1..) | Err(rustix::io::Errno::INTR)) {}
     reap(program, events)
+}
+
+/// Shall the kernel kill us when the command ends? (To the init of a namespace a SIGKILL from outside is one.)
+fn end_with_parent(yes: bool) {
+    let signal = if yes { libc::SIGKILL } else { 0 };
+    // SAFETY: numbers only.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) };
+}
+
+/// Has everybody who could write into this pipe gone?
+fn closed(pipe: &OwnedFd) -> bool {
+    let mut end = [PollFd::new(pipe, PollFlags::empty())];
+    poll(&mut end, Some(&Timespec::default())).is_ok_and(|n| n > 0)
 }
 
 fn reap_worker(pid: i32) {

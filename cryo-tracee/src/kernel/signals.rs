@@ -48,6 +48,16 @@ impl Ended {
     }
 }
 
+/// Blocks all signals in this thread, the only one: from here on they wait to be passed on to the program that we stand before.
+pub fn hold() {
+    // SAFETY: plain data, initialised by sigfillset; only this thread's mask changes.
+    unsafe {
+        let mut all: libc::sigset_t = zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut());
+    }
+}
+
 /// Has somebody sent the SIGTERM that a guardian, or [`Uninterrupted`], holds back?
 pub fn asked_to_end() -> bool {
     // SAFETY: sigset_t is plain data, which the call fills.

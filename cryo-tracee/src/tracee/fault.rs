@@ -59,7 +59,7 @@ pub fn point() -> io::Result<()> {
 }
 
 /// Counts one operation that is not made to fail, because it undoes something.
-pub(crate) fn moment() {
+pub fn moment() {
     if let Some(Plan::Kill(n)) = plan()
         && count() == n
     {
