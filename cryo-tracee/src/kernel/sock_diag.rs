@@ -212,7 +212,9 @@ mod tests {
             wrong[16] = len;
             let _ = parse(&wrong);
         }
-        assert_eq!(parse(&body(&[vec![3, 0, 0, 0]])), None);
+        // Nothing behind an attribute whose length lies is believed.
+        let lies = parse(&body(&[vec![3, 0, 0, 0], attribute(6, &[1])])).unwrap();
+        assert_eq!((lies.ino, lies.shutdown), (0x1234, 0));
         assert_eq!(parse(&[]), None);
     }
 
