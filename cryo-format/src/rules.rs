@@ -87,6 +87,7 @@ rules! {
     61 SIGINFO "A pending signal is 128 bytes.";
     62 XSTATE "The XSAVE area has its legacy part, and each component of the sorted layout lies within it.";
     63 SORTED "A list that the spec calls sorted is sorted, without duplicates.";
+    64 RESTART "A system call that is restarted through a block (516) is one that only waits: poll, nanosleep, clock_nanosleep, or futex with FUTEX_WAIT or FUTEX_WAIT_BITSET.";
 
     70 SET_ID "The .freeze and the .frost of a set have the same set id.";
     71 LINK_ROOT "The template's id, its root and the root of the .frost are those recorded in LINK.";

@@ -1,7 +1,5 @@
 //! The thaw itself, from the open set to the process that goes on.
 
-use std::time::Duration;
-
 use cryo_format::section::actions::Actions;
 use cryo_format::section::guards::Guards;
 use cryo_format::section::mm::Mm;
@@ -109,14 +107,22 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Ready> {
     let mut timers = Timers::of(&ice, id, thread_ids.clone());
     timers.create(&mut host)?;
     let mut registers = Vec::with_capacity(threads.len());
-    for (i, (thread_id, thread)) in threads.iter().enumerate().filter(|(_, (_, thread))| thread.exited == 0) {
-        registers.push(services(&mut host, &ice, i, *thread_id, thread, &timers, elapsed)?);
+    for (i, (thread_id, thread)) in living(&threads) {
+        registers.push(services(&mut host, &ice, i, *thread_id, thread, &timers)?);
     }
     if let Some(p) = ice.get::<Pending>(id) {
         pending::restore(&mut host, 0, &timers.others(p), None)?;
     }
     terminal::restore(&mut host, ice.get(id), &process, options)?;
-    final_steps::restore(&mut host, &ice, id, &thread_ids, &timers, ids, options)?;
+    final_steps::restore(&mut host, &ice, id, &thread_ids, ids, options)?;
+    // Only now, when nothing has more rights than the program: these are the image's own calls.
+    for ((i, (thread_id, _)), regs) in living(&threads).zip(&mut registers) {
+        if let Some(call) = ice.get::<Syscall>(*thread_id) {
+            syscall::restore(&mut host, i, call, elapsed, regs)?;
+            host.thread_at(i)?.set_sigmask(AWAY)?;
+        }
+    }
+    final_steps::start_timers(&mut host, &ice, id, &timers, options)?;
     let (main, others) = (&threads[0].1, &threads[1..]);
     if main.exited != 0 {
         host.end_main(main.exit_code)?;
@@ -147,24 +153,18 @@ fn threads(ice: &Ice, id: u64, process: &Process) -> Result<Vec<(u64, Thread)>> 
     }
 }
 
+/// Those that have not exited, with their places.
+fn living(threads: &[(u64, Thread)]) -> impl Iterator<Item = (usize, &(u64, Thread))> {
+    threads.iter().enumerate().filter(|(_, (_, thread))| thread.exited == 0)
+}
+
 /// What the kernel keeps for thread `i`; returns the registers that it shall have in the end.
-fn services(
-    host: &mut Host,
-    ice: &Ice,
-    i: usize,
-    id: u64,
-    thread: &Thread,
-    timers: &Timers<'_>,
-    elapsed: Duration,
-) -> Result<Regs> {
-    // The registration of rseq writes into memory that is filled by now; so does a call that is begun again.
+fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread, timers: &Timers<'_>) -> Result<Regs> {
+    // The registration of rseq writes into memory that is filled by now.
     thread::restore(host, i, thread)?;
     let mut regs = regs::regs(ice.need::<RegsX86_64>(id)?);
     regs::abort_rseq(&mut regs, thread.rseq.0, host.memory())?;
-    if let Some(call) = ice.get::<Syscall>(id) {
-        syscall::restore(host, i, call, elapsed, &mut regs)?;
-    }
-    // Nothing may be delivered before the registers are right, whatever mask the call came with.
+    // Nothing may be delivered before the registers are right.
     host.thread_at(i)?.set_sigmask(AWAY)?;
     if let Some(p) = ice.get::<Pending>(id) {
         let tid = host.thread_at(i)?.tid();

@@ -213,8 +213,14 @@ def thread(s):
         need(s.dispatch_mode or not (s.dispatch_selector or s.dispatch_offset or s.dispatch_len), 31, "a range, and no dispatch")
 
 
+def syscall(s):
+    waits = s.number in (7, 35, 230) or (s.number == 202 and s.args[1] & 0xFFFFFFFF & ~0x180 in (0, 9))
+    need(s.restart != 516 or waits, 64, f"system call {s.number} has no restart block")
+
+
 RULES = {
     "THRD": thread,
+    "SYSC": syscall,
     "VMAS": vmas,
     "GARD": guards,
     "UNIX": unix,

@@ -8,6 +8,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::Addr;
+use crate::rules::{Rule, Violation, ensure};
 use crate::section::Validate;
 
 /// An interrupted system call.
@@ -45,4 +46,33 @@ impl Restart {
     pub const RESTARTBLOCK: Self = Self(516);
 }
 
-impl Validate for Syscall {}
+/// The calls that the kernel restarts through a block, by their numbers on x86-64: each does nothing but wait.
+const NANOSLEEP: u64 = 35;
+const POLL: u64 = 7;
+const FUTEX: u64 = 202;
+const CLOCK_NANOSLEEP: u64 = 230;
+/// FUTEX_WAIT and FUTEX_WAIT_BITSET, without FUTEX_PRIVATE_FLAG (128) and FUTEX_CLOCK_REALTIME (256): the operations of futex(2) that only wait.
+const FUTEX_WAITS: [u64; 2] = [0, 9];
+
+impl Syscall {
+    /// Is it a call that the kernel may restart through a block? (do_restart_poll, hrtimer_nanosleep_restart and its kin, futex_wait_restart)
+    pub fn has_restart_block(&self) -> bool {
+        match self.number {
+            NANOSLEEP | POLL | CLOCK_NANOSLEEP => true,
+            FUTEX => FUTEX_WAITS.contains(&(self.args[1].0 as u32 as u64 & !0x180)),
+            _ => false,
+        }
+    }
+}
+
+impl Validate for Syscall {
+    fn validate(&self) -> Result<(), Violation> {
+        // A thaw makes this call again: another one would be made with the rights of who thaws.
+        ensure(self.restart != Restart::RESTARTBLOCK || self.has_restart_block(), Rule::RESTART, || {
+            format!(
+                "system call {} ({:#x}, {:#x}, ...) has no restart block",
+                self.number, self.args[0].0, self.args[1].0
+            )
+        })
+    }
+}

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use binrw::Endian;
 use cryo_format::prim::{Addr, Blob, List};
 use cryo_format::section::{
-    AnySection, Info, OLD_SECTIONS, OldSection, SECTIONS, Section, extents, inet, pending, xstate,
+    AnySection, Info, OLD_SECTIONS, OldSection, SECTIONS, Section, extents, inet, pending, syscall, xstate,
 };
 use cryo_format::socket::{OPTIONS, SocketOption};
 
@@ -187,6 +187,7 @@ fn mend(section: &mut AnySection) {
             s.entries.sort_by_key(|e| e.entry);
             s.entries.dedup_by_key(|e| e.entry);
         }
+        AnySection::Syscall(s) if s.restart == syscall::Restart::RESTARTBLOCK => s.number = 35,
         AnySection::Extents(s) => *s = extents::Extents::default(),
         _ => {}
     }

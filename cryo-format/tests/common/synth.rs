@@ -310,6 +310,10 @@ pub fn xstate(numbers: &[u32], area: usize) -> Bytes {
     b().u64(7).raw(&list(&components).0).string(&vec![1; area])
 }
 
+pub fn syscall(number: u64, second: u64, restart: u32) -> Bytes {
+    b().u64(number).u64s(1).u64(second).u64s(4).u32(restart).u32(0).u64(0)
+}
+
 pub fn cpu(features: &[&str]) -> Bytes {
     let names: Vec<_> = features.iter().map(|f| b().string(f.as_bytes())).collect();
     b().string(b"brand").u64(7).u64(7).raw(&list(&names).0)

@@ -68,6 +68,7 @@ pub fn break_rule(rule: Rule, s: &mut Set) {
         Rule::SIGINFO => s.frost.chunk(b"SIGP").payload = list(&[b().string(&[9; 127])]).0,
         Rule::XSTATE => s.freeze.chunk(b"XSTA").payload = synth::xstate(&[2], 831).0,
         Rule::SORTED => s.frore.chunk(b"CPU ").payload = synth::cpu(&["sse", "avx"]).0,
+        Rule::RESTART => s.freeze.chunks.push(chunk(b"SYSC", CRITICAL, 2, synth::syscall(90, 0, 516))),
 
         Rule::SET_ID => s.frost.set = [8; 16],
         Rule::LINK_ROOT => s.link = |p| p[16] ^= 1,
@@ -118,6 +119,8 @@ pub fn variants() -> &'static [Vector] {
         (Rule::XSTATE, |s| s.freeze.chunk(b"XSTA").payload = synth::xstate(&[], 511).0),
         (Rule::RESERVED, |s| s.freeze.chunks.push(tls(&[(12, 128)]))),
         (Rule::SORTED, |s| s.freeze.chunks.push(tls(&[(13, 1), (12, 1)]))),
+        (Rule::RESTART, |s| s.freeze.chunks.push(chunk(b"SYSC", CRITICAL, 2, synth::syscall(202, 129, 516)))),
+        (Rule::RESTART, |s| s.freeze.chunks.push(chunk(b"SYSC", CRITICAL, 2, synth::syscall(219, 0, 516)))),
         (Rule::RESERVED, |s| s.frost.chunk(b"SIGA").payload[12] = 1),
         (Rule::RESERVED, |s| s.freeze.chunk(b"EXTS").payload[68] = 1),
         (Rule::FOOTER, |s| s.frost.footer = |p| p[24] = 1),

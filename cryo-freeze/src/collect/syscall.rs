@@ -61,7 +61,11 @@ fn original_call(regs: &Regs, memory: &Memory) -> i64 {
     if timespec(memory, regs.rdi).is_some() && (regs.rsi == 0 || timespec(memory, regs.rsi).is_some()) {
         return libc::SYS_nanosleep;
     }
-    if regs.rdi.is_multiple_of(4) && regs.rdi > 4096 && regs.rsi & !0x1ff == 0 && timespec(memory, regs.r10).is_some() {
+    if regs.rdi.is_multiple_of(4)
+        && regs.rdi > 4096
+        && matches!(regs.rsi & !0x180, 0 | 9)
+        && timespec(memory, regs.r10).is_some()
+    {
         return libc::SYS_futex;
     }
     libc::SYS_poll

@@ -30,16 +30,7 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
 }
 
 /// For process `id` and its threads, whose local ids are `threads`.
-pub fn restore(
-    host: &mut Host,
-    ice: &Ice,
-    id: u64,
-    threads: &[u64],
-    timers: &Timers<'_>,
-    ids: Ids,
-    options: &Options,
-) -> Result<()> {
-    let elapsed = elapsed(ice, options)?;
+pub fn restore(host: &mut Host, ice: &Ice, id: u64, threads: &[u64], ids: Ids, options: &Options) -> Result<()> {
     let owner = ice.need::<Process>(id)?;
     // While we have more rights over it than later.
     if let Some(each) = each::<Scheduling>(ice, id, threads) {
@@ -59,8 +50,12 @@ pub fn restore(
     let orphan = options.detach || matches!(ids, Ids::Namespace(_));
     credentials::restore(host, &each, options, orphan)?;
     // Changes of credentials take away what these set.
-    process::finish(host, owner)?;
-    // Time runs from here on.
+    process::finish(host, owner)
+}
+
+/// Time runs from here on.
+pub fn start_timers(host: &mut Host, ice: &Ice, id: u64, timers: &Timers<'_>, options: &Options) -> Result<()> {
+    let elapsed = elapsed(ice, options)?;
     if let Some(t) = ice.get::<Itimers>(id) {
         itimers::restore(host, t, elapsed)?;
     }
