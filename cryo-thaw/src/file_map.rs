@@ -1,6 +1,8 @@
 //! `--file-map OLD=NEW`: files that are elsewhere now, as mappings, executable and working directory name them. (Descriptors ask for themselves:
 //! a file that the person named is not asked whether it is the same.)
 
+use std::collections::HashSet;
+
 use cryo_format::model::FileModel;
 use cryo_format::prim::Bytes;
 use cryo_format::section::AnySection;
@@ -8,23 +10,22 @@ use cryo_format::section::objects::ObjectKind;
 
 use crate::options::Options;
 
-/// Changes the paths of an image.
-pub fn apply(file: &mut FileModel, options: &Options) {
+/// Changes the paths of an image; returns the objects whose files the person has named so.
+pub fn apply(file: &mut FileModel, options: &Options) -> HashSet<u64> {
+    let mut named = HashSet::new();
     if options.file_map.is_empty() {
-        return;
+        return named;
     }
-    let map = |path: &mut Bytes| {
-        if let Some(new) = options.mapped(path) {
-            *path = new.into();
-        }
-    };
+    let map = |path: &mut Bytes| options.mapped(path).map(|new| *path = new.into()).is_some();
     for entry in &mut file.sections {
         match &mut entry.payload {
             AnySection::Objects(o) => {
-                o.objects.0.iter_mut().filter(|o| o.kind == ObjectKind::FILE).for_each(|o| map(&mut o.path));
+                let files = o.objects.0.iter_mut().filter(|o| o.kind == ObjectKind::FILE);
+                named.extend(files.filter_map(|o| map(&mut o.path).then_some(o.id)));
             }
-            AnySection::Process(p) => map(&mut p.cwd),
+            AnySection::Process(p) => _ = map(&mut p.cwd),
             _ => {}
         }
     }
+    named
 }

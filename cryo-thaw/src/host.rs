@@ -1,18 +1,19 @@
 //! Which process becomes the host: the identical original executable, so that /proc/PID/exe is right without any privilege, or a tiny ELF of ours.
 //! Neither executes an instruction of its own.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::mm::Mm;
-use cryo_format::section::objects::{Object, Objects};
+use cryo_format::section::objects::Objects;
 use cryo_format::section::process::{Process, ProcessFlags};
-use cryo_tracee::Host;
 use cryo_tracee::host::{Program, Start};
+use cryo_tracee::{FsRights, Host};
 use object::elf;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
+use rustix::fs::{Mode, OFlags};
 
 use crate::Result;
 use crate::error::{About, refuse};
@@ -22,9 +23,9 @@ use crate::options::Options;
 use crate::same_file::{Hashes, same_file};
 
 /// Starts the host for process `id`.
-pub fn start(ice: &Ice, id: u64, ids: Ids, options: &Options) -> Result<Host> {
+pub fn start(ice: &Ice, id: u64, ids: Ids, rights: &FsRights, options: &Options) -> Result<Host> {
     let process = ice.need::<Process>(id)?;
-    let original = executable(ice, id)?;
+    let original = executable(ice, id, rights)?;
     let tiny = tiny()?;
     let begin = |pid: Option<i32>| {
         let start = |program| Start {
@@ -34,9 +35,9 @@ pub fn start(ice: &Ice, id: u64, ids: Ids, options: &Options) -> Result<Host> {
             keep: &[],
             personality: process.personality,
         };
-        if let Some(path) = &original {
+        if let Some(file) = &original {
             // Whatever is wrong with it (no permission, noexec), the tiny one does as well.
-            match Host::start(&start(Program::Path(path))) {
+            match Host::start(&start(Program::Fd(file))) {
                 Err(e) if matches!(e.errno(), Some(libc::EACCES | libc::ENOEXEC | libc::ENOENT)) => {}
                 other => return other,
             }
@@ -53,14 +54,26 @@ fn led_session(process: &Process) -> bool {
     process.sid == process.pid && process.flags & ProcessFlags::HAS_TTY == 0
 }
 
-/// The original executable, if it stands here unchanged.
-fn executable(ice: &Ice, id: u64) -> Result<Option<CString>> {
+/// The original executable, if it stands here unchanged, and the program itself could reach it.
+fn executable(ice: &Ice, id: u64, rights: &FsRights) -> Result<Option<OwnedFd>> {
     let exe = ice.need::<Mm>(id)?.exe;
     let objects = ice.need::<Objects>(0)?;
     let Some(object) = objects.objects.iter().find(|o| o.id == exe) else { return Ok(None) };
+    let _entered = rights.enter()?;
+    let Ok(held) = rustix::fs::open(&object.path[..], OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
+        return Ok(None);
+    };
+    let held = File::from(held);
     // A set-user-id program would start as somebody else.
-    let plain = |o: &Object| o.mode & 0o6000 == 0 && same_file(o, &mut Hashes::default()).is_some();
-    Ok(plain(object).then(|| CString::new(object.path.0.clone()).ok()).flatten())
+    let plain = |mode: u32| mode & 0o6000 == 0;
+    let meta = held.metadata().about(|| format!("looking at {}", object.path))?;
+    if !meta.is_file() || !plain(object.mode) || !plain(meta.mode()) {
+        return Ok(None);
+    }
+    // What is held is what is read. It may be there for execution only: then its inode must do.
+    let file = File::open(format!("/proc/self/fd/{}", held.as_raw_fd())).or_else(|_| held.try_clone());
+    let same = file.is_ok_and(|file| same_file(object, &file, &mut Hashes::default()));
+    Ok(same.then(|| held.into()))
 }
 
 /// An ELF executable of one page: a header, one segment, no more. It is stopped before its first instruction, which is `hlt`.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cryo_format::Profile;
@@ -17,6 +18,7 @@ use cryo_format::set::{self, Set};
 use crate::Result;
 use crate::check;
 use crate::error::{About, refuse};
+use crate::options::Options;
 
 /// An open set.
 pub struct Ice {
@@ -63,17 +65,23 @@ impl Pipe for std::io::Cursor<Vec<u8>> {
 }
 
 impl Ice {
-    /// Opens NAME.freeze and its siblings. With `verify` all of the .freeze but its pages is compared with its root; the pages' turn is when
-    /// they are filled in.
-    pub fn open(path: &Path, verify: bool) -> Result<Self> {
+    /// Opens NAME.freeze and its siblings. For root they have to be root's, unless they are to be trusted. Unless it is not to be verified all of the
+    /// .freeze but its pages is compared with its root; the pages' turn is when they are filled in.
+    pub fn open(path: &Path, options: &Options) -> Result<Self> {
         let set = Set::open(path)?;
-        if verify {
+        if !options.trust {
+            roots_own(set.freeze.input(), set.freeze.name())?;
+        }
+        if !options.no_verify {
             set.freeze.check()?;
         }
         // These two are small, and read from end to end: a flipped bit between the sections is noticed, too.
         let small = |(profile, path): &(Profile, PathBuf)| -> Result<FileModel> {
             let name = path.display().to_string();
             let file = File::open(path).about(|| name.clone())?;
+            if !options.trust {
+                roots_own(&file, &name)?;
+            }
             let input: Box<dyn Pipe> = Box::new(BufReader::new(file));
             Ok(whole(Stream::named(input, name)?, *profile)?.0)
         };
@@ -88,6 +96,16 @@ impl Ice {
         }
         let freeze = FileModel::new(set.freeze.header().clone(), set.freeze.end().root, sections);
         Ok(Self { frore, frost, freeze, pages: Some(Pages::File(set.freeze)) })
+    }
+
+    /// Reads a set from standard input, up to its first page. For root a pipe has to be of root's making, or a file root's, unless it is to be trusted.
+    pub fn stdin(options: &Options) -> Result<Self> {
+        let about = || "standard input".into();
+        let input = File::from(rustix::io::dup(rustix::stdio::stdin()).about(about)?);
+        if !options.trust {
+            roots_own(&input, "the set on standard input")?;
+        }
+        Self::pipe(Box::new(input))
     }
 
     /// Reads a set from a pipe, up to its first page.
@@ -157,6 +175,27 @@ impl Ice {
     pub fn get<S: Section>(&self, owner: u64) -> Option<&S> {
         self.file(S::PROFILE).get(owner)
     }
+}
+
+/// An image is a program: whoever can write it decides what is done with the rights of who thaws it. So root thaws only what nobody but root can have
+/// written.
+fn roots_own(file: &File, name: &str) -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let meta = file.metadata().about(|| format!("looking at {name}"))?;
+    let others = meta.mode() & 0o002 != 0 || meta.mode() & 0o020 != 0 && meta.gid() != 0;
+    let why = if meta.uid() != 0 {
+        format!("belongs to user {}", meta.uid())
+    } else if meta.is_file() && others {
+        "can be written by others than root".into()
+    } else {
+        return Ok(());
+    };
+    refuse(format!(
+        "{name} {why}, and a frozen program does whatever its file says, with the rights of root: use --trust if you trust who wrote it, or thaw it as \
+         an ordinary user"
+    ))
 }
 
 /// Reads a whole small file of the set.

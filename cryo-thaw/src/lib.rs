@@ -5,6 +5,7 @@
 //!
 //! Until the last step the host is ours: whatever fails, nothing is left behind.
 
+mod bound_files;
 pub mod check;
 mod elapsed;
 mod error;
@@ -13,6 +14,7 @@ pub mod fill;
 pub mod foreground;
 pub mod host;
 pub mod ice;
+mod identity;
 pub mod ids;
 pub mod options;
 pub mod remap;

@@ -64,6 +64,9 @@ struct Cli {
     /// Go on although this CPU lacks instructions that the program may use
     #[arg(long)]
     ignore_cpu: bool,
+    /// As root: thaw a set that is not root's own. It runs with the rights that it asks for
+    #[arg(long)]
+    trust: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -111,13 +114,10 @@ impl Cli {
             own_credentials: self.own_credentials,
             lower_limits: self.lower_limits,
             no_verify: self.no_verify,
+            trust: self.trust,
             ignore_cpu: self.ignore_cpu,
         };
-        let ice = if self.image == Path::new("-") {
-            Ice::pipe(Box::new(std::fs::File::from(rustix::io::dup(rustix::stdio::stdin())?)))?
-        } else {
-            Ice::open(&self.image, !self.no_verify)?
-        };
+        let ice = if self.image == Path::new("-") { Ice::stdin(&options)? } else { Ice::open(&self.image, &options)? };
         cryo_thaw::restore::final_steps::check(&ice, &options)?;
         let decision = ids::decide(&ice, options.pid)?;
         let ids = decision.ids;

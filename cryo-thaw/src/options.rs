@@ -100,6 +100,8 @@ pub struct Options {
     pub lower_limits: bool,
     /// Do not compare roots and digests: the set has been verified. (Checksums always are.)
     pub no_verify: bool,
+    /// As root: a set that is not root's.
+    pub trust: bool,
     /// Go on although this CPU lacks instructions that the program may have chosen at its start.
     pub ignore_cpu: bool,
 }

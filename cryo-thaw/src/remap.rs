@@ -1,19 +1,20 @@
 //! The host into the template's shape.
 
 use std::collections::{HashMap, HashSet};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::fd::OwnedFd;
 
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::process::Process;
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
 use cryo_tracee::remote::SCRATCH;
 use cryo_tracee::sysv::Segment;
-use cryo_tracee::{Batch, Host, proc};
+use cryo_tracee::{Batch, Host, fds, proc};
 
 use crate::Result;
 use crate::error::{refuse, say};
 use crate::ice::Ice;
+use crate::identity::{Frozen, Paths};
+use crate::restore::paths;
 use crate::same_file::{Hashes, same_file};
 use crate::{sysv, unlinked, vdso};
 
@@ -38,16 +39,19 @@ pub struct Template<'a> {
     pub objects: &'a [Object],
     /// User and group of the process.
     pub owner: (u32, u32),
+    /// How paths are followed.
+    pub paths: Paths<'a>,
 }
 
 impl<'a> Template<'a> {
     /// The template of process `id`.
-    pub fn of(ice: &'a Ice, id: u64) -> Result<Self> {
+    pub fn of(ice: &'a Ice, id: u64, paths: Paths<'a>) -> Result<Self> {
         let process = ice.need::<Process>(id)?;
         Ok(Self {
             vmas: &ice.need::<Vmas>(id)?.vmas,
             objects: &ice.need::<Objects>(0)?.objects,
             owner: (process.uid[1], process.gid[1]),
+            paths,
         })
     }
 
@@ -99,9 +103,12 @@ impl Remapper for Inject {
         let here = proc::mappings(host.pid())?;
         let base = hole(template, &here, SCRATCH)?;
         let special = host.clear(base)?;
+        // Before the first path is looked up; all else that it may it needs.
+        template.paths.rights.lend(host)?;
         let bridge = vdso::place(host, template.vmas, template.objects, &special, base)?;
         let mut mapper = Mapper {
             template,
+            pidfd: fds::pidfd(host.pid())?,
             files: HashMap::new(),
             unlinked: HashMap::new(),
             identical: HashSet::new(),
@@ -152,6 +159,7 @@ fn run(host: &mut Host, batch: &mut Batch, advice: &mut Batch) -> Result<()> {
 
 struct Mapper<'a> {
     template: &'a Template<'a>,
+    pidfd: OwnedFd,
     /// Descriptors in the host, by object; `None` where the copy in the image must do. It is decided once: a second mapping that found
     /// the file after all would have the pages of the first left out.
     files: HashMap<u64, Option<u64>>,
@@ -175,6 +183,8 @@ struct Mapper<'a> {
 #[derive(Default)]
 struct Uses {
     mappings: usize,
+    /// One of them is shared.
+    shared: bool,
     /// One of them is shared and may be written.
     written: bool,
 }
@@ -184,6 +194,7 @@ fn uses(vmas: &[Vma]) -> HashMap<u64, Uses> {
     for v in vmas {
         let of = uses.entry(v.object).or_default();
         of.mappings += 1;
+        of.shared |= v.backing == Backing::SHARED;
         of.written |= v.backing == Backing::SHARED && v.flags.has(VmFlags::MAYWRITE);
     }
     uses
@@ -315,57 +326,111 @@ impl Mapper<'_> {
         Ok(fd)
     }
 
-    /// The original file under a mapping, opened in the host; `None` where the copy in the image must do.
+    /// The original file under a mapping, opened in the host once for all of its mappings; `None` where the copy in the image must do.
     fn file(&mut self, host: &mut Host, vma: &Vma) -> Result<Option<u64>> {
         let object = self.template.object(vma)?;
-        if let Some(decided) = self.files.get(&object.id) {
-            return Ok(*decided);
+        if let Some(known) = self.files.get(&object.id) {
+            return Ok(*known);
         }
-        // One opening serves all mappings of the file.
-        let found = self.open(host, vma, object)?;
-        self.files.insert(object.id, found);
-        if found.is_some() {
-            self.identical.insert(object.id);
-        }
-        Ok(found)
+        let access = match self.uses.get(&object.id) {
+            Some(u) if u.written => Access::Written,
+            Some(u) if u.shared => Access::Read,
+            _ => Access::Private,
+        };
+        let opened = match self.open(host, object, access)? {
+            Ok(fd) => Some(fd),
+            Err(why) => {
+                self.without(object, vma, access, &why)?;
+                None
+            }
+        };
+        self.identical.extend(opened.map(|_| object.id));
+        self.files.insert(object.id, opened);
+        Ok(opened)
     }
 
-    fn open(&mut self, host: &mut Host, vma: &Vma, object: &Object) -> Result<Option<u64>> {
-        let written = self.uses.get(&object.id).is_some_and(|u| u.written);
-        let identical = object.kind == ObjectKind::FILE && (written || same_file(object, &mut self.hashes).is_some());
-        // BLAKE3 was computed only where the pages were left out.
-        let left_out = object.digest.0 != [0; 32];
-        if !identical {
-            if left_out {
-                return refuse(format!(
-                    "{} (mapped at {}) is not here as it was frozen (size {}, build-id {}): bring it, or freeze with --files embed",
-                    object.path,
-                    vma.start,
-                    object.size,
-                    cryo_format::prim::hex(&object.build_id)
-                ));
-            }
-            return Ok(None);
+    /// Opens the file if it is the right one; the inner error says why not.
+    fn open(&mut self, host: &mut Host, object: &Object, access: Access) -> Result<std::result::Result<u64, String>> {
+        let paths = self.template.paths;
+        let named = paths.named.contains(&object.id);
+        if object.kind != ObjectKind::FILE {
+            return Ok(Err("its name was gone when it was frozen".into()));
         }
+        let held = match paths::look(host, &self.pidfd, &object.path, if named { 0 } else { libc::O_NOFOLLOW })? {
+            Ok(held) => held,
+            Err(e) => return Ok(Err(e.to_string())),
+        };
         // Nothing but a file is opened, and nothing is waited for: the image may lie.
-        let here = Path::new(std::ffi::OsStr::from_bytes(&object.path));
-        if !here.metadata().is_ok_and(|m| m.is_file()) {
+        let opened = if held.meta.is_file() {
+            let mode = if access == Access::Written { libc::O_RDWR } else { libc::O_RDONLY };
+            let flags = mode | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+            paths::open(host, format!("/proc/self/fd/{}", held.handle).as_bytes(), flags)?.map_err(|e| {
+                match e.errno() {
+                    Some(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
+                    None => e.to_string(),
+                }
+            })
+        } else {
+            Err("it is no regular file".into())
+        };
+        host.call(libc::SYS_close, [held.handle, 0, 0, 0, 0, 0])?;
+        let fd = match opened {
+            Ok(fd) => fd,
+            Err(why) => return Ok(Err(why)),
+        };
+        let was = Frozen::from(object);
+        let mut same_content =
+            || -> Result<bool> { Ok(same_file(object, &fds::take(&self.pidfd, fd as i32)?.into(), &mut self.hashes)) };
+        let why = match access {
+            // Written through to whoever has the file, now as then: whatever is in it.
+            _ if access != Access::Private && (named || paths.same_machine && was.is_inode(&held.meta)) => None,
+            _ if same_content()? => None,
+            Access::Written => was.differs(&held.meta, paths.same_machine),
+            _ => Some(was.differs(&held.meta, paths.same_machine).unwrap_or("its content is another one".into())),
+        };
+        let Some(why) = why else { return Ok(Ok(fd)) };
+        host.call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
+        Ok(Err(why))
+    }
+
+    /// The file is not here: can its copy in the image take its place? It can for private pages. Shared ones show what others write into the file;
+    /// that nobody does so on another machine is said, and nothing is taken for granted on this one.
+    fn without(&self, object: &Object, vma: &Vma, access: Access, why: &str) -> Result<()> {
+        // BLAKE3 was computed only where the pages were left out.
+        if object.digest.0 != [0; 32] {
             return refuse(format!(
-                "{0} (mapped at {1}): there is no such file here: bring it, or use --file-map {0}=NEW",
-                object.path, vma.start
+                "{} (mapped at {}) is not here as it was frozen (size {}, build-id {}): bring it, or freeze with --files embed",
+                object.path,
+                vma.start,
+                object.size,
+                cryo_format::prim::hex(&object.build_id)
             ));
         }
-        let mode = if written { libc::O_RDWR } else { libc::O_RDONLY };
-        let mut batch = host.batch()?;
-        let path = batch.put(&[&object.path[..], b"\0"].concat());
-        let flags = (mode | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY) as u64;
-        let call = batch.call(libc::SYS_openat, &[libc::AT_FDCWD as u64, path.addr, flags]);
-        match host.run(batch)?.result(call) {
-            Ok(fd) => Ok(Some(fd)),
-            Err(_) if !written && !left_out => Ok(None),
-            Err(e) => refuse(format!("{} (mapped at {}): {e}", object.path, vma.start)),
+        match access {
+            Access::Private => Ok(()),
+            Access::Read if !self.template.paths.same_machine => {
+                say(&format!(
+                    "{} (mapped at {}): {why}: the program has the copy in the image",
+                    object.path, vma.start
+                ));
+                Ok(())
+            }
+            _ => refuse(format!(
+                "{0} (mapped at {1}): {why}: bring the file back, or use --file-map {0}=NEW ({0}={0} if the one that is there is right)",
+                object.path, vma.start
+            )),
         }
     }
+}
+
+/// How all mappings of a file together use it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Private,
+    /// Shared, and only read.
+    Read,
+    /// Shared, and open for writing.
+    Written,
 }
 
 /// madvise(2) and names.

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use cryo_format::section::objects::Object;
 use cryo_tracee::elf::build_id_of;
@@ -32,19 +30,17 @@ impl Hashes {
     }
 }
 
-/// Is the file at the object's path the very one that was frozen? By inode and time of change, by build-id, or by hash.
-pub fn same_file(object: &Object, hashes: &mut Hashes) -> Option<File> {
-    let path = Path::new(std::ffi::OsStr::from_bytes(&object.path));
-    let meta = path.metadata().ok()?;
+/// Has the file the content that was frozen? By inode and time of change, by build-id, or by hash.
+pub fn same_file(object: &Object, file: &File, hashes: &mut Hashes) -> bool {
+    let Ok(meta) = file.metadata() else { return false };
     if !meta.is_file() || meta.len() != object.size {
-        return None;
+        return false;
     }
-    let file = File::open(path).ok()?;
     let untouched = (meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec() as u64)
         == (object.dev, object.ino, object.mtime_sec, object.mtime_nsec);
-    let same_build = || !object.build_id.is_empty() && build_id_of(&file) == object.build_id[..];
-    let mut same_hash = || object.digest.0 != [0; 32] && hashes.of(&file, &meta) == Some(object.digest.0);
-    (untouched || same_build() || same_hash()).then_some(file)
+    let same_build = || !object.build_id.is_empty() && build_id_of(file) == object.build_id[..];
+    let mut same_hash = || object.digest.0 != [0; 32] && hashes.of(file, &meta) == Some(object.digest.0);
+    untouched || same_build() || same_hash()
 }
 
 #[cfg(test)]
@@ -53,9 +49,8 @@ mod tests {
     use cryo_format::prim::Raw;
 
     fn object(file: &tempfile::NamedTempFile, digest: [u8; 32]) -> Object {
-        let path = file.path().as_os_str().as_bytes().to_vec();
         let size = file.as_file().metadata().unwrap().len();
-        Object { path: path.into(), size, digest: Raw(digest), ..Object::default() }
+        Object { size, digest: Raw(digest), ..Object::default() }
     }
 
     #[test]
@@ -64,7 +59,7 @@ mod tests {
         // Half of what ext4 can hold.
         file.as_file().set_len(8 << 40).unwrap();
         let mut hashes = Hashes::default();
-        assert!(same_file(&object(&file, [1; 32]), &mut hashes).is_none());
+        assert!(!same_file(&object(&file, [1; 32]), &file.reopen().unwrap(), &mut hashes));
     }
 
     #[test]
@@ -73,10 +68,10 @@ mod tests {
         std::fs::write(file.path(), "content").unwrap();
         let right = *blake3::hash(b"content").as_bytes();
         let mut hashes = Hashes::default();
-        assert!(same_file(&object(&file, [1; 32]), &mut hashes).is_none());
+        assert!(!same_file(&object(&file, [1; 32]), &file.reopen().unwrap(), &mut hashes));
         // Of the same size, and not looked at again.
         std::fs::write(file.path(), "CONTENT").unwrap();
-        assert!(same_file(&object(&file, right), &mut hashes).is_some());
-        assert!(same_file(&object(&file, right), &mut Hashes::default()).is_none());
+        assert!(same_file(&object(&file, right), &file.reopen().unwrap(), &mut hashes));
+        assert!(!same_file(&object(&file, right), &file.reopen().unwrap(), &mut Hashes::default()));
     }
 }

@@ -1,5 +1,7 @@
 //! The thaw itself, from the open set to the process that goes on.
 
+use std::collections::HashSet;
+
 use cryo_format::section::actions::Actions;
 use cryo_format::section::guards::Guards;
 use cryo_format::section::mm::Mm;
@@ -14,19 +16,21 @@ use cryo_format::section::xstate::Xstate;
 
 use cryo_tracee::{AWAY, Host, Regs};
 
+use crate::bound_files::BoundFiles;
 use crate::elapsed::elapsed;
 use crate::error::refuse;
 use crate::fill::{self, Filler};
 use crate::ice::Ice;
+use crate::identity::Paths;
 use crate::ids::Ids;
 use crate::options::Options;
 use crate::remap::{self, Inject, Remapper, Shape, Template};
 use crate::restore::ptimers::Timers;
 use crate::restore::{
-    actions, clocks, descriptors, final_steps, guards, limits, mm, pending, process, regs, syscall, terminal, thread,
-    xstate,
+    actions, clocks, credentials, descriptors, final_steps, guards, limits, mm, pending, process, regs, syscall,
+    terminal, thread, xstate,
 };
-use crate::{Result, check, file_map, host};
+use crate::{Result, check, file_map, host, identity};
 
 /// A process that goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,38 +43,51 @@ pub struct Thawed {
 pub struct Ready {
     host: Host,
     shape: Shape,
+    bound: BoundFiles,
 }
 
 impl Ready {
     /// Lets it run.
     pub fn run(self) -> Thawed {
         self.shape.keep();
+        self.bound.keep();
         Thawed { pid: self.host.release() }
     }
 }
 
-/// A process of the image with its threads: its local id, what it is, and the same of each thread.
-pub type Member = (u64, Process, Vec<(u64, Thread)>);
+/// A process of the image.
+pub struct Member {
+    /// Its local id.
+    pub id: u64,
+    /// What it is.
+    pub process: Process,
+    /// Its threads with their local ids, the main thread first.
+    pub threads: Vec<(u64, Thread)>,
+    /// Objects whose files the person has named (--file-map).
+    pub named: HashSet<u64>,
+}
 
 /// Everything that can be said of a set before a process is started for it, and whom it is to become.
 pub fn prepare(ice: &mut Ice, options: &Options) -> Result<Member> {
     check::check(ice, options)?;
-    file_map::apply(&mut ice.frore, options);
+    let named = file_map::apply(&mut ice.frore, options);
     file_map::apply(&mut ice.frost, options);
     let (id, process) = ice.process().map(|(id, p)| (id, p.clone()))?;
     let threads = threads(ice, id, &process)?;
-    Ok((id, process, threads))
+    Ok(Member { id, process, threads, named })
 }
 
 /// Thaws a set, with the ids that were decided on, up to the point from which it runs. The process that comes of it is a child of ours.
 pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Ready> {
-    let (id, process, threads) = prepare(&mut ice, options)?;
+    let Member { id, process, threads, named } = prepare(&mut ice, options)?;
 
     clocks::restore(&ice, options)?;
-    let mut host = host::start(&ice, id, ids, options)?;
+    let rights = credentials::fs_rights(&ice, id, options)?;
+    let paths = Paths { rights: &rights, same_machine: identity::same_machine(&ice), named: &named };
+    let mut host = host::start(&ice, id, ids, &rights, options)?;
     limits::lift(host.pid(), ice.get(id))?;
-    let shape = Inject.remap(&mut host, &Template::of(&ice, id)?)?;
-    let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.unlinked, options)?;
+    let shape = Inject.remap(&mut host, &Template::of(&ice, id, paths)?)?;
+    let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.unlinked, paths, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
     process::restore(&mut host, &process)?;
     actions::restore(&mut host, ice.need::<Actions>(id)?)?;
@@ -102,7 +119,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Ready> {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
     }
     let elapsed = elapsed(&ice, options)?;
-    files.finish(&mut host, elapsed)?;
+    let bound = files.finish(&mut host, elapsed)?;
     let thread_ids: Vec<u64> = threads.iter().map(|(id, _)| *id).collect();
     let mut timers = Timers::of(&ice, id, thread_ids.clone());
     timers.create(&mut host)?;
@@ -139,7 +156,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Ready> {
     if options.stopped || process.stopped_by != 0 {
         cryo_tracee::signals::kill(host.pid(), libc::SIGSTOP)?;
     }
-    Ok(Ready { host, shape })
+    Ok(Ready { host, shape, bound })
 }
 
 /// The threads of process `id`, the main thread first, each with its local id.

@@ -2,10 +2,11 @@
 
 use cryo_format::section::credentials::Credentials;
 use cryo_tracee::proc::Status;
-use cryo_tracee::{Batch, Host};
+use cryo_tracee::{Batch, FsRights, Host};
 
 use crate::Result;
 use crate::error::{refuse, say};
+use crate::ice::Ice;
 use crate::options::Options;
 
 const CAP_SETGID: u32 = 6;
@@ -94,6 +95,21 @@ pub fn check(c: &Credentials, options: &Options) -> Result<()> {
     ))
 }
 
+/// The rights by which process `id` reaches files. Its paths are followed with these, and no other ones.
+pub fn fs_rights(ice: &Ice, id: u64, options: &Options) -> Result<FsRights> {
+    if options.own_credentials {
+        return Ok(FsRights::own()?);
+    }
+    let c = ice.need::<Credentials>(id)?;
+    let groups = (!groups_denied()).then(|| c.groups.to_vec());
+    Ok(FsRights { uid: c.uid[3], gid: c.gid[3], groups, effective: c.effective.0 })
+}
+
+/// In a user namespace of an ordinary user's own.
+fn groups_denied() -> bool {
+    std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|t| t.trim() == "deny")
+}
+
 fn ids(ids: [u32; 4]) -> String {
     if ids.iter().all(|id| *id == ids[0]) { ids[0].to_string() } else { ids.map(|id| id.to_string()).join("/") }
 }
@@ -107,7 +123,7 @@ fn list(groups: &[u32]) -> String {
 pub fn restore(host: &mut Host, each: &[&Credentials], options: &Options, orphan: bool) -> Result<()> {
     // They are all alike as yet.
     let now = Now::of(host.pid())?;
-    let denied = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|t| t.trim() == "deny");
+    let denied = groups_denied();
     for (i, c) in each.iter().enumerate() {
         let mut wanted = (*c).clone();
         if options.own_credentials {

@@ -26,7 +26,9 @@ use super::{
     signalfd, timerfd, unix,
 };
 use crate::Result;
+use crate::bound_files::BoundFiles;
 use crate::error::refuse;
+use crate::identity::Paths;
 use crate::options::Options;
 use crate::unlinked;
 
@@ -93,6 +95,10 @@ pub struct Table<'a> {
     /// Files whose content comes with the pages, by object: our handles on them.
     contents: HashMap<u64, File>,
     pidfd: OwnedFd,
+    /// How paths are followed.
+    pub paths: Paths<'a>,
+    /// Files of sockets that were bound.
+    pub bound: BoundFiles,
 }
 
 impl<'a> Table<'a> {
@@ -137,6 +143,11 @@ impl<'a> Table<'a> {
     /// A further descriptor of a parked one's description.
     pub fn duplicate(&self, host: &mut Host, parked: u64) -> Result<u64> {
         Ok(host.call(libc::SYS_fcntl, [parked, libc::F_DUPFD_CLOEXEC as u64, self.base, 0, 0, 0])?)
+    }
+
+    /// The host, for [`fds::take`].
+    pub fn pidfd(&self) -> &OwnedFd {
+        &self.pidfd
     }
 
     /// A descriptor of ours for what the host has at `fd`.
@@ -246,12 +257,14 @@ impl<'a> Table<'a> {
     }
 
     /// The rest, when all pages are there; `elapsed` is how much of the time in the ice counts.
-    pub fn finish(mut self, host: &mut Host, elapsed: Duration) -> Result<()> {
+    /// What was made outside of the host is returned, and goes with it unless the thaw comes about.
+    pub fn finish(mut self, host: &mut Host, elapsed: Duration) -> Result<BoundFiles> {
         self.elapsed = elapsed;
         // Locks and leases do not suffer a second opening of their file beside the program's own.
         self.contents.clear();
         host.call(libc::SYS_close_range, [self.base, u32::MAX.into(), 0, 0, 0, 0])?;
-        LATE.iter().try_for_each(|late| late(host, &self))
+        LATE.iter().try_for_each(|late| late(host, &self))?;
+        Ok(self.bound)
     }
 }
 
@@ -263,6 +276,7 @@ pub fn restore<'a>(
     frost: &'a FileModel,
     id: u64,
     unlinked: &HashMap<u64, u64>,
+    paths: Paths<'a>,
     options: &'a Options,
 ) -> Result<Table<'a>> {
     let wanted = frost.get::<Descriptors>(id).map_or(&[][..], |d| &d.descriptors);
@@ -291,6 +305,8 @@ pub fn restore<'a>(
         shared: HashMap::new(),
         contents: HashMap::new(),
         pidfd: fds::pidfd(host.pid())?,
+        paths,
+        bound: BoundFiles::new(paths.rights.clone()),
     };
     let ruled: HashSet<u32> = options.fds.iter().map(|r| r.fd).collect();
     for d in wanted.iter().filter(|d| !ruled.contains(&d.fd)) {

@@ -1,7 +1,6 @@
 //! `FILE`: open files that a path leads to, and deleted ones whose content the image has.
 
 use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::{Object, ObjectKind};
@@ -17,6 +16,7 @@ const S_IFMT: u32 = libc::S_IFMT;
 const S_IFREG: u32 = libc::S_IFREG;
 const S_IFDIR: u32 = libc::S_IFDIR;
 const S_IFCHR: u32 = libc::S_IFCHR;
+const S_IFBLK: u32 = libc::S_IFBLK;
 
 /// /dev/null, zero, full, random and urandom: devices whose opening does nothing.
 const HARMLESS: [u64; 5] = [0x103, 0x105, 0x107, 0x108, 0x109];
@@ -53,17 +53,21 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
 fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Result<u64> {
     let found = paths::find(host, table, fd, &file.path)?;
     found.must_be(file.mode, file.rdev)?;
+    // A device is what its number says, wherever its file is.
+    if !matches!(file.mode & S_IFMT, S_IFCHR | S_IFBLK) {
+        found.must_be_file(file.into(), table)?;
+    }
     let flags = file.open_flags.0 as i32;
     if flags & libc::O_PATH != 0 {
         // Never opened, only held: as what was found is, but for the flag by which it was found.
         return if flags & libc::O_NOFOLLOW != 0 {
             Ok(found.handle)
         } else {
-            found.open(host, flags & PATH_FLAGS | libc::O_CLOEXEC)
+            found.open(host, table, flags & PATH_FLAGS | libc::O_CLOEXEC)
         };
     }
     match file.mode & S_IFMT {
-        S_IFREG => changed(fd, file, &found)?,
+        S_IFREG => changed(fd, file, &found),
         S_IFDIR => {}
         S_IFCHR if HARMLESS.contains(&file.rdev) => {}
         _ => {
@@ -73,33 +77,20 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
             ));
         }
     }
-    found.open(host, flags & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY)
+    found.open(host, table, flags & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY)
 }
 
-/// Is it the file that was open? One that has grown or shrunk is a note; another one must at least have the size.
-fn changed(fd: u32, file: &OpenFile, found: &Found) -> Result<()> {
-    let meta = &found.meta;
-    let same = (meta.dev(), meta.ino()) == (file.dev, file.ino);
-    if meta.len() == file.size || found.mapped {
-        return Ok(());
-    }
-    if !same {
-        return refuse(format!(
-            "fd {fd} ({0}): it is not the file that was open: {1} bytes here, {2} when it was frozen: bring the right one, or use \
-             --file-map {0}=NEW or --fd {fd}=FILE|null",
+/// A file that has grown or shrunk is a note.
+fn changed(fd: u32, file: &OpenFile, found: &Found) {
+    if found.meta.len() != file.size && !found.mapped {
+        say(&format!(
+            "fd {fd} ({}): {} bytes now, {} when it was frozen: the program goes on at byte {}",
             file.path,
-            meta.len(),
-            file.size
+            found.meta.len(),
+            file.size,
+            file.offset
         ));
     }
-    say(&format!(
-        "fd {fd} ({}): {} bytes now, {} when it was frozen: the program goes on at byte {}",
-        file.path,
-        meta.len(),
-        file.size,
-        file.offset
-    ));
-    Ok(())
 }
 
 /// A file without a name: one for all descriptions of it.

@@ -29,8 +29,15 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         let Some(fd) = table.number(id) else { continue };
         for w in &inotify.watches {
             let found = paths::find(host, table, fd, &w.path)?;
-            if found.meta.ino() != w.ino {
-                say(&format!("fd {fd}: it watches {}, which is another file now", found.path));
+            if found.meta.ino() != w.ino && !found.mapped {
+                if table.paths.same_machine && !found.made_up {
+                    return refuse(format!(
+                        "fd {fd}: it watches {0}, which is another file now: bring the right one back, or use --file-map {0}=NEW ({0}={0} if this \
+                         one is right) or --fd {fd}=null",
+                        found.path
+                    ));
+                }
+                say(&format!("fd {fd}: it watches {}, which is another file here", found.path));
             }
             let got = add(host, fd, w.wd, w.mask, found.handle);
             host.call(libc::SYS_close, [found.handle, 0, 0, 0, 0, 0])?;

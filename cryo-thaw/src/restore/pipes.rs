@@ -77,7 +77,7 @@ fn new(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64, pipe: &Pipe) ->
 fn fifo(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64, pipe: &Pipe) -> Result<()> {
     let found = paths::find(host, table, fd, &pipe.path)?;
     found.must_be(libc::S_IFIFO, 0)?;
-    let both = found.open(host, O_RDWR_NOW)?;
+    let both = found.open(host, table, O_RDWR_NOW)?;
     let both = table.keep(host, id, FIFO, both)?;
     let ours = table.take(both)?;
     resize(&ours, fd, pipe)?;

@@ -1,24 +1,21 @@
 //! `UNIX`: unix sockets. One end is nothing without the other, and a connection needs its listener: the first that is asked for brings all.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::rc::Rc;
 
 use cryo_format::section::unix::{State, Unix};
-use cryo_tracee::{Host, sockets as socket};
+use cryo_tracee::{Host, sock_diag, sockets as socket};
 
 use super::descriptors::Table;
 use super::sockets::{self, Wide};
 use super::{paths, unix_dgram};
 use crate::Result;
+use crate::bound_files::{BoundFile, NAME, Place, address};
 use crate::error::{About, refuse};
 
 const SOCK_DGRAM: u32 = libc::SOCK_DGRAM as u32;
-/// Room for a name (sizeof sun_path).
-const NAME: usize = 108;
 
 /// Makes all of them.
 pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Result<Option<u64>> {
@@ -38,12 +35,11 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
         listeners: HashMap::new(),
         spare: Vec::new(),
         gone: Vec::new(),
+        owners: Vec::new(),
     };
     making.all(&all)?;
-    let Making { host, table, made, spare, gone, .. } = making;
-    for path in gone {
-        std::fs::remove_file(&path).about(|| format!("removing {} again", path.display()))?;
-    }
+    making.settle_files()?;
+    let Making { host, table, made, spare, .. } = making;
     for fd in spare {
         sockets::close(host, fd)?;
     }
@@ -85,8 +81,10 @@ pub struct Making<'h, 't, 'a> {
     listeners: HashMap<&'a [u8], u64>,
     /// Helpers that are closed at the end.
     pub spare: Vec<u64>,
-    /// Files that were not there when it was frozen.
-    gone: Vec<PathBuf>,
+    /// Files that were not there when it was frozen: they are of use only while the others are made.
+    gone: Vec<Rc<BoundFile>>,
+    /// Files with the user and group that they belong to, and the inodes of their sockets.
+    owners: Vec<(Rc<BoundFile>, (u32, u32), u32)>,
 }
 
 impl<'a> Making<'_, '_, 'a> {
@@ -282,12 +280,18 @@ impl<'a> Making<'_, '_, 'a> {
         if s.name.len() > NAME {
             return refuse(format!("unix socket {}: its name is too long", shown(&s.name)));
         }
-        let path = Path::new(OsStr::from_bytes(&s.directory)).join(OsStr::from_bytes(&s.name));
-        if *first != 0 {
-            clear(&path)?;
-        }
+        let file = *first != 0;
+        let place = file.then(|| self.place(s)).transpose()?;
         self.enter(s)?;
-        if let Err(e) = sockets::with_address(self.host, libc::SYS_bind, at, &address(&s.name))? {
+        // So its file is born with its mode (of which only the permissions count), and with the owner that the host's rights give it: there is no
+        // moment at which it could be mistaken for another, and no path is changed afterwards.
+        let umask =
+            file.then(|| self.host.call(libc::SYS_umask, [(!s.mode & 0o777).into(), 0, 0, 0, 0, 0])).transpose()?;
+        let bound = sockets::with_address(self.host, libc::SYS_bind, at, &address(&s.name))?;
+        if let Some(umask) = umask {
+            self.host.call(libc::SYS_umask, [umask, 0, 0, 0, 0, 0])?;
+        }
+        if let Err(e) = bound {
             let why = match e.errno() {
                 Some(libc::EADDRINUSE) => "another program has this name".to_owned(),
                 Some(n) => std::io::Error::from_raw_os_error(n).to_string(),
@@ -298,63 +302,54 @@ impl<'a> Making<'_, '_, 'a> {
                 shown(&s.name)
             ));
         }
-        if *first == 0 {
-            return Ok(());
-        }
+        let Some(place) = place else { return Ok(()) };
+        let bound = {
+            let _entered = self.table.paths.rights.enter()?;
+            place.bound()?
+        };
+        let bound = self.table.bound.add(bound);
         if s.mode == 0 {
-            self.gone.push(path);
-            return Ok(());
-        }
-        let about = || format!("giving {} its permissions", path.display());
-        let meta = path.symlink_metadata().about(about)?;
-        if (meta.uid(), meta.gid()) != (s.uid, s.gid) && rustix::process::geteuid().is_root() {
-            chown(&path, Some(s.uid), Some(s.gid)).about(about)?;
-        }
-        if meta.mode() & 0o7777 != s.mode & 0o7777 {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(s.mode & 0o7777)).about(about)?;
+            self.gone.push(bound);
+        } else {
+            let socket = std::fs::File::from(self.table.take(at)?).metadata().about(|| "looking at a socket".into())?;
+            self.owners.push((bound, (s.uid, s.gid), socket.ino() as u32));
         }
         Ok(())
     }
-}
 
-/// `struct sockaddr_un`.
-pub fn address(name: &[u8]) -> Vec<u8> {
-    let mut a = (libc::AF_UNIX as u16).to_le_bytes().to_vec();
-    a.extend_from_slice(name);
-    if name.first().is_some_and(|b| *b != 0) && name.len() < NAME {
-        a.push(0);
+    /// Where its file will be, made free. It is looked at as the program would.
+    fn place(&self, s: &Unix) -> Result<Place> {
+        let relative = !s.name.starts_with(b"/");
+        let path = if relative { [&s.directory, &b"/"[..], &s.name].concat() } else { s.name.to_vec() };
+        let rights = self.table.paths.rights;
+        let _entered = rights.enter()?;
+        let place = Place::of(&path)?;
+        place.clear(rights)?;
+        Ok(place)
     }
-    a
+
+    /// When all of them are made: helpers' files go, the others get their owners.
+    fn settle_files(&mut self) -> Result<()> {
+        {
+            let _entered = self.table.paths.rights.enter()?;
+            self.gone.drain(..).try_for_each(|file| file.remove())?;
+        }
+        if self.owners.is_empty() {
+            return Ok(());
+        }
+        let known = sock_diag::unix()?;
+        for (file, (uid, gid), socket) in self.owners.drain(..) {
+            let made = known.get(&socket).and_then(|s| s.file).map(|(ino, _)| ino);
+            // With our own rights: to give a file away is root's.
+            file.give(uid, gid, made)?;
+        }
+        Ok(())
+    }
 }
 
 fn shown(name: &[u8]) -> String {
     match name {
         [0, rest @ ..] => format!("@{}", String::from_utf8_lossy(rest)),
         path => String::from_utf8_lossy(path).into_owned(),
-    }
-}
-
-/// The file that a program which has ended left behind makes room, if it is a socket, ours, and nobody's any more. Nothing else is removed.
-fn clear(path: &Path) -> Result<()> {
-    let Ok(meta) = path.symlink_metadata() else { return Ok(()) };
-    let euid = rustix::process::geteuid();
-    let ours = euid.is_root() || meta.uid() == euid.as_raw();
-    if !meta.file_type().is_socket() || !ours {
-        return refuse(format!(
-            "unix socket {}: there is {} of this name: move it away, or use --fd N=null|FILE for the socket",
-            path.display(),
-            if ours { "a file" } else { "somebody else's file" }
-        ));
-    }
-    // A datagram socket may try any socket without being noticed: where somebody is, the answer is "wrong type", or yes.
-    let probe = socket::socket(libc::AF_UNIX as u32, SOCK_DGRAM, 0)?;
-    match socket::connect(&probe, &address(path.as_os_str().as_bytes())) {
-        Err(e) if e.errno() == Some(libc::ECONNREFUSED) => {
-            std::fs::remove_file(path).about(|| format!("removing the stale socket {}", path.display()))
-        }
-        _ => refuse(format!(
-            "unix socket {}: another program has this name: end it, or use --fd N=null|FILE for the socket",
-            path.display()
-        )),
     }
 }

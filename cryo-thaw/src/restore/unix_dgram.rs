@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use cryo_format::section::unix::{State, Unix};
 
 use super::sockets::{self, Wide};
-use super::unix::{Making, address};
+use super::unix::Making;
 use crate::Result;
+use crate::bound_files::address;
 use crate::error::{About, refuse};
 
 /// Makes, fills and connects them.

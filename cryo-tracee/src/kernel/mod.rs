@@ -2,6 +2,7 @@
 
 pub mod cpu;
 pub mod fds;
+pub mod fs_rights;
 pub mod limits;
 pub mod repair;
 pub mod sched;
