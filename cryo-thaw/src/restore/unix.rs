@@ -285,8 +285,10 @@ impl<'a> Making<'_, '_, 'a> {
         self.enter(s)?;
         // So its file is born with its mode (of which only the permissions count), and with the owner that the host's rights give it: there is no
         // moment at which it could be mistaken for another, and no path is changed afterwards.
+        // One whose file was gone has no mode, and is connected to here.
+        let mode = if s.mode == 0 { 0o600 } else { s.mode };
         let umask =
-            file.then(|| self.host.call(libc::SYS_umask, [(!s.mode & 0o777).into(), 0, 0, 0, 0, 0])).transpose()?;
+            file.then(|| self.host.call(libc::SYS_umask, [(!mode & 0o777).into(), 0, 0, 0, 0, 0])).transpose()?;
         let bound = sockets::with_address(self.host, libc::SYS_bind, at, &address(&s.name))?;
         if let Some(umask) = umask {
             self.host.call(libc::SYS_umask, [umask, 0, 0, 0, 0, 0])?;
