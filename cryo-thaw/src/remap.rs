@@ -39,19 +39,16 @@ pub struct Template<'a> {
     pub objects: &'a [Object],
     /// User and group of the process.
     pub owner: (u32, u32),
-    /// How paths are followed.
-    pub paths: Paths<'a>,
 }
 
 impl<'a> Template<'a> {
     /// The template of process `id`.
-    pub fn of(ice: &'a Ice, id: u64, paths: Paths<'a>) -> Result<Self> {
+    pub fn of(ice: &'a Ice, id: u64) -> Result<Self> {
         let process = ice.need::<Process>(id)?;
         Ok(Self {
             vmas: &ice.need::<Vmas>(id)?.vmas,
             objects: &ice.need::<Objects>(0)?.objects,
             owner: (process.uid[1], process.gid[1]),
-            paths,
         })
     }
 
@@ -96,18 +93,22 @@ impl Shape {
 }
 
 /// System calls made inside the host.
-pub struct Inject;
+pub struct Inject<'a> {
+    /// How paths are followed.
+    pub paths: Paths<'a>,
+}
 
-impl Remapper for Inject {
+impl Remapper for Inject<'_> {
     fn remap(&self, host: &mut Host, template: &Template<'_>) -> Result<Shape> {
         let here = proc::mappings(host.pid())?;
         let base = hole(template, &here, SCRATCH)?;
         let special = host.clear(base)?;
         // Before the first path is looked up; all else that it may it needs.
-        template.paths.rights.lend(host)?;
+        self.paths.rights.lend(host)?;
         let bridge = vdso::place(host, template.vmas, template.objects, &special, base)?;
         let mut mapper = Mapper {
             template,
+            paths: self.paths,
             pidfd: fds::pidfd(host.pid())?,
             files: HashMap::new(),
             unlinked: HashMap::new(),
@@ -159,6 +160,7 @@ fn run(host: &mut Host, batch: &mut Batch, advice: &mut Batch) -> Result<()> {
 
 struct Mapper<'a> {
     template: &'a Template<'a>,
+    paths: Paths<'a>,
     pidfd: OwnedFd,
     /// Descriptors in the host, by object; `None` where the copy in the image must do. It is decided once: a second mapping that found
     /// the file after all would have the pages of the first left out.
@@ -351,7 +353,7 @@ impl Mapper<'_> {
 
     /// Opens the file if it is the right one; the inner error says why not.
     fn open(&mut self, host: &mut Host, object: &Object, access: Access) -> Result<std::result::Result<u64, String>> {
-        let paths = self.template.paths;
+        let paths = self.paths;
         let named = paths.named.contains(&object.id);
         if object.kind != ObjectKind::FILE {
             return Ok(Err("its name was gone when it was frozen".into()));
@@ -408,7 +410,7 @@ impl Mapper<'_> {
         }
         match access {
             Access::Private => Ok(()),
-            Access::Read if !self.template.paths.same_machine => {
+            Access::Read if !self.paths.same_machine => {
                 say(&format!(
                     "{} (mapped at {}): {why}: the program has the copy in the image",
                     object.path, vma.start

@@ -86,7 +86,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Ready> {
     let paths = Paths { rights: &rights, same_machine: identity::same_machine(&ice), named: &named };
     let mut host = host::start(&ice, id, ids, &rights, options)?;
     limits::lift(host.pid(), ice.get(id))?;
-    let shape = Inject.remap(&mut host, &Template::of(&ice, id, paths)?)?;
+    let shape = Inject { paths }.remap(&mut host, &Template::of(&ice, id)?)?;
     let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.unlinked, paths, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
     process::restore(&mut host, &process)?;
