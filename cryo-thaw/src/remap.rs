@@ -226,6 +226,12 @@ impl Mapper<'_> {
                 offset = vma.offset;
                 flags |= libc::MAP_SHARED;
             }
+            // It shows what is written to the file later, but for its own pages.
+            Backing::PRIVATE_FILE if unlinked::is(self.template.object(vma)?) => {
+                fd = self.unlinked(host, self.template.object(vma)?)?;
+                offset = vma.offset;
+                flags |= libc::MAP_PRIVATE;
+            }
             _ => match self.file(host, vma)? {
                 Some(open) => {
                     fd = open;

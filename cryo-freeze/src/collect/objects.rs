@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -22,6 +23,8 @@ use crate::pages::{PAGE, Run, Source};
 pub struct Content {
     /// Local id of the process or object.
     pub owner: u64,
+    /// Of a private mapping: the object under it, and what its addresses are above the object's offsets.
+    private: Option<(u64, i64)>,
     file: Option<File>,
     runs: Vec<Part>,
 }
@@ -31,6 +34,25 @@ struct Part {
     len: u64,
     kind: Kind,
     from: PageSource,
+}
+
+impl Part {
+    /// What is left of pages of a file without those in `shown`.
+    fn without(self, shown: &Range<u64>) -> Vec<Self> {
+        let PageSource::Memory(shift) = self.from else { return vec![self] };
+        let end = self.start + self.len;
+        if self.kind != Kind::FILE_DATA || shown.end <= self.start || end <= shown.start {
+            return vec![self];
+        }
+        let rest = [self.start..shown.start.max(self.start), shown.end.min(end)..end];
+        let part = |r: Range<u64>| Self {
+            start: r.start,
+            len: r.end - r.start,
+            kind: self.kind,
+            from: PageSource::Memory(shift),
+        };
+        rest.into_iter().filter(|r| r.start < r.end).map(part).collect()
+    }
 }
 
 enum PageSource {
@@ -81,6 +103,8 @@ pub struct Objects {
     by_inode: HashMap<Key, u64>,
     /// Pages of memory objects, as their mappings show them.
     shared: Vec<SharedPages>,
+    /// What shared mappings show of memory objects: object, offsets.
+    windows: Vec<(u64, Range<u64>)>,
     /// Objects whose content is read from their file.
     whole: HashSet<u64>,
     /// Guards that the page map showed.
@@ -103,6 +127,7 @@ impl Objects {
             files: HashMap::new(),
             by_inode: HashMap::new(),
             shared: Vec::new(),
+            windows: Vec::new(),
             whole: HashSet::new(),
             guards: Vec::new(),
             pagemap: None,
@@ -208,7 +233,7 @@ impl Objects {
         } else {
             self.present(scene, m.start, m.end)?.iter().map(|p| part(p.start, p.end - p.start, Kind::DATA)).collect()
         };
-        out.content.push(Content { owner: scene.id, file: None, runs });
+        out.content.push(Content { owner: scene.id, private: None, file: None, runs });
         Ok(())
     }
 
@@ -242,7 +267,8 @@ impl Objects {
         file_pages(at, m.end);
         runs.extend(edges);
         runs.sort_by_key(|p| p.start);
-        out.content.push(Content { owner: scene.id, file, runs });
+        let private = Some((id, m.start.wrapping_sub(m.offset) as i64));
+        out.content.push(Content { owner: scene.id, private, file, runs });
         Ok(())
     }
 
@@ -280,6 +306,7 @@ impl Objects {
                 }
                 let shift = m.start.wrapping_sub(m.offset) as i64;
                 let offset = |vaddr: u64| vaddr.wrapping_add_signed(-shift);
+                self.windows.push((id, m.offset..m.offset + (m.end - m.start)));
                 self.shared.extend(present.into_iter().flatten().map(|p| SharedPages {
                     object: id,
                     start: offset(p.start),
@@ -307,7 +334,7 @@ impl Objects {
                     at = p.end;
                 }
             }
-            out.content.push(Content { owner: pages[0].object, file: None, runs });
+            out.content.push(Content { owner: pages[0].object, private: None, file: None, runs });
         }
     }
 
@@ -378,14 +405,37 @@ impl Objects {
         }
         let runs =
             written(&file, meta.len()).about(|| format!("looking for holes in {}", String::from_utf8_lossy(path)))?;
-        out.content.push(Content { owner: id, file: Some(file), runs });
+        out.content.push(Content { owner: id, private: None, file: Some(file), runs });
         Ok(id)
+    }
+
+    /// A private mapping of an object whose content is in the image shows that content, and what is written to it later: only pages of the process's
+    /// own are stored for it.
+    fn shown_content(&mut self, out: &mut Collected) {
+        for content in &mut out.content {
+            let Some((object, shift)) = content.private else { continue };
+            if self.whole.contains(&object) {
+                content.runs.retain(|part| part.kind != Kind::FILE_DATA);
+                continue;
+            }
+            if self.windows.iter().any(|(of, _)| *of == object) {
+                // How long it is nobody tells whose path is gone and that has no descriptor: as long as its mappings.
+                let end = content.runs.iter().map(|p| p.start + p.len).max().unwrap_or(0).wrapping_add_signed(-shift);
+                self.objects.iter_mut().filter(|o| o.id == object).for_each(|o| o.size = o.size.max(end));
+            }
+            for (_, window) in self.windows.iter().filter(|(of, _)| *of == object) {
+                let vaddr = |offset: u64| offset.wrapping_add_signed(shift);
+                let shown = vaddr(window.start)..vaddr(window.end);
+                content.runs = std::mem::take(&mut content.runs).into_iter().flat_map(|p| p.without(&shown)).collect();
+            }
+        }
     }
 
     /// Adds the section.
     pub fn finish(mut self, process: u64, out: &mut Collected) {
         guards::collect(process, std::mem::take(&mut self.guards), out);
         self.shared_content(out);
+        self.shown_content(out);
         self.objects.sort_by_key(|o| o.id);
         out.add(0, Section { objects: self.objects.into() });
     }
