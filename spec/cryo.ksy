@@ -120,6 +120,7 @@ types:
             '"MM  2"': mm
             '"VMAS1"': vmas
             '"GARD1"': guards
+            '"ATTR1"': attributes
             '"PROC1"': process
             '"THRD1"': thread_v1
             '"THRD2"': thread
@@ -145,6 +146,9 @@ types:
             '"INOT1"': inotify
             '"FANO1"': fanotify
             '"UNIX1"': unix
+            '"MQUE1"': mqueue
+            '"SEMU1"': sem_undo
+            '"UNRD1"': unread
             '"LOCK1"': locks
             '"OWNR1"': owner
             '"NTLK1"': netlink
@@ -1453,3 +1457,89 @@ types:
         valid: 0
       - id: reference
         type: u8
+  mqueue:
+    seq:
+      - id: name
+        type: bytes
+      - id: open_flags
+        type: u8
+      - id: ino
+        type: u8
+      - id: max_messages
+        type: u8
+      - id: message_size
+        type: u8
+      - id: waiting
+        type: u8
+      - id: mode
+        type: u4
+      - id: unlinked
+        type: u4
+        valid:
+          any-of: [0, 1]
+      - id: num_messages
+        type: u8
+      - id: messages
+        type: queued_message
+        repeat: expr
+        repeat-expr: num_messages
+  queued_message:
+    seq:
+      - id: priority
+        type: u4
+      - id: data
+        type: blob
+  sem_undo:
+    seq:
+      - id: num_adjustments
+        type: u8
+      - id: adjustments
+        type: adjustment
+        repeat: expr
+        repeat-expr: num_adjustments
+  adjustment:
+    seq:
+      - id: semid
+        type: u4
+      - id: key
+        type: u4
+      - id: number
+        type: u4
+      - id: adjust
+        type: s4
+  attributes:
+    seq:
+      - id: num_inodes
+        type: u8
+      - id: inodes
+        type: inode_attributes
+        repeat: expr
+        repeat-expr: num_inodes
+  inode_attributes:
+    seq:
+      - id: object
+        type: u8
+      - id: uid
+        type: u4
+      - id: gid
+        type: u4
+      - id: atime_sec
+        type: s8
+      - id: atime_nsec
+        type: u8
+      - id: num_extended
+        type: u8
+      - id: extended
+        type: extended_attribute
+        repeat: expr
+        repeat-expr: num_extended
+  extended_attribute:
+    seq:
+      - id: name
+        type: bytes
+      - id: value
+        type: blob
+  unread:
+    seq:
+      - id: content
+        type: blob

@@ -15,6 +15,7 @@ macro_rules! for_each_section {
             mm          Mm          b"MM  " 2 Frore  Process         CRITICAL;
             vmas        Vmas        b"VMAS" 1 Frore  Process         CRITICAL;
             guards      Guards      b"GARD" 1 Frore  Process         CRITICAL;
+            attributes  Attributes  b"ATTR" 1 Frore  Image           CRITICAL;
 
             process     Process     b"PROC" 1 Frost  Process         CRITICAL;
             thread      Thread      b"THRD" 2 Frost  Thread          CRITICAL;
@@ -27,9 +28,11 @@ macro_rules! for_each_section {
             credentials Credentials b"CRED" 1 Frost  ProcessOrThread CRITICAL;
             seccomp     Seccomp     b"SECC" 1 Frost  ProcessOrThread CRITICAL;
             scheduling  Scheduling  b"SCHD" 1 Frost  ProcessOrThread CRITICAL;
+            semundo     SemUndo     b"SEMU" 1 Frost  Process         CRITICAL;
             descriptors Descriptors b"FDTB" 1 Frost  Process         CRITICAL;
             files       OpenFile    b"FILE" 1 Frost  Description     CRITICAL;
             outside     Outside     b"OUTS" 1 Frost  Description     CRITICAL;
+            unread      Unread      b"UNRD" 1 Frost  Description     CRITICAL;
             pipes       Pipe        b"PIPE" 1 Frost  Description     CRITICAL;
             pipes       PipeEnd     b"PEND" 1 Frost  Description     CRITICAL;
             inet        Inet        b"INET" 1 Frost  Description     CRITICAL;
@@ -42,6 +45,7 @@ macro_rules! for_each_section {
             epoll       Epoll       b"EPOL" 1 Frost  Description     CRITICAL;
             inotify     Inotify     b"INOT" 1 Frost  Description     CRITICAL;
             fanotify    Fanotify    b"FANO" 1 Frost  Description     CRITICAL;
+            mqueues     Mqueue      b"MQUE" 1 Frost  Description     CRITICAL;
             locks       Locks       b"LOCK" 1 Frost  Description     CRITICAL;
             owners      Owner       b"OWNR" 1 Frost  Description     CRITICAL;
             ptys        Pty         b"PTTY" 1 Frost  Description     CRITICAL;

@@ -23,7 +23,10 @@ pub fn apply(file: &mut FileModel, options: &Options) -> HashSet<u64> {
                 let files = o.objects.0.iter_mut().filter(|o| o.kind == ObjectKind::FILE);
                 named.extend(files.filter_map(|o| map(&mut o.path).then_some(o.id)));
             }
-            AnySection::Process(p) => _ = map(&mut p.cwd),
+            AnySection::Process(p) => {
+                map(&mut p.cwd);
+                map(&mut p.root);
+            }
             _ => {}
         }
     }

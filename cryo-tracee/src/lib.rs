@@ -16,7 +16,9 @@ mod tracee;
 
 pub use front::{foreground, namespace};
 pub(crate) use kernel::sys;
-pub use kernel::{cpu, fds, fs_rights, limits, repair, sched, seccomp, signals, sock_diag, sockets, sysv, timens, tty};
+pub use kernel::{
+    cpu, fds, fs_rights, limits, mqueue, repair, sched, seccomp, signals, sock_diag, sockets, sysv, timens, tty,
+};
 pub use tracee::{fault, forked_copy, guardian, host, interrupted, mem, process, remote, stopped};
 
 pub use error::{Error, Result};

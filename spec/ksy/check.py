@@ -38,6 +38,7 @@ SECTIONS = {
     "PIPE": ("frost", CRITICAL),
     "PEND": ("frost", CRITICAL),
     "EVFD": ("frost", CRITICAL),
+    "ATTR": ("frore", CRITICAL), "MQUE": ("frost", CRITICAL), "SEMU": ("frost", CRITICAL), "UNRD": ("frost", CRITICAL),
     "SGFD": ("frost", CRITICAL),
     "TMFD": ("frost", CRITICAL),
     "PIDF": ("frost", CRITICAL),
@@ -196,6 +197,11 @@ def guards(s):
     need(all(a.end <= b.start for a, b in pairwise(s.guards)), 40, "guards overlap")
 
 
+def sem_undo(s):
+    need(all(0 < abs(a.adjust) <= 32767 for a in s.adjustments), 32, "no such adjustment")
+    need(ascending((a.semid, a.number) for a in s.adjustments), 63, "adjustments not sorted")
+
+
 def cpu(s):
     need(ascending(f.data for f in s.features), 63, "features not sorted")
     need(not s.in_use & ~s.xcr0 & ~3, 62, "components in use that XCR0 lacks")
@@ -235,6 +241,8 @@ RULES = {
     "PTIM": lambda s: need(ascending(t.id for t in s.timers), 63, "timers not sorted"),
     "FDTB": lambda s: need(ascending(d.fd for d in s.descriptors), 54, "descriptors not sorted"),
     "TLSE": lambda s: need(ascending(e.entry for e in s.entries), 63, "entries not sorted"),
+    "SEMU": sem_undo,
+    "ATTR": lambda s: need(ascending(i.object for i in s.inodes), 63, "inodes not sorted"),
     "INOT": lambda s: need(ascending(w.wd for w in s.watches), 63, "watches not sorted"),
 }
 

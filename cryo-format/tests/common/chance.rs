@@ -172,6 +172,16 @@ fn mend(section: &mut AnySection) {
         AnySection::Terminal(s) => s.reserved = 0,
         AnySection::Locks(s) => s.reserved = 0,
         AnySection::Owner(s) => s.reserved = 0,
+        AnySection::Mqueue(s) => s.unlinked &= 1,
+        AnySection::SemUndo(s) => {
+            s.adjustments.iter_mut().for_each(|a| a.adjust = a.adjust % 32767 | 1);
+            s.adjustments.sort_by_key(|a| (a.semid, a.number));
+            s.adjustments.dedup_by_key(|a| (a.semid, a.number));
+        }
+        AnySection::Attributes(s) => {
+            s.inodes.sort_by_key(|i| i.object);
+            s.inodes.dedup_by_key(|i| i.object);
+        }
         AnySection::Inotify(s) => {
             s.watches.sort_by_key(|w| w.wd);
             s.watches.dedup_by_key(|w| w.wd);

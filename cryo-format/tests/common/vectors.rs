@@ -93,6 +93,11 @@ pub fn variants() -> &'static [Vector] {
             s.frost.chunk(b"SIGA").version = 2;
             s.frost.chunk(b"SIGA").flags = 0;
         }),
+        (Rule::VALUE, |s| s.frost.chunks.push(queue(2))),
+        (Rule::VALUE, |s| s.frost.chunks.push(sem_undo(&[(1, 0, 0)]))),
+        (Rule::VALUE, |s| s.frost.chunks.push(sem_undo(&[(1, 0, 32768)]))),
+        (Rule::SORTED, |s| s.frost.chunks.push(sem_undo(&[(1, 1, 1), (1, 0, 1)]))),
+        (Rule::SORTED, |s| s.frore.chunks.push(attributes(&[4, 4]))),
         // Two versions of a kind: each is read as what it is.
         (Rule::VERSION, |s| s.frost.chunk(b"THRD").version = 3),
         (Rule::PAYLOAD, |s| s.frost.chunk(b"THRD").version = 2),
@@ -137,6 +142,22 @@ pub fn variants() -> &'static [Vector] {
             }
         }),
     ]
+}
+
+fn queue(unlinked: u32) -> synth::Chunk {
+    let payload = b().string(b"/q").u64s(5).u32(0o600).u32(unlinked).u64(0);
+    chunk(b"MQUE", CRITICAL, 5, payload)
+}
+
+/// Set, number, adjustment.
+fn sem_undo(adjustments: &[(u32, u32, u32)]) -> synth::Chunk {
+    let all: Vec<_> = adjustments.iter().map(|(set, n, adjust)| b().u32(*set).u32(7).u32(*n).u32(*adjust)).collect();
+    chunk(b"SEMU", CRITICAL, 1, list(&all))
+}
+
+fn attributes(objects: &[u64]) -> synth::Chunk {
+    let all: Vec<_> = objects.iter().map(|object| b().u64(*object).u32(0).u32(0).u64(0).u64(0).u64(0)).collect();
+    chunk(b"ATTR", CRITICAL, 0, list(&all))
 }
 
 /// Another one in the place of the thread of version 2.

@@ -11,8 +11,8 @@ use super::description::{Cx, Description};
 use super::fd::Fd;
 use super::objects::Objects;
 use super::{
-    Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, outside, owners, parallel, pidfd,
-    pipes, ptys, refuse, refused_fds, shared, signalfd, sockets, terminal, timerfd,
+    Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues, outside, owners, parallel,
+    pidfd, pipes, ptys, refuse, refused_fds, shared, signalfd, sockets, terminal, timerfd,
 };
 use crate::Result;
 
@@ -21,6 +21,7 @@ type Collector = for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<bool>;
 
 /// The kinds, asked in turn; what none of them knows is [`outside`]. (Sorted by what programs have most of.)
 const COLLECTORS: &[Collector] = &[
+    mqueues::collect,
     files::collect,
     pipes::collect,
     eventfd::collect,
@@ -78,6 +79,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
     };
     for f in by_rule {
         let id = outside::by_rule(scene, f, cx.ids, cx.out);
+        outside::unread(&mut cx, f, id);
         cx.place(f, id);
     }
     for d in cx.all {
@@ -91,6 +93,13 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
             }
         }
         if carried {
+            if let Some(key) = d.first().info.unknown_key() {
+                return refuse(format!(
+                    "{}: /proc shows `{key}` of it, which this release does not know and would lose: use --fd {}=null|FILE",
+                    d.first().name(),
+                    d.first().fd
+                ));
+            }
             BESIDES.iter().try_for_each(|besides| besides(&mut cx, d))?;
             d.fds.iter().for_each(|f| cx.place(f, d.id));
         } else {

@@ -94,8 +94,14 @@ fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
         ));
     }
     let path = format!("/proc/{}/fd/{}", cx.scene.live_tid, f.fd);
-    let file = File::open(&path).about(|| format!("reading the file without a name under {}", f.name()))?;
+    let file = unnoticed(&path).about(|| format!("reading the file without a name under {}", f.name()))?;
     let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
     let object = cx.objects.unlinked(kind, name, &f.meta, file, seals, cx.ids, cx.out)?;
     Ok((name, object))
+}
+
+/// Opened for reading so that the time of its last access stays, where that is allowed (to its owner).
+fn unnoticed(path: &str) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().read(true).custom_flags(libc::O_NOATIME).open(path).or_else(|_| File::open(path))
 }

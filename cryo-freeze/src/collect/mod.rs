@@ -4,6 +4,7 @@
 //! calls for the process, one for each thread), what is under its descriptors. Pages come later, see [`crate::pages`].
 
 pub mod actions;
+pub mod attributes;
 pub mod clocks;
 pub mod cpu;
 pub mod credentials;
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod locks;
 pub mod machine;
 pub mod mm;
+pub mod mqueues;
 pub mod netlink;
 pub mod objects;
 pub mod origin;
@@ -43,6 +45,7 @@ pub mod regs;
 pub mod residence;
 pub mod scheduling;
 pub mod seccomp;
+pub mod semundo;
 mod shared;
 pub mod signalfd;
 pub mod snapshot;

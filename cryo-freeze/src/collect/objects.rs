@@ -8,12 +8,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use cryo_format::prim::Raw;
+use cryo_format::section::attributes::{Attributes, InodeAttributes};
 use cryo_format::section::extents::Content as Kind;
 use cryo_format::section::objects::{Object, ObjectKind, Objects as Section};
 use cryo_tracee::elf::{build_id, build_id_of};
 use cryo_tracee::proc::{self, Mapping, Present};
 
-use super::{Collected, Ids, Scene, guards, inodes, refuse, shared, sysv};
+use super::{Collected, Ids, Scene, attributes, guards, inodes, refuse, shared, sysv};
 use crate::Result;
 use crate::error::About;
 use crate::options::Files;
@@ -107,6 +108,8 @@ pub struct Objects {
     windows: Vec<(u64, Range<u64>)>,
     /// Objects whose content is read from their file.
     whole: HashSet<u64>,
+    /// What their inodes have besides.
+    attributes: Vec<InodeAttributes>,
     /// Guards that the page map showed.
     guards: Vec<Present>,
     pagemap: Option<File>,
@@ -129,6 +132,7 @@ impl Objects {
             shared: Vec::new(),
             windows: Vec::new(),
             whole: HashSet::new(),
+            attributes: Vec::new(),
             guards: Vec::new(),
             pagemap: None,
             refer: scene.options.files == Files::Refer,
@@ -142,6 +146,13 @@ impl Objects {
             return Ok(Place::Anonymous);
         }
         let what = || format!("memory {:x}-{:x} ({})", m.start, m.end, String::from_utf8_lossy(&m.path));
+        if m.path == b"/[aio] (deleted)" {
+            return refuse(format!(
+                "memory {:x}-{:x} of process {} is an asynchronous I/O context (io_setup), and whether requests are on their way in it nobody can \
+                 ask: have the program do without (MariaDB: --innodb-use-native-aio=0)",
+                m.start, m.end, scene.pid
+            ));
+        }
         // A private mapping of /dev/zero is the old way to ask for anonymous memory.
         if m.path == b"/dev/zero" && !m.shared {
             return Ok(Place::Anonymous);
@@ -403,6 +414,7 @@ impl Objects {
             (object.kind, object.embedded, object.path, object.seals) = (kind, 1, path.to_vec().into(), seals);
             describe(object, meta);
         }
+        self.attributes.push(attributes::of(id, &file, meta));
         let runs =
             written(&file, meta.len()).about(|| format!("looking for holes in {}", String::from_utf8_lossy(path)))?;
         out.content.push(Content { owner: id, private: None, file: Some(file), runs });
@@ -436,6 +448,10 @@ impl Objects {
         guards::collect(process, std::mem::take(&mut self.guards), out);
         self.shared_content(out);
         self.shown_content(out);
+        if !self.attributes.is_empty() {
+            self.attributes.sort_by_key(|i| i.object);
+            out.add(0, Attributes { inodes: self.attributes.into() });
+        }
         self.objects.sort_by_key(|o| o.id);
         out.add(0, Section { objects: self.objects.into() });
     }

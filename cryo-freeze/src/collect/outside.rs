@@ -1,10 +1,13 @@
 //! `OUTS`: descriptors whose other end is not in the image.
 
+use std::os::unix::fs::FileTypeExt;
+
 use cryo_format::prim::Addr;
 use cryo_format::section::outside::{FdRule, Outside, Policy};
+use cryo_format::section::unread::Unread;
 
 use super::description::{Cx, Description, Fd};
-use super::{Collected, Ids, Scene, ptys, refuse, terminal};
+use super::{Collected, Ids, Scene, pipes, ptys, refuse, terminal};
 use crate::Result;
 
 fn section(f: &Fd, policy: Policy) -> Outside {
@@ -34,6 +37,37 @@ pub fn by_rule(scene: &Scene<'_>, f: &Fd, ids: &mut Ids, out: &mut Collected) ->
     id
 }
 
+/// What waits in a pipe that something else replaces: its writer will not write it again. The thawer puts it in front where it can.
+pub fn unread(cx: &mut Cx<'_>, f: &Fd, id: u64) {
+    let reads = f.info.flags() & libc::O_ACCMODE as u64 != libc::O_WRONLY as u64;
+    let Some(end) = reads.then(|| cx.take(f).ok()).flatten() else { return };
+    let waiting = rustix::io::ioctl_fionread(&end).unwrap_or(0);
+    if waiting == 0 {
+        return;
+    }
+    if terminal::is(f) {
+        cx.out.note(f.name(), format!("{waiting} bytes typed ahead stay with that terminal"));
+        return;
+    }
+    let content = match f.meta.file_type().is_fifo() {
+        true => pipes::waiting(&end, &f.name()).ok(),
+        false => None,
+    };
+    match content {
+        Some(content) => {
+            cx.out.note(
+                f.name(),
+                format!("{waiting} bytes that the program had not read wait in it: they are in the image"),
+            );
+            cx.out.add(id, Unread { content: content.into() });
+        }
+        None => cx.out.note(
+            f.name(),
+            format!("{waiting} bytes that the program had not read wait in it, and are not in the image"),
+        ),
+    }
+}
+
 /// A description that cannot be carried: standard descriptors become the thawer's own, a terminal becomes its terminal, the rest is refused.
 ///
 /// Standard descriptors that share one description (a terminal is open once, for all three) are told apart from here on: whoever thaws may
@@ -41,9 +75,13 @@ pub fn by_rule(scene: &Scene<'_>, f: &Fd, ids: &mut Ids, out: &mut Collected) ->
 pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     let mut shared = None;
     for f in &d.fds {
-        if f.fd <= 2 {
+        // What has no inode of its own is the program's, not a way to the outside.
+        if f.fd <= 2 && !f.link.starts_with(b"anon_inode:") {
             let id = cx.ids.fresh();
             cx.out.add(id, section(f, Policy::INHERIT));
+            if shared.is_none() {
+                unread(cx, f, id);
+            }
             shared.get_or_insert(id);
             cx.place(f, id);
             continue;

@@ -86,6 +86,12 @@ fn closed(end: &OwnedFd) -> Result<bool> {
     Ok(fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR))
 }
 
+/// All bytes in a pipe, in one piece.
+pub fn waiting(from: &OwnedFd, name: &str) -> Result<Vec<u8>> {
+    let capacity = rustix::pipe::fcntl_getpipe_size(from).about(|| format!("asking for the size of {name}"))?;
+    Ok(content(from, capacity, name)?.iter().flat_map(|piece| piece.iter().copied()).collect())
+}
+
 /// The bytes in a pipe, one entry for each read(2). tee(2) leaves them where they are.
 fn content(from: &OwnedFd, capacity: usize, name: &str) -> Result<Vec<Blob>> {
     let about = || format!("reading what is in {name}");

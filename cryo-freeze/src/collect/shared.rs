@@ -8,7 +8,7 @@ use cryo_tracee::proc::Mapping;
 
 use super::description::{Cx, Description};
 use super::other_holders::Holder;
-use super::{Collected, Scene, refuse};
+use super::{Collected, Scene, mqueues, refuse};
 use crate::Result;
 use crate::options::Shared;
 
@@ -18,6 +18,10 @@ pub fn check<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     let (kind, flags) = (f.meta.file_type(), f.info.flags());
     let anon = f.link.starts_with(b"anon_inode:");
     // What a directory or a path held by O_PATH knows is its place; a pidfd knows nothing.
+    // What a message queue holds is shared by its name.
+    if kind.is_file() && f.meta.nlink() > 0 && mqueues::is(cx.scene, f) {
+        return Ok(());
+    }
     if flags & libc::O_PATH as u64 != 0 || !(kind.is_file() || anon) || f.is_anon("pidfd") {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use cryo_tracee::{Batch, ForkedCopy, Process, fds};
 
 use super::residence::{self, Residence};
 use super::{
-    Collected, Scene, actions, credentials, itimers, limits, mm, pkeys, process, ptimers, scheduling, snapshot,
+    Collected, Scene, actions, credentials, itimers, limits, mm, pkeys, process, ptimers, scheduling, semundo, snapshot,
 };
 use crate::Result;
 
@@ -91,6 +91,7 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     out.add_each(scene.id, credentials);
     out.add_each(scene.id, scheduling);
     ptimers::collect(&mut remote, scene, ids, out)?;
+    semundo::collect(&mut remote, scene, out)?;
     let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
     let possible = snapshot::possible(scene) && !process.adopts(scene, &done);

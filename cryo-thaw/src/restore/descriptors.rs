@@ -14,6 +14,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use cryo_format::model::FileModel;
+use cryo_format::section::attributes::{Attributes, InodeAttributes};
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::{Object, Objects};
@@ -22,8 +23,8 @@ use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
 
 use super::{
-    epoll, eventfd, fanotify, files, inet, inotify, locks, netlink, outside, owners, paths, pidfd, pipes, ptys,
-    signalfd, timerfd, unix,
+    epoll, eventfd, fanotify, files, inet, inotify, locks, mqueues, netlink, outside, owners, paths, pidfd, pipes,
+    ptys, signalfd, timerfd, unix,
 };
 use crate::Result;
 use crate::bound_files::BoundFiles;
@@ -39,6 +40,7 @@ type Restorer = fn(&mut Host, &mut Table<'_>, fd: u32, id: u64) -> Result<Option
 /// The kinds, asked in turn.
 const RESTORERS: &[Restorer] = &[
     files::restore,
+    mqueues::restore,
     pipes::restore,
     outside::restore,
     unix::restore,
@@ -79,6 +81,8 @@ pub struct Table<'a> {
     pub frost: &'a FileModel,
     /// Every object of the image.
     pub objects: &'a [Object],
+    /// Owners, times and the like of those that are files without a name.
+    pub attributes: &'a [InodeAttributes],
     /// The image's own table.
     pub wanted: &'a [Descriptor],
     sections: HashMap<u64, Vec<&'a AnySection>>,
@@ -281,6 +285,7 @@ pub fn restore<'a>(
 ) -> Result<Table<'a>> {
     let wanted = frost.get::<Descriptors>(id).map_or(&[][..], |d| &d.descriptors);
     let objects = frore.get::<Objects>(0).map_or(&[][..], |o| &o.objects);
+    let attributes = frore.get::<Attributes>(0).map_or(&[][..], |a| &a.inodes);
     let mut sections: HashMap<u64, Vec<&AnySection>> = HashMap::new();
     for e in &frost.sections {
         if e.payload.info().is_some_and(|i| i.scope == Scope::Description) {
@@ -296,6 +301,7 @@ pub fn restore<'a>(
         process: id,
         frost,
         objects,
+        attributes,
         wanted,
         sections,
         numbers: HashMap::new(),

@@ -6,6 +6,7 @@ use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_tracee::Host;
 
+use super::attributes;
 use super::descriptors::{Table, set_flags};
 use super::paths::{self, Found};
 use crate::Result;
@@ -121,17 +122,18 @@ fn from_image(host: &mut Host, fd: u32, file: &OpenFile, table: &mut Table<'_>) 
     paths::reopen(host, parked, flags & FLAGS & !libc::O_DIRECTORY | libc::O_CLOEXEC)
 }
 
-/// Mode and seals of memfds, which may forbid what filling them took.
+/// Owner, mode, times of files without a name, and the seals of memfds, which may forbid what filling them took.
 pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
     let mut done = HashSet::new();
     for (id, file) in table.all::<OpenFile>() {
-        let object = table.objects.iter().find(|o| o.id == file.object && o.kind == ObjectKind::MEMFD);
+        let object = table.objects.iter().find(|o| o.id == file.object && file.object != 0);
         let (Some(object), Some(fd)) = (object, table.number(id)) else { continue };
         if done.insert(object.id) {
-            let mut batch = host.batch()?;
-            batch.call(libc::SYS_fchmod, &[fd.into(), (object.mode & 0o7777).into()]);
-            host.run(batch)?.all()?;
-            seal(host, fd, object)?;
+            let wanted = table.attributes.iter().find(|i| i.object == object.id);
+            attributes::restore(fd, &table.take(fd.into())?, object, wanted)?;
+            if object.kind == ObjectKind::MEMFD {
+                seal(host, fd, object)?;
+            }
         }
     }
     Ok(())

@@ -8,10 +8,11 @@ use cryo_format::section::mm::Mm;
 use cryo_format::section::process::Process;
 use cryo_format::section::scheduling::Scheduling;
 use cryo_format::section::seccomp::Seccomp;
+use cryo_format::section::semundo::SemUndo;
 use cryo_tracee::Host;
 
 use super::ptimers::Timers;
-use super::{credentials, itimers, limits, mm, process, scheduling, seccomp};
+use super::{credentials, itimers, limits, mm, process, scheduling, seccomp, semundo};
 use crate::Result;
 use crate::elapsed::elapsed;
 use crate::error::refuse;
@@ -38,6 +39,10 @@ pub fn restore(host: &mut Host, ice: &Ice, id: u64, threads: &[u64], ids: Ids, o
     }
     process::adjust(host, owner)?;
     mm::adjust(host, ice.need::<Mm>(id)?)?;
+    process::enter_root(host, owner)?;
+    if let Some(undo) = ice.get::<SemUndo>(id) {
+        semundo::restore(host, undo)?;
+    }
     mm::lock_future(host, ice.need::<Mm>(id)?)?;
     if let Some(each) = each::<Seccomp>(ice, id, threads) {
         seccomp::restore(host, &each)?;

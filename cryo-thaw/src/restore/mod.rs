@@ -1,6 +1,7 @@
 //! Restorers: one module per kind of state, of the same name as its section and its collector.
 
 pub mod actions;
+pub mod attributes;
 pub mod clocks;
 pub mod credentials;
 pub mod descriptors;
@@ -16,6 +17,7 @@ pub mod itimers;
 pub mod limits;
 pub mod locks;
 pub mod mm;
+pub mod mqueues;
 pub mod netlink;
 pub mod outside;
 pub mod owners;
@@ -29,6 +31,7 @@ pub mod ptys;
 pub mod regs;
 pub mod scheduling;
 pub mod seccomp;
+pub mod semundo;
 pub mod signalfd;
 mod sockets;
 pub mod syscall;

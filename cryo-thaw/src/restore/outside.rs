@@ -1,21 +1,67 @@
 //! `OUTS`: ends that were outside: the thawer's own descriptors and terminal take their place.
 
+use std::fs::File;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::section::outside::{Outside, Policy};
+use cryo_format::section::unread::Unread;
 use cryo_tracee::Host;
 
 use super::descriptors::Table;
 use super::paths::open;
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::{About, refuse, say};
+
+/// /dev/null.
+const NULL: u64 = 0x103;
 
 /// Finds the end in the host.
 pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
     match table.section::<Outside>(id) {
-        Some(outside) => end(host, table, fd, outside).map(Some),
+        Some(outside) => {
+            let waited = table.section::<Unread>(id).map_or(&[][..], |u| &u.content);
+            if !waited.is_empty() && outside.policy == Policy::INHERIT {
+                return in_front(host, table, fd, outside, waited).map(Some);
+            }
+            end(host, table, fd, outside).map(Some)
+        }
         None => Ok(None),
     }
+}
+
+/// The thawer's own descriptor, and what waited for the program where it was frozen. Where the thawer has nothing to say (/dev/null), that is a pipe
+/// with these bytes and then the end; elsewhere nothing can be put in front of what comes.
+fn in_front(host: &mut Host, table: &Table<'_>, fd: u32, outside: &Outside, waited: &[u8]) -> Result<u64> {
+    let own = end(host, table, fd, outside)?;
+    let meta = File::from(table.take(own)?).metadata().about(|| format!("looking at fd {fd}"))?;
+    if !meta.file_type().is_char_device() || meta.rdev() != NULL {
+        say(&format!(
+            "fd {fd} ({}): {} bytes that the program had not read are in the image, and cannot be put in front of what is there now \
+             (they are where stdin is /dev/null)",
+            outside.what,
+            waited.len()
+        ));
+        return Ok(own);
+    }
+    host.call(libc::SYS_close, [own, 0, 0, 0, 0, 0])?;
+    let mut batch = host.batch()?;
+    let ends = batch.space(8);
+    batch.call(libc::SYS_pipe2, &[ends.addr, libc::O_CLOEXEC as u64]);
+    let done = host.run(batch)?;
+    done.all()?;
+    let both = done.word(ends, 0);
+    let (read, write) = (both & u64::from(u32::MAX), both >> 32);
+    let ours = table.take(write)?;
+    if rustix::pipe::fcntl_getpipe_size(&ours).is_ok_and(|size| size < waited.len()) {
+        let grown = rustix::pipe::fcntl_setpipe_size(&ours, waited.len());
+        grown.about(|| format!("fd {fd}: a pipe for the {} bytes that waited in it", waited.len()))?;
+    }
+    let mut rest = waited;
+    while !rest.is_empty() {
+        rest = &rest[rustix::io::write(&ours, rest).about(|| format!("fd {fd}: filling its pipe"))?..];
+    }
+    host.call(libc::SYS_close, [write, 0, 0, 0, 0, 0])?;
+    Ok(read)
 }
 
 fn end(host: &mut Host, table: &Table<'_>, fd: u32, outside: &Outside) -> Result<u64> {

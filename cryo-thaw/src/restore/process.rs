@@ -22,6 +22,27 @@ pub fn restore(host: &mut Host, process: &Process) -> Result<()> {
     Ok(done.all()?)
 }
 
+/// The root directory, if it was not ours. All that has a path is open by now, and the working directory stays.
+pub fn enter_root(host: &mut Host, process: &Process) -> Result<()> {
+    if process.root.is_empty() || process.root[..] == *b"/" {
+        return Ok(());
+    }
+    let mut batch = host.batch()?;
+    let root = batch.put(&[&process.root[..], b"\0"].concat());
+    let chroot = batch.call(libc::SYS_chroot, &[root.addr]);
+    match host.run(batch)?.result(chroot).map_err(|e| e.errno()) {
+        Ok(_) => Ok(()),
+        Err(Some(libc::EPERM)) => refuse(format!(
+            "its root directory is {}: to give it that (chroot) takes root: thaw it as root",
+            process.root
+        )),
+        Err(errno) => {
+            let why = errno.map_or_else(String::new, |e| format!(": {}", std::io::Error::from_raw_os_error(e)));
+            refuse(format!("its root directory {}{why}: bring it back, or use --file-map {0}=NEW", process.root))
+        }
+    }
+}
+
 /// What is set from outside.
 pub fn adjust(host: &Host, process: &Process) -> Result<()> {
     let path = format!("/proc/{}/oom_score_adj", host.pid());

@@ -4,6 +4,7 @@ pub mod cpu;
 pub mod fds;
 pub mod fs_rights;
 pub mod limits;
+pub mod mqueue;
 pub mod repair;
 pub mod sched;
 pub mod seccomp;

@@ -66,6 +66,38 @@ impl FdInfo {
         self.all(key).next()?.parse().ok()
     }
 
+    /// The key of the first line that says something unheard of: what a later kernel keeps for such a file.
+    pub fn unknown_key(&self) -> Option<&str> {
+        const KNOWN: [&str; 21] = [
+            "pos",
+            "flags",
+            "mnt_id",
+            "ino",
+            "lock",
+            "scm_fds",
+            "tty-index",
+            "eventfd-count",
+            "eventfd-id",
+            "eventfd-semaphore",
+            "clockid",
+            "ticks",
+            "settime flags",
+            "it_value",
+            "it_interval",
+            "sigmask",
+            "tfd",
+            "inotify wd",
+            "fanotify flags",
+            "Pid",
+            "NSpid",
+        ];
+        self.0
+            .lines()
+            .filter_map(|l| l.split_once(':'))
+            .map(|(key, _)| key)
+            .find(|key| !KNOWN.contains(key) && !key.starts_with("fanotify "))
+    }
+
     /// open(2) flags, which stand there in octal.
     pub fn flags(&self) -> u64 {
         self.all("flags").next().and_then(|t| u64::from_str_radix(t, 8).ok()).unwrap_or(0)
@@ -74,6 +106,16 @@ impl FdInfo {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_a_later_kernel_shows_is_noticed() {
+        let known = "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t4\ninotify wd:1 ino:2e1 sdev:fe00000 mask:fff ignored_mask:0 fhandle-bytes:8\n";
+        assert_eq!(super::FdInfo(known.into()).unknown_key(), None);
+        let timer =
+            "pos:\t0\nflags:\t02\nclockid: 0\nticks: 0\nsettime flags: 03\nit_value: (0, 7)\nit_interval: (1, 0)\n";
+        assert_eq!(super::FdInfo(timer.into()).unknown_key(), None);
+        assert_eq!(super::FdInfo(format!("{known}eventfd-colour: 3\n")).unknown_key(), Some("eventfd-colour"));
+    }
+
     use super::*;
 
     /// As Linux 6.18 writes it.
