@@ -109,11 +109,11 @@ mod tests {
     #[test]
     fn what_a_later_kernel_shows_is_noticed() {
         let known = "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t4\ninotify wd:1 ino:2e1 sdev:fe00000 mask:fff ignored_mask:0 fhandle-bytes:8\n";
-        assert_eq!(super::FdInfo(known.into()).unknown_key(), None);
+        assert_eq!(FdInfo(known.into()).unknown_key(), None);
         let timer =
             "pos:\t0\nflags:\t02\nclockid: 0\nticks: 0\nsettime flags: 03\nit_value: (0, 7)\nit_interval: (1, 0)\n";
-        assert_eq!(super::FdInfo(timer.into()).unknown_key(), None);
-        assert_eq!(super::FdInfo(format!("{known}eventfd-colour: 3\n")).unknown_key(), Some("eventfd-colour"));
+        assert_eq!(FdInfo(timer.into()).unknown_key(), None);
+        assert_eq!(FdInfo(format!("{known}eventfd-colour: 3\n")).unknown_key(), Some("eventfd-colour"));
     }
 
     use super::*;
