@@ -483,8 +483,10 @@ impl Stopped {
         }
     }
 
+    /// Where it stands behind calls that have been made: looked at twice if the first look fails, since what they made (a mapping, a process)
+    /// must not be lost.
     fn rip(&self) -> Result<u64> {
-        Ok(self.regs()?.rip)
+        Ok(self.regs().or_else(|_| self.regs())?.rip)
     }
 
     /// Lets it run on for a moment, as the program that it is.
