@@ -21,7 +21,7 @@ pub fn is(scene: &Scene<'_>, f: &Fd) -> bool {
     f.meta.is_file()
         && f.meta.len() == FILENT_SIZE
         && f.info.flags() & libc::O_PATH as u64 == 0
-        && rustix::fs::statfs(way_in(scene, f)).is_ok_and(|s| s.f_type as i64 == MQUEUE_MAGIC)
+        && rustix::fs::statfs(way_in(scene, f)).is_ok_and(|s| s.f_type == MQUEUE_MAGIC)
 }
 
 fn way_in(scene: &Scene<'_>, f: &Fd) -> String {

@@ -129,13 +129,13 @@ impl OtherHolders {
     /// Another process with a descriptor of the open file description that is descriptor `fd`, with this link, of process `pid`.
     pub fn description(&self, pid: i32, fd: i32, link: &[u8]) -> Option<Holder> {
         let same = |h: &&Held| cryo_tracee::fds::is_description(pid, fd, h.pid, h.fd);
-        self.links.get(link)?.iter().find(same).map(holder)
+        self.links.get(link)?.iter().find(same).copied().map(holder)
     }
 
     /// Another process that has this event counter.
     pub fn eventfd(&self, id: i64) -> Option<Holder> {
         let same = |h: &&Held| FdInfo::of(h.pid, h.fd).is_ok_and(|i| i.number("eventfd-id") == Some(id));
-        self.eventfds.get(&id)?.iter().find(same).map(holder)
+        self.eventfds.get(&id)?.iter().find(same).copied().map(holder)
     }
 
     /// Another process that has this file, to which no path leads, open or mapped for sharing; one that may write rather than one that reads.
@@ -143,7 +143,7 @@ impl OtherHolders {
         let same = |h: &&Held| {
             fs::metadata(format!("/proc/{}/fd/{}", h.pid, h.fd)).is_ok_and(|m| (m.dev(), m.ino()) == (dev, ino))
         };
-        let open = self.unlinked.get(&(dev, ino)).into_iter().flatten().filter(same).map(holder);
+        let open = self.unlinked.get(&(dev, ino)).into_iter().flatten().filter(same).copied().map(holder);
         let pids = self.mapped.as_ref().and_then(|m| m.get(&(dev, ino))).into_iter().flatten();
         let mapped = pids.filter_map(|pid| {
             let (_, writes) = shared_maps(*pid).find(|(inode, _)| *inode == (dev, ino))?;
@@ -158,7 +158,7 @@ fn name(pid: i32) -> String {
     format!("process {pid} ({})", comm.trim())
 }
 
-fn holder(held: &Held) -> Holder {
+fn holder(held: Held) -> Holder {
     let flags = FdInfo::of(held.pid, held.fd).map_or(0, |i| i.flags());
     Holder { name: name(held.pid), writes: flags & libc::O_ACCMODE as u64 != libc::O_RDONLY as u64 }
 }

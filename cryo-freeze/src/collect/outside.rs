@@ -49,10 +49,8 @@ pub fn unread(cx: &mut Cx<'_>, f: &Fd, id: u64) {
         cx.out.note(f.name(), format!("{waiting} bytes typed ahead stay with that terminal"));
         return;
     }
-    let content = match f.meta.file_type().is_fifo() {
-        true => pipes::waiting(&end, &f.name()).ok(),
-        false => None,
-    };
+    let pipe = f.meta.file_type().is_fifo();
+    let content = if pipe { pipes::waiting(&end, &f.name()).ok() } else { None };
     match content {
         Some(content) => {
             cx.out.note(

@@ -13,7 +13,7 @@ use crate::error::{About, say};
 /// Gives them to a file through a descriptor of it, when its content is there. What we may not give is said: the content is not at stake.
 pub fn restore(fd: u32, ours: &OwnedFd, object: &Object, wanted: Option<&InodeAttributes>) -> Result<()> {
     let lost = |what: String, e: rustix::io::Errno| {
-        say(&format!("fd {fd} ({}): its {what} cannot be given: {e}", object.path))
+        say(&format!("fd {fd} ({}): its {what} cannot be given: {e}", object.path));
     };
     if let Some(wanted) = wanted {
         let meta = ours.try_clone().map(std::fs::File::from).and_then(|f| f.metadata());
