@@ -55,7 +55,7 @@ impl From<&Object> for Frozen {
 pub fn same_machine(ice: &Ice) -> bool {
     let Some(then) = ice.get::<Origin>(0) else { return false };
     let now = rustix::system::uname();
-    let kernel = [now.sysname(), now.release(), now.version()].map(|part| part.to_bytes()).join(&b' ');
+    let kernel = [now.sysname(), now.release(), now.version()].map(std::ffi::CStr::to_bytes).join(&b' ');
     then.host.0 == now.nodename().to_bytes() && then.kernel.0 == kernel
 }
 
