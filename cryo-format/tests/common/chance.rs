@@ -174,7 +174,7 @@ fn mend(section: &mut AnySection) {
         AnySection::Owner(s) => s.reserved = 0,
         AnySection::Mqueue(s) => s.unlinked &= 1,
         AnySection::SemUndo(s) => {
-            s.adjustments.iter_mut().for_each(|a| a.adjust = a.adjust % 32767 | 1);
+            s.adjustments.iter_mut().for_each(|a| a.adjust = (a.adjust % 32767) | 1);
             s.adjustments.sort_by_key(|a| (a.semid, a.number));
             s.adjustments.dedup_by_key(|a| (a.semid, a.number));
         }
