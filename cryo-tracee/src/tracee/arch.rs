@@ -1,6 +1,6 @@
 //! The machine code that we put into other processes: it makes the system calls of a table, one after another.
 //!
-//! In a host it ends in int3. In a program that shall go on it does not need us: see [`Own`].
+//! In a host it ends in int3. In a program that shall go on it does not need us: see [`SelfRestoring`].
 
 use std::arch::global_asm;
 
@@ -46,30 +46,30 @@ global_asm!(
 // What is executed in a program that shall go on. r12 = where to go if nobody takes over behind the event.
 global_asm!(
     ".pushsection .rodata",
-    ".global cryo_own_begin",
-    ".global cryo_own_table",
-    ".global cryo_own_map",
-    ".global cryo_own_copy",
-    ".global cryo_own_event",
-    ".global cryo_own_unmap",
-    ".global cryo_own_restore",
-    ".global cryo_own_masked",
-    ".global cryo_own_dispatch",
-    ".global cryo_own_load",
-    ".global cryo_own_data",
+    ".global cryo_restoring_begin",
+    ".global cryo_restoring_table",
+    ".global cryo_restoring_map",
+    ".global cryo_restoring_copy",
+    ".global cryo_restoring_event",
+    ".global cryo_restoring_unmap",
+    ".global cryo_restoring_restore",
+    ".global cryo_restoring_masked",
+    ".global cryo_restoring_dispatch",
+    ".global cryo_restoring_load",
+    ".global cryo_restoring_data",
     ".balign 8",
     // One call, for which the registers are set; r14 = its result.
-    "cryo_own_begin:",
+    "cryo_restoring_begin:",
     "syscall",
     "mov r14, rax",
     "jmp 5f",
     // The call that makes the scratch mapping.
-    "cryo_own_map:",
+    "cryo_restoring_map:",
     "syscall",
     "mov r13, rax",
     "jmp 5f",
     // A forked copy: made by a process in between, which ends and is waited for here, so that the copy is not the program's child.
-    "cryo_own_copy:",
+    "cryo_restoring_copy:",
     "xor edi, edi",
     "xor esi, esi",
     "xor edx, edx",
@@ -93,78 +93,78 @@ global_asm!(
     "mov eax, 61",         // wait4
     "syscall",
     "jmp 5f",
-    "cryo_own_table:",
+    "cryo_restoring_table:",
     table!(),
     // The event that ends the calls: a signal to itself which means nothing to the program, or none. Its tracer sees it, nobody else does.
-    "5: mov edi, [rip + cryo_own_data + 144]",
-    "mov esi, [rip + cryo_own_data + 148]",
-    "mov edx, [rip + cryo_own_data + 152]",
+    "5: mov edi, [rip + cryo_restoring_data + 144]",
+    "mov esi, [rip + cryo_restoring_data + 148]",
+    "mov edx, [rip + cryo_restoring_data + 152]",
     "mov eax, 234", // tgkill
     "syscall",
-    "cryo_own_event:",
+    "cryo_restoring_event:",
     "jmp r12",
     // r13 = the scratch mapping
-    "cryo_own_unmap:",
+    "cryo_restoring_unmap:",
     "mov rdi, r13",
-    "mov esi, [rip + cryo_own_data + 156]",
+    "mov esi, [rip + cryo_restoring_data + 156]",
     "mov eax, 11", // munmap
     "syscall",
     // From here on only instructions that leave the flags alone, and the stack is the program's.
-    "cryo_own_restore:",
-    "lea rsp, [rip + cryo_own_data + 128]",
+    "cryo_restoring_restore:",
+    "lea rsp, [rip + cryo_restoring_data + 128]",
     "popfq",
-    "mov rsp, [rip + cryo_own_data + 112]",
-    "cryo_own_masked:",
-    "lea rsi, [rip + cryo_own_data + 136]",
+    "mov rsp, [rip + cryo_restoring_data + 112]",
+    "cryo_restoring_masked:",
+    "lea rsi, [rip + cryo_restoring_data + 136]",
     "mov edi, 2", // SIG_SETMASK
     "mov edx, 0",
     "mov r10d, 8",
     "mov eax, 14", // rt_sigprocmask
     "syscall",
     // Only where system calls were dispatched to the program itself; the last call, then.
-    "cryo_own_dispatch:",
+    "cryo_restoring_dispatch:",
     "mov edi, 59", // PR_SET_SYSCALL_USER_DISPATCH
-    "mov rsi, [rip + cryo_own_data + 160]",
-    "mov rdx, [rip + cryo_own_data + 176]",
-    "mov r10, [rip + cryo_own_data + 184]",
-    "mov r8, [rip + cryo_own_data + 168]",
+    "mov rsi, [rip + cryo_restoring_data + 160]",
+    "mov rdx, [rip + cryo_restoring_data + 176]",
+    "mov r10, [rip + cryo_restoring_data + 184]",
+    "mov r8, [rip + cryo_restoring_data + 168]",
     "mov eax, 157", // prctl
     "syscall",
-    "cryo_own_load:",
-    "mov rax, [rip + cryo_own_data]",
-    "mov rcx, [rip + cryo_own_data + 8]",
-    "mov rdx, [rip + cryo_own_data + 16]",
-    "mov rbx, [rip + cryo_own_data + 24]",
-    "mov rsi, [rip + cryo_own_data + 32]",
-    "mov rdi, [rip + cryo_own_data + 40]",
-    "mov r8, [rip + cryo_own_data + 48]",
-    "mov r9, [rip + cryo_own_data + 56]",
-    "mov r10, [rip + cryo_own_data + 64]",
-    "mov r11, [rip + cryo_own_data + 72]",
-    "mov r12, [rip + cryo_own_data + 80]",
-    "mov r13, [rip + cryo_own_data + 88]",
-    "mov r14, [rip + cryo_own_data + 96]",
-    "mov r15, [rip + cryo_own_data + 104]",
-    "jmp [rip + cryo_own_data + 120]",
+    "cryo_restoring_load:",
+    "mov rax, [rip + cryo_restoring_data]",
+    "mov rcx, [rip + cryo_restoring_data + 8]",
+    "mov rdx, [rip + cryo_restoring_data + 16]",
+    "mov rbx, [rip + cryo_restoring_data + 24]",
+    "mov rsi, [rip + cryo_restoring_data + 32]",
+    "mov rdi, [rip + cryo_restoring_data + 40]",
+    "mov r8, [rip + cryo_restoring_data + 48]",
+    "mov r9, [rip + cryo_restoring_data + 56]",
+    "mov r10, [rip + cryo_restoring_data + 64]",
+    "mov r11, [rip + cryo_restoring_data + 72]",
+    "mov r12, [rip + cryo_restoring_data + 80]",
+    "mov r13, [rip + cryo_restoring_data + 88]",
+    "mov r14, [rip + cryo_restoring_data + 96]",
+    "mov r15, [rip + cryo_restoring_data + 104]",
+    "jmp [rip + cryo_restoring_data + 120]",
     ".balign 8",
-    "cryo_own_data:",
+    "cryo_restoring_data:",
     ".popsection",
 );
 
 unsafe extern "C" {
     static cryo_stub_begin: [u8; 0];
     static cryo_stub_end: [u8; 0];
-    static cryo_own_begin: [u8; 0];
-    static cryo_own_table: [u8; 0];
-    static cryo_own_map: [u8; 0];
-    static cryo_own_copy: [u8; 0];
-    static cryo_own_event: [u8; 0];
-    static cryo_own_unmap: [u8; 0];
-    static cryo_own_restore: [u8; 0];
-    static cryo_own_masked: [u8; 0];
-    static cryo_own_dispatch: [u8; 0];
-    static cryo_own_load: [u8; 0];
-    static cryo_own_data: [u8; 0];
+    static cryo_restoring_begin: [u8; 0];
+    static cryo_restoring_table: [u8; 0];
+    static cryo_restoring_map: [u8; 0];
+    static cryo_restoring_copy: [u8; 0];
+    static cryo_restoring_event: [u8; 0];
+    static cryo_restoring_unmap: [u8; 0];
+    static cryo_restoring_restore: [u8; 0];
+    static cryo_restoring_masked: [u8; 0];
+    static cryo_restoring_dispatch: [u8; 0];
+    static cryo_restoring_load: [u8; 0];
+    static cryo_restoring_data: [u8; 0];
 }
 
 /// The bytes between two labels.
@@ -187,13 +187,13 @@ const NOP: u8 = 0x90;
 /// `syscall`.
 pub const SYSCALL: [u8; 2] = [0x0f, 0x05];
 
-/// What a thread is when nobody holds it: the data behind the code that makes it so again.
+/// What a thread was before calls were made in it: the data behind the code that makes it so again.
 ///
 /// A thread whose tracer is killed goes on with whatever registers it has. While calls are made in a program, these always lead into this code, which
 /// finishes the calls, puts everything back and goes on where the program was.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct Own {
+pub struct SelfRestoring {
     rax: u64,
     rcx: u64,
     rdx: u64,
@@ -219,7 +219,7 @@ pub struct Own {
     dispatch: Dispatch,
 }
 
-/// What else belongs to [`Own`].
+/// What else belongs to [`SelfRestoring`].
 #[derive(Clone, Copy, Debug)]
 pub struct Rest {
     /// What the thread blocks.
@@ -233,7 +233,7 @@ pub struct Rest {
 }
 
 /// Room for the code and its data.
-pub const OWN: usize = 576;
+pub const CODE_ROOM: usize = 576;
 
 /// Places in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,21 +262,21 @@ impl Entry {
         // SAFETY: all are symbols of ours, and none is before the first.
         unsafe {
             let at = match self {
-                Self::Call => &cryo_own_begin,
-                Self::Map => &cryo_own_map,
-                Self::Table => &cryo_own_table,
-                Self::Copy => &cryo_own_copy,
-                Self::Event => &cryo_own_event,
-                Self::Unmap => &cryo_own_unmap,
-                Self::Restore => &cryo_own_restore,
-                Self::Masked => &cryo_own_masked,
+                Self::Call => &cryo_restoring_begin,
+                Self::Map => &cryo_restoring_map,
+                Self::Table => &cryo_restoring_table,
+                Self::Copy => &cryo_restoring_copy,
+                Self::Event => &cryo_restoring_event,
+                Self::Unmap => &cryo_restoring_unmap,
+                Self::Restore => &cryo_restoring_restore,
+                Self::Masked => &cryo_restoring_masked,
             };
-            between(&cryo_own_begin, at).len() as u64
+            between(&cryo_restoring_begin, at).len() as u64
         }
     }
 }
 
-impl Own {
+impl SelfRestoring {
     /// What a thread is that stands with these registers, of which `signal` makes the event.
     ///
     /// An interrupted call is made again by the kernel when it lets a thread go from its stop; here it is done by the thread itself
@@ -321,13 +321,13 @@ impl Own {
         }
     }
 
-    /// The code with this behind it: `OWN` bytes at most.
+    /// The code with this behind it: `CODE_ROOM` bytes at most.
     pub fn code(&self) -> Vec<u8> {
         // SAFETY: two symbols of ours, in this order.
-        let mut bytes = between(unsafe { &cryo_own_begin }, unsafe { &cryo_own_data }).to_vec();
+        let mut bytes = between(unsafe { &cryo_restoring_begin }, unsafe { &cryo_restoring_data }).to_vec();
         if self.dispatch.mode == 0 {
             // SAFETY: symbols of ours, each in its order.
-            let part = unsafe { (&cryo_own_begin, &cryo_own_dispatch, &cryo_own_load) };
+            let part = unsafe { (&cryo_restoring_begin, &cryo_restoring_dispatch, &cryo_restoring_load) };
             let (from, to) = (between(part.0, part.1).len(), between(part.0, part.2).len());
             bytes[from..to].fill(NOP);
         }
@@ -341,7 +341,7 @@ impl Own {
 /// What the code begins with, by which one that was left behind is known.
 pub fn mark() -> &'static [u8] {
     // SAFETY: two symbols of ours, in this order.
-    between(unsafe { &cryo_own_begin }, unsafe { &cryo_own_table })
+    between(unsafe { &cryo_restoring_begin }, unsafe { &cryo_restoring_table })
 }
 
 #[cfg(test)]
@@ -352,16 +352,16 @@ mod tests {
     fn the_code_has_room_and_its_data_where_it_looks_for_it() {
         let regs: Regs = crate::stopped::regs_from(&[0; size_of::<Regs>()]);
         let rest = Rest { mask: 0, signal: 3, scratch: 4, dispatch: Dispatch::default() };
-        let own = Own::of(&regs, (1, 2), rest);
-        assert!(own.code().len() <= OWN, "{}", own.code().len());
-        assert_eq!(std::mem::offset_of!(Own, rsp), 112);
-        assert_eq!(std::mem::offset_of!(Own, rip), 120);
-        assert_eq!(std::mem::offset_of!(Own, eflags), 128);
-        assert_eq!(std::mem::offset_of!(Own, mask), 136);
-        assert_eq!(std::mem::offset_of!(Own, tgid), 144);
-        assert_eq!(std::mem::offset_of!(Own, scratch), 156);
-        assert_eq!(std::mem::offset_of!(Own, r15), 104);
-        assert_eq!(std::mem::offset_of!(Own, dispatch), 160);
+        let code = SelfRestoring::of(&regs, (1, 2), rest);
+        assert!(code.code().len() <= CODE_ROOM, "{}", code.code().len());
+        assert_eq!(std::mem::offset_of!(SelfRestoring, rsp), 112);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, rip), 120);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, eflags), 128);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, mask), 136);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, tgid), 144);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, scratch), 156);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, r15), 104);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, dispatch), 160);
         assert_eq!(std::mem::offset_of!(Dispatch, selector), 8);
         assert_eq!(std::mem::offset_of!(Dispatch, offset), 16);
         assert_eq!(std::mem::offset_of!(Dispatch, len), 24);

@@ -1,7 +1,7 @@
 //! System calls made by a stopped thread on our behalf.
 //!
-//! In a program that goes on afterwards: the thread executes code of ours in a [`cave`] that makes the calls of a table, between two stops, and that
-//! puts everything back if we are killed meanwhile ([`Own`](super::arch::Own)). A scratch mapping, made by the first call, holds table and data.
+//! In a program that goes on afterwards: the thread executes code of ours in a cave (`remote/cave.rs`) that makes the calls of a table, between two stops, and that
+//! puts everything back if we are killed meanwhile (`arch::SelfRestoring`). A scratch mapping, made by the first call, holds table and data.
 //!
 //! In a host, and in a program without a cave: the registers are set for one call, the instruction pointer is put on a `syscall` instruction
 //! that the process has anyway, and the thread takes one step. With the scratch mapping comes a stub that makes the calls of a table.
@@ -13,7 +13,7 @@ use super::arch::{self, Entry};
 use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc::{Mapping, Status};
-use crate::stopped::{Meaningless, Stopped};
+use crate::stopped::{HarmlessSignals, Stopped};
 use crate::{Error, Result, fault};
 use cave::Cave;
 use std::io;
@@ -103,9 +103,9 @@ impl<'a> Remote<'a> {
     /// Puts the code for this thread into a slot of the cave, and the thread into it.
     fn enter_slot(&mut self, slot: u64) -> Result<()> {
         let status = self.status.as_ref().ok_or(Error::Died(self.thread.pid()))?;
-        let code = self.thread.own_code(self.mem, ids(status), Meaningless::of(status), SCRATCH)?;
+        let code = self.thread.self_restoring_code(self.mem, ids(status), HarmlessSignals::of(status), SCRATCH)?;
         self.mem.write(slot, &code)?;
-        self.thread.enter_own(slot)
+        self.thread.enter_self_restoring(slot)
     }
 
     /// The call that makes the scratch mapping. Killed behind it, the thread takes it away.
@@ -134,7 +134,7 @@ impl<'a> Remote<'a> {
     }
 
     fn single(&mut self, number: i64, args: [u64; 6]) -> Result<u64> {
-        if self.thread.own().is_some() {
+        if self.thread.self_restoring().is_some() {
             return Ok(self.from(Entry::Call, number, args)?.r14);
         }
         self.once(number, args, Stopped::step)
@@ -152,7 +152,7 @@ impl<'a> Remote<'a> {
 
     /// Sends the thread off through its own code; says nothing of where it will be.
     fn go_to(&mut self, entry: Entry, mut regs: crate::Regs) -> Result<()> {
-        let code = self.thread.own().ok_or(Error::Died(self.thread.pid()))?;
+        let code = self.thread.self_restoring().ok_or(Error::Died(self.thread.pid()))?;
         regs.rip = code + entry.offset();
         regs.r12 = code + self.afterwards().offset();
         self.thread.set_regs(&regs)?;
@@ -233,7 +233,7 @@ impl<'a> Remote<'a> {
         if !batch.data.is_empty() {
             self.mem.fill(batch.base, &batch.data)?;
         }
-        if self.stub || self.thread.own().is_some() {
+        if self.stub || self.thread.self_restoring().is_some() {
             let at = self.scratch + PAGE + DATA;
             let mut table = batch.table();
             for round in table.chunks_mut(CALLS * ENTRY) {
@@ -270,7 +270,7 @@ impl<'a> Remote<'a> {
         regs.r14 = calls as u64;
         regs.rbx = u64::from(stop_at_error);
         self.aside(&mut regs);
-        if self.thread.own().is_some() {
+        if self.thread.self_restoring().is_some() {
             return self.go_to(Entry::Table, regs);
         }
         self.thread.set_regs(&regs)?;
@@ -308,7 +308,7 @@ impl Remote<'_> {
     /// Takes the scratch mapping away: the last remote call.
     pub(crate) fn leave(&mut self) -> Result<()> {
         let munmap = [self.scratch, SCRATCH, 0, 0, 0, 0];
-        if self.thread.own().is_some() {
+        if self.thread.self_restoring().is_some() {
             // No more of the scratch mapping behind this call, not even as the stack.
             let mut regs = self.thread.regs()?;
             set_call(&mut regs, libc::SYS_munmap, munmap);

@@ -6,7 +6,7 @@ use std::mem::size_of;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::arch::{Entry, Own, Rest};
+use super::arch::{Entry, Rest, SelfRestoring};
 use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc;
@@ -50,16 +50,16 @@ struct Original {
     /// Off during remote calls: they are made outside of the range that it lets through, and would be answered by SIGSYS.
     dispatch: Dispatch,
     /// Where the code is by which the thread makes itself so again when we are gone; `None` where it depends on us.
-    own: Option<u64>,
+    self_restoring: Option<u64>,
     /// The signal that is its event; 0 if its system calls are.
     event: i32,
 }
 
 /// Which signals mean nothing to a process: what it does not handle and the kernel ignores, or it does.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Meaningless(u64);
+pub(crate) struct HarmlessSignals(u64);
 
-impl Meaningless {
+impl HarmlessSignals {
     /// Of the process with this status.
     pub(crate) fn of(status: &proc::Status) -> Self {
         let ignored = bit(libc::SIGURG) | bit(libc::SIGWINCH) | bit(libc::SIGCHLD) | status.hex("SigIgn");
@@ -274,8 +274,9 @@ impl Stopped {
         }
         let rseq_cs = self.rseq_cs(mem);
         let dispatch = sys::dispatch(self.tid);
-        let (own, event) = (None, libc::SIGTRAP);
-        let original = Original { regs: self.regs()?, sigmask: self.sigmask()?, rseq_cs, dispatch, own, event };
+        let (self_restoring, event) = (None, libc::SIGTRAP);
+        let original =
+            Original { regs: self.regs()?, sigmask: self.sigmask()?, rseq_cs, dispatch, self_restoring, event };
         sys::set_sigmask(self.tid, AWAY, Fault::Counted)?;
         self.original = Some(original);
         if dispatch.mode != 0 {
@@ -285,32 +286,32 @@ impl Stopped {
     }
 
     /// The code by which this thread goes on when nobody holds it any more. `ids` are those of process and thread as they themselves see them.
-    pub(crate) fn own_code(
+    pub(crate) fn self_restoring_code(
         &mut self,
         mem: &Memory,
         ids: (i32, i32),
-        quiet: Meaningless,
+        quiet: HarmlessSignals,
         scratch: u64,
     ) -> Result<Vec<u8>> {
         let mask = self.sigmask()?;
         let event = quiet.one(mask);
         let (rseq_cs, dispatch) = (self.rseq_cs(mem), sys::dispatch(self.tid));
-        let original = Original { regs: self.regs()?, sigmask: mask, rseq_cs, dispatch, own: None, event };
+        let original = Original { regs: self.regs()?, sigmask: mask, rseq_cs, dispatch, self_restoring: None, event };
         let rest = Rest { mask, signal: event, scratch: scratch as u32, dispatch };
-        let own = Own::of(&original.regs, ids, rest);
+        let code = SelfRestoring::of(&original.regs, ids, rest);
         self.original = Some(original);
-        Ok(own.code())
+        Ok(code.code())
     }
 
     /// From here on the thread stands in that code, which is at `code`, and no signal disturbs it.
     ///
     /// In this order: whenever we are killed, the thread has its own registers and mask, or the code gives them to it.
-    pub(crate) fn enter_own(&mut self, code: u64) -> Result<()> {
+    pub(crate) fn enter_self_restoring(&mut self, code: u64) -> Result<()> {
         let Some(original) = self.original.as_mut() else { return Ok(()) };
         let aside = masked(&original.regs, code);
         self.cached_regs.set(None);
         sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(&aside), Fault::Counted)?;
-        original.own = Some(code);
+        original.self_restoring = Some(code);
         if original.dispatch.mode != 0 {
             // Killed just before this, the thread makes the calls of that code as any outside of its range: they are answered by SIGSYS.
             sys::set_dispatch(self.tid, Dispatch::default(), Fault::Counted)?;
@@ -320,8 +321,8 @@ impl Stopped {
     }
 
     /// Where that code is, if it stands in it.
-    pub(crate) fn own(&self) -> Option<u64> {
-        self.original.as_ref()?.own
+    pub(crate) fn self_restoring(&self) -> Option<u64> {
+        self.original.as_ref()?.self_restoring
     }
 
     fn rseq_cs(&self, mem: &Memory) -> Option<(u64, u64)> {
@@ -333,7 +334,7 @@ impl Stopped {
     /// How a thread is sent off so that its event is seen.
     pub(crate) fn request(&self) -> libc::c_uint {
         match &self.original {
-            Some(Original { event: 0, own: Some(_), .. }) => libc::PTRACE_SYSCALL,
+            Some(Original { event: 0, self_restoring: Some(_), .. }) => libc::PTRACE_SYSCALL,
             _ => libc::PTRACE_CONT,
         }
     }
@@ -341,7 +342,7 @@ impl Stopped {
     /// Waits for the event that ends calls.
     pub(crate) fn wait_event(&mut self) -> Result<()> {
         match &self.original {
-            Some(Original { own: Some(code), event, .. }) => {
+            Some(Original { self_restoring: Some(code), event, .. }) => {
                 self.wait_for(self.request(), *event, Some(code + Entry::Event.offset()), false)
             }
             _ => self.wait_trap(libc::PTRACE_CONT),
@@ -350,7 +351,7 @@ impl Stopped {
 
     /// Waits until it has made a child, lets it go on, and says which; `None` if the event came first.
     pub(crate) fn wait_child(&mut self) -> Result<Option<i32>> {
-        if let Some(Original { own: Some(code), event, .. }) = &self.original {
+        if let Some(Original { self_restoring: Some(code), event, .. }) = &self.original {
             self.wait_for(self.request(), *event, Some(code + Entry::Event.offset()), true)?;
         }
         Ok(self.take_child())
@@ -366,12 +367,12 @@ impl Stopped {
         let stopped_by = self.stopped_by;
         let mut on = on.and_then(|()| self.settle());
         self.stopped_by = stopped_by;
-        if let Some(code) = original.own {
-            // As in `enter_own`, the other way round.
+        if let Some(code) = original.self_restoring {
+            // As in `enter_self_restoring`, the other way round.
             on = on.and_then(|()| self.put(&masked(&original.regs, code)));
         }
         let mask = sys::set_sigmask(self.tid, original.sigmask, Fault::Never);
-        if original.own.is_some() {
+        if original.self_restoring.is_some() {
             self.put_dispatch(&original);
             put_rseq_cs(&original, mem);
             on = on.and_then(|()| self.put(&original.regs));
@@ -384,7 +385,7 @@ impl Stopped {
         let Some(original) = self.original.take() else { return };
         self.cached_regs.set(None);
         let mut regs = Ok(());
-        if original.own.is_none() {
+        if original.self_restoring.is_none() {
             regs = self.put(&original.regs);
             self.put_dispatch(&original);
             put_rseq_cs(&original, mem);

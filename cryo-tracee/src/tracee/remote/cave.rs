@@ -5,7 +5,7 @@
 
 use crate::Memory;
 use crate::proc::Mapping;
-use crate::tracee::arch::{OWN, mark};
+use crate::tracee::arch::{CODE_ROOM, mark};
 
 const PAGE: u64 = 4096;
 /// Zeros that may belong to what stands before them.
@@ -25,18 +25,18 @@ impl<'a> Cave<'a> {
         let vdso = maps.iter().filter(|m| m.path == b"[vdso]");
         let others = maps.iter().filter(|m| m.ino != 0 && !m.shared && m.prot & libc::PROT_WRITE as u32 == 0);
         let executable = vdso.chain(others).filter(|m| m.prot & libc::PROT_EXEC as u32 != 0);
-        let free = |at: &u64| !rips.iter().any(|rip| (*at..=*at + (SLOTS * OWN) as u64).contains(rip));
+        let free = |at: &u64| !rips.iter().any(|rip| (*at..=*at + (SLOTS * CODE_ROOM) as u64).contains(rip));
         executable.filter_map(|m| in_last_page(mem, m)).find(free).map(|at| Self { mem, at })
     }
 
     /// Address of a slot.
     pub fn slot(&self, i: usize) -> u64 {
-        self.at + (i * OWN) as u64
+        self.at + (i * CODE_ROOM) as u64
     }
 
     /// Makes it what it was, in another process that has a copy of it.
     pub fn clear(&self, mem: &Memory) {
-        mem.restore(self.at, &[0; SLOTS * OWN]);
+        mem.restore(self.at, &[0; SLOTS * CODE_ROOM]);
     }
 }
 
@@ -50,7 +50,7 @@ fn in_last_page(mem: &Memory, m: &Mapping) -> Option<u64> {
     let start = m.end.checked_sub(PAGE)?.max(m.start);
     let mut page = vec![0; (m.end - start) as usize];
     mem.read(start, &mut page).ok()?;
-    let (mark, room) = (mark(), SLOTS * OWN);
+    let (mark, room) = (mark(), SLOTS * CODE_ROOM);
     if let Some(at) = page.windows(mark.len()).position(|w| w == mark)
         && at + room <= page.len()
     {

@@ -2,12 +2,12 @@
 
 use super::{Batch, CALLS, DATA, Done, ENTRY, PAGE, Remote, SCRATCH, ids};
 use crate::proc::Status;
-use crate::stopped::{Meaningless, Stopped};
-use crate::tracee::arch::OWN;
+use crate::stopped::{HarmlessSignals, Stopped};
+use crate::tracee::arch::CODE_ROOM;
 use crate::{Error, Memory, Result};
 
 /// Bytes of the scratch mapping for one thread: its table, its data, its own code.
-const PART: usize = (1 << 10) + OWN;
+const PART: usize = (1 << 10) + CODE_ROOM;
 const TABLE: usize = 512;
 const CODE: usize = 1 << 10;
 /// Threads that go at once.
@@ -62,7 +62,7 @@ impl Remote<'_> {
     /// While other threads execute in the scratch mapping, this one leaves it where it is if we are killed.
     fn share(&mut self, shared: bool) -> Result<()> {
         self.shared = shared;
-        let Some(code) = self.thread.own() else { return Ok(()) };
+        let Some(code) = self.thread.self_restoring() else { return Ok(()) };
         let mut regs = self.thread.regs()?;
         regs.r12 = code + self.afterwards().offset();
         self.thread.set_regs(&regs)
@@ -104,7 +104,7 @@ impl Remote<'_> {
                 }
             };
             if self.cave.is_some() {
-                sent = remote.thread.enter_own(part + CODE as u64);
+                sent = remote.thread.enter_self_restoring(part + CODE as u64);
             }
             match sent.and_then(|()| remote.send_off(batch.calls.len(), batch.stop_at_error, part)) {
                 Ok(()) => remotes.push(remote),
@@ -139,6 +139,6 @@ impl Remote<'_> {
         let (tgid, main) = ids(status);
         let outside = main == self.thread.tid();
         let tid = if outside { thread.tid() } else { ids(&Status::of(thread.tid())?).1 };
-        thread.own_code(mem, (tgid, tid), Meaningless::of(status), SCRATCH)
+        thread.self_restoring_code(mem, (tgid, tid), HarmlessSignals::of(status), SCRATCH)
     }
 }
