@@ -82,6 +82,13 @@ fn other_name(f: &Fd) -> Result<Option<Vec<u8>>> {
 /// The object with the content of a file that no path leads to, and what to call it.
 fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
     let bare = f.link.strip_suffix(b" (deleted)").unwrap_or(&f.link);
+    if bare == b"/secretmem" {
+        return refuse(format!(
+            "{} is secret memory (memfd_secret(2)), which nobody but the process itself may read: use --fd {}=null|FILE",
+            f.name(),
+            f.fd
+        ));
+    }
     let (kind, name) = match bare.strip_prefix(b"/memfd:") {
         Some(name) => (ObjectKind::MEMFD, name),
         None => (ObjectKind::DELETED, bare),

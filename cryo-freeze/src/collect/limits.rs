@@ -23,6 +23,24 @@ impl Questions {
     }
 }
 
+/// The kernel's count of processor time begins anew in the thawed process, and so would RLIMIT_CPU: what was used is taken off.
+fn processor_time(scene: &Scene<'_>, limits: &mut [Limit], out: &mut Collected) -> Result<()> {
+    // In ticks of USER_HZ, which is 100 for whoever reads /proc on x86 (proc(5) stat fields 14 and 15).
+    let used = (scene.stat.field(14)? + scene.stat.field(15)?) as u64 / 100;
+    let Some(limit) = limits.iter_mut().find(|l| l.resource == libc::RLIMIT_CPU) else { return Ok(()) };
+    if used == 0 || limit.soft == u64::MAX && limit.hard == u64::MAX {
+        return Ok(());
+    }
+    for value in [&mut limit.soft, &mut limit.hard].into_iter().filter(|value| **value != u64::MAX) {
+        *value = value.saturating_sub(used).max(1);
+    }
+    out.note(
+        "RLIMIT_CPU",
+        format!("lowered by the {used} s that the process has used: its processor time begins at 0 again"),
+    );
+    Ok(())
+}
+
 /// Adds the limits.
 pub fn collect(scene: &Scene<'_>, answers: &Answers, out: &mut Collected) -> Result<()> {
     let mut limits = Vec::new();
@@ -31,6 +49,7 @@ pub fn collect(scene: &Scene<'_>, answers: &Answers, out: &mut Collected) -> Res
         let word = |i| answers.done.word(*slot, i);
         limits.push(Limit { resource, reserved: 0, soft: word(0), hard: word(1) });
     }
+    processor_time(scene, &mut limits, out)?;
     out.add(scene.id, Limits { limits: limits.into() });
     Ok(())
 }

@@ -21,12 +21,14 @@ pub mod inet;
 mod inodes;
 pub mod inotify;
 pub mod itimers;
+mod ldt;
 pub mod limits;
 pub mod locks;
 pub mod machine;
 pub mod mm;
 pub mod mqueues;
 pub mod netlink;
+mod numa;
 pub mod objects;
 pub mod origin;
 pub mod other_holders;
@@ -209,6 +211,7 @@ pub fn collect(process: &mut Process, machine: &mut Machine, options: &Options, 
     let scene =
         Scene { pid, live_tid, id: ids.fresh(), stat: Stat::of(live_tid)?, status, threads, maps, machine, options };
     unsupported::check(&scene)?;
+    unsupported::threads(&scene, &tids)?;
     out.process = scene.id;
     let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.fresh()).collect();
     seccomp::collect(process, &scene, &thread_ids, out)?;

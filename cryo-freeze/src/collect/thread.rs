@@ -8,7 +8,8 @@ use cryo_tracee::{Batch, ForkedCopy, Process, fds};
 
 use super::residence::{self, Residence};
 use super::{
-    Collected, Scene, actions, credentials, itimers, limits, mm, pkeys, process, ptimers, scheduling, semundo, snapshot,
+    Collected, Scene, actions, credentials, itimers, ldt, limits, mm, numa, pkeys, process, ptimers, scheduling,
+    semundo, snapshot,
 };
 use crate::Result;
 
@@ -18,6 +19,7 @@ struct Questions {
     tid_address: Slot,
     credentials: credentials::Questions,
     scheduling: scheduling::Questions,
+    numa: numa::Question,
 }
 
 impl Questions {
@@ -27,7 +29,7 @@ impl Questions {
         let tid_address = batch.space(8);
         batch.call(libc::SYS_prctl, &[libc::PR_GET_TID_ADDRESS as u64, tid_address.addr]);
         let (credentials, scheduling) = (credentials::Questions::ask(batch), scheduling::Questions::ask(batch));
-        Self { altstack, tid_address, credentials, scheduling }
+        Self { altstack, tid_address, credentials, scheduling, numa: numa::Question::ask(batch) }
     }
 }
 
@@ -75,8 +77,11 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     let process = process::Questions::ask(&mut batch);
     let (limits, itimers) = (limits::Questions::ask(&mut batch), itimers::Questions::ask(&mut batch));
     let keys = pkeys::Questions::ask(&mut batch);
+    let ldt = ldt::Question::ask(&mut batch);
     let done = remote.run(batch)?;
     pkeys::check(scene, &keys, &done)?;
+    ldt::check(scene, &ldt, &done)?;
+    numa::note(main_tid, &questions.numa, &done, out);
     each(main_tid, *main_id, scene.thread(0)?, &questions, &done)?;
     let main_thread = with_answers(main_rest, &questions, &done)?;
     out.add(*main_id, main_thread);
@@ -85,6 +90,7 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     for (i, ((thread, id), (questions, done))) in (1..).zip(others.iter().zip(other_ids).zip(&answers)) {
         let status = scene.thread(i)?;
         let rest = kernel_side(thread, scene, status)?;
+        numa::note(thread.tid(), &questions.numa, done, out);
         each(thread.tid(), *id, status, questions, done)?;
         out.add(*id, with_answers(rest, questions, done)?);
     }

@@ -1,9 +1,10 @@
 //! What no collector carries yet is refused here, by name: never a silent loss.
 
+use cryo_tracee::fds::{self, Shared};
 use cryo_tracee::proc;
 
 use super::machine::{NAMESPACES, namespaces};
-use super::{Scene, refuse};
+use super::{Scene, parallel, refuse};
 use crate::Result;
 
 /// Refuses what would be lost.
@@ -14,6 +15,12 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
     if scene.status.text("untag_mask").is_some_and(|mask| mask != "0xffffffffffffffff") {
         return refuse(format!(
             "process {pid} uses tagged addresses (Linear Address Masking), which are not carried yet"
+        ));
+    }
+    if let Some(m) = scene.maps.iter().find(|m| m.path == b"/secretmem (deleted)") {
+        return refuse(format!(
+            "memory {:x}-{:x} of process {pid} is secret (memfd_secret(2)): nobody but the process itself may read it, and so it cannot be in an image",
+            m.start, m.end
         ));
     }
     for m in &scene.maps {
@@ -29,6 +36,35 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses threads that have left what the others share (unshare(2), setns(2)).
+pub fn threads(scene: &Scene<'_>, tids: &[i32]) -> Result<()> {
+    let Some((first, others)) = tids.split_first() else { return Ok(()) };
+    let common = namespaces(*first)?;
+    let look =
+        |tids: &[i32]| -> Result<Vec<()>> { tids.iter().map(|tid| thread(scene.pid, *first, *tid, &common)).collect() };
+    parallel::side_by_side(others, super::THREADS, look).map(drop)
+}
+
+fn thread(pid: i32, first: i32, tid: i32, common: &[Vec<u8>]) -> Result<()> {
+    let lost = |what: &str| {
+        refuse(format!(
+            "thread {tid} of process {pid} has {what} of its own (unshare(2), setns(2)), which is not carried yet: \
+             freeze the process when that thread has ended"
+        ))
+    };
+    if !fds::share(first, tid, Shared::Files) {
+        return lost("a table of descriptors");
+    }
+    if !fds::share(first, tid, Shared::Fs) {
+        return lost("a working directory, root and umask");
+    }
+    let own = namespaces(tid)?;
+    match NAMESPACES.iter().zip(own.iter().zip(common)).find(|(_, (own, common))| own != common) {
+        Some(((name, _), _)) => lost(&format!("a namespace ({name})")),
+        None => Ok(()),
+    }
 }
 
 /// Refuses a process that does not see what we see.

@@ -51,6 +51,21 @@ pub fn is_description(pid: i32, fd: i32, other: i32, other_fd: i32) -> bool {
     unsafe { libc::syscall(libc::SYS_kcmp, pid, other, 0, fd as i64, other_fd as i64) == 0 }
 }
 
+/// What threads of one process share unless one of them has called unshare(2) (linux/kcmp.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// KCMP_FILES: the table of descriptors.
+    Files = 2,
+    /// KCMP_FS: working directory, root and umask.
+    Fs = 3,
+}
+
+/// Do two threads share it? Yes where the kernel does not tell (no CONFIG_KCMP).
+pub fn share(tid: i32, other: i32, what: Shared) -> bool {
+    // SAFETY: takes numbers only.
+    unsafe { libc::syscall(libc::SYS_kcmp, tid, other, what as i32, 0, 0) <= 0 }
+}
+
 /// Is the file of descriptor `fd` what the epoll set at `epoll` watches under the number `watched`? A number may stand there more than once:
 /// `nth` counts from 0 (KCMP_EPOLL_TFD).
 pub fn is_watched(pid: i32, fd: i32, epoll: i32, watched: i32, nth: u32) -> Result<bool> {
