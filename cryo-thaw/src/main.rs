@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use cryo_format::section::outside::FdRule;
-use cryo_thaw::foreground::{Foreground, Handover};
+use cryo_thaw::foreground::{self, Foreground, Handover};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Decision, Ids};
 use cryo_thaw::options::{FileMap, Tcp, Time};
@@ -117,7 +117,13 @@ impl Cli {
             trust: self.trust,
             ignore_cpu: self.ignore_cpu,
         };
-        let ice = if self.image == Path::new("-") { Ice::stdin(&options)? } else { Ice::open(&self.image, &options)? };
+        let ice = if self.image == Path::new("-") {
+            let ice = Ice::stdin(&options)?;
+            foreground::replace_stdin(&ice, &options)?;
+            ice
+        } else {
+            Ice::open(&self.image, &options)?
+        };
         cryo_thaw::restore::final_steps::check(&ice, &options)?;
         let decision = ids::decide(&ice, options.pid)?;
         let ids = decision.ids;

@@ -130,7 +130,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Ready> {
     if let Some(p) = ice.get::<Pending>(id) {
         pending::restore(&mut host, 0, &timers.others(p), None)?;
     }
-    terminal::restore(&mut host, ice.get(id), &process, options)?;
+    terminal::restore(&mut host, options)?;
     final_steps::restore(&mut host, &ice, id, &thread_ids, ids, options)?;
     // Only now, when nothing has more rights than the program: these are the image's own calls.
     for ((i, (thread_id, _)), regs) in living(&threads).zip(&mut registers) {

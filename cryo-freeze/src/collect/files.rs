@@ -1,5 +1,6 @@
 //! `FILE`: open files that a path leads to, and those without a name, whose content the image takes along.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -26,10 +27,11 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     if !f.link.starts_with(b"/") || !(kind.is_file() || kind.is_dir() || harmless || held) {
         return Ok(false);
     }
-    let other = if named(f) || f.meta.nlink() == 0 { None } else { other_name(f)? };
+    let named = named(f, cx.scene.live_tid);
+    let other = if named || f.meta.nlink() == 0 { None } else { other_name(f)? };
     let (path, object) = if let Some(other) = &other {
         (&other[..], 0)
-    } else if named(f) {
+    } else if named {
         (&f.link[..], 0)
     } else if kind.is_file() && !held {
         unlinked(cx, f)?
@@ -56,10 +58,14 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     Ok(true)
 }
 
-/// Does its path lead to it? (Not to what has taken its place, and not to what is mounted over it.)
-fn named(f: &Fd) -> bool {
-    let path = Path::new(std::ffi::OsStr::from_bytes(&f.link));
-    path.symlink_metadata().is_ok_and(|m| (m.dev(), m.ino()) == (f.meta.dev(), f.meta.ino()))
+/// Does its path lead to it? (Not to what has taken its place, and not to what is mounted over it.) For us, or for the process: what we have thawed into a
+/// pid namespace has a /proc of its own, in which top keeps files open.
+fn named(f: &Fd, tid: i32) -> bool {
+    let path = OsStr::from_bytes(&f.link);
+    let theirs = [format!("/proc/{tid}/root").as_bytes(), &f.link].concat();
+    [path, OsStr::from_bytes(&theirs)].into_iter().any(|path| {
+        Path::new(path).symlink_metadata().is_ok_and(|m| (m.dev(), m.ino()) == (f.meta.dev(), f.meta.ino()))
+    })
 }
 
 /// Where a file is whose name is gone while it has another one: a copy of it would be another file, and whoever has the name would not see what the

@@ -1,7 +1,5 @@
 //! `TERM`: the thawer's terminal, in the mode that the program had its own in.
 
-use cryo_format::section::process::Process;
-use cryo_format::section::terminal::Terminal;
 use cryo_tracee::Host;
 
 use super::paths;
@@ -12,21 +10,24 @@ use crate::options::Options;
 const TIOCSPGRP: u64 = 0x5410;
 
 /// Gives the terminal to the program, before it goes on: one that led a group of its own (a shell's job, a shell) does so again, in the foreground.
-pub fn restore(host: &mut Host, terminal: Option<&Terminal>, process: &Process, options: &Options) -> Result<()> {
-    let (Some(foreground), Some(terminal)) = (&options.foreground, terminal) else { return Ok(()) };
-    if foreground.controlling()
-        && process.pid == process.pgid
-        && terminal.foreground != 0
+pub fn restore(host: &mut Host, options: &Options) -> Result<()> {
+    let Some(foreground) = &options.foreground else { return Ok(()) };
+    if foreground.leads() {
+        host.call(libc::SYS_setpgid, [0; 6])?;
+    }
+    if !foreground.in_front() {
+        return Ok(());
+    }
+    if foreground.leads()
         && let Ok(tty) = paths::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)?
     {
         let group = host.call(libc::SYS_getpid, [0; 6])?;
         let mut batch = host.batch()?;
         let at = batch.put(&(group as u32).to_le_bytes());
-        batch.call(libc::SYS_setpgid, &[0, 0]);
         batch.call(libc::SYS_ioctl, &[tty, TIOCSPGRP, at.addr]);
         batch.call(libc::SYS_close, &[tty]);
         host.run(batch)?.all()?;
     }
-    foreground.give(&terminal.settings);
+    foreground.give();
     Ok(())
 }

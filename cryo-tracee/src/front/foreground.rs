@@ -11,12 +11,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::namespace::{Event, Namespace};
 use crate::signals::{Ended, kill};
-use crate::{Error, Result};
+use crate::{Error, Result, proc};
 
 /// What is done with the terminal when the program in the foreground stops and goes on.
 pub trait ForegroundTerminal {
-    /// The program was stopped; we will be, too.
-    fn stopped(&mut self);
+    /// The program was stopped by this signal. True if it shall go on at once; else we stop, too.
+    fn stopped(&mut self, signal: i32) -> bool;
     /// We go on, and the program will.
     fn continued(&mut self);
     /// Does the program lead a process group of its own?
@@ -24,26 +24,30 @@ pub trait ForegroundTerminal {
 }
 
 /// Both of us stop, and go on together.
-fn pause(child: i32, terminal: &mut Option<&mut dyn ForegroundTerminal>) {
-    if let Some(t) = terminal {
-        t.stopped();
+fn pause(child: i32, signal: i32, terminal: &mut Option<&mut dyn ForegroundTerminal>) {
+    if terminal.as_mut().is_some_and(|t| t.stopped(signal)) {
+        let _ = kill(all_of(child, terminal), libc::SIGCONT);
+        return;
     }
     stop_ourselves();
     go_on(child, terminal);
 }
 
 fn go_on(child: i32, terminal: &mut Option<&mut dyn ForegroundTerminal>) {
-    let mut group = false;
     if let Some(t) = terminal {
         t.continued();
-        group = t.leads();
     }
-    let _ = kill(if group { -child } else { child }, libc::SIGCONT);
+    let _ = kill(all_of(child, terminal), libc::SIGCONT);
+}
+
+/// Whom a signal of the terminal concerns: the program's group, if it leads one.
+fn all_of(child: i32, terminal: &Option<&mut dyn ForegroundTerminal>) -> i32 {
+    if terminal.as_ref().is_some_and(|t| t.leads()) { -child } else { child }
 }
 
 /// Stands before a child as if we were it: passes signals on, stops and continues with it, returns its exit code in the shell's manner.
 ///
-/// A signal from the terminal reaches the child by itself, since it is in our process group; one that was sent to us by kill(2) is sent on.
+/// A signal from the terminal reaches the child by itself if it is in our process group; all others are sent on.
 pub fn wait_for(child: i32, mut terminal: Option<&mut dyn ForegroundTerminal>) -> Result<i32> {
     let signals = SignalFd::all()?;
     loop {
@@ -54,7 +58,7 @@ pub fn wait_for(child: i32, mut terminal: Option<&mut dyn ForegroundTerminal>) -
             return Ok(Ended::of(status).code());
         }
         if r == child {
-            pause(child, &mut terminal);
+            pause(child, libc::WSTOPSIG(status), &mut terminal);
         } else if r == -1 && io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
             return Err(Error::last(format!("waiting for process {child}")));
         } else {
@@ -74,8 +78,11 @@ pub fn wait_for_namespace(mut namespace: Namespace, mut terminal: Option<&mut dy
         }
         match namespace.event()? {
             Some(Event::Ended(code)) => return Ok(code),
-            Some(Event::Stopped) => {
-                pause(namespace.pid, &mut terminal);
+            // One that is over when we hear of it has been heard of by the shell, too.
+            Some(Event::Stopped(signal)) => {
+                if proc::state(namespace.pid).is_some_and(|s| s.starts_with(['T', 'Z'])) {
+                    pause(namespace.pid, signal, &mut terminal);
+                }
             }
             None => return Err(Error::Died(namespace.pid)),
         }
@@ -111,7 +118,7 @@ impl SignalFd {
         }
     }
 
-    /// Sends on to `child` what was sent to us by kill(2) and its like.
+    /// Sends on to `child` what was sent to us by kill(2) and its like, and what the terminal sent to us alone.
     fn pass_on(&self, child: i32, terminal: &mut Option<&mut dyn ForegroundTerminal>) -> Result<()> {
         let mut info = [0_u8; size_of::<libc::signalfd_siginfo>()];
         loop {
@@ -122,8 +129,10 @@ impl SignalFd {
                     let (signal, code) = (word(0), word(8));
                     if signal == libc::SIGCONT {
                         go_on(child, terminal);
-                    } else if signal != libc::SIGCHLD && (code <= 0 || in_another_session(child)) {
+                    } else if signal != libc::SIGCHLD && code <= 0 {
                         let _ = kill(child, signal);
+                    } else if signal != libc::SIGCHLD && in_another_group(child) {
+                        let _ = kill(all_of(child, terminal), signal);
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -133,10 +142,10 @@ impl SignalFd {
     }
 }
 
-/// Then no signal of our terminal reaches it by itself.
-fn in_another_session(pid: i32) -> bool {
+/// Then no signal that the terminal sends to us reaches it by itself.
+fn in_another_group(pid: i32) -> bool {
     // SAFETY: takes a number.
-    unsafe { libc::getsid(pid) != libc::getsid(0) }
+    unsafe { libc::getpgid(pid) != libc::getpgrp() }
 }
 
 /// Stops this process, so that the shell that waits for us sees its job stopped.

@@ -35,8 +35,8 @@ pub struct Namespace {
 /// What init tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The program was stopped by job control.
-    Stopped,
+    /// The program was stopped by this signal of job control.
+    Stopped(i32),
     /// The program ended, with this exit code in the shell's manner (128+n for a signal).
     Ended(i32),
 }
@@ -108,7 +108,7 @@ impl Namespace {
     /// The next thing that happens to the program. `None` if init is gone.
     pub fn event(&mut self) -> Result<Option<Event>> {
         Ok(match read_event(&mut self.events)? {
-            Some((b'S', _)) => Some(Event::Stopped),
+            Some((b'S', signal)) => Some(Event::Stopped(signal)),
             Some((_, code)) => Some(Event::Ended(code)),
             None => None,
         })
@@ -379,7 +379,7 @@ fn reap(program: i32, events: File) -> i32 {
         }
         if libc::WIFSTOPPED(status) {
             if let Some(e) = &mut events {
-                tell(e, b'S', 0);
+                tell(e, b'S', libc::WSTOPSIG(status));
             }
         } else if let Some(mut e) = events.take() {
             tell(&mut e, b'E', Ended::of(status).code());
