@@ -3,9 +3,8 @@
 use cryo_format::prim::Addr;
 use cryo_format::section::actions::{Action, Actions};
 use cryo_tracee::Batch;
-use cryo_tracee::remote::Slot;
+use cryo_tracee::remote::{Done, Slot};
 
-use super::thread::Answers;
 use super::{Collected, Scene};
 
 /// One answer per signal.
@@ -27,12 +26,12 @@ impl Questions {
     }
 }
 
-/// Adds the handlers that are not the default.
-pub fn collect(scene: &Scene<'_>, answers: &Answers, out: &mut Collected) {
-    let actions = answers.actions.0.iter().filter_map(|(signal, slot)| {
-        let word = |i| Addr(answers.done.word(*slot, i));
+/// Adds the handlers that are not the default. `ignores_traps`: was SIGTRAP ignored before the questions were asked?
+pub fn collect(scene: &Scene<'_>, questions: &Questions, done: &Done, ignores_traps: bool, out: &mut Collected) {
+    let actions = questions.0.iter().filter_map(|(signal, slot)| {
+        let word = |i| Addr(done.word(*slot, i));
         // The traps with which the questions end have changed this one already, if it was ignored.
-        let handler = if *signal == libc::SIGTRAP as u32 && answers.ignores_traps { Addr(1) } else { word(0) };
+        let handler = if *signal == libc::SIGTRAP as u32 && ignores_traps { Addr(1) } else { word(0) };
         let action = Action { signal: *signal, reserved: 0, handler, flags: word(1), restorer: word(2), mask: word(3) };
         (action != Action { signal: *signal, ..Action::default() }).then_some(action)
     });

@@ -5,7 +5,8 @@ use std::os::fd::OwnedFd;
 
 pub use super::fd::Fd;
 use super::objects::Objects;
-use super::{Collected, Ids, Scene, sockets};
+use super::socket_tables::SocketTables;
+use super::{Collected, Ids, Scene};
 use crate::Result;
 
 /// An open file description, and the descriptors that refer to it.
@@ -38,7 +39,7 @@ pub struct Cx<'c> {
     /// What was decided about things that several descriptions share, by device and inode: its id, or that it is outside.
     pub seen: HashMap<(u64, u64), Option<u64>>,
     /// What the collectors of sockets know already.
-    pub sockets: sockets::SocketTables,
+    pub sockets: SocketTables,
     /// Why a collector did not take a description of its kind, for the refusal.
     pub why: Option<String>,
     pub(super) inodes: HashMap<(u64, u64), Vec<usize>>,

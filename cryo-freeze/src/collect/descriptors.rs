@@ -10,9 +10,10 @@ use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use super::description::{Cx, Description};
 use super::fd::Fd;
 use super::objects::Objects;
+use super::socket_tables::SocketTables;
 use super::{
     Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues, outside, owners, parallel,
-    pidfd, pipes, ptys, refuse, refused_fds, shared, signalfd, sockets, terminal, timerfd,
+    pidfd, pipes, ptys, refuse, refused_fds, shared_fds, signalfd, sockets, terminal, timerfd,
 };
 use crate::Result;
 
@@ -70,7 +71,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
         out,
         all: &all,
         seen: HashMap::new(),
-        sockets: sockets::SocketTables::default(),
+        sockets: SocketTables::default(),
         why: None,
         inodes,
         numbers: all.iter().flat_map(|d| &d.fds).chain(&by_rule).map(|f| (f.fd, *f)).collect(),
@@ -85,7 +86,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
     for d in cx.all {
         let mut carried = false;
         cx.why = None;
-        shared::check(&mut cx, d)?;
+        shared_fds::check(&mut cx, d)?;
         for collector in COLLECTORS {
             carried = collector(&mut cx, d)?;
             if carried {

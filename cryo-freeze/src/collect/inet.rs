@@ -1,14 +1,12 @@
 //! `INET`: sockets of UDP and TCP. What is particular to a connection is in `tcp`.
 
-use std::collections::BTreeSet;
-
-use cryo_format::prim::{List, Raw};
+use cryo_format::prim::List;
 use cryo_format::section::inet::{Inet, InetMessage, Membership};
 use cryo_format::socket::InetAddress;
-use cryo_tracee::sockets as socket;
+use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
-use super::sockets::{self, Socket, way};
+use super::socket::{self, Socket, way};
 use super::{refuse, tcp};
 use crate::Result;
 
@@ -44,10 +42,10 @@ pub fn section(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result
         kind: s.kind,
         protocol: s.protocol,
         open_flags: s.open_flags(),
-        local: InetAddress::from_sockaddr(&socket::local(&s.fd)?),
-        remote: socket::remote(&s.fd)?.map(|a| InetAddress::from_sockaddr(&a)).unwrap_or_default(),
-        options: sockets::options(cx, s, except)?,
-        filter: sockets::filter(s)?,
+        local: InetAddress::from_sockaddr(&kernel::local(&s.fd)?),
+        remote: kernel::remote(&s.fd)?.map(|a| InetAddress::from_sockaddr(&a)).unwrap_or_default(),
+        options: socket::options(cx, s, except)?,
+        filter: socket::filter(s)?,
         groups: groups(cx, s)?,
         ..Inet::default()
     })
@@ -56,14 +54,14 @@ pub fn section(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result
 fn datagrams(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
     let mut section = section(cx, s, &[])?;
     let corked = section.options.iter().any(|o| (o.level, o.name) == UDP_CORK && o.number() != Some(0));
-    if corked && socket::unsent(&s.fd)? != 0 {
+    if corked && kernel::unsent(&s.fd)? != 0 {
         return refuse(format!(
             "{}: a datagram is being put together in it (UDP_CORK): try again, or {}",
             s.name(),
             way(s)
         ));
     }
-    let waiting = sockets::messages(s)?;
+    let waiting = socket::messages(s)?;
     if !waiting.is_empty() && s.protocol as i32 != libc::IPPROTO_UDP && s.protocol as i32 != libc::IPPROTO_UDPLITE {
         return refuse(format!(
             "{}: echo replies wait in it, which are not carried: try again, or {}",
@@ -71,7 +69,7 @@ fn datagrams(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
             way(s)
         ));
     }
-    let message = |m: socket::Peeked| InetMessage { sender: InetAddress::from_sockaddr(&m.from), data: m.data.into() };
+    let message = |m: kernel::Peeked| InetMessage { sender: InetAddress::from_sockaddr(&m.from), data: m.data.into() };
     section.queue = waiting.into_iter().map(message).collect();
     section.shutdown = shutdown(cx, s)?;
     cx.out.add(s.d.id, section);
@@ -83,7 +81,7 @@ fn datagrams(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
 fn shutdown(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<u32> {
     const RECEIVES: u32 = 1;
     const SENDS: u32 = 2;
-    let events = socket::events(&s.fd)?;
+    let events = kernel::events(&s.fd)?;
     if events & libc::POLLHUP != 0 {
         return Ok(RECEIVES | SENDS);
     }
@@ -102,7 +100,7 @@ fn groups(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<Membership>> {
         if m.family == AF_INET6 && s.family == AF_INET {
             continue;
         }
-        let Ok(answer) = socket::ask(&s.fd, level as u32, MCAST_MSFILTER, &question(m), 4096) else { continue };
+        let Ok(answer) = kernel::ask(&s.fd, level as u32, MCAST_MSFILTER, &question(m), 4096) else { continue };
         let word = |at: usize| answer.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
         // Mode (1: all but these sources) and their number follow the interface, padded to 8 bytes, and the group, 128 bytes.
         if (word(136), word(140)) != (0, 0) {
@@ -124,54 +122,4 @@ fn question(m: &Membership) -> Vec<u8> {
     q.extend(m.group.sockaddr(m.family));
     q.resize(144, 0);
     q
-}
-
-/// Every group that some socket has joined on some interface: /proc/net/igmp and igmp6.
-pub fn machine_groups(pid: i32) -> Vec<Membership> {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{file}")).unwrap_or_default();
-    parse_groups(&read("igmp"), &read("igmp6"))
-}
-
-fn parse_groups(igmp: &str, igmp6: &str) -> Vec<Membership> {
-    let mut found = BTreeSet::new();
-    let mut interface = 0;
-    for line in igmp.lines().skip(1) {
-        let first = line.split_whitespace().next().unwrap_or_default();
-        if line.starts_with(|c: char| c.is_ascii_digit()) {
-            interface = first.parse().unwrap_or(0);
-        } else if let Ok(group) = u32::from_str_radix(first, 16) {
-            let mut address = [0; 16];
-            address[..4].copy_from_slice(&group.to_ne_bytes());
-            found.insert((AF_INET, interface, address));
-        }
-    }
-    for line in igmp6.lines() {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        let [interface, _, group, ..] = columns[..] else { continue };
-        if let (Ok(interface), Ok(group)) = (interface.parse(), u128::from_str_radix(group, 16)) {
-            found.insert((AF_INET6, interface, group.to_be_bytes()));
-        }
-    }
-    let group = |address| InetAddress { address: Raw(address), ..InetAddress::default() };
-    found.into_iter().map(|(family, interface, a)| Membership { family, interface, group: group(a) }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_groups;
-
-    #[test]
-    fn groups_of_proc() {
-        let igmp = "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n1\tlo        :     1      V3\n\
-            \t\t\t\t010000E0     1 0:00000000\t\t0\n4\teth0      :     2      V3\n\t\t\t\tFB0000E0     1 0:00000000\t\t0\n\
-            \t\t\t\t010000E0     1 0:00000000\t\t0\n";
-        let igmp6 = "1    lo              ff020000000000000000000000000001     1 0000000C 0\n2    ifb0\nx y z\n";
-        let found: Vec<(u32, u32, [u8; 4])> = parse_groups(igmp, igmp6)
-            .iter()
-            .map(|m| (m.family, m.interface, m.group.address.0[..4].try_into().unwrap()))
-            .collect();
-        let want = [(2, 1, [224, 0, 0, 1]), (2, 4, [224, 0, 0, 1]), (2, 4, [224, 0, 0, 251]), (10, 1, [0xff, 2, 0, 0])];
-        assert_eq!(found, want);
-        assert!(parse_groups("", "").is_empty());
-    }
 }

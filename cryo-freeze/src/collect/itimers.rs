@@ -2,9 +2,8 @@
 
 use cryo_format::section::itimers::{Itimer, Itimers};
 use cryo_tracee::Batch;
-use cryo_tracee::remote::Slot;
+use cryo_tracee::remote::{Done, Slot};
 
-use super::thread::Answers;
 use super::{Collected, Scene};
 use crate::Result;
 
@@ -22,12 +21,11 @@ impl Questions {
 }
 
 /// Adds those that are set.
-pub fn collect(scene: &Scene<'_>, answers: &Answers, out: &mut Collected) -> Result<()> {
+pub fn collect(scene: &Scene<'_>, questions: &Questions, done: &Done, out: &mut Collected) -> Result<()> {
     let mut timers = Vec::new();
-    for (which, (call, slot)) in (0..).zip(answers.itimers.0) {
-        answers.done.result(call)?;
-        let time =
-            |i| answers.done.word(slot, i).saturating_mul(1_000_000).saturating_add(answers.done.word(slot, i + 1));
+    for (which, (call, slot)) in (0..).zip(&questions.0) {
+        done.result(*call)?;
+        let time = |i| done.word(*slot, i).saturating_mul(1_000_000).saturating_add(done.word(*slot, i + 1));
         let timer = Itimer { which, reserved: 0, interval_us: time(0), value_us: time(2) };
         if timer.interval_us != 0 || timer.value_us != 0 {
             timers.push(timer);

@@ -3,9 +3,8 @@
 use cryo_format::section::limits::{Limit, Limits};
 use cryo_tracee::Batch;
 use cryo_tracee::limits::COUNT;
-use cryo_tracee::remote::Slot;
+use cryo_tracee::remote::{Done, Slot};
 
-use super::thread::Answers;
 use super::{Collected, Scene};
 use crate::Result;
 
@@ -42,11 +41,11 @@ fn processor_time(scene: &Scene<'_>, limits: &mut [Limit], out: &mut Collected) 
 }
 
 /// Adds the limits.
-pub fn collect(scene: &Scene<'_>, answers: &Answers, out: &mut Collected) -> Result<()> {
+pub fn collect(scene: &Scene<'_>, questions: &Questions, done: &Done, out: &mut Collected) -> Result<()> {
     let mut limits = Vec::new();
-    for (resource, (call, slot)) in (0..).zip(&answers.limits.0) {
-        answers.done.result(*call)?;
-        let word = |i| answers.done.word(*slot, i);
+    for (resource, (call, slot)) in (0..).zip(&questions.0) {
+        done.result(*call)?;
+        let word = |i| done.word(*slot, i);
         limits.push(Limit { resource, reserved: 0, soft: word(0), hard: word(1) });
     }
     processor_time(scene, &mut limits, out)?;

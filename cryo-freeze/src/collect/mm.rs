@@ -7,7 +7,6 @@ use cryo_tracee::proc::{self, Status};
 use cryo_tracee::remote::{Done, SCRATCH, Scratch, Slot};
 
 use super::objects::Objects;
-use super::thread::Answers;
 use super::{Collected, Ids, Scene, refuse};
 use crate::Result;
 
@@ -83,7 +82,8 @@ impl Questions {
 /// Adds the landmarks.
 pub fn collect(
     scene: &Scene<'_>,
-    answers: &Answers,
+    questions: &Questions,
+    done: &Done,
     ids: &mut Ids,
     objects: &mut Objects,
     out: &mut Collected,
@@ -97,18 +97,18 @@ pub fn collect(
         start_data: field(45)?,
         end_data: field(46)?,
         start_brk: field(47)?,
-        brk: Addr(answers.done.result(answers.mm.brk)?),
+        brk: Addr(done.result(questions.brk)?),
         arg_start: field(48)?,
         arg_end: field(49)?,
         env_start: field(50)?,
         env_end: field(51)?,
         exe: objects.executable(scene, ids)?,
-        thp_disable: answers.done.result(answers.mm.thp_disable).map_or(0, |v| v as u32),
-        memory_merge: answers.done.result(answers.mm.memory_merge).map_or(0, |v| v as u32),
+        thp_disable: done.result(questions.thp_disable).map_or(0, |v| v as u32),
+        memory_merge: done.result(questions.memory_merge).map_or(0, |v| v as u32),
         reserved: 0,
-        mlock_future: answers.mm.mlock_future(&answers.done),
+        mlock_future: questions.mlock_future(done),
         auxv: auxv.into_iter().map(Addr).collect(),
-        membarrier: Addr(answers.mm.membarrier.registered(&answers.done)),
+        membarrier: Addr(questions.membarrier.registered(done)),
         coredump_filter: Addr(coredump_filter(scene)?),
     };
     out.add(scene.id, mm);

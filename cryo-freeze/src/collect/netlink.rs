@@ -2,11 +2,11 @@
 
 use cryo_format::prim::List;
 use cryo_format::section::netlink::Netlink;
-use cryo_tracee::sockets as socket;
+use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
 use super::refuse;
-use super::sockets::{self, Socket, way};
+use super::socket::{self, Socket, way};
 use crate::Result;
 use crate::error::About;
 
@@ -15,11 +15,11 @@ const NETLINK_LIST_MEMBERSHIPS: u32 = 9;
 
 /// Adds it.
 pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
-    let local = socket::local(&s.fd)?;
+    let local = kernel::local(&s.fd)?;
     let word = |a: &[u8], at: usize| a.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
     let port = word(&local, 4);
     // What the kernel has said can be said again only by the kernel.
-    if socket::events(&s.fd)? & (libc::POLLIN | libc::POLLERR) != 0 || dumps(cx, s, port)? {
+    if kernel::events(&s.fd)? & (libc::POLLIN | libc::POLLERR) != 0 || dumps(cx, s, port)? {
         if s.standard() {
             return Ok(false);
         }
@@ -29,7 +29,7 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
             way(s)
         ));
     }
-    let remote = socket::remote(&s.fd)?.unwrap_or_default();
+    let remote = kernel::remote(&s.fd)?.unwrap_or_default();
     let section = Netlink {
         kind: s.kind,
         protocol: s.protocol,
@@ -39,8 +39,8 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         remote_groups: word(&remote, 8),
         reserved: 0,
         groups: groups(s)?,
-        options: sockets::options(cx, s, &[])?,
-        filter: sockets::filter(s)?,
+        options: socket::options(cx, s, &[])?,
+        filter: socket::filter(s)?,
     };
     cx.out.add(s.d.id, section);
     Ok(true)
@@ -48,7 +48,7 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
 
 /// The groups that it has joined: bit n of the list is group n + 1.
 fn groups(s: &Socket<'_>) -> Result<List<u32>> {
-    let mask = socket::ask(&s.fd, SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, &[], 1024)?;
+    let mask = kernel::ask(&s.fd, SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, &[], 1024)?;
     Ok((0..mask.len() as u32 * 8)
         .filter(|bit| mask[*bit as usize / 8] >> (bit % 8) & 1 != 0)
         .map(|bit| bit + 1)

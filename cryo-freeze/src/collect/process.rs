@@ -5,7 +5,6 @@ use cryo_format::section::process::{Process, ProcessFlags};
 use cryo_tracee::remote::{Done, Slot};
 use cryo_tracee::{Batch, proc};
 
-use super::thread::Answers;
 use super::{Collected, Scene, refuse};
 use crate::Result;
 
@@ -41,20 +40,21 @@ impl Questions {
 pub fn collect(
     scene: &Scene<'_>,
     stopped: &cryo_tracee::Process,
-    answers: &Answers,
+    questions: &Questions,
+    done: &Done,
     out: &mut Collected,
 ) -> Result<()> {
     let pid = scene.live_tid;
-    let word = |slot| answers.done.bytes(slot).try_into().map_or(0, u32::from_le_bytes);
+    let word = |slot| done.bytes(slot).try_into().map_or(0, u32::from_le_bytes);
     let number = |n| scene.stat.field(n).map(|v| v as u64);
     let mut flags = 0;
     let mut flag = |bit, set: bool| flags |= if set { bit } else { 0 };
-    flag(ProcessFlags::CHILD_SUBREAPER, word(answers.process.subreaper) != 0);
+    flag(ProcessFlags::CHILD_SUBREAPER, word(questions.subreaper) != 0);
     flag(ProcessFlags::NO_NEW_PRIVS, scene.status.number("NoNewPrivs") == Some(1));
     flag(ProcessFlags::HAS_TTY, number(7)? != 0);
-    flag(ProcessFlags::NOT_DUMPABLE, answers.done.result(answers.process.dumpable)? != 1);
+    flag(ProcessFlags::NOT_DUMPABLE, done.result(questions.dumpable)? != 1);
     // Kernels before 6.3 do not know the question.
-    let mdwe = answers.done.result(answers.process.mdwe).unwrap_or(0);
+    let mdwe = done.result(questions.mdwe).unwrap_or(0);
     flag(ProcessFlags::MDWE_REFUSE_EXEC_GAIN, mdwe & 1 != 0);
     flag(ProcessFlags::MDWE_NO_INHERIT, mdwe & 2 != 0);
     let text = String::from_utf8_lossy(&proc::bytes(pid, "personality")?).into_owned();
@@ -74,7 +74,7 @@ pub fn collect(
             personality,
             umask: umask.unwrap_or(0o22),
             flags,
-            parent_death_signal: word(answers.process.parent_death_signal),
+            parent_death_signal: word(questions.parent_death_signal),
             stopped_by: stopped.threads[0].stopped_by() as u32,
             uid: scene.status.ids("Uid"),
             gid: scene.status.ids("Gid"),

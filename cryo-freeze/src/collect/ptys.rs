@@ -7,7 +7,7 @@ use cryo_tracee::tty::{self, Question};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::description::{Cx, Description, Fd};
-use super::terminal;
+use super::termios::settings;
 use crate::Result;
 use crate::error::About;
 
@@ -73,7 +73,7 @@ fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<
         return Ok(None);
     }
     let taken = cx.take(f)?;
-    let settings = terminal::settings(&taken).about(|| format!("asking {} for its settings", f.name()))?;
+    let settings = settings(&taken).about(|| format!("asking {} for its settings", f.name()))?;
     let mut flags = 0;
     let mut flag = |bit, set| flags |= if set { bit } else { 0 };
     flag(PtyFlags::LOCKED, tty::ask(&taken, Question::LOCKED)?);

@@ -1,6 +1,5 @@
 //! TCP sockets of `INET`: listeners, connections inside the process, and those that lead outside, by policy.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
@@ -8,11 +7,12 @@ use std::os::unix::fs::FileTypeExt;
 use cryo_format::prim::List;
 use cryo_format::section::inet::{Inet, InetMessage, State};
 use cryo_format::socket::InetAddress;
-use cryo_tracee::sockets as socket;
+use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
 use super::inet::section;
-use super::sockets::{self, Socket, way};
+use super::socket::{self, Socket, way};
+use super::socket_tables::Inside;
 use super::{refuse, tcp_keep};
 use crate::Result;
 use crate::options::Tcp;
@@ -45,7 +45,7 @@ pub struct Info(Vec<u8>);
 impl Info {
     /// Of a socket.
     pub fn of(fd: &OwnedFd) -> Result<Self> {
-        Ok(Self(socket::option(fd, TCP, TCP_INFO)?))
+        Ok(Self(kernel::option(fd, TCP, TCP_INFO)?))
     }
 
     /// A word of it.
@@ -86,54 +86,36 @@ impl Info {
     }
 }
 
-/// Connections and listeners of the process, by their addresses.
-#[derive(Default)]
-pub struct Inside {
-    /// (local, remote) -> description and inode.
-    connected: HashMap<(SocketAddr, SocketAddr), u64>,
-    /// Local -> description.
-    listening: HashMap<SocketAddr, u64>,
-    /// Every port that is listened at on any address.
-    anywhere: HashMap<u16, u64>,
-}
-
-impl Inside {
-    /// Looks at every TCP socket of the process.
-    pub fn look(cx: &Cx<'_>) -> Result<Self> {
-        let mut inside = Self::default();
-        for d in cx.all.iter().filter(|d| d.first().meta.file_type().is_socket()) {
-            let fd = cx.take(d.first())?;
-            let number = |name: i32| socket::number(&fd, SOL_SOCKET, name as u32);
-            let family = number(libc::SO_DOMAIN)?;
-            let inet = matches!(family as i32, libc::AF_INET | libc::AF_INET6);
-            if !inet || number(libc::SO_TYPE)? as i32 != libc::SOCK_STREAM {
-                continue;
-            }
-            let local = InetAddress::from_sockaddr(&socket::local(&fd)?).plain(family);
-            if number(libc::SO_ACCEPTCONN)? != 0 {
-                if local.ip().is_unspecified() {
-                    inside.anywhere.insert(local.port(), d.id);
-                }
-                inside.listening.insert(local, d.id);
-            } else if let Some(remote) = socket::remote(&fd)? {
-                inside.connected.insert((local, InetAddress::from_sockaddr(&remote).plain(family)), d.id);
-            }
+/// Looks at every TCP socket of the process.
+fn inside(cx: &Cx<'_>) -> Result<Inside> {
+    let mut inside = Inside::default();
+    for d in cx.all.iter().filter(|d| d.first().meta.file_type().is_socket()) {
+        let fd = cx.take(d.first())?;
+        let number = |name: i32| kernel::number(&fd, SOL_SOCKET, name as u32);
+        let family = number(libc::SO_DOMAIN)?;
+        let inet = matches!(family as i32, libc::AF_INET | libc::AF_INET6);
+        if !inet || number(libc::SO_TYPE)? as i32 != libc::SOCK_STREAM {
+            continue;
         }
-        Ok(inside)
+        let local = InetAddress::from_sockaddr(&kernel::local(&fd)?).plain(family);
+        if number(libc::SO_ACCEPTCONN)? != 0 {
+            if local.ip().is_unspecified() {
+                inside.anywhere.insert(local.port(), d.id);
+            }
+            inside.listening.insert(local, d.id);
+        } else if let Some(remote) = kernel::remote(&fd)? {
+            inside.connected.insert((local, InetAddress::from_sockaddr(&remote).plain(family)), d.id);
+        }
     }
-
-    /// The listener that a connection to this address waits at.
-    fn listener(&self, to: SocketAddr) -> Option<u64> {
-        self.listening.get(&to).or_else(|| self.anywhere.get(&to.port())).copied()
-    }
+    Ok(inside)
 }
 
 /// Adds it.
 pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
     if cx.sockets.inet.is_none() {
-        cx.sockets.inet = Some(Inside::look(cx)?);
+        cx.sockets.inet = Some(inside(cx)?);
     }
-    if socket::option(&s.fd, TCP, TCP_ULP).is_ok_and(|v| v.first().is_some_and(|b| *b != 0)) {
+    if kernel::option(&s.fd, TCP, TCP_ULP).is_ok_and(|v| v.first().is_some_and(|b| *b != 0)) {
         cx.why = Some("encryption by the kernel (TCP_ULP) is not carried".into());
         return Ok(false);
     }
@@ -179,7 +161,7 @@ fn waiting_inside(cx: &Cx<'_>, listener: u64) -> u32 {
 
 /// One that has not been connected yet, or is no more.
 fn closed(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
-    let events = socket::events(&s.fd)?;
+    let events = kernel::events(&s.fd)?;
     let state = if events & libc::POLLERR != 0 {
         State::RESET
     } else if events & libc::POLLRDHUP != 0 {
@@ -197,8 +179,8 @@ fn closed(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
 }
 
 fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
-    let local = InetAddress::from_sockaddr(&socket::local(&s.fd)?).plain(s.family);
-    let remote = match socket::remote(&s.fd)? {
+    let local = InetAddress::from_sockaddr(&kernel::local(&s.fd)?).plain(s.family);
+    let remote = match kernel::remote(&s.fd)? {
         Some(a) => InetAddress::from_sockaddr(&a).plain(s.family),
         // On its way to somebody (SYN_SENT), whom getpeername(2) does not tell yet.
         None => return outside(cx, s, local, None),
@@ -222,7 +204,7 @@ fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
     let mut section = section(cx, s, OF_CONNECTION)?;
     (section.state, section.peer) = (state, other);
     // Where the peer has not sent its end, only the program itself can have ended this direction.
-    let deaf = u32::from(socket::events(&s.fd)? & libc::POLLRDHUP != 0);
+    let deaf = u32::from(kernel::events(&s.fd)? & libc::POLLRDHUP != 0);
     section.shutdown = match info.state() {
         ESTABLISHED => deaf,
         CLOSE_WAIT => 0,
@@ -255,7 +237,7 @@ fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
 
 /// The bytes that wait, as one message.
 fn queue(s: &Socket<'_>) -> Result<List<InetMessage>> {
-    let data = sockets::stream(s)?;
+    let data = socket::stream(s)?;
     let message = InetMessage { data: data.into(), ..InetMessage::default() };
     Ok(if message.data.is_empty() { List::default() } else { vec![message].into() })
 }
@@ -274,15 +256,15 @@ fn arrive(cx: &Cx<'_>, s: &Socket<'_>, peer: u64, local: SocketAddr, remote: Soc
     if missing()? == 0 {
         return Ok(());
     }
-    let lowat = socket::option(&s.fd, SOL_SOCKET, libc::SO_RCVLOWAT as u32)?;
+    let lowat = kernel::option(&s.fd, SOL_SOCKET, libc::SO_RCVLOWAT as u32)?;
     let peek_off = s.number(libc::SO_PEEK_OFF)? as i32;
     let mut tries = 0;
     let left = loop {
-        socket::set_option(&s.fd, SOL_SOCKET, libc::SO_RCVLOWAT as u32, &i32::MAX.to_le_bytes())?;
+        kernel::set_option(&s.fd, SOL_SOCKET, libc::SO_RCVLOWAT as u32, &i32::MAX.to_le_bytes())?;
         if peek_off < 0 {
-            socket::peek(&s.fd, 1)?;
+            kernel::peek(&s.fd, 1)?;
         }
-        socket::set_option(&s.fd, SOL_SOCKET, libc::SO_RCVLOWAT as u32, &lowat)?;
+        kernel::set_option(&s.fd, SOL_SOCKET, libc::SO_RCVLOWAT as u32, &lowat)?;
         let left = missing()?;
         tries += 1;
         if left == 0 || tries == 500 {
@@ -370,7 +352,7 @@ pub fn abort(pid: i32, fds: &[i32]) -> Result<()> {
     for fd in fds {
         let taken = cryo_tracee::fds::take(&pidfd, *fd)?;
         let linger = [1_i32.to_le_bytes(), 0_i32.to_le_bytes()].concat();
-        socket::set_option(&taken, SOL_SOCKET, libc::SO_LINGER as u32, &linger)?;
+        kernel::set_option(&taken, SOL_SOCKET, libc::SO_LINGER as u32, &linger)?;
     }
     Ok(())
 }

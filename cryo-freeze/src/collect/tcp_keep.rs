@@ -3,12 +3,12 @@
 use cryo_format::prim::{Blob, Bytes};
 use cryo_format::section::inet::{InetMessage, Kept, State};
 use cryo_tracee::repair::{self, Quiet};
-use cryo_tracee::sockets as socket;
+use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
 use super::inet::section;
 use super::refuse;
-use super::sockets::{Socket, way};
+use super::socket::{Socket, way};
 use super::tcp::{ESTABLISHED, Info, OF_CONNECTION};
 use crate::Result;
 use crate::error::About;
@@ -46,7 +46,7 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>, what: &str) -> Result<bool> {
     }
     let mut kept = state(s, quiet, &info)?;
     repair::queue(quiet.fd(), repair::RECEIVE)?;
-    let received = peek(s, quiet, socket::waiting(quiet.fd())?)?;
+    let received = peek(s, quiet, kernel::waiting(quiet.fd())?)?;
     if cx.out.door.is_empty() {
         let mut random = [0; 8];
         let flags = rustix::rand::GetRandomFlags::empty();
@@ -66,18 +66,18 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>, what: &str) -> Result<bool> {
 
 fn state(s: &Socket<'_>, quiet: &Quiet, info: &Info) -> Result<Kept> {
     let fd = quiet.fd();
-    let option = |name: u32| socket::number(fd, repair::TCP, name);
+    let option = |name: u32| kernel::number(fd, repair::TCP, name);
     repair::queue(fd, repair::RECEIVE)?;
     let receive_seq = option(repair::TCP_QUEUE_SEQ)?;
     repair::queue(fd, repair::SEND)?;
     let send_seq = option(repair::TCP_QUEUE_SEQ)?;
-    let sent = peek(s, quiet, socket::unsent(fd)?)?;
-    let window = socket::ask(fd, repair::TCP, repair::TCP_REPAIR_WINDOW, &[], 20)?;
+    let sent = peek(s, quiet, kernel::unsent(fd)?)?;
+    let window = kernel::ask(fd, repair::TCP, repair::TCP_REPAIR_WINDOW, &[], 20)?;
     let word = |i: usize| window.get(i * 4..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
     Ok(Kept {
         send_seq,
         receive_seq,
-        not_sent: socket::not_sent(fd)? as u32,
+        not_sent: kernel::not_sent(fd)? as u32,
         mss: option(libc::TCP_MAXSEG as u32)?,
         options: info.byte(5) & CARRIED,
         send_scale: info.byte(6) & 15,
@@ -98,7 +98,7 @@ fn peek(s: &Socket<'_>, quiet: &Quiet, len: usize) -> Result<Blob> {
     if len == 0 {
         return Ok(Blob::default());
     }
-    let seen = socket::peek(quiet.fd(), len)?.unwrap_or_default();
+    let seen = kernel::peek(quiet.fd(), len)?.unwrap_or_default();
     if seen.data.len() != len {
         return refuse(format!("{}: of {len} bytes in it {} can be seen: {}", s.name(), seen.data.len(), way(s)));
     }

@@ -1,6 +1,5 @@
 //! `UNIX`: unix sockets whose other end is in the process, too; listeners; sockets without a peer.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -9,35 +8,17 @@ use std::path::Path;
 use cryo_format::prim::{Bytes, List};
 use cryo_format::section::unix::{State, Unix, UnixMessage};
 use cryo_tracee::sock_diag::UnixSocket;
-use cryo_tracee::{proc, sockets as socket};
+use cryo_tracee::{proc, sockets as kernel};
 
 use super::description::{Cx, Description};
 use super::refuse;
-use super::sockets::{self, Socket, way};
+use super::socket::{self, Socket, way};
 use crate::Result;
 use crate::options::Ends;
 
 const TCP_LISTEN: u8 = 10;
 /// Both directions shut down.
 const SHUTDOWN_MASK: u32 = 3;
-
-/// The unix sockets of the machine.
-pub struct Others {
-    by_ino: HashMap<u32, UnixSocket>,
-    /// Those who wait to be accepted: by whom, and at which place.
-    waiting: HashMap<u32, (u32, u32)>,
-}
-
-impl Others {
-    /// From the kernel's list.
-    pub fn new(by_ino: HashMap<u32, UnixSocket>) -> Self {
-        let listeners = by_ino.values().filter(|s| s.state == TCP_LISTEN);
-        let waiting =
-            listeners.flat_map(|l| l.waiting.iter().zip(0..).map(|(client, place)| (*client, (l.ino, place))));
-        let waiting = waiting.collect();
-        Self { by_ino, waiting }
-    }
-}
 
 /// What is at the other end.
 enum End {
@@ -72,8 +53,8 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         open_flags,
         name: Bytes(own.name.clone()),
         shutdown: own.shutdown.into(),
-        options: sockets::options(cx, s, &[])?,
-        filter: sockets::filter(s)?,
+        options: socket::options(cx, s, &[])?,
+        filter: socket::filter(s)?,
         ..Unix::default()
     };
     file(cx, &own, &mut section);
@@ -84,7 +65,7 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         End::Inside(peer) => (section.state, section.peer) = (State::CONNECTED, peer),
         End::Listener(listener, place) => {
             (section.state, section.peer, section.place) = (State::WAITING, listener, place);
-            if socket::unsent(&s.fd)? != 0 {
+            if kernel::unsent(&s.fd)? != 0 {
                 return refuse(format!(
                     "{}: it has written into a connection that nobody has accepted yet: try again when it is, or {}",
                     s.name(),
@@ -98,7 +79,7 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
                 cx.out.note(s.name(), format!("its other end{} is closed (--unix close)", named(&own.name)));
                 section.shutdown = if datagrams { section.shutdown } else { SHUTDOWN_MASK };
             }
-            if !datagrams && socket::events(&s.fd)? & libc::POLLERR != 0 {
+            if !datagrams && kernel::events(&s.fd)? & libc::POLLERR != 0 {
                 section.error = libc::ECONNRESET as u32;
             }
         }
@@ -107,7 +88,7 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         (section.state, section.backlog) = (State::LISTENING, own.backlog);
         dropped(cx, s, &own)?;
     } else if stream {
-        let data = sockets::stream(s)?;
+        let data = socket::stream(s)?;
         let message = UnixMessage { data: data.into(), ..UnixMessage::default() };
         section.queue = if message.data.is_empty() { List::default() } else { vec![message].into() };
     } else {
@@ -184,7 +165,7 @@ fn file(cx: &Cx<'_>, own: &UnixSocket, section: &mut Unix) {
 /// The messages of a socket that keeps them apart.
 fn packets(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<UnixMessage>> {
     let mut queue = Vec::new();
-    for m in sockets::messages(s)? {
+    for m in socket::messages(s)? {
         let from = m.from.get(2..).unwrap_or_default();
         let from = if from.first() == Some(&0) { from } else { from.strip_suffix(b"\0").unwrap_or(from) };
         queue.push(UnixMessage { sender: from.into(), data: m.data.into() });

@@ -5,7 +5,7 @@ use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
 use cryo_tracee::proc::Mapping;
 
 use super::objects::{Objects, Place};
-use super::thread::Answers;
+use super::residence::Residence;
 use super::{Collected, Ids, Scene};
 use crate::Result;
 
@@ -33,14 +33,14 @@ const FLAGS: [(&str, u64); 17] = [
 /// Adds the mappings, notes the objects under them and what of their content is to be stored.
 pub fn collect(
     scene: &Scene<'_>,
-    answers: &Answers,
+    residence: &Residence,
     ids: &mut Ids,
     objects: &mut Objects,
     out: &mut Collected,
 ) -> Result<()> {
     let mut vmas = Vec::with_capacity(scene.maps.len());
     for m in &scene.maps {
-        let (backing, object) = under(scene, answers, m, ids, objects, out)?;
+        let (backing, object) = under(scene, residence, m, ids, objects, out)?;
         let huge = if m.page_size == 1 << 30 { VmFlags::HUGETLB_1GIB } else { 0 };
         vmas.push(Vma {
             start: Addr(m.start),
@@ -59,7 +59,7 @@ pub fn collect(
 
 fn under(
     scene: &Scene<'_>,
-    answers: &Answers,
+    residence: &Residence,
     m: &Mapping,
     ids: &mut Ids,
     objects: &mut Objects,
@@ -83,7 +83,7 @@ fn under(
             Ok((Backing::PRIVATE_FILE, id))
         }
         Place::Shared(id) => {
-            objects.shared(scene, m, id, answers.residence.get(&m.start), out)?;
+            objects.shared(scene, m, id, residence.get(&m.start), out)?;
             Ok((Backing::SHARED, id))
         }
     }

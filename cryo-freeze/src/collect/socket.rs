@@ -1,0 +1,187 @@
+//! What the collectors of sockets ([`unix`](super::unix), [`inet`](super::inet), [`netlink`](super::netlink)) share: options, filters, queues.
+
+use std::collections::hash_map::Entry;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+
+use cryo_format::prim::{Addr, Blob, List};
+use cryo_format::socket::{OPTIONS, SocketOption};
+use cryo_tracee::sockets;
+
+use super::description::{Cx, Description};
+use super::refuse;
+use crate::Result;
+
+const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
+const SO_BUF_LOCK: u32 = 72;
+/// Longest message that is carried.
+const LONGEST: usize = 4 << 20;
+
+/// A socket under a descriptor.
+pub struct Socket<'c> {
+    /// Its description.
+    pub d: &'c Description<'c>,
+    /// Our duplicate.
+    pub fd: OwnedFd,
+    /// AF_UNIX and so on.
+    pub family: u32,
+    /// SOCK_STREAM and so on.
+    pub kind: u32,
+    /// IPPROTO_TCP and so on.
+    pub protocol: u32,
+}
+
+impl Socket<'_> {
+    /// An option of SOL_SOCKET that is a number.
+    pub fn number(&self, name: i32) -> Result<u32> {
+        Ok(sockets::number(&self.fd, SOL_SOCKET, name as u32)?)
+    }
+
+    /// open(2) flags.
+    pub fn open_flags(&self) -> Addr {
+        Addr(self.d.first().info.flags() & !(libc::O_CLOEXEC as u64))
+    }
+
+    /// `fd 7 (socket:[123])`.
+    pub fn name(&self) -> String {
+        self.d.first().name()
+    }
+
+    /// Its inode.
+    pub fn ino(&self) -> u64 {
+        self.d.first().meta.ino()
+    }
+
+    /// Do its descriptors lead outside by their nature (stdin, stdout, stderr)?
+    pub fn standard(&self) -> bool {
+        self.d.first().fd <= 2
+    }
+}
+
+/// Options that are not as a fresh socket has them, but for those in `except`.
+pub fn options(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result<List<SocketOption>> {
+    let key = (s.family, s.kind, s.protocol);
+    let fresh = match cx.sockets.fresh.entry(key) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unknown) => {
+            let fresh = sockets::socket(s.family, s.kind, s.protocol)?;
+            let values = levels(s).filter_map(|o| Some((o, sockets::option(&fresh, o.0, o.1).ok()?)));
+            unknown.insert(values.collect())
+        }
+    };
+    // Buffers grow and shrink by themselves until the program sets them.
+    let locked = sockets::number(&s.fd, SOL_SOCKET, SO_BUF_LOCK).unwrap_or(3);
+    let skip = |o: &(u32, u32)| match *o {
+        (SOL_SOCKET, name) if name == libc::SO_SNDBUF as u32 => locked & 1 == 0,
+        (SOL_SOCKET, name) if name == libc::SO_RCVBUF as u32 => locked & 2 == 0,
+        other => except.contains(&other),
+    };
+    let mut changed = Vec::new();
+    for o in levels(s).filter(|o| !skip(o)) {
+        let Some(usual) = fresh.get(&o) else { continue };
+        let value = sockets::option(&s.fd, o.0, o.1)?;
+        if value != *usual {
+            changed.push(SocketOption { level: o.0, name: o.1, value: value.into() });
+        }
+    }
+    Ok(changed.into())
+}
+
+/// The options that a socket of its kind may have.
+fn levels(s: &Socket<'_>) -> impl Iterator<Item = (u32, u32)> + use<> {
+    let (family, kind) = (s.family as i32, s.kind as i32);
+    let inet = matches!(family, libc::AF_INET | libc::AF_INET6);
+    // Streams have values for multicast, which mean nothing and differ.
+    let multicast = move |name: u32| matches!(name, 17..=19 | 29 | 32..=34 | 49) && kind == libc::SOCK_STREAM;
+    OPTIONS.iter().map(|o| (o.0, o.1)).filter(move |(level, name)| match *level as i32 {
+        libc::SOL_SOCKET => true,
+        libc::IPPROTO_IP => inet && !multicast(*name),
+        libc::IPPROTO_IPV6 => family == libc::AF_INET6 && (!multicast(*name) || *name >= 32),
+        libc::IPPROTO_TCP => inet && kind == libc::SOCK_STREAM,
+        libc::IPPROTO_UDP => inet && kind == libc::SOCK_DGRAM,
+        libc::SOL_NETLINK => family == libc::AF_NETLINK,
+        _ => false,
+    })
+}
+
+/// The classic BPF program attached to it.
+pub fn filter(s: &Socket<'_>) -> Result<Blob> {
+    match sockets::filter(&s.fd) {
+        Ok(filter) => Ok(filter.into()),
+        Err(e) if e.errno() == Some(libc::EACCES) => {
+            refuse(format!("{} has an eBPF program attached, which is not carried: {}", s.name(), way(s)))
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Messages that wait, each with its sender's address. They stay where they are.
+pub fn messages(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
+    let mut all = Vec::new();
+    let events = sockets::events(&s.fd)?;
+    if events & libc::POLLIN == 0 {
+        return Ok(all);
+    }
+    let waiting = sockets::waiting(&s.fd)?;
+    if events & libc::POLLERR != 0 {
+        // The kernel hands out the error before any message, and only once: it is the program's.
+        return if waiting == 0 {
+            Ok(all)
+        } else {
+            refuse(format!("{}: an error waits in front of its messages: try again, or {}", s.name(), way(s)))
+        };
+    }
+    // At the end of a stream of packets the kernel gives empty ones without end: there the bytes are counted.
+    let ended = s.kind as i32 == libc::SOCK_SEQPACKET && events & libc::POLLRDHUP != 0;
+    let mut left = waiting;
+    let _guard = sockets::PeekFrom::start(&s.fd)?;
+    while !(ended && left == 0) {
+        let Some(message) = sockets::peek(&s.fd, LONGEST)? else { break };
+        no_rights(s, &message)?;
+        if message.truncated {
+            return refuse(format!("{}: a message of more than {LONGEST} bytes waits in it: {}", s.name(), way(s)));
+        }
+        left = left.saturating_sub(message.data.len());
+        all.push(message);
+    }
+    Ok(all)
+}
+
+/// The bytes that wait in a stream. They stay where they are.
+pub fn stream(s: &Socket<'_>) -> Result<Vec<u8>> {
+    let waiting = sockets::waiting(&s.fd)?;
+    if waiting == 0 {
+        return Ok(Vec::new());
+    }
+    let peek_off = s.number(libc::SO_PEEK_OFF).unwrap_or(u32::MAX) as i32;
+    let _guard = if peek_off >= 0 { Some(sockets::PeekFrom::start(&s.fd)?) } else { None };
+    let seen = sockets::peek(&s.fd, waiting)?.unwrap_or_default();
+    no_rights(s, &seen)?;
+    if seen.data.len() != waiting {
+        return refuse(format!(
+            "{}: {waiting} bytes wait in it, of which {} can be seen (descriptors, urgent bytes or several senders): try again when \
+             they are read, or {}",
+            s.name(),
+            seen.data.len(),
+            way(s)
+        ));
+    }
+    Ok(seen.data)
+}
+
+fn no_rights(s: &Socket<'_>, message: &sockets::Peeked) -> Result<()> {
+    if message.rights == 0 {
+        return Ok(());
+    }
+    refuse(format!(
+        "{}: {} descriptors wait in it to be received (SCM_RIGHTS), which is not carried: try again when they are, or {}",
+        s.name(),
+        message.rights,
+        way(s)
+    ))
+}
+
+/// The way out that always is.
+pub fn way(s: &Socket<'_>) -> String {
+    format!("use --fd {}=null|FILE", s.d.first().fd)
+}
