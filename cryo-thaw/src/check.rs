@@ -1,6 +1,5 @@
 //! What can be known before anything is started: the right machine, a CPU that has what the image uses, state that this release can bring back.
 
-use cryo_format::header::{EM_386, EM_X86_64, Header};
 use cryo_format::prim::Bytes;
 use cryo_format::section::cpu::Cpu;
 use cryo_format::section::descriptors::Descriptors;
@@ -11,7 +10,7 @@ use cryo_tracee::cpu;
 
 use crate::Result;
 use crate::error::refuse;
-use crate::ice::Ice;
+use crate::ice::{Ice, machine};
 use crate::options::Options;
 use crate::restore::xstate;
 use crate::vdso::MAX_VDSO;
@@ -69,23 +68,6 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
                 return refuse(format!("memory {}-{}: no process has such memory", v.start, v.end));
             }
         }
-    }
-    Ok(())
-}
-
-/// Refuses a file of another architecture.
-pub fn machine(header: &Header) -> Result<()> {
-    match header.machine {
-        EM_X86_64 => {}
-        EM_386 => return refuse("the image is of a 32-bit (i386) process, which cannot be thawed yet"),
-        other => {
-            return refuse(format!(
-                "the image is of another architecture (ELF machine {other}), this machine is x86-64"
-            ));
-        }
-    }
-    if header.page_shift != 12 {
-        return refuse(format!("the image has pages of 2^{} bytes, this machine 4096", header.page_shift));
     }
     Ok(())
 }

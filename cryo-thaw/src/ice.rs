@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cryo_format::Profile;
+use cryo_format::header::{EM_386, EM_X86_64, Header};
 use cryo_format::image::Image;
 use cryo_format::model::{Entry, FileModel};
 use cryo_format::read::Stream;
@@ -16,7 +17,6 @@ use cryo_format::section::process::Process;
 use cryo_format::set::{self, Set};
 
 use crate::Result;
-use crate::check;
 use crate::error::{About, refuse};
 use crate::options::Options;
 
@@ -201,7 +201,7 @@ fn roots_own(file: &File, name: &str) -> Result<()> {
 /// Reads a whole small file of the set.
 fn whole(mut stream: Stream<Box<dyn Pipe>>, profile: Profile) -> Result<(FileModel, Box<dyn Pipe>)> {
     stream.expect(profile)?;
-    check::machine(stream.header())?;
+    machine(stream.header())?;
     let mut sections = Vec::new();
     while let Some(chunk) = stream.next()? {
         if !chunk.kind().is_structural() {
@@ -210,4 +210,21 @@ fn whole(mut stream: Stream<Box<dyn Pipe>>, profile: Profile) -> Result<(FileMod
     }
     let root = stream.end().map(|e| e.root).unwrap_or_default();
     Ok((FileModel::new(stream.header().clone(), root, sections), stream.into_inner()))
+}
+
+/// Refuses a file of another architecture.
+pub fn machine(header: &Header) -> Result<()> {
+    match header.machine {
+        EM_X86_64 => {}
+        EM_386 => return refuse("the image is of a 32-bit (i386) process, which cannot be thawed yet"),
+        other => {
+            return refuse(format!(
+                "the image is of another architecture (ELF machine {other}), this machine is x86-64"
+            ));
+        }
+    }
+    if header.page_shift != 12 {
+        return refuse(format!("the image has pages of 2^{} bytes, this machine 4096", header.page_shift));
+    }
+    Ok(())
 }

@@ -91,8 +91,7 @@ enum TimeArg {
 
 impl Cli {
     fn run(&self) -> anyhow::Result<i32> {
-        let mut options = Options {
-            foreground: None,
+        let options = Options {
             pid: match self.pid {
                 PidArg::Auto => Pid::Auto,
                 PidArg::Same => Pid::Same,
@@ -127,10 +126,10 @@ impl Cli {
         cryo_thaw::restore::final_steps::check(&ice, &options)?;
         let decision = ids::decide(&ice, options.pid)?;
         let ids = decision.ids;
-        options.foreground = Foreground::find(&ice, &options);
-        let mut handover = options.foreground.clone().and_then(Handover::new);
+        let foreground = Foreground::find(&ice, &options);
+        let mut handover = foreground.clone().and_then(Handover::new);
         let Ids::Namespace(worker) = ids else {
-            let ready = thaw(ice, ids, &options)?;
+            let ready = thaw(ice, ids, &options, foreground.as_ref())?;
             // From here on signals are the program's.
             cryo_tracee::signals::hold();
             let thawed = ready.run();
@@ -145,16 +144,17 @@ impl Cli {
                 handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal),
             )?);
         };
-        let inside = |start: &mut namespace::Start| match thaw(ice, ids, &options).and_then(|ready| {
-            start.wait()?;
-            Ok(ready.run())
-        }) {
-            Ok(thawed) => Ok(thawed.pid),
-            Err(e) => {
-                say(&format!("{e}"));
-                Err(FAILED)
-            }
-        };
+        let inside =
+            |start: &mut namespace::Start| match thaw(ice, ids, &options, foreground.as_ref()).and_then(|ready| {
+                start.wait()?;
+                Ok(ready.run())
+            }) {
+                Ok(thawed) => Ok(thawed.pid),
+                Err(e) => {
+                    say(&format!("{e}"));
+                    Err(FAILED)
+                }
+            };
         match namespace::enter(worker, inside)? {
             Ok(namespace) => {
                 if self.announce(namespace.pid, &decision)? {

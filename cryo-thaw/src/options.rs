@@ -7,8 +7,6 @@ use std::str::FromStr;
 
 use cryo_format::section::outside::FdRule;
 
-use crate::foreground::Foreground;
-
 /// Which process id the thawed process gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pid {
@@ -88,8 +86,6 @@ pub struct Options {
     pub file_map: Vec<FileMap>,
     /// Leave it stopped by SIGSTOP.
     pub stopped: bool,
-    /// The terminal that the program takes over, if it runs in its foreground.
-    pub foreground: Option<Foreground>,
     /// Give it a session of its own, so that it does not depend on the terminal.
     pub detach: bool,
     /// Time in the ice.

@@ -14,7 +14,7 @@ use crate::Result;
 use crate::error::{refuse, say};
 use crate::ice::Ice;
 use crate::identity::{Frozen, Paths};
-use crate::restore::paths;
+use crate::restore::open;
 use crate::same_file::{Hashes, same_file};
 use crate::{sysv, unlinked, vdso};
 
@@ -364,7 +364,7 @@ impl Mapper<'_> {
         if object.kind != ObjectKind::FILE {
             return Ok(Err("its name was gone when it was frozen".into()));
         }
-        let held = match paths::look(host, &self.pidfd, &object.path, if named { 0 } else { libc::O_NOFOLLOW })? {
+        let held = match open::look(host, &self.pidfd, &object.path, if named { 0 } else { libc::O_NOFOLLOW })? {
             Ok(held) => held,
             Err(e) => return Ok(Err(e.to_string())),
         };
@@ -372,11 +372,9 @@ impl Mapper<'_> {
         let opened = if held.meta.is_file() {
             let mode = if access == Access::Written { libc::O_RDWR } else { libc::O_RDONLY };
             let flags = mode | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
-            paths::open(host, format!("/proc/self/fd/{}", held.handle).as_bytes(), flags)?.map_err(|e| {
-                match e.errno() {
-                    Some(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
-                    None => e.to_string(),
-                }
+            open::open(host, format!("/proc/self/fd/{}", held.handle).as_bytes(), flags)?.map_err(|e| match e.errno() {
+                Some(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
+                None => e.to_string(),
             })
         } else {
             Err("it is no regular file".into())

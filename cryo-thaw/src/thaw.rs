@@ -20,6 +20,7 @@ use crate::bound_files::BoundFiles;
 use crate::elapsed::elapsed;
 use crate::error::refuse;
 use crate::fill::{self, Filler};
+use crate::foreground::Foreground;
 use crate::ice::Ice;
 use crate::identity::Paths;
 use crate::ids::Ids;
@@ -77,8 +78,8 @@ pub fn prepare(ice: &mut Ice, options: &Options) -> Result<Member> {
     Ok(Member { id, process, threads, named })
 }
 
-/// Thaws a set, with the ids that were decided on, up to the point from which it runs. The process that comes of it is a child of ours.
-pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Ready> {
+/// Thaws a set, with the ids that were decided on, up to the point from which it runs; `foreground` is the terminal that it takes over, if it runs in one. The process that comes of it is a child of ours.
+pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreground>) -> Result<Ready> {
     let Member { id, process, threads, named } = prepare(&mut ice, options)?;
 
     clocks::restore(&ice, options)?;
@@ -119,7 +120,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Ready> {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
     }
     let elapsed = elapsed(&ice, options)?;
-    let bound = files.finish(&mut host, elapsed)?;
+    let bound = descriptors::finish(&mut host, files, elapsed)?;
     let thread_ids: Vec<u64> = threads.iter().map(|(id, _)| *id).collect();
     let mut timers = Timers::of(&ice, id, thread_ids.clone());
     timers.create(&mut host)?;
@@ -130,7 +131,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options) -> Result<Ready> {
     if let Some(p) = ice.get::<Pending>(id) {
         pending::restore(&mut host, 0, &timers.others(p), None)?;
     }
-    terminal::restore(&mut host, options)?;
+    terminal::restore(&mut host, foreground)?;
     final_steps::restore(&mut host, &ice, id, &thread_ids, ids, options)?;
     // Only now, when nothing has more rights than the program: these are the image's own calls.
     for ((i, (thread_id, _)), regs) in living(&threads).zip(&mut registers) {

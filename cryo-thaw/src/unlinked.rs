@@ -11,7 +11,7 @@ use cryo_tracee::Host;
 
 use crate::Result;
 use crate::error::{About, refuse};
-use crate::restore::paths;
+use crate::restore::open;
 
 /// Is it one?
 pub fn is(object: &Object) -> bool {
@@ -45,9 +45,9 @@ fn temporary(host: &mut Host, object: &Object) -> Result<u64> {
     let dir =
         Path::new(OsStr::from_bytes(&object.path)).parent().filter(|d| d.is_absolute()).unwrap_or(Path::new("/tmp"));
     let flags = libc::O_TMPFILE | libc::O_RDWR | libc::O_CLOEXEC;
-    let mut made = paths::open(host, dir.as_os_str().as_bytes(), flags)?;
+    let mut made = open::open(host, dir.as_os_str().as_bytes(), flags)?;
     if made.is_err() {
-        made = paths::open(host, b"/tmp", flags)?;
+        made = open::open(host, b"/tmp", flags)?;
     }
     match made {
         Ok(made) => Ok(made),

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use cryo_format::section::epoll::{Epoll, Watch};
 use cryo_tracee::Host;
 
-use super::descriptors::{Table, set_flags};
+use super::open::set_flags;
+use super::table::Table;
 use crate::Result;
 use crate::error::{refuse, say};
 

@@ -3,7 +3,8 @@
 use cryo_format::section::eventfd::Eventfd;
 use cryo_tracee::Host;
 
-use super::descriptors::{Table, set_flags};
+use super::open::set_flags;
+use super::table::Table;
 use crate::Result;
 use crate::error::refuse;
 

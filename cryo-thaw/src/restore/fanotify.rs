@@ -3,8 +3,9 @@
 use cryo_format::section::fanotify::Fanotify;
 use cryo_tracee::Host;
 
-use super::descriptors::{Table, set_flags};
+use super::open::set_flags;
 use super::paths;
+use super::table::Table;
 use crate::Result;
 use crate::error::refuse;
 

@@ -7,8 +7,9 @@ use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_tracee::Host;
 
 use super::attributes;
-use super::descriptors::{Table, set_flags};
+use super::open::{self, set_flags};
 use super::paths::{self, Found};
+use super::table::Table;
 use crate::Result;
 use crate::error::{refuse, say};
 use crate::unlinked;
@@ -119,7 +120,7 @@ fn from_image(host: &mut Host, fd: u32, file: &OpenFile, table: &mut Table<'_>) 
         return Ok(made);
     }
     // Opened anew, for a description of its own with its own mode and offset.
-    paths::reopen(host, parked, flags & FLAGS & !libc::O_DIRECTORY | libc::O_CLOEXEC)
+    open::reopen(host, parked, flags & FLAGS & !libc::O_DIRECTORY | libc::O_CLOEXEC)
 }
 
 /// Owner, mode, times of files without a name, and the seals of memfds, which may forbid what filling them took.
@@ -141,7 +142,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
 
 /// Only a description that may write can add seals: if the program has none, another one is opened for it.
 fn seal(host: &mut Host, fd: u32, object: &Object) -> Result<()> {
-    let through = paths::reopen(host, fd.into(), libc::O_RDWR | libc::O_CLOEXEC)?;
+    let through = open::reopen(host, fd.into(), libc::O_RDWR | libc::O_CLOEXEC)?;
     let sealed = host.call(libc::SYS_fcntl, [through, libc::F_ADD_SEALS as u64, object.seals.into(), 0, 0, 0]);
     host.call(libc::SYS_close, [through, 0, 0, 0, 0, 0])?;
     if let Err(e) = sealed {

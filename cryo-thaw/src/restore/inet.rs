@@ -9,7 +9,7 @@ use cryo_format::section::inet::{Inet, State};
 use cryo_format::socket::InetAddress;
 use cryo_tracee::{Host, sockets as socket};
 
-use super::descriptors::Table;
+use super::table::Table;
 use super::{sockets, tcp, tcp_keep};
 use crate::Result;
 use crate::error::{refuse, say};

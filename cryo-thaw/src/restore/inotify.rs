@@ -5,8 +5,9 @@ use std::os::unix::fs::MetadataExt;
 use cryo_format::section::inotify::Inotify;
 use cryo_tracee::Host;
 
-use super::descriptors::{Table, set_flags};
+use super::open::set_flags;
 use super::paths;
+use super::table::Table;
 use crate::Result;
 use crate::error::{refuse, say};
 

@@ -8,8 +8,8 @@ use cryo_tracee::mqueue::Attributes;
 use cryo_tracee::{Host, mqueue};
 use rustix::fs::{Mode, fchmod};
 
-use super::descriptors::{Table, set_flags};
-use super::paths;
+use super::open::{self, set_flags};
+use super::table::Table;
 use crate::Result;
 use crate::error::{About, refuse, say};
 
@@ -28,7 +28,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
                 table.keep(host, queue.ino, QUEUE, made)?
             }
         };
-        paths::reopen(host, parked, access)?
+        open::reopen(host, parked, access)?
     } else {
         by_name(host, table, fd, queue, access)?
     };

@@ -3,8 +3,8 @@
 use cryo_format::section::netlink::Netlink;
 use cryo_tracee::{Host, sockets as socket};
 
-use super::descriptors::Table;
 use super::sockets;
+use super::table::Table;
 use crate::Result;
 use crate::error::refuse;
 

@@ -7,8 +7,8 @@ use cryo_format::section::outside::{Outside, Policy};
 use cryo_format::section::unread::Unread;
 use cryo_tracee::Host;
 
-use super::descriptors::Table;
-use super::paths::open;
+use super::open::open;
+use super::table::Table;
 use crate::Result;
 use crate::error::{About, refuse, say};
 

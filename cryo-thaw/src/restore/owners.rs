@@ -4,7 +4,7 @@ use cryo_format::section::owners::{NOBODY, OUTSIDE, OWN_GROUP, Owner, PROCESS, T
 use cryo_format::section::thread::Thread;
 use cryo_tracee::Host;
 
-use super::descriptors::Table;
+use super::table::Table;
 use crate::Result;
 use crate::error::{refuse, say};
 

@@ -1,23 +1,19 @@
 //! Files by the paths in an image, which may be hostile: looked at and compared before they are opened, by the host and with no other rights than
 //! the program's own.
 
-use std::fs::{File, Metadata};
-use std::os::fd::OwnedFd;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::process::Process;
-use cryo_tracee::{Host, fds};
+use cryo_tracee::Host;
 
-use super::descriptors::Table;
+use super::open::{Held, look, open};
+use super::table::Table;
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::refuse;
 use crate::identity::Frozen;
 
 const S_IFMT: u32 = 0o170_000;
-
-/// File systems that make their inodes up as they are looked at (linux/magic.h): procfs, sysfs, debugfs, tracefs, cgroup, cgroup2. What a path means
-/// there is what it was.
-const MADE_UP: [i64; 6] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163, 0x0027_e0eb, 0x6367_7270];
 
 /// What a path leads to: held by O_PATH, which has no effect on whatever it is, and not opened yet.
 pub struct Found {
@@ -57,28 +53,6 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
         }
         Err(e) => refuse(format!("fd {fd}: {e}: bring the file back, or use --file-map {shown}=NEW or {}", &way[4..])),
     }
-}
-
-/// What a path leads to, held by the host.
-pub struct Held {
-    /// The host's O_PATH descriptor.
-    pub handle: u64,
-    /// fstat(2) of it.
-    pub meta: Metadata,
-    /// Is it of a file system whose inodes tell nothing?
-    pub made_up: bool,
-}
-
-/// Looks a path up in the host. The outer error is ours, the inner one the path's.
-pub fn look(host: &mut Host, pidfd: &OwnedFd, path: &[u8], flags: i32) -> Result<cryo_tracee::Result<Held>> {
-    let handle = match open(host, path, flags | libc::O_PATH | libc::O_CLOEXEC)? {
-        Ok(handle) => handle,
-        Err(e) => return Ok(Err(e)),
-    };
-    let about = || format!("looking at {}", String::from_utf8_lossy(path));
-    let ours = fds::take(pidfd, handle as i32)?;
-    let made_up = MADE_UP.contains(&rustix::fs::fstatfs(&ours).about(about)?.f_type);
-    Ok(Ok(Held { handle, meta: File::from(ours).metadata().about(about)?, made_up }))
 }
 
 /// What the process had open of itself in /proc is its own again, whatever its pid is now.
@@ -127,24 +101,4 @@ impl Found {
             }
         }
     }
-}
-
-/// Opens what a descriptor of the host refers to once more.
-pub fn reopen(host: &mut Host, fd: u64, flags: i32) -> Result<u64> {
-    Ok(open(host, format!("/proc/self/fd/{fd}").as_bytes(), flags)??)
-}
-
-/// openat(2) in the host. The outer error is ours, the inner one the file's.
-pub fn open(host: &mut Host, path: &[u8], flags: i32) -> Result<cryo_tracee::Result<u64>> {
-    let mut batch = host.batch()?;
-    let at = batch.put(&[path, b"\0"].concat());
-    let call = batch.call(libc::SYS_openat, &[libc::AT_FDCWD as u64, at.addr, flags as u64, 0o600]);
-    let done = host.run(batch)?;
-    Ok(done.result(call).map_err(|e| match e.errno() {
-        Some(errno) => cryo_tracee::Error::sys(
-            format!("opening {}", String::from_utf8_lossy(path)),
-            std::io::Error::from_raw_os_error(errno),
-        ),
-        None => e,
-    }))
 }

@@ -3,7 +3,7 @@
 use cryo_format::section::pidfd::Pidfd;
 use cryo_tracee::Host;
 
-use super::descriptors::Table;
+use super::table::Table;
 use crate::Result;
 use crate::error::refuse;
 

@@ -7,8 +7,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use cryo_format::section::pipes::{Pipe, PipeEnd};
 use cryo_tracee::Host;
 
-use super::descriptors::{Table, set_flags};
+use super::open::{self, set_flags};
 use super::paths;
+use super::table::Table;
 use crate::Result;
 use crate::error::{About, refuse, say};
 
@@ -40,7 +41,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     let made = match (claimed, table.parked(end.pipe, FIFO).or(table.parked(end.pipe, ANY))) {
         (Some(made), _) => made,
         // Further openings of one pipe come from /proc, as the program's own did.
-        (None, Some(from)) => paths::reopen(host, from, mode | libc::O_NONBLOCK | libc::O_CLOEXEC)?,
+        (None, Some(from)) => open::reopen(host, from, mode | libc::O_NONBLOCK | libc::O_CLOEXEC)?,
         (None, None) => return refuse(format!("fd {fd}: its pipe is gone")),
     };
     set_flags(host, made, end.open_flags.0)?;

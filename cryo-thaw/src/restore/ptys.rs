@@ -3,8 +3,8 @@
 use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
 use cryo_tracee::Host;
 
-use super::descriptors::{Table, set_flags};
-use super::paths;
+use super::open::{self, set_flags};
+use super::table::Table;
 use crate::Result;
 use crate::error::{refuse, say};
 
@@ -45,7 +45,7 @@ fn peer(host: &mut Host, master: u64, open_flags: u64) -> Result<u64> {
 }
 
 fn make(host: &mut Host, fd: u32, pty: &Pty) -> Result<u64> {
-    let master = match paths::open(host, b"/dev/ptmx", libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC)? {
+    let master = match open::open(host, b"/dev/ptmx", libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC)? {
         Ok(master) => master,
         Err(e) => return refuse(format!("fd {fd}: a new pseudo-terminal: {e}: use --fd {fd}=FILE|null")),
     };

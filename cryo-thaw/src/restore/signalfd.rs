@@ -3,7 +3,8 @@
 use cryo_format::section::signalfd::Signalfd;
 use cryo_tracee::Host;
 
-use super::descriptors::{Table, set_flags};
+use super::open::set_flags;
+use super::table::Table;
 use crate::Result;
 
 /// Makes it.

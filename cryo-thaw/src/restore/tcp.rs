@@ -10,8 +10,8 @@ use cryo_format::section::inet::{Inet, State};
 use cryo_format::socket::InetAddress;
 use cryo_tracee::{Host, sockets as socket};
 
-use super::descriptors::Table;
 use super::inet::{All, Made, adopt, bind, make, recorded, unavailable};
+use super::table::Table;
 use super::{sockets, tcp_keep};
 use crate::Result;
 use crate::error::refuse;

@@ -9,9 +9,9 @@ use cryo_tracee::repair::{
 };
 use cryo_tracee::{Host, sockets as socket};
 
-use super::descriptors::Table;
 use super::inet::{Made, make, recorded};
 use super::sockets::{self, Wide};
+use super::table::Table;
 use crate::Result;
 use crate::error::{refuse, say};
 use crate::options::Tcp;

@@ -2,16 +2,16 @@
 
 use cryo_tracee::Host;
 
-use super::paths;
+use super::open;
 use crate::Result;
-use crate::options::Options;
+use crate::foreground::Foreground;
 
 /// ioctl_tty(2).
 const TIOCSPGRP: u64 = 0x5410;
 
 /// Gives the terminal to the program, before it goes on: one that led a group of its own (a shell's job, a shell) does so again, in the foreground.
-pub fn restore(host: &mut Host, options: &Options) -> Result<()> {
-    let Some(foreground) = &options.foreground else { return Ok(()) };
+pub fn restore(host: &mut Host, foreground: Option<&Foreground>) -> Result<()> {
+    let Some(foreground) = foreground else { return Ok(()) };
     if foreground.leads() {
         host.call(libc::SYS_setpgid, [0; 6])?;
     }
@@ -19,7 +19,7 @@ pub fn restore(host: &mut Host, options: &Options) -> Result<()> {
         return Ok(());
     }
     if foreground.leads()
-        && let Ok(tty) = paths::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)?
+        && let Ok(tty) = open::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)?
     {
         let group = host.call(libc::SYS_getpid, [0; 6])?;
         let mut batch = host.batch()?;

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use cryo_format::section::unix::{State, Unix};
 use cryo_tracee::{Host, sock_diag, sockets as socket};
 
-use super::descriptors::Table;
 use super::sockets::{self, Wide};
-use super::{paths, unix_dgram};
+use super::table::Table;
+use super::{open, unix_dgram};
 use crate::Result;
 use crate::bound_files::{BoundFile, NAME, Place, address};
 use crate::error::{About, refuse};
@@ -26,7 +26,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
     let all: Vec<(u64, &Unix)> =
         table.all::<Unix>().into_iter().filter(|(id, _)| table.number(*id).is_some()).collect();
     let by_id: HashMap<u64, &Unix> = all.iter().copied().collect();
-    let here = paths::open(host, b".", libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC)??;
+    let here = open::open(host, b".", libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC)??;
     let mut making = Making {
         host,
         table,
