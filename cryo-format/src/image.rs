@@ -9,7 +9,7 @@ use crate::error::{Error, Place, Result};
 use crate::header::{HEADER_LEN, Header, Profile, magic};
 use crate::index::{End, FOOTER_LEN, Footer, Index, IndexEntry};
 use crate::kind::Kind;
-use crate::memory::{Memory, Order};
+use crate::order::Order;
 use crate::read::Stream;
 pub use crate::read_at::{ReadAt, Sequential};
 use crate::root::RootHasher;
@@ -204,17 +204,6 @@ impl<R: ReadAt> Image<R> {
         // It stands right before the footer.
         let end = at.size()?.saturating_sub((FOOTER_LEN + CHUNK_HEADER_LEN + End::LEN) as u64);
         same.map_err(|v| at.broken(Some(Kind::END), end, v))
-    }
-
-    /// The memory of a process or an object: its extents, loaded; its pages are read when they are asked for.
-    pub fn memory(&self, owner: u64) -> Result<Memory<'_, R>> {
-        Memory::new(self, owner)
-    }
-
-    /// Reads memory of a process (or bytes of an object) from `vaddr`, and gives how many bytes of `out` are filled: fewer than asked for
-    /// where the image says nothing about what follows. For many reads keep a [`Memory`].
-    pub fn read_memory(&self, owner: u64, vaddr: u64, out: &mut [u8]) -> Result<usize> {
-        self.memory(owner)?.read(vaddr, out)
     }
 
     fn at(&self) -> At<'_, R> {

@@ -23,6 +23,7 @@ pub mod kind;
 pub mod limits;
 pub mod memory;
 pub mod model;
+mod order;
 pub mod prim;
 pub mod read;
 mod read_at;

@@ -1,57 +1,25 @@
 //! The pages of one owner: which there are, and what is in them (spec/07-memory.md).
 
-use std::collections::BTreeMap;
 use std::fs::File;
 
-use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader};
 use crate::error::Result;
-use crate::header::Header;
 use crate::image::{Image, ReadAt};
 use crate::index::IndexEntry;
 use crate::kind::Kind;
-use crate::rules::{Rule, Violation, ensure};
+use crate::rules::{Rule, ensure};
 use crate::section::Section;
 use crate::section::extents::{Content, Extent, Extents};
 
-/// What a reader remembers to check the rules of memory while chunks pass by.
-#[derive(Default)]
-pub(crate) struct Order {
-    /// Where the last extent of each owner ends.
-    ends: BTreeMap<u64, u64>,
-    /// Owner and length of the DATA that must come next.
-    announced: Option<(u64, u64)>,
-}
-
-impl Order {
-    /// A chunk begins.
-    pub fn chunk(&mut self, h: &ChunkHeader, offset: u64, file: &Header) -> Result<(), Violation> {
-        if h.kind == Kind::PAD {
-            return Ok(());
-        }
-        let announced = self.announced.take();
-        if h.kind != Kind::DATA {
-            return ensure(announced.is_none(), Rule::DATA_FOLLOWS, || {
-                format!("{} stands where the DATA should be that EXTS announces", h.kind)
-            });
-        }
-        ensure(announced == Some((h.owner, h.stored)), Rule::DATA_FOLLOWS, || {
-            format!("no EXTS before it announces {} bytes of owner {}", h.stored, h.owner)
-        })?;
-        let start = offset + CHUNK_HEADER_LEN as u64;
-        ensure(
-            start.is_multiple_of(file.page_size()),
-            Rule::DATA_ALIGN,
-            || "its payload does not begin at a page boundary",
-        )
+impl<R: ReadAt> Image<R> {
+    /// The memory of a process or an object: its extents, loaded; its pages are read when they are asked for.
+    pub fn memory(&self, owner: u64) -> Result<Memory<'_, R>> {
+        Memory::new(self, owner)
     }
 
-    /// It is an EXTS chunk.
-    pub fn extents(&mut self, owner: u64, extents: &Extents, file: &Header) -> Result<(), Violation> {
-        let page = file.page_size();
-        let end = self.ends.entry(owner).or_default();
-        *end = extents.check(page, *end)?;
-        self.announced = (extents.data_pages > 0).then_some((owner, extents.data_pages * page));
-        Ok(())
+    /// Reads memory of a process (or bytes of an object) from `vaddr`, and gives how many bytes of `out` are filled: fewer than asked for
+    /// where the image says nothing about what follows. For many reads keep a [`Memory`].
+    pub fn read_memory(&self, owner: u64, vaddr: u64, out: &mut [u8]) -> Result<usize> {
+        self.memory(owner)?.read(vaddr, out)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::header::{HEADER_LEN, Header, magic};
 use crate::index::{End, FOOTER_LEN, Footer};
 use crate::kind::Kind;
 use crate::limits::{CHUNK_ALIGN, MAX_FINDINGS};
-use crate::memory::Order;
+use crate::order::Order;
 use crate::root::RootHasher;
 use crate::rules::{Rule, Violation, ensure};
 use crate::section::extents::Extents;

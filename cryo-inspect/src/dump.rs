@@ -17,8 +17,9 @@ use cryo_format::{Kind, Profile};
 
 use crate::ice::{Entry, Ice, Part};
 use crate::names::syscall;
+use crate::page_count::PageCount;
 use crate::print::descriptors::is_description;
-use crate::print::{self, Cx, Order, indented, pages};
+use crate::print::{self, Cx, Order, indented};
 use crate::style::{DIM, HEADING, WARN, paint};
 use crate::table::Table;
 use crate::text::{command_line, count, harmless, shown, size};
@@ -111,7 +112,7 @@ fn memory(ice: &Ice, out: &mut dyn Write) -> io::Result<()> {
     if owners.is_empty() {
         return Ok(());
     }
-    let all = owners.iter().fold(pages::Pages::default(), |sum, owner| sum.plus(ice.pages(*owner)));
+    let all = owners.iter().fold(PageCount::default(), |sum, owner| sum.plus(ice.pages(*owner)));
     let bytes = |n: u64| size(n.saturating_mul(ice.page_size()));
     writeln!(
         out,

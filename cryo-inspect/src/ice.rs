@@ -13,7 +13,7 @@ use cryo_format::section::{AnySection, Section};
 use cryo_format::set::{self, Set};
 use cryo_format::{Error, Header, Kind, Profile, Result};
 
-use crate::print::pages::Pages;
+use crate::page_count::PageCount;
 
 /// One file.
 pub struct Part {
@@ -65,7 +65,7 @@ pub struct Ice {
     /// The first of each kind that an owner has and that can be understood.
     first: HashMap<(u64, Kind), (usize, usize)>,
     /// How many pages of what kind each owner has.
-    pages: HashMap<u64, Pages>,
+    pages: HashMap<u64, PageCount>,
 }
 
 impl Ice {
@@ -171,7 +171,7 @@ impl Ice {
     }
 
     /// How many pages of what kind `owner` has.
-    pub fn pages(&self, owner: u64) -> Pages {
+    pub fn pages(&self, owner: u64) -> PageCount {
         self.pages.get(&owner).copied().unwrap_or_default()
     }
 

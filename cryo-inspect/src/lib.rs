@@ -38,6 +38,7 @@ pub mod dump;
 pub mod ice;
 pub mod json;
 pub mod names;
+pub mod page_count;
 pub mod print;
 pub mod style;
 pub mod table;

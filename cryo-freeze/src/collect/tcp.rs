@@ -1,7 +1,6 @@
 //! TCP sockets of `INET`: listeners, connections inside the process, and those that lead outside, by policy.
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 
 use cryo_format::prim::List;
@@ -10,82 +9,19 @@ use cryo_format::socket::InetAddress;
 use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
-use super::inet::section;
+use super::inet_socket::section;
 use super::socket::{self, Socket, way};
 use super::socket_tables::Inside;
+use super::tcp_info::{
+    CLOSE, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, Info, LAST_ACK, LISTEN, OF_CONNECTION,
+};
 use super::{refuse, tcp_keep};
 use crate::Result;
 use crate::options::Tcp;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
 const TCP: u32 = libc::IPPROTO_TCP as u32;
-const TCP_INFO: u32 = libc::TCP_INFO as u32;
 const TCP_ULP: u32 = 31;
-/// What is negotiated or measured in a connection, and no option of the program's.
-pub const OF_CONNECTION: &[(u32, u32)] = &[
-    (TCP, libc::TCP_MAXSEG as u32),
-    (TCP, libc::TCP_WINDOW_CLAMP as u32),
-    (libc::IPPROTO_IPV6 as u32, libc::IPV6_V6ONLY as u32),
-];
-
-/// States of a connection (include/net/tcp_states.h).
-/// Both directions are open.
-pub const ESTABLISHED: u8 = 1;
-const FIN_WAIT1: u8 = 4;
-const FIN_WAIT2: u8 = 5;
-const CLOSE: u8 = 7;
-const CLOSE_WAIT: u8 = 8;
-const LAST_ACK: u8 = 9;
-const LISTEN: u8 = 10;
-const CLOSING: u8 = 11;
-
-/// `struct tcp_info` of linux/tcp.h, as far as it is needed here.
-pub struct Info(Vec<u8>);
-
-impl Info {
-    /// Of a socket.
-    pub fn of(fd: &OwnedFd) -> Result<Self> {
-        Ok(Self(kernel::option(fd, TCP, TCP_INFO)?))
-    }
-
-    /// A word of it.
-    pub fn word(&self, at: usize) -> u32 {
-        self.0.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b))
-    }
-
-    fn long(&self, at: usize) -> u64 {
-        self.0.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
-    }
-
-    /// TCP_ESTABLISHED and so on.
-    pub fn state(&self) -> u8 {
-        self.0.first().copied().unwrap_or(0)
-    }
-
-    /// A byte of it.
-    pub fn byte(&self, at: usize) -> u32 {
-        self.0.get(at).copied().unwrap_or(0).into()
-    }
-
-    /// Of a listener: how many wait, and how many may.
-    fn backlog(&self) -> (u32, u32) {
-        (self.word(24), self.word(28))
-    }
-
-    /// Bytes of data that were put on the way, each once.
-    fn sent(&self) -> u64 {
-        self.long(200).saturating_sub(self.long(208))
-    }
-
-    fn received(&self) -> u64 {
-        self.long(128)
-    }
-
-    fn not_sent(&self) -> u32 {
-        self.word(144)
-    }
-}
-
 /// Looks at every TCP socket of the process.
 fn inside(cx: &Cx<'_>) -> Result<Inside> {
     let mut inside = Inside::default();

@@ -6,10 +6,10 @@ use cryo_tracee::repair::{self, Quiet};
 use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
-use super::inet::section;
+use super::inet_socket::section;
 use super::refuse;
 use super::socket::{Socket, way};
-use super::tcp::{ESTABLISHED, Info, OF_CONNECTION};
+use super::tcp_info::{ESTABLISHED, Info, OF_CONNECTION};
 use crate::Result;
 use crate::error::About;
 

@@ -10,7 +10,7 @@ use cryo_format::section::inet::{Inet, State};
 use cryo_format::socket::InetAddress;
 use cryo_tracee::{Host, sockets as socket};
 
-use super::inet::{All, Made, adopt, bind, make, recorded, unavailable};
+use super::inet_socket::{All, Made, adopt, bind, make, recorded, unavailable};
 use super::table::Table;
 use super::{sockets, tcp_keep};
 use crate::Result;

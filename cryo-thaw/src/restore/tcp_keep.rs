@@ -9,7 +9,7 @@ use cryo_tracee::repair::{
 };
 use cryo_tracee::{Host, sockets as socket};
 
-use super::inet::{Made, make, recorded};
+use super::inet_socket::{Made, make, recorded};
 use super::sockets::{self, Wide};
 use super::table::Table;
 use crate::Result;

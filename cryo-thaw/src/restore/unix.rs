@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
-use std::rc::Rc;
 
 use cryo_format::section::unix::{State, Unix};
-use cryo_tracee::{Host, sock_diag, sockets as socket};
+use cryo_tracee::Host;
 
 use super::sockets::{self, Wide};
 use super::table::Table;
+use super::unix_socket::Making;
 use super::{open, unix_dgram};
 use crate::Result;
-use crate::bound_files::{BoundFile, NAME, Place, address};
 use crate::error::{About, refuse};
 
 const SOCK_DGRAM: u32 = libc::SOCK_DGRAM as u32;
@@ -37,7 +35,8 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
         gone: Vec::new(),
         owners: Vec::new(),
     };
-    making.all(&all)?;
+    making.streams(&all)?;
+    unix_dgram::all(&mut making, &all)?;
     making.settle_files()?;
     let Making { host, table, made, spare, .. } = making;
     for fd in spare {
@@ -55,40 +54,9 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
     Ok(Some(own))
 }
 
-/// A socket that is there.
-pub struct Made<'a> {
-    /// The descriptor that it is for.
-    pub fd: u32,
-    /// What it shall be.
-    pub section: &'a Unix,
-    /// Where the host has it.
-    pub at: u64,
-    /// Our duplicate.
-    pub ours: OwnedFd,
-}
-
-/// The work under way.
-pub struct Making<'h, 't, 'a> {
-    /// The host.
-    pub host: &'h mut Host,
-    /// Its descriptors.
-    pub table: &'t mut Table<'a>,
-    /// All that shall be.
-    pub by_id: HashMap<u64, &'a Unix>,
-    /// All that is, by description.
-    pub made: HashMap<u64, Made<'a>>,
-    /// Who listens, by name.
-    listeners: HashMap<&'a [u8], u64>,
-    /// Helpers that are closed at the end.
-    pub spare: Vec<u64>,
-    /// Files that were not there when it was frozen: they are of use only while the others are made.
-    gone: Vec<Rc<BoundFile>>,
-    /// Files with the user and group that they belong to, and the inodes of their sockets.
-    owners: Vec<(Rc<BoundFile>, (u32, u32), u32)>,
-}
-
 impl<'a> Making<'_, '_, 'a> {
-    fn all(&mut self, all: &[(u64, &'a Unix)]) -> Result<()> {
+    /// All that have connections, streams and packets.
+    fn streams(&mut self, all: &[(u64, &'a Unix)]) -> Result<()> {
         let of = |state: State| all.iter().filter(move |(_, s)| s.kind != SOCK_DGRAM && s.state == state).copied();
         for (id, s) in of(State::FREE).chain(of(State::LISTENING)) {
             let at = self.lone(id, s)?;
@@ -121,34 +89,7 @@ impl<'a> Making<'_, '_, 'a> {
             self.connect(at, listener)?;
             self.shutdown(id)?;
         }
-        unix_dgram::all(self, all)
-    }
-
-    /// The number of a description, for messages.
-    fn number(&self, id: u64) -> u32 {
-        self.table.number(id).unwrap_or_default()
-    }
-
-    /// The other end is not what it should be.
-    pub fn no_end<T>(&self, id: u64) -> Result<T> {
-        let fd = self.number(id);
-        refuse(format!("fd {fd}: the other end of this unix socket is not in the image: use --fd {fd}=null|FILE"))
-    }
-
-    /// A socket of its own.
-    pub fn lone(&mut self, id: u64, s: &'a Unix) -> Result<u64> {
-        let at = sockets::make(self.host, libc::AF_UNIX as u32, s.kind, 0)?;
-        self.adopt(id, s, at)
-    }
-
-    /// Takes in what was made.
-    pub fn adopt(&mut self, id: u64, s: &'a Unix, at: u64) -> Result<u64> {
-        let at = self.table.park(self.host, at)?;
-        let ours = self.table.take(at)?;
-        let fd = self.number(id);
-        sockets::early(&ours, fd, &s.options)?;
-        self.made.insert(id, Made { fd, section: s, at, ours });
-        Ok(at)
+        Ok(())
     }
 
     /// Both ends of a connection, with what waits in them; `None` for one that is closed.
@@ -211,19 +152,6 @@ impl<'a> Making<'_, '_, 'a> {
         wide.narrow()
     }
 
-    /// shutdown(2) as the program did it; the other end's bits follow.
-    pub fn shutdown(&mut self, id: u64) -> Result<()> {
-        let Some(m) = self.made.get(&id) else { return Ok(()) };
-        // SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2: one less than the bits.
-        if let Some(how) = m.section.shutdown.checked_sub(1) {
-            match socket::shutdown(&m.ours, how) {
-                Err(e) if e.errno() != Some(libc::ENOTCONN) => return Err(e.into()),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Does its name belong to a listener, here or of former times?
     fn needs_listener(&self, s: &Unix) -> bool {
         let alike = self.by_id.values().filter(|o| o.name == s.name && o.kind == s.kind).count();
@@ -249,109 +177,5 @@ impl<'a> Making<'_, '_, 'a> {
         }
         self.connect(client, accepted)?;
         Ok((sockets::accept(self.host, listener)?, client))
-    }
-
-    /// connect(2) to the name of `to`.
-    pub fn connect(&mut self, at: u64, to: &Unix) -> Result<()> {
-        self.enter(to)?;
-        match sockets::with_address(self.host, libc::SYS_connect, at, &address(&to.name))? {
-            Ok(_) => Ok(()),
-            Err(e) => refuse(format!("unix socket {}: {e}", shown(&to.name))),
-        }
-    }
-
-    /// A relative name is looked at from where it was.
-    pub fn enter(&mut self, s: &Unix) -> Result<()> {
-        if s.directory.is_empty() {
-            return Ok(());
-        }
-        let mut batch = self.host.batch()?;
-        let at = batch.put(&[s.directory.as_slice(), b"\0"].concat());
-        batch.call(libc::SYS_chdir, &[at.addr]);
-        match self.host.run(batch)?.all() {
-            Ok(()) => Ok(()),
-            Err(e) => refuse(format!("unix socket {}: its directory {}: {e}", shown(&s.name), s.directory)),
-        }
-    }
-
-    /// bind(2), if it has a name.
-    pub fn bind(&mut self, at: u64, s: &Unix) -> Result<()> {
-        let Some(first) = s.name.first() else { return Ok(()) };
-        if s.name.len() > NAME {
-            return refuse(format!("unix socket {}: its name is too long", shown(&s.name)));
-        }
-        let file = *first != 0;
-        let place = file.then(|| self.place(s)).transpose()?;
-        self.enter(s)?;
-        // So its file is born with its mode (of which only the permissions count), and with the owner that the host's rights give it: there is no
-        // moment at which it could be mistaken for another, and no path is changed afterwards.
-        // One whose file was gone has no mode, and is connected to here.
-        let mode = if s.mode == 0 { 0o600 } else { s.mode };
-        let umask =
-            file.then(|| self.host.call(libc::SYS_umask, [(!mode & 0o777).into(), 0, 0, 0, 0, 0])).transpose()?;
-        let bound = sockets::with_address(self.host, libc::SYS_bind, at, &address(&s.name))?;
-        if let Some(umask) = umask {
-            self.host.call(libc::SYS_umask, [umask, 0, 0, 0, 0, 0])?;
-        }
-        if let Err(e) = bound {
-            let why = match e.errno() {
-                Some(libc::EADDRINUSE) => "another program has this name".to_owned(),
-                Some(n) => std::io::Error::from_raw_os_error(n).to_string(),
-                None => e.to_string(),
-            };
-            return refuse(format!(
-                "unix socket {}: {why}: end what uses it, or use --fd N=null|FILE for it",
-                shown(&s.name)
-            ));
-        }
-        let Some(place) = place else { return Ok(()) };
-        let bound = {
-            let _entered = self.table.paths.rights.enter()?;
-            place.bound()?
-        };
-        let bound = self.table.bound.add(bound);
-        if s.mode == 0 {
-            self.gone.push(bound);
-        } else {
-            let socket = std::fs::File::from(self.table.take(at)?).metadata().about(|| "looking at a socket".into())?;
-            self.owners.push((bound, (s.uid, s.gid), socket.ino() as u32));
-        }
-        Ok(())
-    }
-
-    /// Where its file will be, made free. It is looked at as the program would.
-    fn place(&self, s: &Unix) -> Result<Place> {
-        let relative = !s.name.starts_with(b"/");
-        let path = if relative { [&s.directory, &b"/"[..], &s.name].concat() } else { s.name.to_vec() };
-        let rights = self.table.paths.rights;
-        let _entered = rights.enter()?;
-        let place = Place::of(&path)?;
-        place.clear(rights)?;
-        Ok(place)
-    }
-
-    /// When all of them are made: helpers' files go, the others get their owners.
-    fn settle_files(&mut self) -> Result<()> {
-        {
-            let _entered = self.table.paths.rights.enter()?;
-            self.gone.drain(..).try_for_each(|file| file.remove())?;
-        }
-        if self.owners.is_empty() {
-            return Ok(());
-        }
-        let known = sock_diag::unix()?;
-        for (file, (uid, gid), socket) in self.owners.drain(..) {
-            let made = known.get(&socket).and_then(|s| s.file).map(|(ino, _)| ino);
-            // With our own rights: to give a file away is root's.
-            file.give(uid, gid, made)?;
-        }
-        Ok(())
-    }
-}
-
-fn shown(name: &[u8]) -> String {
-    match name {
-        [0, rest @ ..] => format!("@{}", String::from_utf8_lossy(rest)),
-        path => String::from_utf8_lossy(path).into_owned(),
     }
 }

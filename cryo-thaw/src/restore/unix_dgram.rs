@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cryo_format::section::unix::{State, Unix};
 
 use super::sockets::{self, Wide};
-use super::unix::Making;
+use super::unix_socket::Making;
 use crate::Result;
 use crate::bound_files::address;
 use crate::error::{About, refuse};

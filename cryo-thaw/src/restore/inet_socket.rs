@@ -1,0 +1,84 @@
+//! What the restorers of UDP and TCP share: a socket with its options and its name.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use cryo_format::section::inet::Inet;
+use cryo_tracee::{Host, sockets as socket};
+
+use super::sockets;
+use super::table::Table;
+use crate::Result;
+use crate::error::refuse;
+
+const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
+const REUSEADDR: u32 = libc::SO_REUSEADDR as u32;
+const ON: [u8; 4] = 1_i32.to_le_bytes();
+
+/// A socket that is there.
+pub struct Made<'a> {
+    /// The descriptor that it is for.
+    pub fd: u32,
+    /// What it shall be.
+    pub section: &'a Inet,
+    /// Where the host has it.
+    pub at: u64,
+    /// Our duplicate.
+    pub ours: OwnedFd,
+}
+
+/// All that are made so far, by description.
+pub type All<'a> = HashMap<u64, Made<'a>>;
+
+/// The value of an option of SOL_SOCKET in the image.
+pub fn recorded(s: &Inet, name: u32) -> Option<&[u8]> {
+    s.options.iter().find(|o| (o.level, o.name) == (SOL_SOCKET, name)).map(|o| o.value.as_slice())
+}
+
+/// A socket with its options, without a name.
+pub fn make<'a>(host: &mut Host, table: &mut Table<'_>, id: u64, s: &'a Inet) -> Result<Made<'a>> {
+    let at = sockets::make(host, s.family, s.kind, s.protocol)?;
+    adopt(host, table, id, s, at)
+}
+
+/// Takes in what was made.
+pub fn adopt<'a>(host: &mut Host, table: &mut Table<'_>, id: u64, s: &'a Inet, at: u64) -> Result<Made<'a>> {
+    let at = table.park(host, at)?;
+    let ours = table.take(at)?;
+    let fd = table.number(id).unwrap_or_default();
+    sockets::early(&ours, fd, &s.options)?;
+    Ok(Made { fd, section: s, at, ours })
+}
+
+/// bind(2), if it was bound. `shared`: with others on this port, which are ours, too.
+pub fn bind(m: &Made<'_>, shared: bool) -> Result<()> {
+    let s = m.section;
+    if s.local.port == 0 {
+        return Ok(());
+    }
+    if shared {
+        socket::set_option(&m.ours, SOL_SOCKET, REUSEADDR, &ON)?;
+    }
+    match socket::bind(&m.ours, &s.local.sockaddr(s.family)) {
+        Ok(()) => Ok(()),
+        Err(e) => refuse(format!("fd {}: {}", m.fd, unavailable(m.fd, s.local.plain(s.family), &e))),
+    }
+}
+
+/// Why an address cannot be had, and the way out.
+pub fn unavailable(fd: u32, address: SocketAddr, e: &cryo_tracee::Error) -> String {
+    let way = format!("use --fd {fd}=null|FILE");
+    match e.errno() {
+        Some(libc::EADDRINUSE) => {
+            format!(
+                "{address} is in use here: end who uses it, thaw in a network namespace of its own (unshare -rn), or {way}"
+            )
+        }
+        Some(libc::EADDRNOTAVAIL) => {
+            format!("{} is no address of this machine: add it (ip address add), or {way}", address.ip())
+        }
+        Some(libc::EACCES) => format!("{address} may be taken by root only: thaw as root, or {way}"),
+        _ => format!("{address}: {e}: {way}"),
+    }
+}
