@@ -12,6 +12,9 @@ pub enum Error {
     /// Something that the image cannot carry. The text names the object and the way out.
     #[error("{0}")]
     Refused(String),
+    /// The same of several descriptors, and last how all of them are answered at once.
+    #[error("{}", .0.join("; "))]
+    Several(Vec<String>),
     /// A SIGTERM came, and was obeyed where nothing was half done.
     #[error("asked to end: nothing was frozen, the program goes on")]
     Asked,

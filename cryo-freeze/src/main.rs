@@ -40,8 +40,8 @@ struct Cli {
     /// A process that has children: not frozen, or frozen without them
     #[arg(long, value_enum, default_value_t = ChildrenArg::Refuse)]
     children: ChildrenArg,
-    /// What takes the place of descriptor N: `N=inherit` (the thawer's own), `N=null`, `N=FILE`
-    #[arg(long = "fd", value_name = "N=inherit|null|FILE")]
+    /// What takes the place of descriptor N: `N=inherit` (the thawer's own), `N=null`, `N=close`, `N=FILE`; of all that would be refused: `outside=null`
+    #[arg(long = "fd", value_name = "N|outside=inherit|null|close|FILE")]
     fds: Vec<FdRule>,
     /// TCP connections to other processes: refuse to freeze, let the program find them reset, or keep them (as root)
     #[arg(long, value_enum, default_value_t = TcpArg::Refuse)]
@@ -169,7 +169,10 @@ fn main() -> ExitCode {
         // The command says so, which knows of which signal.
         Err(e) if matches!(e.downcast_ref(), Some(cryo_freeze::Error::Asked)) => cryo_tracee::guardian::ASKED,
         Err(e) => {
-            say(&format!("{e:#}"));
+            match e.downcast_ref() {
+                Some(cryo_freeze::Error::Several(all)) => all.iter().for_each(|one| say(one)),
+                _ => say(&format!("{e:#}")),
+            }
             2
         }
     };

@@ -45,8 +45,8 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
     machine(&ice.freeze.header)?;
     processor(ice, options)?;
     let known = |fd| ice.all::<Descriptors>().any(|(_, d)| d.descriptors.iter().any(|d| d.fd == fd));
-    if let Some(rule) = options.fds.iter().find(|rule| !known(rule.fd)) {
-        return refuse(format!("--fd {}: the program has no such descriptor", rule.fd));
+    if let Some(fd) = options.fds.iter().filter_map(|rule| rule.fd).find(|fd| !known(*fd)) {
+        return refuse(format!("--fd {fd}: the program has no such descriptor"));
     }
     for o in ice.all::<Objects>().flat_map(|(_, objects)| &objects.objects) {
         if o.size > LARGEST {

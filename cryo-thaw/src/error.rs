@@ -12,6 +12,9 @@ pub enum Error {
     /// Something that cannot be brought back here. The text names the object and the way out.
     #[error("{0}")]
     Refused(String),
+    /// The same of several descriptors, and last how all of them are answered at once.
+    #[error("{}", .0.join("; "))]
+    Several(Vec<String>),
     /// The host in our hands.
     #[error(transparent)]
     Tracee(#[from] cryo_tracee::Error),

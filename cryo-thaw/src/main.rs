@@ -40,8 +40,8 @@ struct Cli {
     /// the same in a pid `namespace` of its own; `new` ones
     #[arg(long, value_enum, default_value_t = PidArg::Auto)]
     pid: PidArg,
-    /// What takes the place of descriptor N: `N=inherit` (our own), `N=null`, `N=FILE`
-    #[arg(long = "fd", value_name = "N=inherit|null|FILE")]
+    /// What takes the place of descriptor N: `N=inherit` (our own), `N=null`, `N=close`, `N=FILE`; of all whose other end is not here: `outside=null`
+    #[arg(long = "fd", value_name = "N|outside=inherit|null|close|FILE")]
     fds: Vec<FdRule>,
     /// TCP connections that were frozen with --tcp keep: they go on (as root), or the program finds them reset
     #[arg(long, value_enum, default_value_t = TcpArg::Keep)]
@@ -151,7 +151,7 @@ impl Cli {
             }) {
                 Ok(thawed) => Ok(thawed.pid),
                 Err(e) => {
-                    say(&format!("{e}"));
+                    complain(&e.into());
                     Err(FAILED)
                 }
             };
@@ -190,12 +190,19 @@ impl Cli {
 /// Exit status of a thaw that did not come about, as of other commands that start programs (env, nohup, timeout).
 const FAILED: i32 = 125;
 
+fn complain(e: &anyhow::Error) {
+    match e.downcast_ref() {
+        Some(cryo_thaw::Error::Several(all)) => all.iter().for_each(|one| say(one)),
+        _ => say(&format!("{e:#}")),
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.run() {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
-            say(&format!("{e:#}"));
+            complain(&e);
             ExitCode::from(FAILED as u8)
         }
     }

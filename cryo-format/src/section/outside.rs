@@ -1,5 +1,6 @@
 //! `OUTS`: an open file description whose other end is not in the image: a terminal, a pipe to another program. Owner: the description.
 
+use std::fmt;
 use std::str::FromStr;
 
 use binrw::binrw;
@@ -43,21 +44,48 @@ impl Policy {
 
 impl Validate for Outside {}
 
-/// A person's choice for descriptor N, when it is frozen or thawed: `N=inherit|null|FILE`.
+/// A person's choice for a descriptor, when it is frozen or thawed: `N=inherit|null|close|FILE`, or `outside=...` for all that would be refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FdRule {
-    /// The descriptor.
-    pub fd: u32,
-    /// What is put there: INHERIT, NULL or PATH.
-    pub policy: Policy,
-    /// For PATH: the file.
-    pub path: Bytes,
+    /// The descriptor; none if it is for all that would be refused.
+    pub fd: Option<u32>,
+    /// What is put there.
+    pub instead: Instead,
+}
+
+/// What is put in the place of a descriptor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// The thawer's own descriptor of this number.
+    Inherit,
+    /// /dev/null.
+    Null,
+    /// Nothing: the descriptor is closed.
+    Close,
+    /// This file.
+    File(Bytes),
 }
 
 impl FdRule {
-    /// Of several for one descriptor the last one holds.
-    pub fn of(rules: &[Self], fd: u32) -> Option<&Self> {
-        rules.iter().rfind(|rule| rule.fd == fd)
+    /// What is said of one descriptor. Of several for one the last one holds.
+    pub fn of(rules: &[Self], fd: u32) -> Option<&Instead> {
+        rules.iter().rfind(|rule| rule.fd == Some(fd)).map(|rule| &rule.instead)
+    }
+
+    /// What is said of all that would be refused.
+    pub fn outside(rules: &[Self]) -> Option<&Instead> {
+        rules.iter().rfind(|rule| rule.fd.is_none()).map(|rule| &rule.instead)
+    }
+}
+
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inherit => f.write_str("the thawer's own"),
+            Self::Null => f.write_str("/dev/null"),
+            Self::Close => f.write_str("nothing"),
+            Self::File(path) => f.write_str(&path.lossless()),
+        }
     }
 }
 
@@ -66,34 +94,42 @@ impl FromStr for FdRule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parse = || {
-            let (fd, what) = text.split_once('=')?;
-            let (policy, path) = match what {
+            let (fd, instead) = text.split_once('=')?;
+            let fd = if fd == "outside" { None } else { Some(fd.parse().ok()?) };
+            let instead = match instead {
                 "" => return None,
-                "inherit" => (Policy::INHERIT, ""),
-                "null" => (Policy::NULL, ""),
-                file => (Policy::PATH, file),
+                "inherit" => Instead::Inherit,
+                "null" => Instead::Null,
+                "close" => Instead::Close,
+                file => Instead::File(file.into()),
             };
-            Some(Self { fd: fd.parse().ok()?, policy, path: path.into() })
+            // One file for many descriptors of all kinds is nobody's wish.
+            (fd.is_some() || !matches!(instead, Instead::File(_))).then_some(Self { fd, instead })
         };
-        parse().ok_or_else(|| format!("{text:?} is not of the form N=inherit|null|FILE"))
+        parse().ok_or_else(|| {
+            format!("{text:?} is not of the form N=inherit|null|close|FILE or outside=inherit|null|close")
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FdRule, Policy};
+    use super::{FdRule, Instead};
 
     #[test]
     fn a_rule_is_a_number_and_what_is_put_there() {
-        let rule = |fd, policy, path: &str| Ok(FdRule { fd, policy, path: path.into() });
-        assert_eq!("0=inherit".parse(), rule(0, Policy::INHERIT, ""));
-        assert_eq!("7=null".parse(), rule(7, Policy::NULL, ""));
-        assert_eq!("7=a=b".parse(), rule(7, Policy::PATH, "a=b"));
-        for wrong in ["", "7", "7=", "=null", "-1=null", "x=null", "4294967296=null"] {
+        let rule = |fd, instead| Ok(FdRule { fd, instead });
+        assert_eq!("0=inherit".parse(), rule(Some(0), Instead::Inherit));
+        assert_eq!("7=null".parse(), rule(Some(7), Instead::Null));
+        assert_eq!("7=close".parse(), rule(Some(7), Instead::Close));
+        assert_eq!("7=a=b".parse(), rule(Some(7), Instead::File("a=b".into())));
+        assert_eq!("outside=null".parse(), rule(None, Instead::Null));
+        for wrong in ["", "7", "7=", "=null", "-1=null", "x=null", "4294967296=null", "outside=file"] {
             assert!(wrong.parse::<FdRule>().is_err(), "{wrong}");
         }
-        let rules = ["7=null", "8=a", "7=b"].map(|text| text.parse().unwrap());
-        assert_eq!(FdRule::of(&rules, 7), Some(&rules[2]));
+        let rules = ["7=null", "8=a", "7=close", "outside=inherit"].map(|text| text.parse().unwrap());
+        assert_eq!(FdRule::of(&rules, 7), Some(&Instead::Close));
         assert_eq!(FdRule::of(&rules, 9), None);
+        assert_eq!(FdRule::outside(&rules), Some(&Instead::Inherit));
     }
 }

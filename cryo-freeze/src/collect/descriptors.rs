@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
+use cryo_format::section::outside::FdRule;
 
 use super::description::{Cx, Description};
 use super::fd::Fd;
@@ -15,7 +16,10 @@ use super::{
     Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues, outside, owners, parallel,
     pidfd, pipes, ptys, refuse, refused_fds, shared_fds, signalfd, sockets, terminal, timerfd,
 };
-use crate::Result;
+use crate::{Error, Result};
+
+/// So many descriptors are named in one line.
+const MANY: usize = 10;
 
 /// Adds the sections of a description if it is of the collector's kind; says whether it is.
 type Collector = for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<bool>;
@@ -45,15 +49,16 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
     use std::os::unix::fs::MetadataExt;
     let pidfd = cryo_tracee::fds::pidfd(scene.live_tid)?;
     let fds = fd::look(scene.live_tid, &pidfd)?;
-    if let Some(rule) = scene.options.fds.iter().find(|r| fds.iter().all(|f| f.fd as u32 != r.fd)) {
-        return refuse(format!("--fd {}: process {} has no such descriptor", rule.fd, scene.pid));
+    let rules = &scene.options.fds;
+    if let Some(fd) = rules.iter().filter_map(|r| r.fd).find(|n| fds.iter().all(|f| f.fd as u32 != *n)) {
+        return refuse(format!("--fd {fd}: process {} has no such descriptor", scene.pid));
     }
     // A rule of the person's comes first, then what we can carry.
-    let ruled = |f: &Fd| scene.options.fds.iter().any(|r| r.fd == f.fd as u32);
+    let rule = |f: &Fd| FdRule::of(rules, f.fd as u32);
     let mut all = Vec::new();
     let mut by_rule = Vec::new();
     for mut group in descriptions(scene.live_tid, &fds)? {
-        by_rule.extend(group.extract_if(.., |f| ruled(f)));
+        by_rule.extend(group.extract_if(.., |f| rule(f).is_some()));
         if !group.is_empty() {
             all.push(Description { id: ids.fresh(), fds: group });
         }
@@ -79,34 +84,25 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
         pidfd,
     };
     for f in by_rule {
-        let id = outside::by_rule(scene, f, cx.ids, cx.out);
-        outside::unread(&mut cx, f, id);
-        cx.place(f, id);
+        if let Some(instead) = rule(f) {
+            outside::by_rule(&mut cx, f, instead, "");
+        }
     }
+    // All that stands in the way is told at once.
+    let mut refused = Vec::new();
     for d in cx.all {
-        let mut carried = false;
-        cx.why = None;
-        shared_fds::check(&mut cx, d)?;
-        for collector in COLLECTORS {
-            carried = collector(&mut cx, d)?;
-            if carried {
-                break;
+        let (mark, placed) = (cx.out.mark(), cx.table.len());
+        match (description(&mut cx, d), FdRule::outside(rules)) {
+            (Err(Error::Refused(why)), Some(instead)) => {
+                cx.out.back_to(mark);
+                cx.table.truncate(placed);
+                d.fds.iter().for_each(|f| outside::by_rule(&mut cx, f, instead, &why));
             }
-        }
-        if carried {
-            if let Some(key) = d.first().info.unknown_key() {
-                return refuse(format!(
-                    "{}: /proc shows `{key}` of it, which this release does not know and would lose: use --fd {}=null|FILE",
-                    d.first().name(),
-                    d.first().fd
-                ));
-            }
-            BESIDES.iter().try_for_each(|besides| besides(&mut cx, d))?;
-            d.fds.iter().for_each(|f| cx.place(f, d.id));
-        } else {
-            outside::collect(&mut cx, d)?;
+            (Err(Error::Refused(why)), None) => refused.push((d.first().fd, why)),
+            (done, _) => done?,
         }
     }
+    answers(scene.pid, refused)?;
     terminal::collect(&mut cx)?;
     let mut table = cx.table;
     table.sort_by_key(|(f, _)| f.fd);
@@ -115,6 +111,52 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
         table.iter().map(|(f, id)| Descriptor { fd: f.fd as u32, flags: cloexec(f), description: *id }).collect();
     out.add(scene.id, Descriptors { descriptors });
     Ok(())
+}
+
+/// Adds one description, of whatever kind it is.
+fn description<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
+    let mut carried = false;
+    cx.why = None;
+    shared_fds::check(cx, d)?;
+    for collector in COLLECTORS {
+        carried = collector(cx, d)?;
+        if carried {
+            break;
+        }
+    }
+    if carried {
+        if let Some(key) = d.first().info.unknown_key() {
+            return refuse(format!(
+                "{}: /proc shows `{key}` of it, which this release does not know and would lose: use --fd {}=null|FILE",
+                d.first().name(),
+                d.first().fd
+            ));
+        }
+        BESIDES.iter().try_for_each(|besides| besides(cx, d))?;
+        d.fds.iter().for_each(|f| cx.place(f, d.id));
+    } else {
+        outside::collect(cx, d)?;
+    }
+    Ok(())
+}
+
+/// Refuses if there is something to refuse; of several with one command line that answers them all.
+fn answers(pid: i32, refused: Vec<(i32, String)>) -> Result<()> {
+    let mut each: Vec<String> = refused.iter().map(|(fd, _)| format!("--fd {fd}=null")).collect();
+    each.truncate(MANY);
+    let mut all: Vec<String> = refused.into_iter().map(|(_, why)| why).collect();
+    let Some(last) = all.pop() else { return Ok(()) };
+    if all.is_empty() {
+        return refuse(last);
+    }
+    all.push(last);
+    all.push(format!(
+        "{} descriptors stand in the way; all are answered by cryo-freeze {pid} --fd outside=null (or close, or inherit), each by {}{}",
+        all.len(),
+        each.join(" "),
+        if all.len() > MANY { " ..." } else { "" }
+    ));
+    Err(Error::Several(all))
 }
 
 /// Groups descriptors by their open file description, each group and the groups themselves by number. kcmp(2) orders descriptions, so that

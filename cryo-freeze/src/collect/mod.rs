@@ -171,6 +171,17 @@ impl Collected {
         self.sections.iter().filter_map(|(_, section)| S::of(section))
     }
 
+    /// How much there is so far, for [`Self::back_to`].
+    fn mark(&self) -> (usize, usize) {
+        (self.sections.len(), self.notes.len())
+    }
+
+    /// Takes back what was added since.
+    fn back_to(&mut self, mark: (usize, usize)) {
+        self.sections.truncate(mark.0);
+        self.notes.truncate(mark.1);
+    }
+
     /// Adds a note.
     pub fn note(&mut self, object: impl Into<String>, text: impl Into<String>) {
         self.notes.push(Note { object: object.into().into_bytes().into(), text: text.into().into_bytes().into() });

@@ -3,11 +3,11 @@
 use std::os::unix::fs::FileTypeExt;
 
 use cryo_format::prim::Addr;
-use cryo_format::section::outside::{FdRule, Outside, Policy};
+use cryo_format::section::outside::{Instead, Outside, Policy};
 use cryo_format::section::unread::Unread;
 
 use super::description::{Cx, Description, Fd};
-use super::{Collected, Ids, Scene, pipes, ptys, refuse, terminal};
+use super::{pipes, ptys, refuse, terminal};
 use crate::Result;
 
 fn section(f: &Fd, policy: Policy) -> Outside {
@@ -20,21 +20,20 @@ fn section(f: &Fd, policy: Policy) -> Outside {
     }
 }
 
-/// What the person asked for with --fd.
-pub fn by_rule(scene: &Scene<'_>, f: &Fd, ids: &mut Ids, out: &mut Collected) -> u64 {
-    let section = match FdRule::of(&scene.options.fds, f.fd as u32) {
-        Some(rule) => Outside { path: rule.path.clone(), ..section(f, rule.policy) },
-        None => section(f, Policy::INHERIT),
+/// What the person asked for with --fd, and `why` it had to be asked for. A descriptor that is closed has no place in the table.
+pub fn by_rule<'c>(cx: &mut Cx<'c>, f: &'c Fd, instead: &Instead, why: &str) {
+    let colon = if why.is_empty() { "" } else { ": " };
+    cx.out.note(f.name(), format!("replaced by {instead} (--fd){colon}{why}"));
+    let section = match instead {
+        Instead::Close => return,
+        Instead::Inherit => section(f, Policy::INHERIT),
+        Instead::Null => section(f, Policy::NULL),
+        Instead::File(path) => Outside { path: path.clone(), ..section(f, Policy::PATH) },
     };
-    let instead = match &section.policy {
-        p if *p == Policy::PATH => section.path.lossless(),
-        p if *p == Policy::NULL => "/dev/null".to_owned(),
-        _ => "the thawer's own".to_owned(),
-    };
-    out.note(f.name(), format!("replaced by {instead} (--fd)"));
-    let id = ids.fresh();
-    out.add(id, section);
-    id
+    let id = cx.ids.fresh();
+    cx.out.add(id, section);
+    unread(cx, f, id);
+    cx.place(f, id);
 }
 
 /// What waits in a pipe that something else replaces: its writer will not write it again. The thawer puts it in front where it can.
@@ -94,7 +93,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
             None => {
                 let why = cx.why.as_deref().unwrap_or("what is behind it is outside the image");
                 return refuse(format!(
-                    "{} of process {}: {why}: use --fd {}=inherit|null|FILE",
+                    "{} of process {}: {why}: use --fd {}=inherit|null|close|FILE",
                     f.name(),
                     cx.scene.pid,
                     f.fd

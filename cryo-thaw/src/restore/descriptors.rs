@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use cryo_format::model::FileModel;
 use cryo_format::section::attributes::Attributes;
-use cryo_format::section::descriptors::Descriptors;
+use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::objects::Objects;
-use cryo_format::section::outside::{FdRule, Policy};
+use cryo_format::section::outside::{FdRule, Instead, Outside};
 use cryo_format::section::{AnySection, Scope};
 use cryo_tracee::{Host, fds, proc};
 
@@ -23,12 +23,15 @@ use super::{
     epoll, eventfd, fanotify, files, inet, inotify, locks, mqueues, netlink, outside, owners, pidfd, pipes, ptys,
     signalfd, timerfd, unix,
 };
-use crate::Result;
 use crate::bound_files::BoundFiles;
 use crate::error::refuse;
 use crate::identity::Paths;
 use crate::options::Options;
 use crate::unlinked;
+use crate::{Error, Result};
+
+/// So many descriptors are named in one line.
+const MANY: usize = 10;
 
 /// Makes the description `id` in the host if it is of the restorer's kind, and returns a descriptor's number there. `fd` is the first
 /// descriptor that will refer to it, for messages.
@@ -108,7 +111,7 @@ pub fn restore<'a>(
         paths,
         bound: BoundFiles::new(paths.rights.clone()),
     };
-    let ruled: HashSet<u32> = options.fds.iter().map(|r| r.fd).collect();
+    let ruled: HashSet<u32> = options.fds.iter().filter_map(|r| r.fd).collect();
     for d in wanted.iter().filter(|d| !ruled.contains(&d.fd)) {
         table.numbers.entry(d.description).or_insert(d.fd);
     }
@@ -133,6 +136,8 @@ pub fn restore<'a>(
 /// is thawed under the same limit.
 fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     let mut batch = host.batch()?;
+    // All that stands in the way is told at once.
+    let mut refused = Vec::new();
     for d in table.wanted {
         let (fd, flags) = (u64::from(d.fd), if d.flags & 1 != 0 { libc::O_CLOEXEC as u64 } else { 0 });
         let rule = FdRule::of(&table.options.fds, d.fd);
@@ -141,8 +146,17 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
                 batch.call(libc::SYS_dup3, &[*at, fd, flags]);
                 continue;
             }
-            (Some(rule), _) => by_rule(host, rule, table)?,
-            (None, None) => description(host, table, d.fd, d.description)?,
+            (Some(rule), _) => by_rule(host, d.fd, rule, table),
+            (None, None) => make(host, table, d),
+        };
+        let opened = match opened {
+            Ok(Some(opened)) => opened,
+            Ok(None) => continue,
+            Err(Error::Refused(why)) => {
+                refused.push((d, why));
+                continue;
+            }
+            Err(e) => return Err(e),
         };
         let mut at = fd;
         if opened >= table.base {
@@ -160,7 +174,34 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
         }
     }
     host.run(batch)?.all()?;
-    Ok(())
+    answers(table, refused)
+}
+
+/// Makes the description of a descriptor; nothing where it is outside, not to be had, and the person wants it closed then.
+fn make(host: &mut Host, table: &mut Table<'_>, d: &Descriptor) -> Result<Option<u64>> {
+    match (description(host, table, d.fd, d.description), FdRule::outside(&table.options.fds)) {
+        (Err(Error::Refused(_)), Some(instead)) if is_outside(table, d) => by_rule(host, d.fd, instead, table),
+        (made, _) => made.map(Some),
+    }
+}
+
+fn is_outside(table: &Table<'_>, d: &Descriptor) -> bool {
+    table.section::<Outside>(d.description).is_some()
+}
+
+/// Refuses if there is something to refuse; of several with what answers them all.
+fn answers(table: &Table<'_>, refused: Vec<(&Descriptor, String)>) -> Result<()> {
+    let outside = refused.iter().all(|(d, _)| is_outside(table, d));
+    let each: Vec<String> = refused.iter().take(MANY).map(|(d, _)| format!("--fd {}=null", d.fd)).collect();
+    let mut all: Vec<String> = refused.into_iter().map(|(_, why)| why).collect();
+    if all.len() < 2 {
+        return all.pop().map_or(Ok(()), refuse);
+    }
+    let at_once =
+        if outside { "all are answered by --fd outside=null (or close), each by" } else { "they are answered by" };
+    let more = if all.len() > MANY { " ..." } else { "" };
+    all.push(format!("{} descriptors stand in the way; {at_once} {}{more}", all.len(), each.join(" ")));
+    Err(Error::Several(all))
 }
 
 /// The rest, when all pages are there; `elapsed` is how much of the time in the ice counts.
@@ -174,17 +215,17 @@ pub fn finish(host: &mut Host, mut table: Table<'_>, elapsed: Duration) -> Resul
     Ok(table.bound)
 }
 
-fn by_rule(host: &mut Host, rule: &FdRule, table: &Table<'_>) -> Result<u64> {
-    let fd = rule.fd;
-    let path = match rule.policy {
-        Policy::INHERIT => match table.inherited(fd) {
-            Some(parked) => return table.duplicate(host, parked),
+fn by_rule(host: &mut Host, fd: u32, instead: &Instead, table: &Table<'_>) -> Result<Option<u64>> {
+    let path = match instead {
+        Instead::Close => return Ok(None),
+        Instead::Inherit => match table.inherited(fd) {
+            Some(parked) => return table.duplicate(host, parked).map(Some),
             None => return refuse(format!("--fd {fd}=inherit: cryo-thaw itself has no descriptor {fd}")),
         },
-        Policy::NULL => b"/dev/null".as_slice(),
-        _ => &rule.path[..],
+        Instead::Null => b"/dev/null".as_slice(),
+        Instead::File(path) => &path[..],
     };
-    outside::path(host, fd, path, libc::O_RDWR | libc::O_CLOEXEC)
+    outside::path(host, fd, path, libc::O_RDWR | libc::O_CLOEXEC).map(Some)
 }
 
 /// Makes a description of any kind.

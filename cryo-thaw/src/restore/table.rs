@@ -87,7 +87,7 @@ impl<'a> Table<'a> {
 
     /// Did the person put something else at this number?
     pub fn ruled(&self, fd: u32) -> bool {
-        self.options.fds.iter().any(|r| r.fd == fd)
+        self.options.fds.iter().any(|r| r.fd == Some(fd))
     }
 
     /// Where the thawer's own descriptor is parked.
