@@ -1,5 +1,8 @@
 //! Which process becomes the host: the identical original executable, so that /proc/PID/exe is right without any privilege, or a tiny ELF of ours.
 //! Neither executes an instruction of its own.
+//!
+//! An executable that no path led to is in the image, whole. Its pages arrive only later, and nobody may open for writing what is being executed:
+//! so the host starts from a memfd with the tiny ELF in it, whose descriptor stays open, and through that the real content replaces it.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,32 +10,59 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::mm::Mm;
-use cryo_format::section::objects::Objects;
+use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::process::{Process, ProcessFlags};
 use cryo_tracee::host::{Program, Start};
 use cryo_tracee::{FsRights, Host};
 use object::elf;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags};
 
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, refuse, say};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
 use crate::same_file::{Hashes, same_file};
+use crate::unlinked;
+
+/// A host, and what its executable is.
+pub struct Started {
+    /// The host.
+    pub host: Host,
+    /// The executable is this object of the image, whose content is still to come, under this descriptor of the host.
+    pub executable: Option<(u64, u64)>,
+}
 
 /// Starts the host for process `id`.
-pub fn start(ice: &Ice, id: u64, ids: Ids, rights: &FsRights, options: &Options) -> Result<Host> {
+pub fn start(ice: &Ice, id: u64, ids: Ids, rights: &FsRights, options: &Options) -> Result<Started> {
     let process = ice.need::<Process>(id)?;
-    let original = executable(ice, id, rights)?;
-    let tiny = tiny()?;
+    let exe = ice.need::<Mm>(id)?.exe;
+    let object = ice.need::<Objects>(0)?.objects.iter().find(|o| o.id == exe);
+    let original = object.map_or(Ok(None), |object| executable(object, rights))?;
+    let embedded = object.filter(|object| unlinked::is(object));
+    let tiny = tiny(embedded.map_or(b"cryo-host", |object| file_name(object)))?;
+    // It must be another number than what the host inherits: those below 3 may be closed here.
+    let tiny = rustix::io::fcntl_dupfd_cloexec(&tiny, 3).about(|| "making the host's executable".into())?;
+    if let Some(object) = embedded {
+        // Its mappings are filled before the file is cut to its size.
+        let file = File::from(tiny.try_clone().about(|| "making the host's executable".into())?);
+        let size = object.size.max(file.metadata().map_or(0, |m| m.len()));
+        file.set_len(size).about(|| format!("making {} ({size} bytes)", object.path))?;
+    }
+    let kept = [tiny.as_raw_fd()];
+    if let Some(object) = object.filter(|_| original.is_none() && embedded.is_none()) {
+        say(&format!(
+            "its executable {} is not here as it was: what executes /proc/self/exe will not find it",
+            object.path
+        ));
+    }
     let begin = |pid: Option<i32>| {
         let start = |program| Start {
             program,
             pid, // A daemon stays the leader of its own session.
             new_session: options.detach || led_session(process),
-            keep: &[],
+            keep: if embedded.is_some() { &kept } else { &[] },
             personality: process.personality,
         };
         if let Some(file) = &original {
@@ -44,10 +74,11 @@ pub fn start(ice: &Ice, id: u64, ids: Ids, rights: &FsRights, options: &Options)
         }
         Host::start(&start(Program::Fd(&tiny)))
     };
-    match ids {
-        Ids::New => Ok(begin(None)?),
-        Ids::Same | Ids::Namespace(_) => Ok(begin(Some(process.pid as i32))?),
-    }
+    let host = match ids {
+        Ids::New => begin(None)?,
+        Ids::Same | Ids::Namespace(_) => begin(Some(process.pid as i32))?,
+    };
+    Ok(Started { host, executable: embedded.map(|object| (object.id, kept[0] as u64)) })
 }
 
 fn led_session(process: &Process) -> bool {
@@ -55,10 +86,10 @@ fn led_session(process: &Process) -> bool {
 }
 
 /// The original executable, if it stands here unchanged, and the program itself could reach it.
-fn executable(ice: &Ice, id: u64, rights: &FsRights) -> Result<Option<OwnedFd>> {
-    let exe = ice.need::<Mm>(id)?.exe;
-    let objects = ice.need::<Objects>(0)?;
-    let Some(object) = objects.objects.iter().find(|o| o.id == exe) else { return Ok(None) };
+fn executable(object: &Object, rights: &FsRights) -> Result<Option<OwnedFd>> {
+    if object.kind != ObjectKind::FILE {
+        return Ok(None);
+    }
     let _entered = rights.enter()?;
     let Ok(held) = rustix::fs::open(&object.path[..], OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
         return Ok(None);
@@ -76,8 +107,14 @@ fn executable(ice: &Ice, id: u64, rights: &FsRights) -> Result<Option<OwnedFd>> 
     Ok(same.then(|| held.into()))
 }
 
+/// What the executable's memfd is called, which the kernel shows behind `/memfd:`. It takes 249 bytes (memfd_create(2)).
+fn file_name(object: &Object) -> &[u8] {
+    let name = object.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    &name[..name.len().min(249)]
+}
+
 /// An ELF executable of one page: a header, one segment, no more. It is stopped before its first instruction, which is `hlt`.
-fn tiny() -> Result<OwnedFd> {
+fn tiny(name: &[u8]) -> Result<OwnedFd> {
     const BASE: u64 = 0x10000;
     let mut bytes = Vec::new();
     let mut writer = Writer::new(object::Endianness::Little, true, &mut bytes);
@@ -107,8 +144,11 @@ fn tiny() -> Result<OwnedFd> {
         p_align: 4096,
     });
     writer.write(&[0xf4]);
-    let flags = rustix::fs::MemfdFlags::CLOEXEC;
-    let fd = rustix::fs::memfd_create("cryo-host", flags).about(|| "making the host's executable".into())?;
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Where vm.memfd_noexec is set it must be said that it is to be executed; kernels before 6.3 do not know the word.
+    let fd = rustix::fs::memfd_create(name, flags | MemfdFlags::EXEC)
+        .or_else(|_| rustix::fs::memfd_create(name, flags))
+        .about(|| "making the host's executable".into())?;
     let mut file = File::from(fd);
     file.write_all(&bytes).about(|| "writing the host's executable".into())?;
     Ok(file.into())

@@ -96,6 +96,8 @@ impl Shape {
 pub struct Inject<'a> {
     /// How paths are followed.
     pub paths: Paths<'a>,
+    /// The executable, if it is an object of the image: the object, and the host's descriptor for it.
+    pub executable: Option<(u64, u64)>,
 }
 
 impl Remapper for Inject<'_> {
@@ -111,7 +113,7 @@ impl Remapper for Inject<'_> {
             paths: self.paths,
             pidfd: fds::pidfd(host.pid())?,
             files: HashMap::new(),
-            unlinked: HashMap::new(),
+            unlinked: self.executable.into_iter().collect(),
             identical: HashSet::new(),
             whole: HashMap::new(),
             protect: Vec::new(),

@@ -85,9 +85,9 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
     clocks::restore(&ice, options)?;
     let rights = credentials::fs_rights(&ice, id, options)?;
     let paths = Paths { rights: &rights, same_machine: identity::same_machine(&ice), named: &named };
-    let mut host = host::start(&ice, id, ids, &rights, options)?;
+    let host::Started { mut host, executable } = host::start(&ice, id, ids, &rights, options)?;
     limits::lift(host.pid(), ice.get(id))?;
-    let shape = Inject { paths }.remap(&mut host, &Template::of(&ice, id)?)?;
+    let shape = Inject { paths, executable }.remap(&mut host, &Template::of(&ice, id)?)?;
     let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.unlinked, paths, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
     process::restore(&mut host, &process)?;

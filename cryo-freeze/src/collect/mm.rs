@@ -102,7 +102,7 @@ pub fn collect(
         arg_end: field(49)?,
         env_start: field(50)?,
         env_end: field(51)?,
-        exe: objects.executable(scene, ids)?,
+        exe: objects.executable(scene, ids, out)?,
         thp_disable: done.result(questions.thp_disable).map_or(0, |v| v as u32),
         memory_merge: done.result(questions.memory_merge).map_or(0, |v| v as u32),
         reserved: 0,

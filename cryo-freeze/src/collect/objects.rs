@@ -364,16 +364,38 @@ impl Objects {
         Ok(id)
     }
 
-    /// The executable's object.
-    pub fn executable(&mut self, scene: &Scene<'_>, ids: &mut Ids) -> Result<u64> {
+    /// The executable's object. One that no path leads to (a package was upgraded while its program ran) comes into the image whole, as far as it may
+    /// be read: a program that executes /proc/self/exe must find it there.
+    pub fn executable(&mut self, scene: &Scene<'_>, ids: &mut Ids, out: &mut Collected) -> Result<u64> {
         let exe = format!("/proc/{}/exe", scene.live_tid);
         let Ok(meta) = std::fs::metadata(&exe) else { return Ok(0) };
-        if let Some(id) = self.by_inode.get(&(meta.dev(), meta.ino())) {
-            return Ok(*id);
-        }
         let path = proc::link(scene.live_tid, "exe")?;
-        if let Some(known) = self.objects.iter().find(|o| o.ino == meta.ino() && o.path.0 == path) {
-            return Ok(known.id);
+        let mapped = self.by_inode.get(&(meta.dev(), meta.ino())).copied();
+        let mapped = mapped
+            .or_else(|| self.objects.iter().find(|o| o.ino == meta.ino() && o.path.0 == path).map(|known| known.id));
+        let kind = mapped.and_then(|id| self.get(id)).map(|object| object.kind);
+        let gone = kind.map_or(path.ends_with(b" (deleted)") && meta.nlink() == 0, |kind| kind != ObjectKind::FILE);
+        if gone {
+            let bare = path.strip_suffix(b" (deleted)").unwrap_or(&path);
+            let (kind, name) = match bare.strip_prefix(b"/memfd:") {
+                Some(name) => (ObjectKind::MEMFD, name),
+                None => (ObjectKind::DELETED, bare),
+            };
+            match File::open(&exe) {
+                Ok(file) => {
+                    let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
+                    return self.unlinked(kind, name, &meta, file, seals, ids, out);
+                }
+                Err(e) => out.note(
+                    format!("executable {}", String::from_utf8_lossy(bare)),
+                    format!(
+                        "its name is gone, and it cannot be read ({e}): what executes /proc/self/exe will not find it"
+                    ),
+                ),
+            }
+        }
+        if let Some(id) = mapped {
+            return Ok(id);
         }
         let id = ids.fresh();
         let mut object = Object { id, path: path.into(), ..Object::default() };

@@ -27,7 +27,6 @@ use crate::bound_files::BoundFiles;
 use crate::error::refuse;
 use crate::identity::Paths;
 use crate::options::Options;
-use crate::unlinked;
 use crate::{Error, Result};
 
 /// So many descriptors are named in one line.
@@ -118,7 +117,8 @@ pub fn restore<'a>(
     // What mappings have made.
     for (object, fd) in unlinked {
         let parked = table.keep(host, *object, 0, *fd)?;
-        table.fill_through(*object, unlinked::open(host, parked)?);
+        // The same description: what is being executed, nobody may open for writing.
+        table.fill_through(*object, fds::take(&table.pidfd, parked as i32)?.into());
     }
     let ours: HashSet<u64> = unlinked.keys().filter_map(|object| table.parked(*object, 0)).collect();
     // What the host has from us: above the image's numbers it is parked, all else closes.
