@@ -14,11 +14,12 @@ use cryo_tracee::signals::{Interruptible, Uninterrupted};
 use cryo_tracee::{Memory, Process};
 
 use crate::collect::machine::Machine;
-use crate::collect::{self, Collected};
+use crate::collect::{self, Collected, Held};
 use crate::error::{About, not_asked_to_end};
 use crate::options::{Afterwards, Options};
 use crate::output::{self, OutputFiles};
-use crate::{Result, pages, refused};
+use crate::pages::{self, Run};
+use crate::{Result, refused};
 
 /// Where the set goes.
 pub enum Target<'a> {
@@ -51,18 +52,19 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let mut machine = Machine::look(pid)?;
     let children = collect::family::check(pid, options.children)?;
     not_asked_to_end()?;
-    // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
     let mut collected = Collected::default();
+    // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
+    let mut held = Held::default();
     let mut process = Process::seize(pid).map_err(|e| refused::explain(pid, e))?;
     for child in children {
         collected.note(format!("child {child}"), "left behind (--children leave)");
     }
-    let done = collect::collect(&mut process, &mut machine, options, &mut collected);
+    let done = collect::collect(&mut process, &mut machine, options, &mut collected, &mut held);
     // Declared after the process (both times), and so dropped before it: it must not run while a connection of its is quiet.
-    let mut quiet = std::mem::take(&mut collected.quiet);
-    done?;
+    let mut quiet = std::mem::take(&mut held.quiet);
+    let id = done?;
     not_asked_to_end()?;
-    let early = collect::snapshot::enough(&collected);
+    let early = collect::snapshot::enough(&held, id);
     let process = if early {
         quiet.clear();
         drop(process);
@@ -72,33 +74,33 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     };
     let mut quiet = quiet;
     let keeper = match options.afterwards {
-        Afterwards::End if !quiet.is_empty() => Some(Keeper::start(&quiet, &collected.door)?),
+        Afterwards::End if !quiet.is_empty() => Some(Keeper::start(&quiet, &held.door)?),
         _ => None,
     };
-    let Some(memory) =
-        collected.copy.as_ref().filter(|_| early).map(|c| &c.memory).or(process.as_ref().map(|p| &p.memory))
+    let Some(memory) = held.copy.as_ref().filter(|_| early).map(|c| &c.memory).or(process.as_ref().map(|p| &p.memory))
     else {
         return Err(cryo_tracee::Error::Died(pid).into());
     };
 
+    let runs = held.runs();
     let path = match (target, files) {
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
             let _interruptible = quiet.is_empty().then(Interruptible::begin);
-            output::taken(write(out, Ok, Ok, &collected, memory, options)?)?;
+            output::taken(write(out, Ok, Ok, &collected, &runs, memory, options)?)?;
             None
         }
         (Target::Name(_), Some(files)) => {
             let frore = files.file(Profile::Frore)?;
             let (frost, freeze) = (|_| files.file(Profile::Frost), |_| files.file(Profile::Freeze));
-            write(frore, frost, freeze, &collected, memory, options)?;
+            write(frore, frost, freeze, &collected, &runs, memory, options)?;
             Some(files.commit()?)
         }
         (Target::Name(_), None) => None,
     };
     match (options.afterwards, process) {
         (Afterwards::End, Some(process)) => {
-            collect::before_kill(&process, &collected)?;
+            collect::before_kill(&process, &held)?;
             process.kill()?;
             quiet.drain(..).for_each(Quiet::stay);
             if let Some(keeper) = keeper {
@@ -128,6 +130,7 @@ fn write<W: Write + Send>(
     frost: impl FnOnce(W) -> Result<W>,
     freeze: impl FnOnce(W) -> Result<W>,
     collected: &Collected,
+    runs: &[Run<'_>],
     memory: &Memory,
     options: &Options,
 ) -> Result<W> {
@@ -145,8 +148,7 @@ fn write<W: Write + Send>(
     let mut writer = Writer::new(freeze(out)?, &header(Profile::Freeze))?;
     writer.section(0, &Link { frore_set: set, frore_root, frost_root })?;
     collected.write(&mut writer)?;
-    let runs = collect::runs(collected);
-    let writer = pages::stream(writer, memory, &runs, options.digests, options.progress)?;
+    let writer = pages::stream(writer, memory, runs, options.digests, options.progress)?;
     Ok(writer.finish()?.0)
 }
 

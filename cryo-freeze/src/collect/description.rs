@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 pub use super::fd::Fd;
 use super::objects::Objects;
 use super::socket_tables::SocketTables;
-use super::{Collected, Ids, Scene};
+use super::{Collected, Held, Ids, Scene};
 use crate::Result;
 
 /// An open file description, and the descriptors that refer to it.
@@ -34,6 +34,8 @@ pub struct Cx<'c> {
     pub objects: &'c mut Objects,
     /// Where sections and notes go.
     pub out: &'c mut Collected,
+    /// What is held until the image is written.
+    pub held: &'c mut Held,
     /// Every description of the process: the other end of a pair is found here, and its id is known before it is collected.
     pub all: &'c [Description<'c>],
     /// What was decided about things that several descriptions share, by device and inode: its id, or that it is outside.

@@ -13,8 +13,8 @@ use super::fd::Fd;
 use super::objects::Objects;
 use super::socket_tables::SocketTables;
 use super::{
-    Collected, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues, outside, owners, parallel,
-    pidfd, pipes, ptys, refuse, refused_fds, shared_fds, signalfd, sockets, terminal, timerfd,
+    Collected, Held, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues, outside, owners,
+    parallel, pidfd, pipes, ptys, refuse, refused_fds, shared_fds, signalfd, sockets, terminal, timerfd,
 };
 use crate::{Error, Result};
 
@@ -45,7 +45,13 @@ const COLLECTORS: &[Collector] = &[
 const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &[owners::collect, locks::collect];
 
 /// Adds the table, and every description once.
-pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mut Collected) -> Result<()> {
+pub fn collect(
+    scene: &Scene<'_>,
+    ids: &mut Ids,
+    objects: &mut Objects,
+    out: &mut Collected,
+    held: &mut Held,
+) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     let pidfd = cryo_tracee::fds::pidfd(scene.live_tid)?;
     let fds = fd::look(scene.live_tid, &pidfd)?;
@@ -74,6 +80,7 @@ pub fn collect(scene: &Scene<'_>, ids: &mut Ids, objects: &mut Objects, out: &mu
         ids,
         objects,
         out,
+        held,
         all: &all,
         seen: HashMap::new(),
         sockets: SocketTables::default(),

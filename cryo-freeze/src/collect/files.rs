@@ -109,7 +109,7 @@ fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
     let path = format!("/proc/{}/fd/{}", cx.scene.live_tid, f.fd);
     let file = unnoticed(&path).about(|| format!("reading the file without a name under {}", f.name()))?;
     let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
-    let object = cx.objects.unlinked(kind, name, &f.meta, file, seals, cx.ids, cx.out)?;
+    let object = cx.objects.unlinked(kind, name, &f.meta, file, seals, cx.ids)?;
     Ok((name, object))
 }
 

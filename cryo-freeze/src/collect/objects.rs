@@ -113,6 +113,8 @@ pub struct Objects {
     /// Guards that the page map showed.
     guards: Vec<Present>,
     pagemap: Option<File>,
+    /// What all of it is read from.
+    content: Vec<Content>,
     refer: bool,
     /// How many have these mappings: the process, and its copy.
     processes: u64,
@@ -135,6 +137,7 @@ impl Objects {
             attributes: Vec::new(),
             guards: Vec::new(),
             pagemap: None,
+            content: Vec::new(),
             refer: scene.options.files == Files::Refer,
             processes: 1 + u64::from(copied),
         }
@@ -237,19 +240,19 @@ impl Objects {
     }
 
     /// Content of anonymous memory: the pages that are there.
-    pub fn anonymous(&mut self, scene: &Scene<'_>, m: &Mapping, out: &mut Collected) -> Result<()> {
+    pub fn anonymous(&mut self, scene: &Scene<'_>, m: &Mapping) -> Result<()> {
         let special = cryo_tracee::host::is_special(m);
         let runs = if special {
             vec![part(m.start, m.end - m.start, Kind::DATA)]
         } else {
             self.present(scene, m.start, m.end)?.iter().map(|p| part(p.start, p.end - p.start, Kind::DATA)).collect()
         };
-        out.content.push(Content { owner: scene.id, private: None, file: None, runs });
+        self.content.push(Content { owner: scene.id, private: None, file: None, runs });
         Ok(())
     }
 
     /// Content of a private file mapping: the process's own pages, and the file's if the image shall hold them or nobody else does.
-    pub fn private(&mut self, scene: &Scene<'_>, m: &Mapping, id: u64, out: &mut Collected) -> Result<()> {
+    pub fn private(&mut self, scene: &Scene<'_>, m: &Mapping, id: u64) -> Result<()> {
         let own: Vec<Present> = self.present(scene, m.start, m.end)?.into_iter().filter(|p| !p.file).collect();
         let file = self.files.get(&id).and_then(|f| f.try_clone().ok());
         let size = self.get(id).map_or(0, |o| o.size);
@@ -279,7 +282,7 @@ impl Objects {
         runs.extend(edges);
         runs.sort_by_key(|p| p.start);
         let private = Some((id, m.start.wrapping_sub(m.offset) as i64));
-        out.content.push(Content { owner: scene.id, private, file, runs });
+        self.content.push(Content { owner: scene.id, private, file, runs });
         Ok(())
     }
 
@@ -306,7 +309,7 @@ impl Objects {
         let Some(object) = self.get(id) else { return Ok(()) };
         match object.kind {
             ObjectKind::FILE if m.has("mw") => Ok(()),
-            ObjectKind::FILE => self.private(scene, m, id, out),
+            ObjectKind::FILE => self.private(scene, m, id),
             kind => {
                 object.embedded = 1;
                 if kind != ObjectKind::SYSV_SHM {
@@ -330,7 +333,7 @@ impl Objects {
     }
 
     /// Shared memory that is mapped more than once is stored once.
-    fn shared_content(&mut self, out: &mut Collected) {
+    fn shared_content(&mut self) {
         self.shared.sort_by_key(|p| (p.object, p.start));
         for pages in self.shared.chunk_by(|a, b| a.object == b.object) {
             if self.whole.contains(&pages[0].object) {
@@ -345,7 +348,7 @@ impl Objects {
                     at = p.end;
                 }
             }
-            out.content.push(Content { owner: pages[0].object, private: None, file: None, runs });
+            self.content.push(Content { owner: pages[0].object, private: None, file: None, runs });
         }
     }
 
@@ -384,7 +387,7 @@ impl Objects {
             match File::open(&exe) {
                 Ok(file) => {
                     let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
-                    return self.unlinked(kind, name, &meta, file, seals, ids, out);
+                    return self.unlinked(kind, name, &meta, file, seals, ids);
                 }
                 Err(e) => out.note(
                     format!("executable {}", String::from_utf8_lossy(bare)),
@@ -417,7 +420,6 @@ impl Objects {
         file: File,
         seals: u32,
         ids: &mut Ids,
-        out: &mut Collected,
     ) -> Result<u64> {
         let key = (meta.dev(), meta.ino());
         let id = match self.by_inode.get(&key) {
@@ -439,14 +441,14 @@ impl Objects {
         self.attributes.push(attributes::of(id, &file, meta));
         let runs =
             written(&file, meta.len()).about(|| format!("looking for holes in {}", String::from_utf8_lossy(path)))?;
-        out.content.push(Content { owner: id, private: None, file: Some(file), runs });
+        self.content.push(Content { owner: id, private: None, file: Some(file), runs });
         Ok(id)
     }
 
     /// A private mapping of an object whose content is in the image shows that content, and what is written to it later: only pages of the process's
     /// own are stored for it.
-    fn shown_content(&mut self, out: &mut Collected) {
-        for content in &mut out.content {
+    fn shown_content(&mut self) {
+        for content in &mut self.content {
             let Some((object, shift)) = content.private else { continue };
             if self.whole.contains(&object) {
                 content.runs.retain(|part| part.kind != Kind::FILE_DATA);
@@ -465,17 +467,18 @@ impl Objects {
         }
     }
 
-    /// Adds the section.
-    pub fn finish(mut self, process: u64, out: &mut Collected) {
+    /// Adds the section, and returns what all content is read from.
+    pub fn finish(mut self, process: u64, out: &mut Collected) -> Vec<Content> {
         guards::collect(process, std::mem::take(&mut self.guards), out);
-        self.shared_content(out);
-        self.shown_content(out);
+        self.shared_content();
+        self.shown_content();
         if !self.attributes.is_empty() {
             self.attributes.sort_by_key(|i| i.object);
             out.add(0, Attributes { inodes: self.attributes.into() });
         }
         self.objects.sort_by_key(|o| o.id);
         out.add(0, Section { objects: self.objects.into() });
+        self.content
     }
 }
 

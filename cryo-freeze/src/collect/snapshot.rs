@@ -1,6 +1,6 @@
 //! Whether a forked copy can stand for the original while its pages are written, so that the original goes on at once.
 
-use super::{Collected, Scene};
+use super::{Held, Scene};
 use crate::options::Afterwards;
 
 /// A copy has everything but what fork(2) leaves out on request: MADV_DONTFORK, MADV_WIPEONFORK and MAP_DROPPABLE; and huge TLB pages, which the
@@ -15,7 +15,7 @@ pub fn possible(scene: &Scene<'_>) -> bool {
         })
 }
 
-/// May the original go on already? Not if the image takes along what it can still change: shared memory, deleted files.
-pub fn enough(collected: &Collected) -> bool {
-    collected.copy.is_some() && collected.content.iter().all(|c| c.owner == collected.process)
+/// May the original go on already? `process` is its local id. Not if the image takes along what it can still change: shared memory, deleted files.
+pub fn enough(held: &Held, process: u64) -> bool {
+    held.copy.is_some() && held.content.iter().all(|c| c.owner == process)
 }

@@ -165,7 +165,7 @@ fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
     }
     section.queue = queue(s)?;
     if state != State::WAITING {
-        cx.out.abort.extend(s.d.fds.first().map(|f| f.fd));
+        cx.held.abort.extend(s.d.fds.first().map(|f| f.fd));
     }
     cx.out.add(s.d.id, section);
     Ok(true)
@@ -268,7 +268,7 @@ fn outside(cx: &mut Cx<'_>, s: &Socket<'_>, local: SocketAddr, remote: Option<So
             let mut section: Inet = section(cx, s, OF_CONNECTION)?;
             section.state = State::RESET;
             section.queue = queue(s)?;
-            cx.out.abort.extend(s.d.fds.first().map(|f| f.fd));
+            cx.held.abort.extend(s.d.fds.first().map(|f| f.fd));
             cx.out.note(s.name(), format!("{what}: the program finds it reset (--tcp close)"));
             cx.out.add(s.d.id, section);
             Ok(true)

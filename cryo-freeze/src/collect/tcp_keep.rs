@@ -37,8 +37,8 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>, what: &str) -> Result<bool> {
         Err(e) => return Err(e.into()),
     };
     // It is the collection's from here on, which lets it go on if anything fails.
-    cx.out.quiet.push(quiet);
-    let Some(quiet) = cx.out.quiet.last() else { return Ok(false) };
+    cx.held.quiet.push(quiet);
+    let Some(quiet) = cx.held.quiet.last() else { return Ok(false) };
     // Until it was quiet the peer may have ended it.
     let info = Info::of(quiet.fd())?;
     if info.state() != ESTABLISHED {
@@ -47,13 +47,13 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>, what: &str) -> Result<bool> {
     let mut kept = state(s, quiet, &info)?;
     repair::queue(quiet.fd(), repair::RECEIVE)?;
     let received = peek(s, quiet, kernel::waiting(quiet.fd())?)?;
-    if cx.out.door.is_empty() {
+    if cx.held.door.is_empty() {
         let mut random = [0; 8];
         let flags = rustix::rand::GetRandomFlags::empty();
         rustix::rand::getrandom(&mut random, flags).about(|| "getting random bits".into())?;
-        cx.out.door = format!("cryo-keeper-{}", cryo_format::prim::hex(&random)).into_bytes();
+        cx.held.door = format!("cryo-keeper-{}", cryo_format::prim::hex(&random)).into_bytes();
     }
-    kept.door = Bytes(cx.out.door.clone());
+    kept.door = Bytes(cx.held.door.clone());
     if !received.is_empty() {
         section.queue = vec![InetMessage { data: received, ..InetMessage::default() }].into();
     }

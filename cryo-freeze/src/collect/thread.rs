@@ -8,7 +8,7 @@ use cryo_tracee::{Batch, ForkedCopy, Process, fds};
 
 use super::residence::{self, Residence};
 use super::{
-    Collected, Scene, actions, credentials, itimers, ldt, limits, mm, numa, pkeys, process, ptimers, scheduling,
+    Collected, Held, Scene, actions, credentials, itimers, ldt, limits, mm, numa, pkeys, process, ptimers, scheduling,
     semundo, snapshot,
 };
 use crate::Result;
@@ -53,8 +53,14 @@ pub struct Answers {
     pub residence: Residence,
 }
 
-/// Asks the process and each of its threads; adds the threads.
-pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mut Collected) -> Result<Answers> {
+/// Asks the process and each of its threads; adds the threads, and holds a copy of the process if it may go on early.
+pub fn ask(
+    scene_process: &mut Process,
+    scene: &Scene<'_>,
+    ids: &[u64],
+    out: &mut Collected,
+    held: &mut Held,
+) -> Result<Answers> {
     let memory = &scene_process.memory;
     let rips = scene_process.threads.iter().map(|t| Ok(t.regs()?.rip)).collect::<Result<Vec<u64>>>()?;
     let (main, others) = scene_process.threads.split_first_mut().ok_or(cryo_tracee::Error::Died(scene.pid))?;
@@ -101,7 +107,7 @@ pub fn ask(scene_process: &mut Process, scene: &Scene<'_>, ids: &[u64], out: &mu
     let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
     let possible = snapshot::possible(scene) && !process.adopts(scene, &done);
-    out.copy = if possible { ForkedCopy::of(&mut remote).ok() } else { None };
+    held.copy = if possible { ForkedCopy::of(&mut remote).ok() } else { None };
     drop(remote);
     Ok(Answers { done, ignores_traps, actions, mm, process, limits, itimers, residence })
 }

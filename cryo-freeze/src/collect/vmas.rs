@@ -68,18 +68,18 @@ fn under(
     if cryo_tracee::host::is_special(m) {
         // The vDSO's code is kept: on another kernel its old entry points must lead to the new ones.
         if m.path == b"[vdso]" {
-            objects.anonymous(scene, m, out)?;
+            objects.anonymous(scene, m)?;
             return Ok((Backing::SPECIAL, objects.vdso(scene, m, ids)?));
         }
         return Ok((Backing::SPECIAL, 0));
     }
     match objects.place(scene, m, ids)? {
         Place::Anonymous => {
-            objects.anonymous(scene, m, out)?;
+            objects.anonymous(scene, m)?;
             Ok((Backing::ANONYMOUS, 0))
         }
         Place::Private(id) => {
-            objects.private(scene, m, id, out)?;
+            objects.private(scene, m, id)?;
             Ok((Backing::PRIVATE_FILE, id))
         }
         Place::Shared(id) => {

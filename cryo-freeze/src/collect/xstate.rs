@@ -15,8 +15,6 @@ pub fn collect(thread: &Stopped, id: u64, out: &mut Collected) -> Result<()> {
         .into_iter()
         .map(|c| Component { number: c.number, flags: c.flags, offset: c.offset, size: c.size })
         .collect();
-    out.in_use |= cpu::in_use(&area) & xcr0;
-    out.xcr0 |= xcr0;
     out.add(id, Xstate { xcr0: Addr(xcr0), layout, area: area.into() });
     Ok(())
 }

@@ -1,0 +1,48 @@
+//! What every collector may look at.
+
+use cryo_tracee::proc::{Mapping, Stat, Status};
+
+use super::machine::Machine;
+use crate::Result;
+use crate::options::Options;
+
+/// Local ids: one numbering for processes, threads, objects and descriptions.
+#[derive(Default)]
+pub struct Ids(u64);
+
+impl Ids {
+    /// The next one; the first is 1.
+    pub fn fresh(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// What every collector may look at.
+pub struct Scene<'a> {
+    /// The process's pid.
+    pub pid: i32,
+    /// By whose id /proc, kcmp(2) and the like are asked, see [`Process::live_tid`].
+    pub live_tid: i32,
+    /// Its local id.
+    pub id: u64,
+    /// /proc/PID/stat.
+    pub stat: Stat,
+    /// /proc/PID/status.
+    pub status: Status,
+    /// The same of each of its threads.
+    pub threads: Vec<Status>,
+    /// Its mappings, without the vsyscall page, which every process has and none can change.
+    pub maps: Vec<Mapping>,
+    /// What was known before the process stood still.
+    pub machine: &'a Machine,
+    /// The person's choices.
+    pub options: &'a Options,
+}
+
+impl Scene<'_> {
+    /// /proc/PID/task/TID/status of the thread at this place.
+    pub fn thread(&self, i: usize) -> Result<&Status> {
+        Ok(self.threads.get(i).ok_or(cryo_tracee::Error::Died(self.pid))?)
+    }
+}
