@@ -147,6 +147,7 @@ types:
             '"FANO1"': fanotify
             '"UNIX1"': unix
             '"MQUE1"': mqueue
+            '"RMVD1"': removed
             '"SEMU1"': sem_undo
             '"UNRD1"': unread
             '"LOCK1"': locks
@@ -1483,6 +1484,26 @@ types:
         type: queued_message
         repeat: expr
         repeat-expr: num_messages
+  removed:
+    seq:
+      - id: path
+        type: bytes
+      - id: target
+        type: bytes
+      - id: dev
+        type: u8
+      - id: ino
+        type: u8
+      - id: mode
+        type: u4
+      - id: uid
+        type: u4
+      - id: gid
+        type: u4
+      - id: cwd
+        type: u4
+        valid:
+          any-of: [0, 1]
   queued_message:
     seq:
       - id: priority

@@ -31,6 +31,7 @@ macro_rules! for_each_section {
             semundo     SemUndo     b"SEMU" 1 Frost  Process         CRITICAL;
             descriptors Descriptors b"FDTB" 1 Frost  Process         CRITICAL;
             files       OpenFile    b"FILE" 1 Frost  Description     CRITICAL;
+            removed     Removed     b"RMVD" 1 Frost  Description     CRITICAL;
             outside     Outside     b"OUTS" 1 Frost  Description     CRITICAL;
             unread      Unread      b"UNRD" 1 Frost  Description     CRITICAL;
             pipes       Pipe        b"PIPE" 1 Frost  Description     CRITICAL;

@@ -9,6 +9,7 @@ use cryo_format::section::objects::Objects;
 use cryo_format::section::pending::Pending;
 use cryo_format::section::process::Process;
 use cryo_format::section::regs::RegsX86_64;
+use cryo_format::section::removed::Removed;
 use cryo_format::section::syscall::Syscall;
 use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
@@ -90,7 +91,8 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
     let shape = Inject { paths, executable }.remap(&mut host, &Template::of(&ice, id)?)?;
     let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.unlinked, paths, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
-    process::restore(&mut host, &process)?;
+    let in_removed = ice.all::<Removed>().any(|(_, r)| r.cwd != 0);
+    process::restore(&mut host, &process, in_removed)?;
     actions::restore(&mut host, ice.need::<Actions>(id)?)?;
 
     // From a pipe the pages arrive only now; the host stands ready.

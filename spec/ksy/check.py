@@ -38,7 +38,7 @@ SECTIONS = {
     "PIPE": ("frost", CRITICAL),
     "PEND": ("frost", CRITICAL),
     "EVFD": ("frost", CRITICAL),
-    "ATTR": ("frore", CRITICAL), "MQUE": ("frost", CRITICAL), "SEMU": ("frost", CRITICAL), "UNRD": ("frost", CRITICAL),
+    "ATTR": ("frore", CRITICAL), "MQUE": ("frost", CRITICAL), "RMVD": ("frost", CRITICAL), "SEMU": ("frost", CRITICAL), "UNRD": ("frost", CRITICAL),
     "SGFD": ("frost", CRITICAL),
     "TMFD": ("frost", CRITICAL),
     "PIDF": ("frost", CRITICAL),
@@ -197,6 +197,11 @@ def guards(s):
     need(all(a.end <= b.start for a, b in pairwise(s.guards)), 40, "guards overlap")
 
 
+def removed(s):
+    need(s.mode & 0o170000 in (0o040000, 0o120000), 32, "neither a directory nor a link")
+    need(not s.cwd or s.mode & 0o170000 == 0o040000, 32, "a link as a working directory")
+
+
 def sem_undo(s):
     need(all(0 < abs(a.adjust) <= 32767 for a in s.adjustments), 32, "no such adjustment")
     need(ascending((a.semid, a.number) for a in s.adjustments), 63, "adjustments not sorted")
@@ -242,6 +247,7 @@ RULES = {
     "FDTB": lambda s: need(ascending(d.fd for d in s.descriptors), 54, "descriptors not sorted"),
     "TLSE": lambda s: need(ascending(e.entry for e in s.entries), 63, "entries not sorted"),
     "SEMU": sem_undo,
+    "RMVD": removed,
     "ATTR": lambda s: need(ascending(i.object for i in s.inodes), 63, "inodes not sorted"),
     "INOT": lambda s: need(ascending(w.wd for w in s.watches), 63, "watches not sorted"),
 }

@@ -49,6 +49,7 @@ pub mod process;
 pub mod ptimers;
 pub mod ptys;
 pub mod regs;
+pub mod removed;
 pub mod scheduling;
 pub mod seccomp;
 pub mod semundo;

@@ -172,6 +172,11 @@ fn mend(section: &mut AnySection) {
         AnySection::Terminal(s) => s.reserved = 0,
         AnySection::Locks(s) => s.reserved = 0,
         AnySection::Owner(s) => s.reserved = 0,
+        AnySection::Removed(s) => {
+            let directory = s.mode & 1 == 0;
+            s.mode = s.mode & 0o7777 | if directory { 0o040_000 } else { 0o120_000 };
+            s.cwd &= u32::from(directory);
+        }
         AnySection::Mqueue(s) => s.unlinked &= 1,
         AnySection::SemUndo(s) => {
             s.adjustments.iter_mut().for_each(|a| a.adjust = (a.adjust % 32767) | 1);

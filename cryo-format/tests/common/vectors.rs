@@ -94,6 +94,8 @@ pub fn variants() -> &'static [Vector] {
             s.frost.chunk(b"SIGA").flags = 0;
         }),
         (Rule::VALUE, |s| s.frost.chunks.push(queue(2))),
+        (Rule::VALUE, |s| s.frost.chunks.push(removed(0o100_600, 0))),
+        (Rule::VALUE, |s| s.frost.chunks.push(removed(0o120_777, 1))),
         (Rule::VALUE, |s| s.frost.chunks.push(sem_undo(&[(1, 0, 0)]))),
         (Rule::VALUE, |s| s.frost.chunks.push(sem_undo(&[(1, 0, 32768)]))),
         (Rule::SORTED, |s| s.frost.chunks.push(sem_undo(&[(1, 1, 1), (1, 0, 1)]))),
@@ -147,6 +149,11 @@ pub fn variants() -> &'static [Vector] {
 fn queue(unlinked: u32) -> synth::Chunk {
     let payload = b().string(b"/q").u64s(5).u32(0o600).u32(unlinked).u64(0);
     chunk(b"MQUE", CRITICAL, 5, payload)
+}
+
+fn removed(mode: u32, cwd: u32) -> synth::Chunk {
+    let payload = b().string(b"/was").string(b"").u64s(2).u32(mode).u32(0).u32(0).u32(cwd);
+    chunk(b"RMVD", CRITICAL, 5, payload)
 }
 
 /// Set, number, adjustment.

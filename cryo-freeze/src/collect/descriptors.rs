@@ -14,7 +14,7 @@ use super::objects::Objects;
 use super::socket_tables::SocketTables;
 use super::{
     Collected, Held, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues, outside, owners,
-    parallel, pidfd, pipes, ptys, refuse, refused_fds, shared_fds, signalfd, sockets, terminal, timerfd,
+    parallel, pidfd, pipes, ptys, refuse, refused_fds, removed, shared_fds, signalfd, sockets, terminal, timerfd,
 };
 use crate::{Error, Result};
 
@@ -110,6 +110,7 @@ pub fn collect(
         }
     }
     answers(scene.pid, refused)?;
+    removed::cwd(&mut cx);
     terminal::collect(&mut cx)?;
     let mut table = cx.table;
     table.sort_by_key(|(f, _)| f.fd);

@@ -10,12 +10,18 @@ use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::ObjectKind;
 
 use super::description::{Cx, Description, Fd};
-use super::{inodes, refuse};
+use super::{inodes, refuse, removed};
 use crate::Result;
 use crate::error::About;
 
 /// /dev/null, zero, full, random and urandom: devices whose opening does nothing, so that an image may do it.
-const HARMLESS: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
+const HARMLESS: [((u32, u32), &[u8]); 5] = [
+    ((1, 3), b"/dev/null"),
+    ((1, 5), b"/dev/zero"),
+    ((1, 7), b"/dev/full"),
+    ((1, 8), b"/dev/random"),
+    ((1, 9), b"/dev/urandom"),
+];
 
 /// Adds the description if it is a file.
 pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
@@ -23,8 +29,8 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let kind = f.meta.file_type();
     let held = f.info.flags() & libc::O_PATH as u64 != 0;
     let device = (rustix::fs::major(f.meta.rdev()), rustix::fs::minor(f.meta.rdev()));
-    let harmless = kind.is_char_device() && HARMLESS.contains(&device);
-    if !f.link.starts_with(b"/") || !(kind.is_file() || kind.is_dir() || harmless || held) {
+    let harmless = HARMLESS.iter().find(|(number, _)| kind.is_char_device() && *number == device);
+    if !f.link.starts_with(b"/") || !(kind.is_file() || kind.is_dir() || harmless.is_some() || held) {
         return Ok(false);
     }
     let named = named(f, cx.scene.live_tid);
@@ -35,6 +41,15 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         (&f.link[..], 0)
     } else if kind.is_file() && !held {
         unlinked(cx, f)?
+    } else if removed::collect(cx, f)? {
+        (f.link.strip_suffix(b" (deleted)").unwrap_or(&f.link), 0)
+    } else if let Some((_, usual)) = harmless {
+        // A device is what its number says, wherever its file was.
+        cx.out.note(
+            f.name(),
+            format!("its name is gone: it is {} instead, the same device", String::from_utf8_lossy(usual)),
+        );
+        (*usual, 0)
     } else {
         return refuse(format!("{} has no name any more: use --fd {}=null|FILE", f.name(), f.fd));
     };

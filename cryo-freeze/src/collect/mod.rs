@@ -47,6 +47,7 @@ pub mod ptimers;
 pub mod ptys;
 mod refused_fds;
 pub mod regs;
+mod removed;
 pub mod residence;
 mod scene;
 pub mod scheduling;

@@ -48,6 +48,7 @@ mod process;
 mod ptimers;
 mod ptys;
 mod regs;
+mod removed;
 mod scheduling;
 mod seccomp;
 mod semundo;

@@ -15,13 +15,14 @@ use cryo_format::section::attributes::Attributes;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::objects::Objects;
 use cryo_format::section::outside::{FdRule, Instead, Outside};
+use cryo_format::section::removed::Removed;
 use cryo_format::section::{AnySection, Scope};
 use cryo_tracee::{Host, fds, proc};
 
 use super::table::Table;
 use super::{
     epoll, eventfd, fanotify, files, inet, inotify, locks, mqueues, netlink, outside, owners, pidfd, pipes, ptys,
-    signalfd, timerfd, unix,
+    removed, signalfd, timerfd, unix,
 };
 use crate::bound_files::BoundFiles;
 use crate::error::refuse;
@@ -38,6 +39,7 @@ type Restorer = fn(&mut Host, &mut Table<'_>, fd: u32, id: u64) -> Result<Option
 
 /// The kinds, asked in turn.
 const RESTORERS: &[Restorer] = &[
+    removed::restore,
     files::restore,
     mqueues::restore,
     pipes::restore,
@@ -100,6 +102,7 @@ pub fn restore<'a>(
         attributes,
         wanted,
         sections,
+        removed: HashMap::new(),
         numbers: HashMap::new(),
         base: u64::from(highest) + 1,
         inherited: HashMap::new(),
@@ -110,6 +113,7 @@ pub fn restore<'a>(
         paths,
         bound: BoundFiles::new(paths.rights.clone()),
     };
+    table.removed = table.all::<Removed>().into_iter().map(|(id, r)| ((r.dev, r.ino), (id, r))).collect();
     let ruled: HashSet<u32> = options.fds.iter().filter_map(|r| r.fd).collect();
     for d in wanted.iter().filter(|d| !ruled.contains(&d.fd)) {
         table.numbers.entry(d.description).or_insert(d.fd);
@@ -128,6 +132,7 @@ pub fn restore<'a>(
     }
     host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])?;
     settle(host, &mut table)?;
+    removed::enter(host, &mut table)?;
     Ok(table)
 }
 

@@ -31,6 +31,7 @@ pub mod process;
 pub mod ptimers;
 pub mod ptys;
 pub mod regs;
+mod removed;
 pub mod scheduling;
 pub mod seccomp;
 pub mod semundo;

@@ -9,10 +9,11 @@ use crate::error::{About, refuse, say};
 /// linux/prctl.h; libc lacks it.
 const PR_SET_MDWE: u64 = 65;
 
-/// Working directory and umask. The personality was there from the host's start.
-pub fn restore(host: &mut Host, process: &Process) -> Result<()> {
+/// Working directory, unless it is there already (`RMVD`), and umask. The personality was there from the host's start.
+pub fn restore(host: &mut Host, process: &Process, in_removed: bool) -> Result<()> {
     let mut batch = host.batch()?;
-    let cwd = batch.put(&[&process.cwd[..], b"\0"].concat());
+    let cwd = if in_removed { b"." } else { &process.cwd[..] };
+    let cwd = batch.put(&[cwd, b"\0"].concat());
     let chdir = batch.call(libc::SYS_chdir, &[cwd.addr]);
     batch.call(libc::SYS_umask, &[process.umask.into()]);
     let done = host.run(batch)?;

@@ -11,6 +11,7 @@ use cryo_format::section::attributes::InodeAttributes;
 use cryo_format::section::descriptors::Descriptor;
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::Object;
+use cryo_format::section::removed::Removed;
 use cryo_format::section::{AnySection, Section};
 use cryo_tracee::{Host, fds};
 
@@ -37,6 +38,8 @@ pub struct Table<'a> {
     /// The image's own table.
     pub wanted: &'a [Descriptor],
     pub(super) sections: HashMap<u64, Vec<&'a AnySection>>,
+    /// Inodes without a name, by device and number: their ids and what they were.
+    pub(super) removed: HashMap<(u64, u64), (u64, &'a Removed)>,
     pub(super) numbers: HashMap<u64, u32>,
     /// First number above all of the image's.
     pub(super) base: u64,
@@ -67,6 +70,11 @@ impl<'a> Table<'a> {
         let mut all: Vec<_> = self.sections.keys().filter_map(|id| Some((*id, self.section(*id)?))).collect();
         all.sort_by_key(|(id, _)| *id);
         all
+    }
+
+    /// The directory or link of this device and inode number, if it has no name.
+    pub fn removed(&self, dev: u64, ino: u64) -> Option<(u64, &'a Removed)> {
+        self.removed.get(&(dev, ino)).copied()
     }
 
     /// The first descriptor that refers to a description, unless the person put something else at all of its numbers.
