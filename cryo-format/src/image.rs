@@ -41,11 +41,16 @@ impl Image<File> {
     }
 }
 
-pub(crate) fn open_file(path: &Path) -> Result<(File, String)> {
+/// Opens a file of a set and says what messages call it. Only a regular file is opened: opening a FIFO waits until somebody writes.
+pub fn open_file(path: &Path) -> Result<(File, String)> {
     let name = path.display().to_string();
-    let place = || Place { file: name.clone(), kind: None, offset: 0 };
-    let file = File::open(path).map_err(|error| Error::Io { place: place(), error })?;
-    Ok((file, name))
+    let opened = path.metadata().and_then(|about| {
+        if about.is_file() { File::open(path) } else { Err(io::Error::other("not a regular file: use - for a pipe")) }
+    });
+    match opened {
+        Ok(file) => Ok((file, name)),
+        Err(error) => Err(Error::Io { place: Place { file: name, kind: None, offset: 0 }, error }),
+    }
 }
 
 impl<R: ReadAt> Image<R> {

@@ -1,11 +1,11 @@
 //! The JSON dump (spec/json.md).
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use cryo_format::dump::FileDump;
+use cryo_format::image::open_file;
 
 use crate::ice::{io_error, siblings};
 
@@ -13,8 +13,7 @@ use crate::ice::{io_error, siblings};
 pub fn dump(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let files = siblings(path);
     let read = |path: &Path| {
-        let name = path.display().to_string();
-        let file = File::open(path).map_err(|e| io_error(&name, e))?;
+        let (file, name) = open_file(path)?;
         FileDump::read(BufReader::new(file), name)
     };
     let dumps = files.iter().map(|(_, file)| read(file)).collect::<Result<Vec<_>, _>>()?;

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use cryo_format::image::{ReadAt, Sequential};
+use cryo_format::image::{ReadAt, Sequential, open_file};
 use cryo_format::index::IndexEntry;
 use cryo_format::limits::MAX_FINDINGS;
 use cryo_format::read::Stream;
@@ -76,10 +76,8 @@ impl ReadAt for Source {
 
 impl Source {
     fn open(path: &Path) -> anyhow::Result<Self> {
-        let name = path.display().to_string();
-        let file = File::open(path).with_context(|| name.clone())?;
+        let (file, name) = open_file(path)?;
         let about = file.metadata().with_context(|| name.clone())?;
-        anyhow::ensure!(about.is_file(), "{name}: not a regular file: use - for a pipe");
         Ok(Self { name, start: 0, len: about.len(), file })
     }
 }

@@ -56,3 +56,17 @@ fn what_is_broken_is_said_with_place_and_rule() {
     let text = stdout(&inspect(dir.path(), &["verify", "-"], &frore), 1);
     assert!(text.lines().any(|l| l.starts_with(&expected.replace("bad.frore", "-: .frore"))), "{text}");
 }
+
+/// Opening a FIFO would wait until somebody writes, for ever in a directory of somebody else's.
+#[test]
+fn only_a_regular_file_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(dir.path().join("img.freeze")).status().unwrap();
+    assert!(made.success());
+    for args in [&["verify", "img.freeze"][..], &["dump", "img.freeze"], &["dump", "img.freeze", "--format", "json"]] {
+        let out = inspect(dir.path(), args, b"");
+        assert_eq!(out.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(said.contains("img.freeze: not a regular file"), "{said}");
+    }
+}

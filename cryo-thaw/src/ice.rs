@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use cryo_format::Profile;
 use cryo_format::header::{EM_386, EM_X86_64, Header};
-use cryo_format::image::Image;
+use cryo_format::image::{Image, open_file};
 use cryo_format::model::{Entry, FileModel};
 use cryo_format::read::Stream;
 use cryo_format::section::Section;
@@ -77,8 +77,7 @@ impl Ice {
         }
         // These two are small, and read from end to end: a flipped bit between the sections is noticed, too.
         let small = |(profile, path): &(Profile, PathBuf)| -> Result<FileModel> {
-            let name = path.display().to_string();
-            let file = File::open(path).about(|| name.clone())?;
+            let (file, name) = open_file(path)?;
             if !options.trust {
                 roots_own(&file, &name)?;
             }
@@ -180,7 +179,7 @@ impl Ice {
 /// An image is a program: whoever can write it decides what is done with the rights of who thaws it. So root thaws only what nobody but root can have
 /// written.
 fn roots_own(file: &File, name: &str) -> Result<()> {
-    if !rustix::process::geteuid().is_root() {
+    if !has_roots_rights() {
         return Ok(());
     }
     let meta = file.metadata().about(|| format!("looking at {name}"))?;
@@ -196,6 +195,20 @@ fn roots_own(file: &File, name: &str) -> Result<()> {
         "{name} {why}, and a frozen program does whatever its file says, with the rights of root: use --trust if you trust who wrote it, or thaw it as \
          an ordinary user"
     ))
+}
+
+/// Are we root, and not only in a user namespace that an ordinary user has made (`unshare -r`)? /proc/self/uid_map shows who a namespace's root is
+/// outside of it (user_namespaces(7)); where that cannot be read we are taken for root.
+fn has_roots_rights() -> bool {
+    if !rustix::process::geteuid().is_root() {
+        return false;
+    }
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let outside = |line: &str| {
+        let mut columns = line.split_whitespace();
+        Some((columns.next()?.parse::<u32>().ok()?, columns.next()?.parse::<u32>().ok()?))
+    };
+    map.lines().filter_map(outside).find(|(inside, _)| *inside == 0).is_none_or(|(_, outside)| outside == 0)
 }
 
 /// Reads a whole small file of the set.

@@ -43,6 +43,10 @@ fn datagrams(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         ));
     }
     let waiting = socket::messages(s)?;
+    if kernel::events(&s.fd)? & libc::POLLERR != 0 {
+        // To look at it is to take it (ip(7), IP_RECVERR; socket(7), SO_ERROR).
+        cx.out.note(s.name(), "an error waits in it, which the thawed program does not see");
+    }
     if !waiting.is_empty() && s.protocol as i32 != libc::IPPROTO_UDP && s.protocol as i32 != libc::IPPROTO_UDPLITE {
         return refuse(format!(
             "{}: echo replies wait in it, which are not carried: try again, or {}",

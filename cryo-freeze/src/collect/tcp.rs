@@ -137,10 +137,18 @@ fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
         (None, _) if info.state() == CLOSE_WAIT && !alive(cx, local, remote) => (State::ALONE, 0),
         (None, _) => return outside(cx, s, local, Some(remote)),
     };
+    let events = kernel::events(&s.fd)?;
+    if events & libc::POLLPRI != 0 {
+        return refuse(format!(
+            "{}: an urgent byte (MSG_OOB) waits in it, which is not carried: try again when it is read, or {}",
+            s.name(),
+            way(s)
+        ));
+    }
     let mut section = section(cx, s, OF_CONNECTION)?;
     (section.state, section.peer) = (state, other);
     // Where the peer has not sent its end, only the program itself can have ended this direction.
-    let deaf = u32::from(kernel::events(&s.fd)? & libc::POLLRDHUP != 0);
+    let deaf = u32::from(events & libc::POLLRDHUP != 0);
     section.shutdown = match info.state() {
         ESTABLISHED => deaf,
         CLOSE_WAIT => 0,

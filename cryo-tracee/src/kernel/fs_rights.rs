@@ -139,7 +139,10 @@ impl FsRights {
     }
 
     fn refused(&self) -> Error {
-        Error::Refused(format!("the rights of user {}, group {} cannot be taken on", self.uid, self.gid))
+        Error::Refused(format!(
+            "the rights of user {}, group {}, whose program it was, cannot be taken on here: use --own-credentials to thaw it with your own",
+            self.uid, self.gid
+        ))
     }
 }
 
