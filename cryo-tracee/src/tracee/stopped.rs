@@ -484,10 +484,11 @@ impl Stopped {
         }
     }
 
-    /// Where it stands behind calls that have been made: looked at twice if the first look fails, since what they made (a mapping, a process)
-    /// must not be lost.
+    /// Where it stands behind calls that have been made. It is not counted as an operation that may be made to fail: what the calls made (a
+    /// mapping, a process) would be lost, and there is one such look at each stop.
     fn rip(&self) -> Result<u64> {
-        Ok(self.regs().or_else(|_| self.regs())?.rip)
+        let _not_counted = Undoing::begin();
+        Ok(self.regs()?.rip)
     }
 
     /// Lets it run on for a moment, as the program that it is.
