@@ -14,7 +14,8 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use crate::Result;
-use crate::error::{About, refuse, say};
+use crate::error::{About, refuse};
+use crate::notes::Notes;
 
 /// A name in a directory that is held.
 pub struct Place {
@@ -33,12 +34,13 @@ pub struct BoundFile {
 pub struct BoundFiles {
     files: Vec<Rc<BoundFile>>,
     rights: FsRights,
+    notes: Notes,
 }
 
 impl BoundFiles {
     /// None yet; they are made, and removed, with these rights.
-    pub fn new(rights: FsRights) -> Self {
-        Self { files: Vec::new(), rights }
+    pub fn new(rights: FsRights, notes: Notes) -> Self {
+        Self { files: Vec::new(), rights, notes }
     }
 
     /// One more.
@@ -62,7 +64,7 @@ impl Drop for BoundFiles {
         let Ok(_entered) = self.rights.enter() else { return };
         for file in self.files.drain(..) {
             if let Err(e) = file.remove() {
-                say(&e.to_string());
+                self.notes.add(e.to_string());
             }
         }
     }
@@ -142,7 +144,7 @@ impl BoundFile {
 
     /// Gives it to its owner; `made` is the inode number of the file that the kernel says was bound. What stands there is held first, so that it is
     /// this file, or none, that changes hands.
-    pub fn give(&self, uid: u32, gid: u32, made: Option<u32>) -> Result<()> {
+    pub fn give(&self, notes: &Notes, uid: u32, gid: u32, made: Option<u32>) -> Result<()> {
         let about = || format!("unix socket {}: giving it to its owner", self.place.path);
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let held = rustix::fs::openat(&self.place.dir, &self.place.name, flags, Mode::empty()).about(about)?;
@@ -158,7 +160,7 @@ impl BoundFile {
         match rustix::fs::chownat(&held, "", ids.0, ids.1, AtFlags::EMPTY_PATH) {
             // An ordinary user's thaw: it is the user's own.
             Err(Errno::PERM) => {
-                say(&format!(
+                notes.add(format!(
                     "unix socket {}: it belonged to user {uid}, group {gid}, and belongs to user {}, group {} here",
                     self.place.path, stat.st_uid, stat.st_gid
                 ));

@@ -46,9 +46,3 @@ impl<T, E: Into<io::Error>> About<T> for std::result::Result<T, E> {
 pub(crate) fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::Refused(text.into()))
 }
-
-/// A line for the person who thaws. It may quote the image, and so anything at all: the only way to the terminal, where that is escaped and cut.
-#[allow(clippy::disallowed_methods)] // this is the place
-pub fn say(text: &str) {
-    cryo_tracee::say(&format!("cryo-thaw: {}", cryo_format::text::message(text)));
-}

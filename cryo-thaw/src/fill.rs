@@ -20,8 +20,9 @@ use cryo_format::{Kind, limits};
 use cryo_tracee::{Host, Memory};
 
 use crate::Result;
-use crate::error::{About, refuse, say};
+use crate::error::{About, refuse};
 use crate::ice::{Pages, Pipe};
+use crate::notes::Notes;
 use crate::remap::{Shape, pool_too_small};
 
 const PAGE: u64 = 4096;
@@ -40,6 +41,8 @@ pub struct Filler<'a> {
     pub shape: &'a Shape,
     /// Objects with content of their own: deleted files, as descriptors of ours.
     pub files: &'a HashMap<u64, File>,
+    /// Takes what is to be told.
+    pub notes: &'a Notes,
     /// Compare the digests of pages; their checksums always are.
     pub verify: bool,
 }
@@ -197,7 +200,7 @@ fn from_pipe(mut stream: Stream<Box<dyn Pipe>>, first: Option<(u64, Extents)>, f
     }
     let behind = stream.into_inner().waiting();
     if behind > 0 {
-        say(&format!(
+        filler.filler.notes.add(format!(
             "{behind} bytes or more follow the set in the pipe: they are no part of it, and left to who reads standard input next"
         ));
     }

@@ -19,7 +19,7 @@ use rustix::termios::{
 };
 
 use crate::Result;
-use crate::error::{About, refuse, say};
+use crate::error::{About, refuse};
 use crate::ice::Ice;
 use crate::options::Options;
 
@@ -266,7 +266,7 @@ pub fn replace_stdin(ice: &Ice, options: &Options) -> Result<()> {
     };
     rustix::stdio::dup2_stdin(&file).about(|| "replacing standard input".into())?;
     if let Some(words) = words {
-        say(&words);
+        options.notes.add(&words);
     }
     Ok(())
 }

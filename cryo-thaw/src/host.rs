@@ -19,7 +19,7 @@ use object::write::elf::{FileHeader, ProgramHeader, Writer};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 
 use crate::Result;
-use crate::error::{About, refuse, say};
+use crate::error::{About, refuse};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
@@ -52,7 +52,7 @@ pub fn start(ice: &Ice, id: u64, ids: Ids, rights: &FsRights, options: &Options)
     }
     let kept = [tiny.as_raw_fd()];
     if let Some(object) = object.filter(|_| original.is_none() && embedded.is_none()) {
-        say(&format!(
+        options.notes.add(format!(
             "its executable {} is not here as it was: what executes /proc/self/exe will not find it",
             object.path
         ));

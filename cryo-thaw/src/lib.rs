@@ -16,6 +16,7 @@ pub mod host;
 pub mod ice;
 mod identity;
 pub mod ids;
+pub mod notes;
 pub mod options;
 pub mod remap;
 pub mod restore;
@@ -25,6 +26,7 @@ pub mod thaw;
 mod unlinked;
 pub mod vdso;
 
-pub use error::{Error, Result, say};
+pub use error::{Error, Result};
+pub use notes::Notes;
 pub use options::{Options, Pid};
 pub use thaw::{Thawed, thaw};

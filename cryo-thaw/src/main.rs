@@ -11,7 +11,7 @@ use cryo_thaw::foreground::{self, Foreground, Handover};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Decision, Ids};
 use cryo_thaw::options::{FileMap, Tcp, Time};
-use cryo_thaw::{Options, Pid, say, thaw};
+use cryo_thaw::{Notes, Options, Pid, thaw};
 use cryo_tracee::foreground::ForegroundTerminal;
 use cryo_tracee::namespace;
 
@@ -92,6 +92,7 @@ enum TimeArg {
 impl Cli {
     fn run(&self) -> anyhow::Result<i32> {
         let options = Options {
+            notes: Notes::to(say),
             pid: match self.pid {
                 PidArg::Auto => Pid::Auto,
                 PidArg::Same => Pid::Same,
@@ -185,6 +186,12 @@ impl Cli {
         }
         Ok(self.detach)
     }
+}
+
+/// A line for the person who thaws. It may quote the image, and so anything at all: the only way to the terminal, where that is escaped and cut.
+#[allow(clippy::disallowed_methods)] // this is the place
+fn say(text: &str) {
+    cryo_tracee::say(&format!("cryo-thaw: {}", cryo_format::text::message(text)));
 }
 
 /// Exit status of a thaw that did not come about, as of other commands that start programs (env, nohup, timeout).

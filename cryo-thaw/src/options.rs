@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use cryo_format::section::outside::FdRule;
 
+use crate::notes::Notes;
+
 /// Which process id the thawed process gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pid {
@@ -76,6 +78,8 @@ pub enum Tcp {
 /// Choices of one thaw.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Takes what is to be told.
+    pub notes: Notes,
     /// Process id.
     pub pid: Pid,
     /// TCP connections to other processes.

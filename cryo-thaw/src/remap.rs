@@ -11,9 +11,10 @@ use cryo_tracee::sysv::Segment;
 use cryo_tracee::{Batch, Host, fds, proc};
 
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
 use crate::ice::Ice;
 use crate::identity::{Frozen, Paths};
+use crate::notes::Notes;
 use crate::restore::open;
 use crate::same_file::{Hashes, same_file};
 use crate::{sysv, unlinked, vdso};
@@ -96,6 +97,8 @@ impl Shape {
 pub struct Inject<'a> {
     /// How paths are followed.
     pub paths: Paths<'a>,
+    /// Takes what is to be told.
+    pub notes: &'a Notes,
     /// The executable, if it is an object of the image: the object, and the host's descriptor for it.
     pub executable: Option<(u64, u64)>,
 }
@@ -111,6 +114,7 @@ impl Remapper for Inject<'_> {
         let mut mapper = Mapper {
             template,
             paths: self.paths,
+            notes: self.notes,
             pidfd: fds::pidfd(host.pid())?,
             files: HashMap::new(),
             unlinked: self.executable.into_iter().collect(),
@@ -163,6 +167,7 @@ fn run(host: &mut Host, batch: &mut Batch, advice: &mut Batch) -> Result<()> {
 struct Mapper<'a> {
     template: &'a Template<'a>,
     paths: Paths<'a>,
+    notes: &'a Notes,
     pidfd: OwnedFd,
     /// Descriptors in the host, by object; `None` where the copy in the image must do. It is decided once: a second mapping that found
     /// the file after all would have the pages of the first left out.
@@ -299,7 +304,7 @@ impl Mapper<'_> {
                 let here: Vec<proc::Mapping> = proc::mappings(host.pid())?.into_iter().chain(taken).collect();
                 let at = hole(self.template, &here, size)?;
                 if object.kind == ObjectKind::SYSV_SHM {
-                    self.made.extend(sysv::attach(host, object, at, self.template.owner)?);
+                    self.made.extend(sysv::attach(self.notes, host, object, at, self.template.owner)?);
                 } else {
                     let flags =
                         libc::MAP_FIXED_NOREPLACE | libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -417,7 +422,7 @@ impl Mapper<'_> {
         match access {
             Access::Private => Ok(()),
             Access::Read if !self.paths.same_machine => {
-                say(&format!(
+                self.notes.add(format!(
                     "{} (mapped at {}): {why}: the program has the copy in the image",
                     object.path, vma.start
                 ));
@@ -495,7 +500,7 @@ pub fn pool_too_small(vma: &Vma) -> String {
 }
 
 /// mlock2(2), when the pages are there, and mseal(2), after which nothing changes any more. More than RLIMIT_MEMLOCK allows here stays unlocked, and is said.
-pub fn lock_and_seal(host: &mut Host, vmas: &[Vma]) -> Result<()> {
+pub fn lock_and_seal(host: &mut Host, vmas: &[Vma], notes: &Notes) -> Result<()> {
     const MLOCK_ONFAULT: u64 = 1;
     let mut refused = None;
     for vma in vmas.iter().filter(|v| v.flags.has(VmFlags::LOCKED)) {
@@ -506,7 +511,7 @@ pub fn lock_and_seal(host: &mut Host, vmas: &[Vma]) -> Result<()> {
         }
     }
     if let Some(e) = refused {
-        say(&format!("some memory that was locked is not ({e}): raise `ulimit -l`"));
+        notes.add(format!("some memory that was locked is not ({e}): raise `ulimit -l`"));
     }
     for vma in vmas.iter().filter(|v| v.flags.has(VmFlags::SEALED)) {
         host.call(SYS_MSEAL, [vma.start.0, vma.end.0 - vma.start.0, 0, 0, 0, 0])?;

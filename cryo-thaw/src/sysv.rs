@@ -9,7 +9,8 @@ use cryo_tracee::Host;
 use cryo_tracee::sysv::Segment;
 
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
+use crate::notes::Notes;
 
 /// linux/ipc.h, linux/shm.h.
 const IPC_CREAT: u64 = 0o1000;
@@ -25,12 +26,12 @@ const NATTCH: usize = 11;
 
 /// Attaches the segment as a whole at `at`, empty. It belongs to `owner`, the user and the group that the program will be, if we may give it away.
 /// Returns it if it was made for this.
-pub fn attach(host: &mut Host, object: &Object, at: u64, owner: (u32, u32)) -> Result<Option<Segment>> {
+pub fn attach(notes: &Notes, host: &mut Host, object: &Object, at: u64, owner: (u32, u32)) -> Result<Option<Segment>> {
     let (key, id) = (object.shm.0 as u32, object.shm.0 >> 32);
     let (got, segment) = if take(host, object, key, id, at)? {
         (id, None)
     } else {
-        let (got, segment) = make(host, object, key, id)?;
+        let (got, segment) = make(notes, host, object, key, id)?;
         let shmat = host.call(libc::SYS_shmat, [got, at, 0, 0, 0, 0]);
         shmat.or_else(|e| refuse(format!("SysV shared memory {id}: {e}")))?;
         (got, Some(segment))
@@ -89,7 +90,7 @@ fn left_behind(host: &mut Host, object: &Object, key: u32, id: u64, we: u64) -> 
 }
 
 /// A new one, and its id. What is another than it was is said.
-fn make(host: &mut Host, object: &Object, key: u32, id: u64) -> Result<(u64, Segment)> {
+fn make(notes: &Notes, host: &mut Host, object: &Object, key: u32, id: u64) -> Result<(u64, Segment)> {
     let mut taken = false;
     let mode = u64::from(object.mode & 0o777) | 0o600 | IPC_CREAT | IPC_EXCL;
     // Needs CAP_CHECKPOINT_RESTORE; without, or where the id is taken, the kernel chooses.
@@ -112,12 +113,12 @@ fn make(host: &mut Host, object: &Object, key: u32, id: u64) -> Result<(u64, Seg
     };
     let segment = Segment::new(got as i32);
     if got != id {
-        say(&format!(
+        notes.add(format!(
             "SysV shared memory {id} (key {key:#x}) has the id {got} here: the program does not find it by the old one"
         ));
     }
     if taken {
-        say(&format!(
+        notes.add(format!(
             "SysV shared memory {id}: its key {key:#x} is another segment's here: nobody finds it by its key"
         ));
     }

@@ -88,7 +88,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
     let paths = Paths { rights: &rights, same_machine: identity::same_machine(&ice), named: &named };
     let host::Started { mut host, executable } = host::start(&ice, id, ids, &rights, options)?;
     limits::lift(host.pid(), ice.get(id))?;
-    let shape = Inject { paths, executable }.remap(&mut host, &Template::of(&ice, id)?)?;
+    let shape = Inject { paths, executable, notes: &options.notes }.remap(&mut host, &Template::of(&ice, id)?)?;
     let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.unlinked, paths, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
     let in_removed = ice.all::<Removed>().any(|(_, r)| r.cwd != 0);
@@ -104,6 +104,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
             vmas,
             shape: &shape,
             files: files.contents(),
+            notes: &options.notes,
             verify: !options.no_verify,
         };
         fill::fill(pages, &filler)?;
@@ -115,9 +116,9 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
 
     shape.protect(&mut host)?;
     if let Some(guards) = ice.get::<Guards>(id) {
-        guards::restore(&mut host, guards)?;
+        guards::restore(&mut host, guards, &options.notes)?;
     }
-    remap::lock_and_seal(&mut host, &ice.need::<Vmas>(id)?.vmas)?;
+    remap::lock_and_seal(&mut host, &ice.need::<Vmas>(id)?.vmas, &options.notes)?;
     for (_, thread) in &threads[1..] {
         host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
     }

@@ -8,12 +8,19 @@ use cryo_format::section::objects::Object;
 use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 
 use crate::Result;
-use crate::error::{About, say};
+use crate::error::About;
+use crate::notes::Notes;
 
 /// Gives them to a file through a descriptor of it, when its content is there. What we may not give is said: the content is not at stake.
-pub fn restore(fd: u32, ours: &OwnedFd, object: &Object, wanted: Option<&InodeAttributes>) -> Result<()> {
+pub fn restore(
+    notes: &Notes,
+    fd: u32,
+    ours: &OwnedFd,
+    object: &Object,
+    wanted: Option<&InodeAttributes>,
+) -> Result<()> {
     let lost = |what: String, e: rustix::io::Errno| {
-        say(&format!("fd {fd} ({}): its {what} cannot be given: {e}", object.path));
+        notes.add(format!("fd {fd} ({}): its {what} cannot be given: {e}", object.path));
     };
     if let Some(wanted) = wanted {
         let meta = ours.try_clone().map(std::fs::File::from).and_then(|f| f.metadata());

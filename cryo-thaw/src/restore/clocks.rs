@@ -11,7 +11,6 @@ use cryo_tracee::timens;
 
 use crate::Result;
 use crate::elapsed::elapsed;
-use crate::error::say;
 use crate::ice::Ice;
 use crate::options::Options;
 
@@ -43,7 +42,7 @@ pub fn restore(ice: &Ice, options: &Options) -> Result<()> {
     let ice_time = elapsed(ice, options)?.as_nanos() as i64;
     let ahead = behind.map(|ns| if ns > 0 { ns.saturating_add(ice_time) } else { 0 });
     if let Err(e) = timens::enter(ahead) {
-        say(&format!(
+        options.notes.add(format!(
             "CLOCK_MONOTONIC goes back by {} for the program, which may wait for that much longer ({e}): \
              --pid namespace prevents it",
             words(behind)

@@ -5,7 +5,7 @@ use cryo_tracee::proc::Status;
 use cryo_tracee::{Batch, FsRights, Host};
 
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
 use crate::ice::Ice;
 use crate::options::Options;
 
@@ -140,10 +140,10 @@ pub fn restore(host: &mut Host, each: &[&Credentials], options: &Options, orphan
     }
     let Some(c) = each.first() else { return Ok(()) };
     if orphan && each.iter().any(|c| c.parent_death_signal != 0) {
-        say("its parent-death signal is left out: the parent that it has now is about to end");
+        options.notes.add("its parent-death signal is left out: the parent that it has now is about to end");
     }
     if !options.own_credentials && c.bounding.0 != now.bounding && !now.may(CAP_SETPCAP) {
-        say(&format!("its capability bounding set is {:#x} now, it was {}", now.bounding, c.bounding));
+        options.notes.add(format!("its capability bounding set is {:#x} now, it was {}", now.bounding, c.bounding));
     }
     Ok(())
 }

@@ -111,7 +111,7 @@ pub fn restore<'a>(
         contents: HashMap::new(),
         pidfd: fds::pidfd(host.pid())?,
         paths,
-        bound: BoundFiles::new(paths.rights.clone()),
+        bound: BoundFiles::new(paths.rights.clone(), options.notes.clone()),
     };
     table.removed = table.all::<Removed>().into_iter().map(|(id, r)| ((r.dev, r.ino), (id, r))).collect();
     let ruled: HashSet<u32> = options.fds.iter().filter_map(|r| r.fd).collect();

@@ -8,7 +8,7 @@ use cryo_tracee::Host;
 use super::open::set_flags;
 use super::table::Table;
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
 
 /// What is no event: EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET.
 const FLAGS: u32 = 0xf000_0000;
@@ -84,7 +84,7 @@ fn add(host: &mut Host, table: &Table<'_>, epoll: u32, w: &Watch, events: u32) -
     if w.fd == w.through {
         return match control(host, libc::EPOLL_CTL_ADD, epoll, w, events) {
             Err(e) if table.ruled(w.through) => {
-                say(&format!("fd {epoll}: what stands at {} now cannot be watched: {e}", w.through));
+                table.options.notes.add(format!("fd {epoll}: what stands at {} now cannot be watched: {e}", w.through));
                 Ok(())
             }
             other => other,

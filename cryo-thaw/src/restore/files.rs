@@ -11,7 +11,8 @@ use super::open::{self, set_flags};
 use super::paths::{self, Found};
 use super::table::Table;
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
+use crate::notes::Notes;
 use crate::unlinked;
 
 const S_IFMT: u32 = libc::S_IFMT;
@@ -69,7 +70,7 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
         };
     }
     match file.mode & S_IFMT {
-        S_IFREG => changed(fd, file, &found),
+        S_IFREG => changed(&table.options.notes, fd, file, &found),
         S_IFDIR => {}
         S_IFCHR if HARMLESS.contains(&file.rdev) => {}
         _ => {
@@ -83,9 +84,9 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
 }
 
 /// A file that has grown or shrunk is a note.
-fn changed(fd: u32, file: &OpenFile, found: &Found) {
+fn changed(notes: &Notes, fd: u32, file: &OpenFile, found: &Found) {
     if found.meta.len() != file.size && !found.mapped {
-        say(&format!(
+        notes.add(format!(
             "fd {fd} ({}): {} bytes now, {} when it was frozen: the program goes on at byte {}",
             file.path,
             found.meta.len(),
@@ -131,7 +132,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         let (Some(object), Some(fd)) = (object, table.number(id)) else { continue };
         if done.insert(object.id) {
             let wanted = table.attributes.iter().find(|i| i.object == object.id);
-            attributes::restore(fd, &table.take(fd.into())?, object, wanted)?;
+            attributes::restore(&table.options.notes, fd, &table.take(fd.into())?, object, wanted)?;
             if object.kind == ObjectKind::MEMFD {
                 seal(host, fd, object)?;
             }

@@ -35,9 +35,9 @@ pub fn restore(host: &mut Host, ice: &Ice, id: u64, threads: &[u64], ids: Ids, o
     let owner = ice.need::<Process>(id)?;
     // While we have more rights over it than later.
     if let Some(each) = each::<Scheduling>(ice, id, threads) {
-        scheduling::restore(host, each.into_iter())?;
+        scheduling::restore(host, each.into_iter(), &options.notes)?;
     }
-    process::adjust(host, owner)?;
+    process::adjust(host, owner, &options.notes)?;
     mm::adjust(host, ice.need::<Mm>(id)?)?;
     process::enter_root(host, owner)?;
     if let Some(undo) = ice.get::<SemUndo>(id) {
@@ -48,7 +48,7 @@ pub fn restore(host: &mut Host, ice: &Ice, id: u64, threads: &[u64], ids: Ids, o
         seccomp::restore(host, &each)?;
     }
     if let Some(l) = ice.get::<Limits>(id) {
-        limits::restore(host.pid(), l)?;
+        limits::restore(host.pid(), l, &options.notes)?;
     }
     ice.need::<Credentials>(id)?;
     let each = each::<Credentials>(ice, id, threads).unwrap_or_default();

@@ -4,7 +4,7 @@ use cryo_format::section::guards::Guards;
 use cryo_tracee::Host;
 
 use crate::Result;
-use crate::error::say;
+use crate::notes::Notes;
 
 /// Linux 6.13.
 const MADV_GUARD_INSTALL: u64 = 102;
@@ -12,7 +12,7 @@ const MADV_GUARD_INSTALL: u64 = 102;
 /// Installs them, over mappings that are not locked yet: the kernel wants it so.
 ///
 /// A kernel without them is told to forbid the pages, as programs did before: that splits the mapping, and MADV_GUARD_REMOVE fails there anyway.
-pub fn restore(host: &mut Host, guards: &Guards) -> Result<()> {
+pub fn restore(host: &mut Host, guards: &Guards, notes: &Notes) -> Result<()> {
     let mut told = false;
     for guard in &guards.guards {
         let (start, len) = (guard.start.0, guard.end.0 - guard.start.0);
@@ -20,7 +20,8 @@ pub fn restore(host: &mut Host, guards: &Guards) -> Result<()> {
             Err(e) if e.errno() == Some(libc::EINVAL) => {
                 host.call(libc::SYS_mprotect, [start, len, libc::PROT_NONE as u64, 0, 0, 0])?;
                 if !std::mem::replace(&mut told, true) {
-                    say("this kernel has no MADV_GUARD_INSTALL: guards are mapped without any permission instead");
+                    notes
+                        .add("this kernel has no MADV_GUARD_INSTALL: guards are mapped without any permission instead");
                 }
             }
             other => drop(other?),

@@ -9,7 +9,8 @@ use super::inet_socket::{All, Made, bind, make, recorded};
 use super::table::Table;
 use super::{sockets, tcp, tcp_keep};
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
+use crate::notes::Notes;
 use crate::options::Tcp;
 
 const AF_INET: u32 = libc::AF_INET as u32;
@@ -36,7 +37,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
         made.insert(*id, m);
     }
     for (id, s) in &datagrams {
-        deliver(&made, &made[id])?;
+        deliver(&table.options.notes, &made, &made[id])?;
         if s.remote.port != 0
             && let Err(e) = socket::connect(&made[id].ours, &s.remote.sockaddr(s.family))
         {
@@ -61,7 +62,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
             table.made(host, id, m.at)?;
             continue;
         }
-        sockets::late(&m.ours, m.fd, &s.options, &s.filter, s.open_flags)?;
+        sockets::late(&table.options.notes, &m.ours, m.fd, &s.options, &s.filter, s.open_flags)?;
         let reuse = recorded(s, REUSEADDR).unwrap_or(&[0; 4]);
         socket::set_option(&m.ours, SOL_SOCKET, REUSEADDR, reuse)?;
         table.made(host, id, m.at)?;
@@ -104,7 +105,7 @@ fn join(m: &Made<'_>) -> Result<()> {
 }
 
 /// Sends each waiting datagram again, from its sender's address. UDP may lose what cannot be: that is said.
-fn deliver(all: &All<'_>, m: &Made<'_>) -> Result<()> {
+fn deliver(notes: &Notes, all: &All<'_>, m: &Made<'_>) -> Result<()> {
     let s = m.section;
     let mut lost = Vec::new();
     for message in &s.queue {
@@ -125,7 +126,7 @@ fn deliver(all: &All<'_>, m: &Made<'_>) -> Result<()> {
     }
     if !lost.is_empty() {
         lost.dedup();
-        say(&format!(
+        notes.add(format!(
             "fd {}: {} datagrams that waited could not be delivered again: they were from {}",
             m.fd,
             lost.len(),

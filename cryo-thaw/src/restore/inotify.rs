@@ -9,7 +9,7 @@ use super::open::set_flags;
 use super::paths;
 use super::table::Table;
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
 
 /// linux/inotify.h: _IOW('I', 0, __s32).
 const INOTIFY_IOC_SETNEXTWD: u64 = 0x4004_4900;
@@ -38,7 +38,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
                         found.path
                     ));
                 }
-                say(&format!("fd {fd}: it watches {}, which is another file here", found.path));
+                table.options.notes.add(format!("fd {fd}: it watches {}, which is another file here", found.path));
             }
             let got = add(host, fd, w.wd, w.mask, found.handle);
             host.call(libc::SYS_close, [found.handle, 0, 0, 0, 0, 0])?;

@@ -5,7 +5,8 @@ use cryo_tracee::limits::{self, COUNT, NAMES};
 use cryo_tracee::proc::Status;
 
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
+use crate::notes::Notes;
 use crate::options::Options;
 
 const CAP_SYS_RESOURCE: u32 = 24;
@@ -51,7 +52,7 @@ pub fn lift(pid: i32, limits: Option<&Limits>) -> Result<()> {
 }
 
 /// Sets them. What may not be raised stays as it is, and is said.
-pub fn restore(pid: i32, limits: &Limits) -> Result<()> {
+pub fn restore(pid: i32, limits: &Limits, notes: &Notes) -> Result<()> {
     let mut lower = Vec::new();
     for l in known(limits) {
         let Err(e) = limits::set(pid, l.resource, (l.soft, l.hard)) else { continue };
@@ -63,7 +64,7 @@ pub fn restore(pid: i32, limits: &Limits) -> Result<()> {
         lower.push(format!("RLIMIT_{} {} (was {})", name(l), shown(hard), shown(l.hard)));
     }
     if !lower.is_empty() {
-        say(&format!("hard limits that may not be raised here: {}", lower.join(", ")));
+        notes.add(format!("hard limits that may not be raised here: {}", lower.join(", ")));
     }
     Ok(())
 }

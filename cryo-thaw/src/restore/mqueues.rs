@@ -11,7 +11,7 @@ use rustix::fs::{Mode, fchmod};
 use super::open::{self, set_flags};
 use super::table::Table;
 use crate::Result;
-use crate::error::{About, refuse, say};
+use crate::error::{About, refuse};
 
 /// Under which role the queue itself is parked, by its inode, for further descriptions of it.
 const QUEUE: u8 = 200;
@@ -55,7 +55,10 @@ fn by_name(host: &mut Host, table: &Table<'_>, fd: u32, queue: &Mqueue, access: 
             let made = made(fd, queue, open(host, name, access | libc::O_CREAT | libc::O_EXCL, queue)?)?;
             fchmod(table.take(made)?, Mode::from_raw_mode(queue.mode))
                 .about(|| format!("fd {fd}: setting its mode"))?;
-            say(&format!("fd {fd}: the message queue {} was not here: it is made anew, empty as it was", queue.name));
+            table.options.notes.add(format!(
+                "fd {fd}: the message queue {} was not here: it is made anew, empty as it was",
+                queue.name
+            ));
             return Ok(made);
         }
         Err(e) if e.errno() == Some(libc::ENOENT) => {

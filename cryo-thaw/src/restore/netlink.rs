@@ -37,7 +37,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     if s.remote_port != 0 || s.remote_groups != 0 {
         socket::connect(&ours, &address(s.remote_port, s.remote_groups))?;
     }
-    sockets::late(&ours, fd, &s.options, &s.filter, s.open_flags)?;
+    sockets::late(&table.options.notes, &ours, fd, &s.options, &s.filter, s.open_flags)?;
     Ok(Some(at))
 }
 

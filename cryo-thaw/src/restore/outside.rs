@@ -10,7 +10,7 @@ use cryo_tracee::Host;
 use super::open::open;
 use super::table::Table;
 use crate::Result;
-use crate::error::{About, refuse, say};
+use crate::error::{About, refuse};
 
 /// /dev/null.
 const NULL: u64 = 0x103;
@@ -35,7 +35,7 @@ fn in_front(host: &mut Host, table: &Table<'_>, fd: u32, outside: &Outside, wait
     let own = end(host, table, fd, outside)?;
     let meta = File::from(table.take(own)?).metadata().about(|| format!("looking at fd {fd}"))?;
     if !meta.file_type().is_char_device() || meta.rdev() != NULL {
-        say(&format!(
+        table.options.notes.add(format!(
             "fd {fd} ({}): {} bytes that the program had not read are in the image, and cannot be put in front of what is there now \
              (they are where stdin is /dev/null)",
             outside.what,
@@ -68,7 +68,7 @@ fn end(host: &mut Host, table: &Table<'_>, fd: u32, outside: &Outside) -> Result
     let flags = outside.open_flags.0 as i32 & (libc::O_ACCMODE | libc::O_APPEND | libc::O_NONBLOCK) | libc::O_CLOEXEC;
     match outside.policy {
         Policy::INHERIT if table.options.detach && reads_our_output(outside.inherit) => {
-            say(&format!(
+            table.options.notes.add(format!(
                 "fd {fd} ({}): it is /dev/null now, and not the pipe that this command prints its pid into: use --fd {fd}=inherit|FILE",
                 outside.what
             ));

@@ -6,7 +6,7 @@ use cryo_tracee::Host;
 
 use super::table::Table;
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
 
 const F_SETSIG: u64 = 10;
 const F_SETOWN_EX: u64 = 15;
@@ -25,7 +25,10 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
             THREAD => Some((TID, thread(host, table, fd, owner.owner)?)),
             OWN_GROUP => Some((PGRP, host.call(libc::SYS_getpgid, [0; 6])?)),
             OUTSIDE => {
-                say(&format!("fd {fd}: {}, whom it sent signals to, is not in the image", owner.owner));
+                table
+                    .options
+                    .notes
+                    .add(format!("fd {fd}: {}, whom it sent signals to, is not in the image", owner.owner));
                 None
             }
             other => return refuse(format!("fd {fd}: an owner of kind {other} is unknown to this release")),

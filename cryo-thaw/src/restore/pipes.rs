@@ -11,7 +11,8 @@ use super::open::{self, set_flags};
 use super::paths;
 use super::table::Table;
 use crate::Result;
-use crate::error::{About, refuse, say};
+use crate::error::{About, refuse};
+use crate::notes::Notes;
 
 /// What ends share, in the table under the pipe's id: the two that pipe2(2) made, until their descriptions are due; an end that is at its number
 /// already; an opening of a FIFO for both directions.
@@ -59,7 +60,7 @@ fn new(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64, pipe: &Pipe) ->
     let ends = done.word(two, 0);
     let (read, write) = (ends & u64::from(u32::MAX), ends >> 32);
     let ours = table.take(write)?;
-    resize(&ours, fd, pipe)?;
+    resize(&table.options.notes, &ours, fd, pipe)?;
     if !pipe.content.is_empty() {
         // Not through an end of the program's: what it is set to is its own.
         let path = format!("/proc/{}/fd/{write}", host.pid());
@@ -81,16 +82,16 @@ fn fifo(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64, pipe: &Pipe) -
     let both = found.open(host, table, O_RDWR_NOW)?;
     let both = table.keep(host, id, FIFO, both)?;
     let ours = table.take(both)?;
-    resize(&ours, fd, pipe)?;
+    resize(&table.options.notes, &ours, fd, pipe)?;
     pour(&ours.into(), fd, pipe)
 }
 
-fn resize(ours: &OwnedFd, fd: u32, pipe: &Pipe) -> Result<()> {
+fn resize(notes: &Notes, ours: &OwnedFd, fd: u32, pipe: &Pipe) -> Result<()> {
     let now = rustix::pipe::fcntl_getpipe_size(ours).about(|| format!("fd {fd}: asking for the size of its pipe"))?;
     if now != pipe.capacity as usize
         && let Err(e) = rustix::pipe::fcntl_setpipe_size(ours, pipe.capacity as usize)
     {
-        say(&format!("fd {fd}: its pipe could hold {} bytes, and can hold {now} here: {e}", pipe.capacity));
+        notes.add(format!("fd {fd}: its pipe could hold {} bytes, and can hold {now} here: {e}", pipe.capacity));
     }
     Ok(())
 }

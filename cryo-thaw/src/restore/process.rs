@@ -4,7 +4,8 @@ use cryo_format::section::process::{Process, ProcessFlags};
 use cryo_tracee::Host;
 
 use crate::Result;
-use crate::error::{About, refuse, say};
+use crate::error::{About, refuse};
+use crate::notes::Notes;
 
 /// linux/prctl.h; libc lacks it.
 const PR_SET_MDWE: u64 = 65;
@@ -45,14 +46,14 @@ pub fn enter_root(host: &mut Host, process: &Process) -> Result<()> {
 }
 
 /// What is set from outside.
-pub fn adjust(host: &Host, process: &Process) -> Result<()> {
+pub fn adjust(host: &Host, process: &Process, notes: &Notes) -> Result<()> {
     let path = format!("/proc/{}/oom_score_adj", host.pid());
     let wanted = (process.oom_score_adj.0 as i64 - 1000).to_string();
     let now = std::fs::read_to_string(&path).about(|| format!("reading {path}"))?;
     if now.trim() != wanted
         && let Err(e) = std::fs::write(&path, &wanted)
     {
-        say(&format!("oom_score_adj {wanted}: {e}: left at {}", now.trim()));
+        notes.add(format!("oom_score_adj {wanted}: {e}: left at {}", now.trim()));
     }
     Ok(())
 }

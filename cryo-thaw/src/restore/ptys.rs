@@ -6,7 +6,8 @@ use cryo_tracee::Host;
 use super::open::{self, set_flags};
 use super::table::Table;
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
+use crate::notes::Notes;
 
 /// ioctl_tty(2).
 const TCSETS2: u64 = 0x402c_542b;
@@ -28,7 +29,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     let master = match table.parked(end.pty, 0) {
         Some(master) => master,
         None => {
-            let made = make(host, fd, pty)?;
+            let made = make(host, &table.options.notes, fd, pty)?;
             table.keep(host, end.pty, 0, made)?
         }
     };
@@ -44,7 +45,7 @@ fn peer(host: &mut Host, master: u64, open_flags: u64) -> Result<u64> {
     Ok(host.call(libc::SYS_ioctl, [master, TIOCGPTPEER, flags as u64, 0, 0, 0])?)
 }
 
-fn make(host: &mut Host, fd: u32, pty: &Pty) -> Result<u64> {
+fn make(host: &mut Host, notes: &Notes, fd: u32, pty: &Pty) -> Result<u64> {
     let master = match open::open(host, b"/dev/ptmx", libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC)? {
         Ok(master) => master,
         Err(e) => return refuse(format!("fd {fd}: a new pseudo-terminal: {e}: use --fd {fd}=FILE|null")),
@@ -76,7 +77,7 @@ fn make(host: &mut Host, fd: u32, pty: &Pty) -> Result<u64> {
     done.all()?;
     let number = done.bytes(number).try_into().map_or(0, u32::from_le_bytes);
     if number != pty.number {
-        say(&format!("fd {fd}: its pseudo-terminal was /dev/pts/{} and is /dev/pts/{number} now", pty.number));
+        notes.add(format!("fd {fd}: its pseudo-terminal was /dev/pts/{} and is /dev/pts/{number} now", pty.number));
     }
     if pty.flags & PtyFlags::HUNG_UP != 0 {
         let other = peer(host, master, libc::O_RDWR as u64)?;

@@ -18,7 +18,8 @@ use rustix::io::Errno;
 use super::open::{open, reopen, set_flags};
 use super::table::Table;
 use crate::Result;
-use crate::error::{About, refuse, say};
+use crate::error::{About, refuse};
+use crate::notes::Notes;
 
 /// Under which role an inode is parked, by its id.
 const INODE: u8 = 0;
@@ -60,7 +61,7 @@ fn parked(host: &mut Host, table: &mut Table<'_>, inode: u64, removed: &Removed)
     let name = format!("cryo-{}-{inode}", host.pid());
     let mut made = None;
     for path in places(&removed.path, &name) {
-        made = Temporary::make(&path, removed, table.paths.rights).ok();
+        made = Temporary::make(&path, removed, table.paths.rights, &table.options.notes).ok();
         if made.is_some() {
             break;
         }
@@ -81,7 +82,7 @@ fn parked(host: &mut Host, table: &mut Table<'_>, inode: u64, removed: &Removed)
     drop(made);
     give(&held, removed).about(what)?;
     if (meta.uid(), meta.gid()) != (removed.uid, removed.gid) && !own(&held, removed).about(what)? {
-        say(&format!(
+        table.options.notes.add(format!(
             "{}: it belonged to user {}, group {}, and belongs to user {}, group {} here",
             what(),
             removed.uid,
@@ -128,10 +129,11 @@ struct Temporary<'r> {
     inode: (u64, u64),
     directory: bool,
     rights: &'r FsRights,
+    notes: &'r Notes,
 }
 
 impl<'r> Temporary<'r> {
-    fn make(path: &Path, removed: &Removed, rights: &'r FsRights) -> Result<Self> {
+    fn make(path: &Path, removed: &Removed, rights: &'r FsRights, notes: &'r Notes) -> Result<Self> {
         let about = || format!("making {}", path.display());
         let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return refuse(about()) };
         let _entered = rights.enter()?;
@@ -145,7 +147,7 @@ impl<'r> Temporary<'r> {
         }
         let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).about(about)?;
         let (name, path, inode) = (name.to_owned(), path.to_owned(), (stat.st_dev, stat.st_ino));
-        Ok(Self { dir, name, path, inode, directory, rights })
+        Ok(Self { dir, name, path, inode, directory, rights, notes })
     }
 }
 
@@ -157,7 +159,7 @@ impl Drop for Temporary<'_> {
         if there.is_ok_and(|stat| (stat.st_dev, stat.st_ino) == self.inode)
             && let Err(e) = rustix::fs::unlinkat(&self.dir, &self.name, flags)
         {
-            say(&format!("removing {}: {e}", self.path.display()));
+            self.notes.add(format!("removing {}: {e}", self.path.display()));
         }
     }
 }

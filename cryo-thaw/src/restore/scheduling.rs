@@ -7,7 +7,7 @@ use cryo_tracee::Host;
 use cryo_tracee::sched::{self, Attributes};
 
 use crate::Result;
-use crate::error::say;
+use crate::notes::Notes;
 
 const SCHED_DEADLINE: u32 = 6;
 const UTIL_CLAMP: u64 = 0x60;
@@ -15,13 +15,13 @@ const UTIL_CLAMP: u64 = 0x60;
 const ALL: [u8; 1024] = [0xff; 1024];
 
 /// Sets what differs from what the host has of us, for each thread. What is not allowed stays as it is, and is said once.
-pub fn restore<'a>(host: &mut Host, each: impl Iterator<Item = &'a Scheduling>) -> Result<()> {
+pub fn restore<'a>(host: &mut Host, each: impl Iterator<Item = &'a Scheduling>, notes: &Notes) -> Result<()> {
     let mut not_allowed = BTreeSet::new();
     for (i, s) in each.enumerate() {
         one(host, i, s, &mut not_allowed)?;
     }
     for what in &not_allowed {
-        say(what);
+        notes.add(what);
     }
     Ok(())
 }

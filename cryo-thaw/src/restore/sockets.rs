@@ -8,7 +8,8 @@ use cryo_format::socket::{OPTIONS, SocketOption};
 use cryo_tracee::{Host, sockets};
 
 use crate::Result;
-use crate::error::{About, refuse, say};
+use crate::error::{About, refuse};
+use crate::notes::Notes;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
 const SO_BUF_LOCK: u32 = 72;
@@ -140,13 +141,20 @@ pub fn early(ours: &OwnedFd, fd: u32, options: &[SocketOption]) -> Result<()> {
 }
 
 /// All the rest, when the queues are full: exact sizes, corks, the filter, the flags.
-pub fn late(ours: &OwnedFd, fd: u32, options: &[SocketOption], filter: &[u8], open_flags: Addr) -> Result<()> {
+pub fn late(
+    notes: &Notes,
+    ours: &OwnedFd,
+    fd: u32,
+    options: &[SocketOption],
+    filter: &[u8],
+    open_flags: Addr,
+) -> Result<()> {
     let sizes = |o: &&SocketOption| o.level == SOL_SOCKET && matches!(o.name, SNDBUF | RCVBUF);
     for o in sorted(options).filter(sizes) {
         let wanted = o.number().unwrap_or(0);
         let got = buffer(ours, o.name, wanted)?;
         if got < wanted {
-            say(&format!("fd {fd}: {} was {wanted} and can be only {got} here", o.label()));
+            notes.add(format!("fd {fd}: {} was {wanted} and can be only {got} here", o.label()));
         }
     }
     if !filter.is_empty() {

@@ -13,7 +13,7 @@ use super::inet_socket::{Made, make, recorded};
 use super::sockets::{self, Wide};
 use super::table::Table;
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
 use crate::options::Tcp;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
@@ -150,8 +150,8 @@ fn revive(table: &Table<'_>, fd: u32, s: &Inet, kept: &Kept) -> Result<()> {
     put(&ours, not_sent)?;
     wide.narrow()?;
     socket::set_option(&ours, SOL_SOCKET, REUSEADDR, recorded(s, REUSEADDR).unwrap_or(&[0; 4]))?;
-    sockets::late(&ours, fd, &s.options, &s.filter, s.open_flags)?;
-    say(&format!("fd {fd}: TCP {local} - {remote} goes on"));
+    sockets::late(&table.options.notes, &ours, fd, &s.options, &s.filter, s.open_flags)?;
+    table.options.notes.add(format!("fd {fd}: TCP {local} - {remote} goes on"));
     Ok(())
 }
 

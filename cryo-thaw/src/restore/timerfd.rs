@@ -6,7 +6,7 @@ use cryo_tracee::Host;
 use super::open::set_flags;
 use super::table::Table;
 use crate::Result;
-use crate::error::{refuse, say};
+use crate::error::refuse;
 
 /// linux/timerfd.h: _IOW('T', 0, __u64).
 const TFD_IOC_SET_TICKS: u64 = 0x4008_5400;
@@ -41,7 +41,10 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         let done = host.run(batch)?;
         done.result(settime)?;
         if let Some(Err(e)) = ioctl.map(|call| done.result(call)) {
-            say(&format!("fd {fd}: the {unread} expirations of its timer that were not read yet are lost: {e}"));
+            table
+                .options
+                .notes
+                .add(format!("fd {fd}: the {unread} expirations of its timer that were not read yet are lost: {e}"));
         }
     }
     Ok(())

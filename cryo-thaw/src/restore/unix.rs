@@ -48,7 +48,14 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
         return refuse(format!("description {id}: a unix socket that cannot be made"));
     };
     for (id, m) in made {
-        sockets::late(&m.ours, m.fd, &m.section.options, &m.section.filter, m.section.open_flags)?;
+        sockets::late(
+            &table.options.notes,
+            &m.ours,
+            m.fd,
+            &m.section.options,
+            &m.section.filter,
+            m.section.open_flags,
+        )?;
         table.made(host, id, m.at)?;
     }
     Ok(Some(own))

@@ -179,7 +179,7 @@ impl<'a> Making<'_, '_, 'a> {
         for (file, (uid, gid), socket) in self.owners.drain(..) {
             let made = known.get(&socket).and_then(|s| s.file).map(|(ino, _)| ino);
             // With our own rights: to give a file away is root's.
-            file.give(uid, gid, made)?;
+            file.give(&self.table.options.notes, uid, gid, made)?;
         }
         Ok(())
     }
