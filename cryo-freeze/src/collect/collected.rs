@@ -46,9 +46,12 @@ impl Collected {
         self.notes.truncate(mark.1);
     }
 
-    /// Adds a note.
+    /// Adds a note, once.
     pub fn note(&mut self, object: impl Into<String>, text: impl Into<String>) {
-        self.notes.push(Note { object: object.into().into_bytes().into(), text: text.into().into_bytes().into() });
+        let note = Note { object: object.into().into_bytes().into(), text: text.into().into_bytes().into() };
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     /// The notes as lines of text.

@@ -22,10 +22,23 @@ impl Questions {
     }
 }
 
+/// In seconds: less than this nobody measures by.
+const WORTH_TELLING: u64 = 3;
+
 /// The kernel's count of processor time begins anew in the thawed process, and so would RLIMIT_CPU: what was used is taken off.
 fn processor_time(scene: &Scene<'_>, limits: &mut [Limit], out: &mut Collected) -> Result<()> {
     // In ticks of USER_HZ, which is 100 for whoever reads /proc on x86 (proc(5) stat fields 14 and 15).
     let used = (scene.stat.field(14)? + scene.stat.field(15)?) as u64 / 100;
+    let children = (scene.stat.field(16)? + scene.stat.field(17)?) as u64 / 100;
+    if used >= WORTH_TELLING || children >= WORTH_TELLING {
+        out.note(
+            "processor time",
+            format!(
+                "the {used} s that it has used, and the {children} s of its children, cannot be carried: CLOCK_PROCESS_CPUTIME_ID, times(2) and \
+                 getrusage(2) begin at 0 again"
+            ),
+        );
+    }
     let Some(limit) = limits.iter_mut().find(|l| l.resource == libc::RLIMIT_CPU) else { return Ok(()) };
     if used == 0 || limit.soft == u64::MAX && limit.hard == u64::MAX {
         return Ok(());

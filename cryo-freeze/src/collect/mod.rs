@@ -5,6 +5,7 @@
 
 pub mod actions;
 pub mod attributes;
+mod cgroups;
 pub mod clocks;
 mod collected;
 pub mod cpu;
@@ -24,6 +25,7 @@ mod inet_socket;
 mod inodes;
 pub mod inotify;
 pub mod itimers;
+mod keyrings;
 mod ldt;
 pub mod limits;
 pub mod locks;
@@ -42,6 +44,7 @@ pub mod pending;
 pub mod pidfd;
 pub mod pipes;
 mod pkeys;
+mod prctls;
 pub mod process;
 pub mod ptimers;
 pub mod ptys;
@@ -53,6 +56,7 @@ mod scene;
 pub mod scheduling;
 pub mod seccomp;
 pub mod semundo;
+mod session;
 mod shared;
 mod shared_fds;
 pub mod signalfd;
@@ -116,6 +120,8 @@ pub fn collect(
         Scene { pid, live_tid, id: ids.fresh(), stat: Stat::of(live_tid)?, status, threads, maps, machine, options };
     unsupported::check(&scene)?;
     unsupported::threads(&scene, &tids)?;
+    cgroups::note(&scene, out)?;
+    session::note(&scene, out);
     let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.fresh()).collect();
     seccomp::collect(process, &scene, &thread_ids, out)?;
 

@@ -8,8 +8,8 @@ use cryo_tracee::{Batch, ForkedCopy, Process, fds};
 
 use super::residence::{self, Residence};
 use super::{
-    Collected, Held, Scene, actions, credentials, itimers, ldt, limits, mm, numa, pkeys, process, ptimers, scheduling,
-    semundo, snapshot,
+    Collected, Held, Scene, actions, credentials, itimers, keyrings, ldt, limits, mm, numa, pkeys, prctls, process,
+    ptimers, scheduling, semundo, snapshot,
 };
 use crate::Result;
 
@@ -20,6 +20,8 @@ struct Questions {
     credentials: credentials::Questions,
     scheduling: scheduling::Questions,
     numa: numa::Question,
+    keyrings: keyrings::Questions,
+    prctls: prctls::Questions,
 }
 
 impl Questions {
@@ -29,7 +31,22 @@ impl Questions {
         let tid_address = batch.space(8);
         batch.call(libc::SYS_prctl, &[libc::PR_GET_TID_ADDRESS as u64, tid_address.addr]);
         let (credentials, scheduling) = (credentials::Questions::ask(batch), scheduling::Questions::ask(batch));
-        Self { altstack, tid_address, credentials, scheduling, numa: numa::Question::ask(batch) }
+        Self {
+            altstack,
+            tid_address,
+            credentials,
+            scheduling,
+            numa: numa::Question::ask(batch),
+            keyrings: keyrings::Questions::ask(batch),
+            prctls: prctls::Questions::ask(batch),
+        }
+    }
+
+    /// Refuses or notes what is not carried.
+    fn check(&self, tid: i32, status: &Status, done: &Done, out: &mut Collected) -> Result<()> {
+        numa::note(tid, &self.numa, done, out);
+        keyrings::check(tid, &self.keyrings, done, out)?;
+        prctls::check(tid, status, &self.prctls, done, out)
     }
 }
 
@@ -87,7 +104,7 @@ pub fn ask(
     let done = remote.run(batch)?;
     pkeys::check(scene, &keys, &done)?;
     ldt::check(scene, &ldt, &done)?;
-    numa::note(main_tid, &questions.numa, &done, out);
+    questions.check(main_tid, scene.thread(0)?, &done, out)?;
     each(main_tid, *main_id, scene.thread(0)?, &questions, &done)?;
     let main_thread = with_answers(main_rest, &questions, &done)?;
     out.add(*main_id, main_thread);
@@ -96,7 +113,7 @@ pub fn ask(
     for (i, ((thread, id), (questions, done))) in (1..).zip(others.iter().zip(other_ids).zip(&answers)) {
         let status = scene.thread(i)?;
         let rest = kernel_side(thread, scene, status)?;
-        numa::note(thread.tid(), &questions.numa, done, out);
+        questions.check(thread.tid(), status, done, out)?;
         each(thread.tid(), *id, status, questions, done)?;
         out.add(*id, with_answers(rest, questions, done)?);
     }
@@ -104,6 +121,7 @@ pub fn ask(
     out.add_each(scene.id, scheduling);
     ptimers::collect(&mut remote, scene, ids, out)?;
     semundo::collect(&mut remote, scene, out)?;
+    numa::note_mappings(&mut remote, scene, out)?;
     let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
     let possible = snapshot::possible(scene) && !process.adopts(scene, &done);

@@ -1,7 +1,7 @@
 //! What no collector carries yet is refused here, by name: never a silent loss.
 
 use cryo_tracee::fds::{self, Shared};
-use cryo_tracee::proc;
+use cryo_tracee::proc::{self, Mapping};
 
 use super::machine::{NAMESPACES, namespaces};
 use super::{Scene, parallel, refuse};
@@ -24,6 +24,12 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
         ));
     }
     for m in &scene.maps {
+        if let Some(flag) = unknown_flag(m) {
+            return refuse(format!(
+                "memory {:x}-{:x} of process {pid} is of a kind that this release does not know (VmFlags in /proc/{pid}/smaps: {flag}): a newer cryo-freeze may",
+                m.start, m.end
+            ));
+        }
         let what =
             [("ss", "a shadow stack"), ("um", "registered with userfaultfd"), ("uw", "registered with userfaultfd")]
                 .into_iter()
@@ -36,6 +42,15 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// All that Documentation/filesystems/proc.rst of Linux 6.18 lists, and what it forgot (fs/proc/task_mmu.c, show_smap_vma_flags).
+const KNOWN_FLAGS: &str = "rd wr ex sh mr mw me ms gd pf dw lo io sr rr dc de ac nr ht sf nl ar wf dd sd mm hg nh mg bt mt um uw ui ss sl lf dp gu";
+
+/// A word among the VmFlags that is not among them: what a later kernel has added to mappings.
+fn unknown_flag(m: &Mapping) -> Option<String> {
+    let known = |flag: &[u8; 2]| KNOWN_FLAGS.split(' ').any(|known| known.as_bytes() == flag);
+    m.flags.iter().find(|flag| !known(flag)).map(|flag| String::from_utf8_lossy(flag).into_owned())
 }
 
 /// Refuses threads that have left what the others share (unshare(2), setns(2)).
@@ -99,4 +114,20 @@ fn in_our_namespace(pid: i32) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_that_nobody_knows_is_seen() {
+        let mapping = |flags: &str| {
+            let text = format!("10000-11000 rw-p 00000000 00:00 0\nRss: 4 kB\nVmFlags: {flags}\n");
+            proc::parse_mappings(text.as_bytes(), "smaps").unwrap().remove(0)
+        };
+        assert_eq!(unknown_flag(&mapping("rd wr mr mw me gd ac sd lf dp ")), None);
+        assert_eq!(unknown_flag(&mapping("rd wr mr zz mw ")), Some("zz".to_owned()));
+    }
 }

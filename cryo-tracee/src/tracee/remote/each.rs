@@ -7,14 +7,14 @@ use crate::tracee::arch::CODE_ROOM;
 use crate::{Error, Memory, Result};
 
 /// Bytes of the scratch mapping for one thread: its table, its data, its own code.
-const PART: usize = (1 << 10) + CODE_ROOM;
-const TABLE: usize = 512;
-const CODE: usize = 1 << 10;
+const PART: usize = CODE + CODE_ROOM;
+const TABLE: usize = 18 * ENTRY;
+const CODE: usize = TABLE + 512;
 /// Threads that go at once.
 const PARTS: usize = (DATA as usize + CALLS * ENTRY) / PART;
 
 impl Remote<'_> {
-    /// Has each of the other threads answer its own copy of the questions that `ask` puts into a batch. The batch must be small: eight calls,
+    /// Has each of the other threads answer its own copy of the questions that `ask` puts into a batch. The batch must be small: eighteen calls,
     /// 512 bytes; a larger one is an error.
     ///
     /// The threads run side by side, and what they need goes in and out in one piece: a thousand of them would stand still for half as long
