@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use cryo_tracee::{FsRights, sockets};
@@ -33,6 +33,8 @@ pub struct BoundFile {
 /// Those that go again if the thaw does not come about.
 pub struct BoundFiles {
     files: Vec<Rc<BoundFile>>,
+    /// Directories that were made for some of them, outer ones first.
+    directories: Vec<PathBuf>,
     rights: FsRights,
     notes: Notes,
 }
@@ -40,7 +42,7 @@ pub struct BoundFiles {
 impl BoundFiles {
     /// None yet; they are made, and removed, with these rights.
     pub fn new(rights: FsRights, notes: Notes) -> Self {
-        Self { files: Vec::new(), rights, notes }
+        Self { files: Vec::new(), directories: Vec::new(), rights, notes }
     }
 
     /// One more.
@@ -48,6 +50,20 @@ impl BoundFiles {
         let file = Rc::new(file);
         self.files.push(Rc::clone(&file));
         file
+    }
+
+    /// A directory that was missing on the way to the next.
+    pub fn add_directory(&mut self, path: PathBuf) {
+        self.directories.push(path);
+    }
+
+    /// Removes the directories, with the rights that the caller has taken on, when nothing is in them any more.
+    pub fn remove_directories(&mut self) {
+        for dir in self.directories.drain(..).rev() {
+            if let Err(e) = std::fs::remove_dir(&dir) {
+                self.notes.add(format!("removing {}: {e}", dir.display()));
+            }
+        }
     }
 
     /// The thaw came about: they stay.
@@ -58,15 +74,17 @@ impl BoundFiles {
 
 impl Drop for BoundFiles {
     fn drop(&mut self) {
-        if self.files.is_empty() {
+        if self.files.is_empty() && self.directories.is_empty() {
             return;
         }
-        let Ok(_entered) = self.rights.enter() else { return };
+        let rights = self.rights.clone();
+        let Ok(_entered) = rights.enter() else { return };
         for file in self.files.drain(..) {
             if let Err(e) = file.remove() {
                 self.notes.add(e.to_string());
             }
         }
+        self.remove_directories();
     }
 }
 

@@ -46,5 +46,6 @@ pub mod thread;
 pub mod timerfd;
 pub mod unix;
 mod unix_dgram;
+mod unix_gone;
 mod unix_socket;
 pub mod xstate;

@@ -32,6 +32,8 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
         made: HashMap::new(),
         listeners: HashMap::new(),
         spare: Vec::new(),
+        files: HashMap::new(),
+        scratch: Vec::new(),
         gone: Vec::new(),
         owners: Vec::new(),
     };
@@ -93,7 +95,8 @@ impl<'a> Making<'_, '_, 'a> {
             };
             let at = self.lone(id, s)?;
             self.bind(at, s)?;
-            self.connect(at, listener)?;
+            let Some(there) = self.made.get(&s.peer).map(|m| m.at) else { return self.no_end(id) };
+            self.connect(at, there, listener)?;
             self.shutdown(id)?;
         }
         Ok(())
@@ -110,7 +113,7 @@ impl<'a> Making<'_, '_, 'a> {
                 (a, b)
             }
             o => {
-                let (a, b) = sockets::pair(self.host, s.kind)?;
+                let (a, b) = self.pair(s.kind)?;
                 self.bind(a, s)?;
                 if let Some(o) = o {
                     self.bind(b, o)?;
@@ -182,7 +185,7 @@ impl<'a> Making<'_, '_, 'a> {
         if let Some(o) = other {
             self.bind(client, o)?;
         }
-        self.connect(client, accepted)?;
+        self.connect(client, listener, accepted)?;
         Ok((sockets::accept(self.host, listener)?, client))
     }
 }

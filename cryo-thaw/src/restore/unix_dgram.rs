@@ -7,7 +7,6 @@ use cryo_format::section::unix::{State, Unix};
 use super::sockets::{self, Wide};
 use super::unix_socket::Making;
 use crate::Result;
-use crate::bound_files::address;
 use crate::error::{About, refuse};
 
 /// Makes, fills and connects them.
@@ -25,7 +24,7 @@ pub fn all<'a>(making: &mut Making<'_, '_, 'a>, all: &[(u64, &'a Unix)]) -> Resu
                 if o.peer != id || o.kind != s.kind || id == s.peer {
                     return making.no_end(id);
                 }
-                let (a, b) = sockets::pair(making.host, s.kind)?;
+                let (a, b) = making.pair(s.kind)?;
                 making.bind(a, s)?;
                 making.bind(b, o)?;
                 making.adopt(id, s, a)?;
@@ -79,15 +78,16 @@ fn contested(targets: &HashMap<u64, u64>, a: u64, b: u64) -> bool {
 }
 
 fn connect(making: &mut Making<'_, '_, '_>, id: u64, peer: u64) -> Result<()> {
-    let (Some(at), Some(to)) = (making.made.get(&id).map(|m| m.at), making.by_id.get(&peer).copied()) else {
+    let at = |id| making.made.get(&id).map(|m| m.at);
+    let (Some(from), Some(there), Some(to)) = (at(id), at(peer), making.by_id.get(&peer).copied()) else {
         return making.no_end(id);
     };
-    making.connect(at, to)
+    making.connect(from, there, to)
 }
 
 /// One whose peer is closed.
 fn alone<'a>(making: &mut Making<'_, '_, 'a>, id: u64, s: &'a Unix) -> Result<()> {
-    let (a, b) = sockets::pair(making.host, s.kind)?;
+    let (a, b) = making.pair(s.kind)?;
     making.bind(a, s)?;
     making.adopt(id, s, a)?;
     let b = making.table.park(making.host, b)?;
@@ -121,8 +121,10 @@ fn fill(making: &mut Making<'_, '_, '_>, id: u64, s: &Unix) -> Result<()> {
                 (at, making.table.take(at)?)
             }
         };
-        let to = if s.name.is_empty() { Vec::new() } else { address(&s.name) };
-        making.enter(s)?;
+        let to = match making.made.get(&id).map(|m| m.at) {
+            Some(there) if !s.name.is_empty() => making.reach(there, s)?,
+            _ => Vec::new(),
+        };
         let wide = Wide::new(&ours)?;
         if let Err(e) = sockets::send(making.host, at, &m.data, &to)? {
             let fd = making.table.number(id).unwrap_or_default();

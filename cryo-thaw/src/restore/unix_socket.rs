@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use cryo_format::section::unix::Unix;
 use cryo_tracee::{Host, sock_diag, sockets as socket};
+use tempfile::TempDir;
 
 use super::sockets;
 use super::table::Table;
@@ -40,6 +41,10 @@ pub struct Making<'h, 't, 'a> {
     pub listeners: HashMap<&'a [u8], u64>,
     /// Helpers that are closed at the end.
     pub spare: Vec<u64>,
+    /// Files of sockets that are not under their names, held by the host, by where it has the sockets.
+    pub files: HashMap<u64, u64>,
+    /// The directories that they are in, which go when the work is done.
+    pub scratch: Vec<TempDir>,
     /// Files that were not there when it was frozen: they are of use only while the others are made.
     pub gone: Vec<Rc<BoundFile>>,
     /// Files with the user and group that they belong to, and the inodes of their sockets.
@@ -87,10 +92,10 @@ impl<'a> Making<'_, '_, 'a> {
         Ok(())
     }
 
-    /// connect(2) to the name of `to`.
-    pub fn connect(&mut self, at: u64, to: &Unix) -> Result<()> {
-        self.enter(to)?;
-        match sockets::with_address(self.host, libc::SYS_connect, at, &address(&to.name))? {
+    /// connect(2) to the socket `to`, which the host has at `there`.
+    pub fn connect(&mut self, at: u64, there: u64, to: &Unix) -> Result<()> {
+        let address = self.reach(there, to)?;
+        match sockets::with_address(self.host, libc::SYS_connect, at, &address)? {
             Ok(_) => Ok(()),
             Err(e) => refuse(format!("unix socket {}: {e}", shown(&to.name))),
         }
@@ -110,6 +115,12 @@ impl<'a> Making<'_, '_, 'a> {
         }
     }
 
+    /// socketpair(2), both parked: where a socket is, is how it is found again.
+    pub fn pair(&mut self, kind: u32) -> Result<(u64, u64)> {
+        let (a, b) = sockets::pair(self.host, kind)?;
+        Ok((self.table.park(self.host, a)?, self.table.park(self.host, b)?))
+    }
+
     /// bind(2), if it has a name.
     pub fn bind(&mut self, at: u64, s: &Unix) -> Result<()> {
         let Some(first) = s.name.first() else { return Ok(()) };
@@ -117,11 +128,14 @@ impl<'a> Making<'_, '_, 'a> {
             return refuse(format!("unix socket {}: its name is too long", shown(&s.name)));
         }
         let file = *first != 0;
+        if file && s.mode == 0 && self.bind_gone(at, s)? {
+            return Ok(());
+        }
         let place = file.then(|| self.place(s)).transpose()?;
         self.enter(s)?;
         // So its file is born with its mode (of which only the permissions count), and with the owner that the host's rights give it: there is no
         // moment at which it could be mistaken for another, and no path is changed afterwards.
-        // One whose file was gone has no mode, and is connected to here.
+        // One whose file was gone has no mode, and may have to be connected to here.
         let mode = if s.mode == 0 { 0o600 } else { s.mode };
         let umask =
             file.then(|| self.host.call(libc::SYS_umask, [(!mode & 0o777).into(), 0, 0, 0, 0, 0])).transpose()?;
@@ -171,6 +185,7 @@ impl<'a> Making<'_, '_, 'a> {
         {
             let _entered = self.table.paths.rights.enter()?;
             self.gone.drain(..).try_for_each(|file| file.remove())?;
+            self.table.bound.remove_directories();
         }
         if self.owners.is_empty() {
             return Ok(());
@@ -185,7 +200,8 @@ impl<'a> Making<'_, '_, 'a> {
     }
 }
 
-fn shown(name: &[u8]) -> String {
+/// A name, for messages.
+pub fn shown(name: &[u8]) -> String {
     match name {
         [0, rest @ ..] => format!("@{}", String::from_utf8_lossy(rest)),
         path => String::from_utf8_lossy(path).into_owned(),
