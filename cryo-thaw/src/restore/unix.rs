@@ -24,12 +24,17 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
     let all: Vec<(u64, &Unix)> =
         table.all::<Unix>().into_iter().filter(|(id, _)| table.number(*id).is_some()).collect();
     let by_id: HashMap<u64, &Unix> = all.iter().copied().collect();
+    let mut bearers = HashMap::new();
+    for (_, s) in &all {
+        *bearers.entry((s.name.as_slice(), s.kind)).or_default() += 1;
+    }
     let here = open::open(host, b".", libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC)??;
     let mut making = Making {
         host,
         table,
         by_id,
         made: HashMap::new(),
+        bearers,
         listeners: HashMap::new(),
         spare: Vec::new(),
         files: HashMap::new(),
@@ -164,8 +169,8 @@ impl<'a> Making<'_, '_, 'a> {
 
     /// Does its name belong to a listener, here or of former times?
     fn needs_listener(&self, s: &Unix) -> bool {
-        let alike = self.by_id.values().filter(|o| o.name == s.name && o.kind == s.kind).count();
-        self.listeners.contains_key(s.name.as_slice()) || alike > 1
+        let alike = self.bearers.get(&(s.name.as_slice(), s.kind));
+        self.listeners.contains_key(s.name.as_slice()) || alike.is_some_and(|n| *n > 1)
     }
 
     /// A connection through the listener of that name, or one made for it: the accepted end and the other.

@@ -37,6 +37,8 @@ pub struct Making<'h, 't, 'a> {
     pub by_id: HashMap<u64, &'a Unix>,
     /// All that is, by description.
     pub made: HashMap<u64, Made<'a>>,
+    /// How many of a kind have the same name.
+    pub bearers: HashMap<(&'a [u8], u32), usize>,
     /// Who listens, by name.
     pub listeners: HashMap<&'a [u8], u64>,
     /// Helpers that are closed at the end.
