@@ -4,14 +4,17 @@
 
 mod common;
 
-use common::{Files, PAGE, small_set};
+use common::{Files, PAGE, header, small_set};
 use cryo_format::dump::FileDump;
 use cryo_format::image::Image;
 use cryo_format::read::Stream;
+use cryo_format::section::cpu::Cpu;
+use cryo_format::section::link::Link;
 use cryo_format::section::objects::Objects;
+use cryo_format::section::process::Process;
 use cryo_format::section::vmas::Vmas;
 use cryo_format::section::{AnySection, Section};
-use cryo_format::set::Set;
+use cryo_format::set::{self, Set};
 use cryo_format::write::Writer;
 use cryo_format::{Kind, Profile, verify};
 
@@ -105,4 +108,44 @@ fn a_good_set_verifies() {
     let scanned = Image::open_by_scan(dir.path().join("img.freeze")).unwrap();
     let opened = Image::open(dir.path().join("img.freeze")).unwrap();
     assert_eq!(scanned.chunks(), opened.chunks());
+}
+
+/// A set of one process of this pid, and of a machine of this name.
+fn tiny(pid: u64) -> Files {
+    let mut w = Writer::new(Vec::new(), &header(Profile::Frore)).unwrap();
+    w.section(0, &Cpu { brand: pid.to_string().as_str().into(), ..Cpu::default() }).unwrap();
+    let (frore, frore_root) = w.finish().unwrap();
+    let mut w = Writer::new(Vec::new(), &header(Profile::Frost)).unwrap();
+    w.section(1, &Process { pid, ..Process::default() }).unwrap();
+    let (frost, frost_root) = w.finish().unwrap();
+    let mut w = Writer::new(Vec::new(), &header(Profile::Freeze)).unwrap();
+    w.section(0, &Link { frore_set: header(Profile::Frore).set, frore_root, frost_root }).unwrap();
+    let (freeze, _) = w.finish().unwrap();
+    Files { frore, frost, freeze }
+}
+
+/// The steps of a replacement (cryo-freeze/src/output.rs), each of which may be the last.
+#[test]
+fn a_set_is_located_whenever_its_replacement_was_cut_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = dir.path().join("set");
+    let (old, new) = (tiny(1), tiny(2));
+    old.store(&name);
+    let own = set::paths(&name).map(|(_, path)| path);
+    let next = own.clone().map(|path| set::next(&path));
+    let located = || set::locate(&name).map(|(_, path)| path);
+    let pid = || Set::open(&name).unwrap().all::<Process>().unwrap()[0].1.pid;
+    assert_eq!((located(), pid()), (own.clone(), 1));
+
+    std::fs::write(&next[0], &new.frore[..new.frore.len() / 2]).unwrap();
+    assert_eq!((located(), pid()), (own.clone(), 1), "half written");
+    std::fs::write(&next[0], &new.frore).unwrap();
+    std::fs::write(&next[1], &new.frost).unwrap();
+    assert_eq!((located(), pid()), (own.clone(), 1), "the .freeze is still the old one");
+    std::fs::write(&own[2], &new.freeze).unwrap();
+    assert_eq!((located(), pid()), ([next[0].clone(), next[1].clone(), own[2].clone()], 2), "the .freeze decides");
+    std::fs::rename(&next[0], &own[0]).unwrap();
+    assert_eq!((located(), pid()), ([own[0].clone(), next[1].clone(), own[2].clone()], 2), "one is in its place");
+    std::fs::rename(&next[1], &own[1]).unwrap();
+    assert_eq!((located(), pid()), (own, 2));
 }

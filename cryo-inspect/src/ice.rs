@@ -193,7 +193,7 @@ pub fn siblings(path: &Path) -> Vec<(Option<Profile>, PathBuf)> {
         let [.., (_, freeze)] = set::paths(path);
         siblings(&freeze)
     } else if path.extension().is_some_and(|x| x == freeze) {
-        let all = set::paths(path).into_iter().map(|(p, file)| (Some(p), file));
+        let all = set::locate(path).into_iter().map(|(p, file)| (Some(p), file));
         all.filter(|(_, file)| file == path || file.exists()).collect()
     } else {
         vec![(None, path.to_owned())]

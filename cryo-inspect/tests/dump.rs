@@ -29,6 +29,29 @@ fn a_set_from_a_pipe() {
     assert!(text.contains("-: .frost"), "{text}");
 }
 
+/// The freezer was killed between the last renames of a replacement: the files of the set have not all got their names yet (spec/10-linking.md).
+#[test]
+fn a_set_whose_replacement_was_cut_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    set().store(&at("img"));
+    let whole = stdout(&inspect(dir.path(), &["dump", "img"], b""), 0);
+    let json = stdout(&inspect(dir.path(), &["dump", "img", "--format", "json"], b""), 0);
+    for file in ["img.frore", "img.frost"] {
+        std::fs::rename(at(file), at(&format!("{file}.next"))).unwrap();
+        std::fs::write(at(file), "of another set").unwrap();
+    }
+    // The names of the files are all that differs.
+    let tail = |text: &str| text.lines().skip(5).collect::<Vec<_>>().join("\n");
+    for name in ["img", "img.freeze"] {
+        let text = stdout(&inspect(dir.path(), &["dump", name], b""), 0);
+        assert_eq!(tail(&text), tail(&whole));
+        assert!(text.contains("img.frore.next") && text.contains("img.frost.next"), "{text}");
+        let cut = stdout(&inspect(dir.path(), &["dump", name, "--format", "json"], b""), 0);
+        assert_eq!(cut.replace(".next", ""), json);
+    }
+}
+
 #[test]
 fn files_by_themselves() {
     let dir = tempfile::tempdir().unwrap();
