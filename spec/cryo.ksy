@@ -121,7 +121,8 @@ types:
             '"VMAS1"': vmas
             '"GARD1"': guards
             '"ATTR1"': attributes
-            '"PROC1"': process
+            '"PROC1"': process_v1
+            '"PROC2"': process
             '"THRD1"': thread_v1
             '"THRD2"': thread
             '"SIGA1"': actions
@@ -136,7 +137,8 @@ types:
             '"FDTB1"': descriptors
             '"FILE1"': open_file
             '"OUTS1"': outside
-            '"PIPE1"': pipe
+            '"PIPE1"': pipe_v1
+            '"PIPE2"': pipe
             '"PEND1"': pipe_end
             '"EVFD1"': eventfd
             '"SGFD1"': signalfd
@@ -397,6 +399,54 @@ types:
       - id: name
         type: bytes
   process:
+    seq:
+      - id: pid
+        type: u8
+      - id: ppid
+        type: u8
+      - id: pgid
+        type: u8
+      - id: sid
+        type: u8
+      - id: exit_signal
+        type: u8
+      - id: personality
+        type: u8
+      - id: umask
+        type: u4
+      - id: flags
+        type: u4
+      - id: parent_death_signal
+        type: u4
+      - id: stopped_by
+        type: u4
+      - id: uid
+        type: u4
+        repeat: expr
+        repeat-expr: 4
+      - id: gid
+        type: u4
+        repeat: expr
+        repeat-expr: 4
+      - id: exe
+        type: bytes
+      - id: cwd
+        type: bytes
+      - id: root
+        type: bytes
+      - id: cmdline
+        type: bytes
+      - id: oom_score_adj
+        type: u8
+      - id: cwd_dev
+        type: u8
+      - id: cwd_ino
+        type: u8
+      - id: root_dev
+        type: u8
+      - id: root_ino
+        type: u8
+  process_v1:
     seq:
       - id: pid
         type: u8
@@ -815,6 +865,26 @@ types:
       - id: path
         type: bytes
   pipe:
+    seq:
+      - id: capacity
+        type: u4
+      - id: packets
+        type: u4
+        valid:
+          max: 1
+      - id: path
+        type: bytes
+      - id: num_content
+        type: u8
+      - id: content
+        type: blob
+        repeat: expr
+        repeat-expr: num_content
+      - id: dev
+        type: u8
+      - id: ino
+        type: u8
+  pipe_v1:
     seq:
       - id: capacity
         type: u4

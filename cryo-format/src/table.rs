@@ -17,7 +17,7 @@ macro_rules! for_each_section {
             guards      Guards      b"GARD" 1 Frore  Process         CRITICAL;
             attributes  Attributes  b"ATTR" 1 Frore  Image           CRITICAL;
 
-            process     Process     b"PROC" 1 Frost  Process         CRITICAL;
+            process     Process     b"PROC" 2 Frost  Process         CRITICAL;
             thread      Thread      b"THRD" 2 Frost  Thread          CRITICAL;
             actions     Actions     b"SIGA" 1 Frost  Process         CRITICAL;
             pending     Pending     b"SIGP" 1 Frost  ProcessOrThread CRITICAL;
@@ -34,7 +34,7 @@ macro_rules! for_each_section {
             removed     Removed     b"RMVD" 1 Frost  Description     CRITICAL;
             outside     Outside     b"OUTS" 1 Frost  Description     CRITICAL;
             unread      Unread      b"UNRD" 1 Frost  Description     CRITICAL;
-            pipes       Pipe        b"PIPE" 1 Frost  Description     CRITICAL;
+            pipes       Pipe        b"PIPE" 2 Frost  Description     CRITICAL;
             pipes       PipeEnd     b"PEND" 1 Frost  Description     CRITICAL;
             inet        Inet        b"INET" 1 Frost  Description     CRITICAL;
             netlink     Netlink     b"NTLK" 1 Frost  Description     CRITICAL;
@@ -76,8 +76,10 @@ macro_rules! for_each_section {
 macro_rules! for_each_old_section {
     ($callback:ident) => {
         $callback! {
-            MmV1     v1 mm     Mm     b"MM  " 1 Frore Process CRITICAL => mm::Mm;
-            ThreadV1 v1 thread Thread b"THRD" 1 Frost Thread CRITICAL => thread::Thread;
+            MmV1      v1 mm      Mm      b"MM  " 1 Frore Process     CRITICAL => mm::Mm;
+            ProcessV1 v1 process Process b"PROC" 1 Frost Process     CRITICAL => process::Process;
+            ThreadV1  v1 thread  Thread  b"THRD" 1 Frost Thread      CRITICAL => thread::Thread;
+            PipeV1    v1 pipes   Pipe    b"PIPE" 1 Frost Description CRITICAL => pipes::Pipe;
         }
     };
 }

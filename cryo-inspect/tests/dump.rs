@@ -91,7 +91,8 @@ fn older_versions_of_sections() {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/v1");
     let text = stdout(&inspect(&dir, &["dump", "smallest.frost"], b""), 0);
     assert!(text.contains("kernel state (version 1 of THRD)"), "{text}");
-    assert!(!text.contains("identity (version"), "{text}");
+    assert!(text.contains("identity (version 1 of PROC)"), "{text}");
+    assert!(!text.contains("limits (version"), "{text}");
     let json = stdout(&inspect(&dir, &["dump", "--format", "json", "smallest.frost"], b""), 0);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let thread = json["chunks"].as_array().unwrap().iter().find(|c| c["kind"] == "THRD").unwrap();

@@ -1,5 +1,5 @@
-//! `--file-map OLD=NEW`: files that are elsewhere now, as mappings, executable and working directory name them. (Descriptors ask for themselves:
-//! a file that the person named is not asked whether it is the same.)
+//! `--file-map OLD=NEW`: files that are elsewhere now, as mappings and executable name them. (Descriptors and directories ask for
+//! themselves: a file that the person named is not asked whether it is the same.)
 
 use std::collections::HashSet;
 
@@ -18,16 +18,9 @@ pub fn apply(file: &mut FileModel, options: &Options) -> HashSet<u64> {
     }
     let map = |path: &mut Bytes| options.mapped(path).map(|new| *path = new.into()).is_some();
     for entry in &mut file.sections {
-        match &mut entry.payload {
-            AnySection::Objects(o) => {
-                let files = o.objects.0.iter_mut().filter(|o| o.kind == ObjectKind::FILE);
-                named.extend(files.filter_map(|o| map(&mut o.path).then_some(o.id)));
-            }
-            AnySection::Process(p) => {
-                map(&mut p.cwd);
-                map(&mut p.root);
-            }
-            _ => {}
+        if let AnySection::Objects(o) = &mut entry.payload {
+            let files = o.objects.0.iter_mut().filter(|o| o.kind == ObjectKind::FILE);
+            named.extend(files.filter_map(|o| map(&mut o.path).then_some(o.id)));
         }
     }
     named

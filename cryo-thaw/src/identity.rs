@@ -35,18 +35,19 @@ pub struct Frozen {
     ino: u64,
     mode: u32,
     size: u64,
-    changed: (i64, u64),
+    /// Of what comes and goes no time is kept.
+    changed: Option<(i64, u64)>,
 }
 
 impl From<&OpenFile> for Frozen {
     fn from(f: &OpenFile) -> Self {
-        Self { dev: f.dev, ino: f.ino, mode: f.mode, size: f.size, changed: (f.mtime_sec, f.mtime_nsec) }
+        Self { dev: f.dev, ino: f.ino, mode: f.mode, size: f.size, changed: Some((f.mtime_sec, f.mtime_nsec)) }
     }
 }
 
 impl From<&Object> for Frozen {
     fn from(o: &Object) -> Self {
-        Self { dev: o.dev, ino: o.ino, mode: o.mode, size: o.size, changed: (o.mtime_sec, o.mtime_nsec) }
+        Self { dev: o.dev, ino: o.ino, mode: o.mode, size: o.size, changed: Some((o.mtime_sec, o.mtime_nsec)) }
     }
 }
 
@@ -60,10 +61,14 @@ pub fn same_machine(ice: &Ice) -> bool {
 }
 
 impl Frozen {
+    /// A directory or FIFO, which has no size that counts; `mode` is its type. Inode 0: the image is of the first release, which did not look.
+    pub fn place(dev: u64, ino: u64, mode: u32) -> Self {
+        Self { dev, ino, mode, size: 0, changed: None }
+    }
+
     /// Is it the same inode?
     pub fn is_inode(&self, now: &Metadata) -> bool {
-        let untouched =
-            (now.len(), now.mtime(), now.mtime_nsec() as u64) == (self.size, self.changed.0, self.changed.1);
+        let untouched = now.len() == self.size && self.changed == Some((now.mtime(), now.mtime_nsec() as u64));
         self.type_is(now) && now.ino() == self.ino && (now.dev() == self.dev || untouched)
     }
 
@@ -72,7 +77,7 @@ impl Frozen {
         if !self.type_is(now) {
             return Some("it is another kind of file than it was".into());
         }
-        if self.is_inode(now) {
+        if self.is_inode(now) || self.ino == 0 {
             return None;
         }
         if same_machine {

@@ -73,7 +73,6 @@ pub struct Member {
 pub fn prepare(ice: &mut Ice, options: &Options) -> Result<Member> {
     check::check(ice, options)?;
     let named = file_map::apply(&mut ice.frore, options);
-    file_map::apply(&mut ice.frost, options);
     let (id, process) = ice.process().map(|(id, p)| (id, p.clone()))?;
     let threads = threads(ice, id, &process)?;
     Ok(Member { id, process, threads, named })
@@ -91,8 +90,11 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
     let shape = Inject { paths, executable, notes: &options.notes }.remap(&mut host, &Template::of(&ice, id)?)?;
     let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.unlinked, paths, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
-    let in_removed = ice.all::<Removed>().any(|(_, r)| r.cwd != 0);
-    process::restore(&mut host, &process, in_removed)?;
+    // A directory that was removed (`RMVD`) it is in already.
+    if !ice.all::<Removed>().any(|(_, r)| r.cwd != 0) {
+        process::enter_directory(&mut host, &process, paths, options)?;
+    }
+    process::restore(&mut host, &process)?;
     actions::restore(&mut host, ice.need::<Actions>(id)?)?;
 
     // From a pipe the pages arrive only now; the host stands ready.
@@ -135,7 +137,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
         pending::restore(&mut host, 0, &timers.others(p), None)?;
     }
     terminal::restore(&mut host, foreground)?;
-    final_steps::restore(&mut host, &ice, id, &thread_ids, ids, options)?;
+    final_steps::restore(&mut host, &ice, id, &thread_ids, ids, paths, options)?;
     // Only now, when nothing has more rights than the program: these are the image's own calls.
     for ((i, (thread_id, _)), regs) in living(&threads).zip(&mut registers) {
         if let Some(call) = ice.get::<Syscall>(*thread_id) {

@@ -19,6 +19,10 @@ pub struct Pipe {
     pub path: Bytes,
     /// The bytes in it, oldest first.
     pub content: List<Blob>,
+    /// st_dev of a FIFO that has a path.
+    pub dev: u64,
+    /// Its st_ino; 0 if it has no path, or if unknown.
+    pub ino: u64,
 }
 
 /// An end.

@@ -44,6 +44,14 @@ pub struct Process {
     pub cmdline: Bytes,
     /// oom_score_adj + 1000.
     pub oom_score_adj: Addr,
+    /// st_dev of the working directory.
+    pub cwd_dev: u64,
+    /// Its st_ino; 0 if unknown.
+    pub cwd_ino: u64,
+    /// st_dev of the root directory.
+    pub root_dev: u64,
+    /// Its st_ino; 0 if unknown.
+    pub root_ino: u64,
 }
 
 /// Bits of [`Process::flags`].

@@ -103,6 +103,7 @@ fn mend(section: &mut AnySection) {
             s.dispatch_mode |= 1;
         }
         AnySection::Old(OldSection::MmV1(s)) => s.reserved = 0,
+        AnySection::Old(OldSection::PipeV1(s)) => s.packets &= 1,
         AnySection::Old(OldSection::ThreadV1(s)) => {
             s.process |= 1;
             s.exited %= 2;

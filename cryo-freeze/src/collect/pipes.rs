@@ -70,12 +70,13 @@ fn inside<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<Option<u64>> {
         Some(_) => content(&taken, capacity, &f.name())?,
         None => Vec::new(),
     };
-    let path = if named && f.meta.nlink() > 0 { f.link.clone() } else { Vec::new() };
+    let mut pipe =
+        Pipe { capacity: capacity as u32, packets: packets.into(), content: content.into(), ..Pipe::default() };
+    if named && f.meta.nlink() > 0 {
+        (pipe.path, pipe.dev, pipe.ino) = (f.link.clone().into(), f.meta.dev(), f.meta.ino());
+    }
     let id = cx.ids.fresh();
-    cx.out.add(
-        id,
-        Pipe { capacity: capacity as u32, packets: packets.into(), path: path.into(), content: content.into() },
-    );
+    cx.out.add(id, pipe);
     Ok(Some(id))
 }
 

@@ -1,5 +1,8 @@
 //! `PROC`: who the process is.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+
 use cryo_format::prim::Addr;
 use cryo_format::section::process::{Process, ProcessFlags};
 use cryo_tracee::remote::{Done, Slot};
@@ -7,6 +10,7 @@ use cryo_tracee::{Batch, proc};
 
 use super::{Collected, Scene, refuse};
 use crate::Result;
+use crate::error::About;
 
 /// Calls whose results are answers.
 pub struct Questions {
@@ -62,6 +66,7 @@ pub fn collect(
         return refuse(format!("/proc/{pid}/personality: unexpected text: {text}"));
     };
     let oom: i64 = String::from_utf8_lossy(&proc::bytes(pid, "oom_score_adj")?).trim().parse().unwrap_or(0);
+    let (cwd, root) = (directory(pid, "cwd")?, directory(pid, "root")?);
     let umask = scene.status.text("Umask").and_then(|t| u32::from_str_radix(t, 8).ok());
     out.add(
         scene.id,
@@ -83,7 +88,17 @@ pub fn collect(
             root: proc::link(pid, "root")?.into(),
             cmdline: proc::bytes(pid, "cmdline")?.into(),
             oom_score_adj: Addr((oom + 1000) as u64),
+            cwd_dev: cwd.dev(),
+            cwd_ino: cwd.ino(),
+            root_dev: root.dev(),
+            root_ino: root.ino(),
         },
     );
     Ok(())
+}
+
+/// stat(2) of the directory itself, whatever its path leads to by now.
+fn directory(pid: i32, link: &str) -> Result<Metadata> {
+    let path = format!("/proc/{pid}/{link}");
+    std::fs::metadata(&path).about(|| format!("looking at {path}"))
 }

@@ -198,6 +198,10 @@ fn frost() -> (Vec<u8>, Raw<32>) {
         root: "/".into(),
         cmdline: b"example\0--name\0two words\0\xff\0".to_vec().into(),
         oom_score_adj: Addr(1500),
+        cwd_dev: 0x0803,
+        cwd_ino: 1_234_567,
+        root_dev: 0x0803,
+        root_ino: 2,
     };
     w.section(1, &process).unwrap();
     let main = Thread {

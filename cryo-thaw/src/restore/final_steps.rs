@@ -17,6 +17,7 @@ use crate::Result;
 use crate::elapsed::elapsed;
 use crate::error::refuse;
 use crate::ice::Ice;
+use crate::identity::Paths;
 use crate::ids::Ids;
 use crate::options::Options;
 
@@ -31,7 +32,15 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
 }
 
 /// For process `id` and its threads, whose local ids are `threads`.
-pub fn restore(host: &mut Host, ice: &Ice, id: u64, threads: &[u64], ids: Ids, options: &Options) -> Result<()> {
+pub fn restore(
+    host: &mut Host,
+    ice: &Ice,
+    id: u64,
+    threads: &[u64],
+    ids: Ids,
+    paths: Paths<'_>,
+    options: &Options,
+) -> Result<()> {
     let owner = ice.need::<Process>(id)?;
     // While we have more rights over it than later.
     if let Some(each) = each::<Scheduling>(ice, id, threads) {
@@ -39,7 +48,7 @@ pub fn restore(host: &mut Host, ice: &Ice, id: u64, threads: &[u64], ids: Ids, o
     }
     process::adjust(host, owner, &options.notes)?;
     mm::adjust(host, ice.need::<Mm>(id)?)?;
-    process::enter_root(host, owner)?;
+    process::enter_root(host, owner, paths, options)?;
     if let Some(undo) = ice.get::<SemUndo>(id) {
         semundo::restore(host, undo)?;
     }

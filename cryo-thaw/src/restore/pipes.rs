@@ -12,6 +12,7 @@ use super::paths;
 use super::table::Table;
 use crate::Result;
 use crate::error::{About, refuse};
+use crate::identity::Frozen;
 use crate::notes::Notes;
 
 /// What ends share, in the table under the pipe's id: the two that pipe2(2) made, until their descriptions are due; an end that is at its number
@@ -79,6 +80,7 @@ fn new(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64, pipe: &Pipe) ->
 fn fifo(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64, pipe: &Pipe) -> Result<()> {
     let found = paths::find(host, table, fd, &pipe.path)?;
     found.must_be(libc::S_IFIFO, 0)?;
+    found.must_be_file(Frozen::place(pipe.dev, pipe.ino, libc::S_IFIFO), table)?;
     let both = found.open(host, table, O_RDWR_NOW)?;
     let both = table.keep(host, id, FIFO, both)?;
     let ours = table.take(both)?;

@@ -1,22 +1,31 @@
 //! `PROC`: who the process is.
 
 use cryo_format::section::process::{Process, ProcessFlags};
-use cryo_tracee::Host;
+use cryo_tracee::{Host, fds};
 
+use super::open;
 use crate::Result;
 use crate::error::{About, refuse};
+use crate::identity::{Frozen, Paths};
 use crate::notes::Notes;
+use crate::options::Options;
 
 /// linux/prctl.h; libc lacks it.
 const PR_SET_MDWE: u64 = 65;
 
-/// Working directory, unless it is there already (`RMVD`), and umask. The personality was there from the host's start.
-pub fn restore(host: &mut Host, process: &Process, in_removed: bool) -> Result<()> {
+/// The umask. The personality was there from the host's start.
+pub fn restore(host: &mut Host, process: &Process) -> Result<()> {
+    host.call(libc::SYS_umask, [process.umask.into(), 0, 0, 0, 0, 0])?;
+    Ok(())
+}
+
+/// The working directory.
+pub fn enter_directory(host: &mut Host, process: &Process, paths: Paths<'_>, options: &Options) -> Result<()> {
+    let was = Frozen::place(process.cwd_dev, process.cwd_ino, libc::S_IFDIR);
+    let cwd = directory(host, "working directory", &process.cwd, was, paths, options)?;
     let mut batch = host.batch()?;
-    let cwd = if in_removed { b"." } else { &process.cwd[..] };
-    let cwd = batch.put(&[cwd, b"\0"].concat());
-    let chdir = batch.call(libc::SYS_chdir, &[cwd.addr]);
-    batch.call(libc::SYS_umask, &[process.umask.into()]);
+    let chdir = batch.call(libc::SYS_fchdir, &[cwd]);
+    batch.call(libc::SYS_close, &[cwd]);
     let done = host.run(batch)?;
     if let Err(e) = done.result(chdir) {
         return refuse(format!("its working directory: {e}: bring it back, or use --file-map {}=NEW", process.cwd));
@@ -25,13 +34,16 @@ pub fn restore(host: &mut Host, process: &Process, in_removed: bool) -> Result<(
 }
 
 /// The root directory, if it was not ours. All that has a path is open by now, and the working directory stays.
-pub fn enter_root(host: &mut Host, process: &Process) -> Result<()> {
+pub fn enter_root(host: &mut Host, process: &Process, paths: Paths<'_>, options: &Options) -> Result<()> {
     if process.root.is_empty() || process.root[..] == *b"/" {
         return Ok(());
     }
+    let was = Frozen::place(process.root_dev, process.root_ino, libc::S_IFDIR);
+    let root = directory(host, "root directory", &process.root, was, paths, options)?;
     let mut batch = host.batch()?;
-    let root = batch.put(&[&process.root[..], b"\0"].concat());
-    let chroot = batch.call(libc::SYS_chroot, &[root.addr]);
+    let held = batch.put(format!("/proc/self/fd/{root}\0").as_bytes());
+    let chroot = batch.call(libc::SYS_chroot, &[held.addr]);
+    batch.call(libc::SYS_close, &[root]);
     match host.run(batch)?.result(chroot).map_err(|e| e.errno()) {
         Ok(_) => Ok(()),
         Err(Some(libc::EPERM)) => refuse(format!(
@@ -42,6 +54,32 @@ pub fn enter_root(host: &mut Host, process: &Process) -> Result<()> {
             let why = errno.map_or_else(String::new, |e| format!(": {}", std::io::Error::from_raw_os_error(e)));
             refuse(format!("its root directory {}{why}: bring it back, or use --file-map {0}=NEW", process.root))
         }
+    }
+}
+
+/// A directory of the program's, held by the host (O_PATH), if it is the one that it was or the person names it. The kernel gave its path without
+/// links, so the last component is not followed if it has become one.
+fn directory(
+    host: &mut Host,
+    what: &str,
+    path: &[u8],
+    was: Frozen,
+    paths: Paths<'_>,
+    options: &Options,
+) -> Result<u64> {
+    let mapped = options.mapped(path);
+    let flags = libc::O_DIRECTORY | if mapped.is_some() { 0 } else { libc::O_NOFOLLOW };
+    let pidfd = fds::pidfd(host.pid())?;
+    let shown = String::from_utf8_lossy(path);
+    let held = match open::look(host, &pidfd, mapped.as_deref().unwrap_or(path), flags)? {
+        Ok(held) => held,
+        Err(e) => return refuse(format!("its {what}: {e}: bring it back, or use --file-map {shown}=NEW")),
+    };
+    match was.differs(&held.meta, paths.same_machine) {
+        Some(why) if mapped.is_none() && !held.made_up => refuse(format!(
+            "its {what} {shown}: {why}: bring the right one back, or use --file-map {shown}=NEW ({shown}={shown} if this one is right)"
+        )),
+        _ => Ok(held.handle),
     }
 }
 
