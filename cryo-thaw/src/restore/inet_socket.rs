@@ -14,7 +14,10 @@ use crate::error::refuse;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
 const REUSEADDR: u32 = libc::SO_REUSEADDR as u32;
+const IP: u32 = libc::IPPROTO_IP as u32;
+const BIND_ADDRESS_NO_PORT: u32 = libc::IP_BIND_ADDRESS_NO_PORT as u32;
 const ON: [u8; 4] = 1_i32.to_le_bytes();
+const OFF: [u8; 4] = 0_i32.to_le_bytes();
 
 /// A socket that is there.
 pub struct Made<'a> {
@@ -30,6 +33,11 @@ pub struct Made<'a> {
 
 /// All that are made so far, by description.
 pub type All<'a> = HashMap<u64, Made<'a>>;
+
+/// Is the option in the image?
+fn has(s: &Inet, level: u32, name: u32) -> bool {
+    s.options.iter().any(|o| (o.level, o.name) == (level, name))
+}
 
 /// The value of an option of SOL_SOCKET in the image.
 pub fn recorded(s: &Inet, name: u32) -> Option<&[u8]> {
@@ -54,13 +62,20 @@ pub fn adopt<'a>(host: &mut Host, table: &mut Table<'_>, id: u64, s: &'a Inet, a
 /// bind(2), if it was bound. `shared`: with others on this port, which are ours, too.
 pub fn bind(m: &Made<'_>, shared: bool) -> Result<()> {
     let s = m.section;
-    if s.local.port == 0 {
+    if s.local.port == 0 && s.local.ip(s.family).is_unspecified() {
         return Ok(());
+    }
+    // An address without a port: connect(2) would have chosen that one.
+    if s.local.port == 0 {
+        socket::set_option(&m.ours, IP, BIND_ADDRESS_NO_PORT, &ON)?;
     }
     if shared {
         socket::set_option(&m.ours, SOL_SOCKET, REUSEADDR, &ON)?;
     }
     match socket::bind(&m.ours, &s.local.sockaddr(s.family)) {
+        Ok(()) if s.local.port == 0 && !has(s, IP, BIND_ADDRESS_NO_PORT) => {
+            Ok(socket::set_option(&m.ours, IP, BIND_ADDRESS_NO_PORT, &OFF)?)
+        }
         Ok(()) => Ok(()),
         Err(e) => refuse(format!("fd {}: {}", m.fd, unavailable(m.fd, s.local.plain(s.family), &e))),
     }
