@@ -1,6 +1,6 @@
 //! Pages into the host.
 //!
-//! From a file two workers fill different batches at once: first touch of memory is what takes time, and the kernel does it for both in parallel.
+//! From a file several workers fill different batches at once: first touch of memory is what takes time, and the kernel does it for all in parallel.
 //! Each batch goes through one buffer that fits the cache, so that its checksum and its digest are right before a byte of it reaches the host.
 
 use std::collections::HashMap;
@@ -26,7 +26,8 @@ use crate::notes::Notes;
 use crate::remap::{Shape, pool_too_small};
 
 const PAGE: u64 = 4096;
-const WORKERS: usize = 2;
+/// Two keep the kernel busy with first touch; up to two more compare digests meanwhile, where there are CPUs for them.
+const WORKERS: std::ops::RangeInclusive<usize> = 2..=4;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Where pages go.
@@ -137,8 +138,10 @@ fn from_file(image: &Image<File>, filler: &Work<'_>) -> Result<()> {
     if batches.len() < 8 {
         return work();
     }
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = cpus.clamp(*WORKERS.start(), *WORKERS.end());
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
         let mut result = Ok(());
         for w in workers {
             let done = w.join().unwrap_or_else(|_| refuse("a filling thread failed"));
