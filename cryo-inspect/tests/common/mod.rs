@@ -26,6 +26,7 @@ use cryo_format::section::outside::{Outside, Policy};
 use cryo_format::section::pending::Pending;
 use cryo_format::section::process::Process;
 use cryo_format::section::regs::{RegsI386, RegsX86_64};
+use cryo_format::section::removed::Removed;
 use cryo_format::section::syscall::{Restart, Syscall};
 use cryo_format::section::thread::Thread;
 use cryo_format::section::tls::{Tls, TlsEntry};
@@ -204,6 +205,8 @@ fn frost() -> (Vec<u8>, Raw<32>) {
         root_ino: 2,
     };
     w.section(1, &process).unwrap();
+    let removed = Removed { path: "/tmp/gone".into(), dev: 0x0803, ino: 77, mode: 0o040_755, ..Removed::default() };
+    w.section(90, &removed).unwrap();
     let main = Thread {
         process: 1,
         tid: 4242,
