@@ -35,7 +35,7 @@ fn processor_time(scene: &Scene<'_>, limits: &mut [Limit], out: &mut Collected) 
             "processor time",
             format!(
                 "the {used} s that it has used, and the {children} s of its children, cannot be carried: CLOCK_PROCESS_CPUTIME_ID, times(2) and \
-                 getrusage(2) begin at 0 again"
+                 getrusage(2) begin at 0 again, as all counts do"
             ),
         );
     }
