@@ -200,6 +200,7 @@ fn needs_user_namespace() -> bool {
 
 /// Makes the namespaces with a first process in it; 0 in that process.
 fn fork_init() -> Result<i32> {
+    crate::proc::one_thread("making a pid namespace")?;
     let user = if needs_user_namespace() { libc::CLONE_NEWUSER } else { 0 };
     fork(libc::CLONE_NEWPID | libc::CLONE_NEWNS | user, None).map_err(|e| {
         let (whole, limit) = if user == 0 {

@@ -112,12 +112,8 @@ impl Mask {
 
 impl Drop for Mask {
     fn drop(&mut self) {
-        // SAFETY: `before` came from pthread_sigmask. SIGCHLD stays blocked: waiting for tracees depends on it.
-        unsafe {
-            let mut set = self.before;
-            libc::sigaddset(&raw mut set, libc::SIGCHLD);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut());
-        }
+        // SAFETY: `before` came from pthread_sigmask.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut()) };
     }
 }
 

@@ -3,7 +3,6 @@
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::ptr;
-use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -53,26 +52,40 @@ impl Fault {
     }
 }
 
-/// ptrace(2) has it by this name.
-fn request_name(request: libc::c_uint) -> &'static str {
-    match request {
-        libc::PTRACE_SEIZE => "PTRACE_SEIZE",
-        libc::PTRACE_INTERRUPT => "PTRACE_INTERRUPT",
-        libc::PTRACE_CONT => "PTRACE_CONT",
-        libc::PTRACE_SINGLESTEP => "PTRACE_SINGLESTEP",
-        libc::PTRACE_SYSCALL => "PTRACE_SYSCALL",
-        libc::PTRACE_DETACH => "PTRACE_DETACH",
-        libc::PTRACE_SETOPTIONS => "PTRACE_SETOPTIONS",
-        _ => "ptrace",
+/// The requests of ptrace(2) whose address and data are plain numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Request {
+    Seize = libc::PTRACE_SEIZE,
+    Interrupt = libc::PTRACE_INTERRUPT,
+    Cont = libc::PTRACE_CONT,
+    SingleStep = libc::PTRACE_SINGLESTEP,
+    Syscall = libc::PTRACE_SYSCALL,
+    Detach = libc::PTRACE_DETACH,
+    SetOptions = libc::PTRACE_SETOPTIONS,
+}
+
+impl Request {
+    /// ptrace(2) has it by this name.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Seize => "PTRACE_SEIZE",
+            Self::Interrupt => "PTRACE_INTERRUPT",
+            Self::Cont => "PTRACE_CONT",
+            Self::SingleStep => "PTRACE_SINGLESTEP",
+            Self::Syscall => "PTRACE_SYSCALL",
+            Self::Detach => "PTRACE_DETACH",
+            Self::SetOptions => "PTRACE_SETOPTIONS",
+        }
     }
 }
 
-/// A request whose address and data are plain numbers.
-pub fn ptrace(request: libc::c_uint, tid: i32, addr: usize, data: usize, fault: Fault) -> Result<libc::c_long> {
-    let what = || format!("{} of thread {tid}", request_name(request));
+/// Makes one of them.
+pub fn ptrace(request: Request, tid: i32, addr: usize, data: usize, fault: Fault) -> Result<libc::c_long> {
+    let what = || format!("{} of thread {tid}", request.name());
     fault.point(what)?;
-    // SAFETY: the requests that are passed here (SEIZE, INTERRUPT, CONT, SINGLESTEP, SYSCALL, DETACH, SETOPTIONS) take numbers, no pointers.
-    check(unsafe { libc::ptrace(request, tid, addr, data) }, what)
+    // SAFETY: each of these requests takes numbers, no pointers.
+    check(unsafe { libc::ptrace(request as libc::c_uint, tid, addr, data) }, what)
 }
 
 /// Reads register set `set` into `buf`; returns how many bytes the kernel wrote.
@@ -233,21 +246,31 @@ pub enum Wait {
     Ended(i32),
 }
 
-/// ptrace stops are announced by SIGCHLD: we keep it blocked and wait for it with a time limit, since waitpid has none.
-fn block_sigchld() -> libc::sigset_t {
-    static ONCE: Once = Once::new();
-    // SAFETY: sigset_t is plain data; sigemptyset and sigaddset initialise it.
-    let set = unsafe {
-        let mut set: libc::sigset_t = zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, libc::SIGCHLD);
-        set
-    };
-    // SAFETY: changes this thread's mask only; `set` is initialised.
-    ONCE.call_once(|| unsafe {
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut());
-    });
-    set
+/// ptrace stops are announced by SIGCHLD. While it is blocked we can wait for it with a time limit, which waitpid has none of. Dropping this gives the
+/// thread its mask back.
+struct Blocked {
+    sigchld: libc::sigset_t,
+    before: libc::sigset_t,
+}
+
+impl Blocked {
+    fn begin() -> Self {
+        // SAFETY: sigset_t is plain data, which the calls initialise; only this thread's mask changes.
+        unsafe {
+            let (mut sigchld, mut before): (libc::sigset_t, libc::sigset_t) = (zeroed(), zeroed());
+            libc::sigemptyset(&raw mut sigchld);
+            libc::sigaddset(&raw mut sigchld, libc::SIGCHLD);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const sigchld, &raw mut before);
+            Self { sigchld, before }
+        }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: `before` came from pthread_sigmask.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut()) };
+    }
 }
 
 fn decode(status: i32) -> Wait {
@@ -268,7 +291,7 @@ const AT_ONCE: Duration = Duration::from_micros(30);
 /// Waits until thread `tid` stops or ends, at most [`limit`].
 pub fn wait(tid: i32) -> Result<Wait> {
     fault::moment();
-    let set = block_sigchld();
+    let mut blocked: Option<Blocked> = None;
     let begin = Instant::now();
     let deadline = begin + limit();
     let mut zombie = false;
@@ -301,11 +324,41 @@ pub fn wait(tid: i32) -> Result<Wait> {
             let state = crate::proc::state(tid).unwrap_or_else(|| "gone".into());
             return Err(Error::Stuck { tid, seconds: limit().as_secs(), state });
         }
+        let Some(blocked) = &blocked else {
+            // One that came before it was blocked is lost: look once more before the first sleep.
+            blocked = Some(Blocked::begin());
+            continue;
+        };
         // A SIGCHLD may be lost to another thread of ours or merged with one that was there: look again every 20 ms at least.
         let nap = left.min(Duration::from_millis(20));
         let ts = libc::timespec { tv_sec: 0, tv_nsec: nap.as_nanos() as i64 };
-        // SAFETY: `set` and `ts` are initialised; no siginfo is asked for.
-        let silence = unsafe { libc::sigtimedwait(&raw const set, ptr::null_mut(), &raw const ts) } < 0;
+        // SAFETY: the set and `ts` are initialised; no siginfo is asked for.
+        let silence = unsafe { libc::sigtimedwait(&raw const blocked.sigchld, ptr::null_mut(), &raw const ts) } < 0;
         zombie = silence && crate::proc::state(tid).is_some_and(|s| s.starts_with('Z'));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Waits for a child that lives long enough to be slept for; the thread's mask is then what it was.
+    #[test]
+    fn the_mask_is_given_back() {
+        let status = crate::proc::Status::of(rustix::thread::gettid().as_raw_pid()).expect("our own status");
+        let child = std::process::Command::new("sleep").arg("0.1").spawn().expect("sleep");
+        let pid = child.id() as i32;
+        assert!(matches!(wait(pid), Ok(Wait::Ended(0))));
+        let after = crate::proc::Status::of(rustix::thread::gettid().as_raw_pid()).expect("our own status");
+        assert_eq!(after.hex("SigBlk"), status.hex("SigBlk"));
+    }
+
+    /// A test is a thread beside the harness.
+    #[test]
+    fn many_threads_are_refused() {
+        let text = crate::proc::one_thread("trying").expect_err("two threads").to_string();
+        assert!(text.starts_with("trying: this process has"), "{text}");
+        assert!(crate::timens::enter([0, 0]).is_err() && crate::namespace::check().is_err());
+        assert!(crate::guardian::run(|| 0).is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 
 use crate::error::Context;
-use crate::{Error, Result, fault};
+use crate::{Error, Result, fault, proc};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -47,6 +47,7 @@ fn offsets(path: &str) -> Result<[i64; 2]> {
 /// are now. It must have one thread, and CAP_SYS_ADMIN and CAP_SYS_TIME in its user namespace.
 pub fn enter(ahead: [i64; 2]) -> Result<()> {
     let what = || "making a time namespace".to_owned();
+    proc::one_thread("making a time namespace")?;
     let current = offsets("/proc/self/timens_offsets")?;
     // SAFETY: takes a number; only processes that are started later are concerned.
     if unsafe { libc::unshare(libc::CLONE_NEWTIME) } != 0 {

@@ -58,6 +58,17 @@ pub fn tasks(pid: i32) -> Result<Vec<i32>> {
     Ok(tids)
 }
 
+/// Refuses `what` where this process has more than one thread: of others a fork(2) keeps only locks that nobody opens any more, and namespaces are
+/// changed one thread at a time.
+pub(crate) fn one_thread(what: &str) -> Result<()> {
+    match tasks(std::process::id() as i32)?.len() {
+        1 => Ok(()),
+        n => Err(Error::Refused(format!(
+            "{what}: this process has {n} threads, and may have one: do it before the others are started"
+        ))),
+    }
+}
+
 /// Where the vDSO is; empty if there is none.
 pub fn vdso(pid: i32) -> Range<u64> {
     let maps = read(&format!("/proc/{pid}/maps")).unwrap_or_default();

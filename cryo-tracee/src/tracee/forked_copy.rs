@@ -10,7 +10,7 @@
 use crate::mem::Memory;
 use crate::remote::Remote;
 use crate::stopped::Stopped;
-use crate::sys::{self, Fault, Wait};
+use crate::sys::{self, Fault, Request, Wait};
 use crate::{Error, Result, signals};
 
 /// The copy. Dropping it ends it.
@@ -40,7 +40,7 @@ impl Traced {
     fn child(mut self) -> Result<i32> {
         let thread = self.thread()?;
         let pid = thread.pid();
-        thread.go(libc::PTRACE_CONT)?;
+        thread.go(Request::Cont)?;
         let mut child = None;
         loop {
             match sys::wait(pid)? {
@@ -51,7 +51,7 @@ impl Traced {
                 Wait::Event(libc::PTRACE_EVENT_CLONE, _) => child = sys::event_message(pid).map(|id| id as i32),
                 _ => {}
             }
-            self.thread()?.go(libc::PTRACE_CONT)?;
+            self.thread()?.go(Request::Cont)?;
         }
     }
 }

@@ -9,7 +9,7 @@ use std::mem::zeroed;
 use std::ptr;
 
 use crate::signals::{self, Ended};
-use crate::{Error, Result};
+use crate::{Error, Result, proc};
 
 /// The exit code of a guardian that has ended because it was asked to: that of a SIGTERM in the shell's manner.
 pub const ASKED: i32 = 128 + libc::SIGTERM;
@@ -17,14 +17,15 @@ pub const ASKED: i32 = 128 + libc::SIGTERM;
 /// What asks a command to end.
 const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-/// Runs `work` in a guardian and returns its exit code. Call it before any thread is started.
+/// Runs `work` in a guardian and returns its exit code. Call it before any thread is started: it is refused afterwards.
 ///
 /// [`Error::Asked`] if the guardian ended because one of the signals INT, TERM, HUP, QUIT came to us; whatever was complete by then stays so.
 pub fn run(work: impl FnOnce() -> i32) -> Result<i32> {
+    proc::one_thread("starting the guardian")?;
     let (waited, before) = block();
     // SAFETY: takes nothing.
     let parent = unsafe { libc::getpid() };
-    // SAFETY: we have one thread, so the child may go on in ordinary code.
+    // SAFETY: we have one thread, as was just seen, so the child may go on in ordinary code.
     let child = unsafe { libc::fork() };
     match child {
         -1 => Err(Error::last("starting the guardian")),

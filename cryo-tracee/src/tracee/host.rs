@@ -14,7 +14,7 @@ use crate::mem::Memory;
 use crate::proc;
 use crate::remote::{Batch, Done, Remote, SCRATCH, Scratch};
 use crate::stopped::Stopped;
-use crate::sys::{self, Fault, Wait};
+use crate::sys::{self, Fault, Request, Wait};
 use crate::{Error, Result, signals};
 
 const PTRACE_EVENT_EXEC: i32 = 4;
@@ -62,7 +62,7 @@ impl Host {
             | libc::PTRACE_O_TRACEEXEC
             | libc::PTRACE_O_TRACESYSGOOD
             | libc::PTRACE_O_TRACECLONE;
-        sys::ptrace(libc::PTRACE_SEIZE, pid, 0, options as usize, Fault::Counted)?;
+        sys::ptrace(Request::Seize, pid, 0, options as usize, Fault::Counted)?;
         rustix::io::write(&gate_in, b"g").about(|| "releasing the host".into())?;
         match sys::wait(pid)? {
             Wait::Event(PTRACE_EVENT_EXEC, _) => {}
@@ -74,8 +74,8 @@ impl Host {
             other => return Err(Error::Refused(format!("the host stopped unexpectedly: {other:?}"))),
         }
         // The exec is still on its way out of the kernel, which will write its result into rax: go on to a stop where registers hold.
-        sys::ptrace(libc::PTRACE_INTERRUPT, pid, 0, 0, Fault::Counted)?;
-        sys::ptrace(libc::PTRACE_CONT, pid, 0, 0, Fault::Counted)?;
+        sys::ptrace(Request::Interrupt, pid, 0, 0, Fault::Counted)?;
+        sys::ptrace(Request::Cont, pid, 0, 0, Fault::Counted)?;
         let mut thread = Stopped::new(pid, pid);
         let settled = thread.settle();
         let memory = Memory::open(pid);

@@ -274,7 +274,7 @@ impl<'a> Remote<'a> {
             return self.go_to(Entry::Table, regs);
         }
         self.thread.set_regs(&regs)?;
-        self.thread.go(libc::PTRACE_CONT)
+        self.thread.go(crate::sys::Request::Cont)
     }
 }
 

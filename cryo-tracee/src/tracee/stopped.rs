@@ -10,7 +10,7 @@ use super::arch::{Entry, Rest, SelfRestoring};
 use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc;
-use crate::sys::{self, Dispatch, Fault, Wait};
+use crate::sys::{self, Dispatch, Fault, Request, Wait};
 use crate::{Error, Result};
 
 /// General registers of x86-64, the kernel's own structure (sys/user.h).
@@ -332,10 +332,10 @@ impl Stopped {
     }
 
     /// How a thread is sent off so that its event is seen.
-    pub(crate) fn request(&self) -> libc::c_uint {
+    pub(crate) fn request(&self) -> Request {
         match &self.original {
-            Some(Original { event: 0, self_restoring: Some(_), .. }) => libc::PTRACE_SYSCALL,
-            _ => libc::PTRACE_CONT,
+            Some(Original { event: 0, self_restoring: Some(_), .. }) => Request::Syscall,
+            _ => Request::Cont,
         }
     }
 
@@ -345,7 +345,7 @@ impl Stopped {
             Some(Original { self_restoring: Some(code), event, .. }) => {
                 self.wait_for(self.request(), *event, Some(code + Entry::Event.offset()), false)
             }
-            _ => self.wait_trap(libc::PTRACE_CONT),
+            _ => self.wait_trap(Request::Cont),
         }
     }
 
@@ -390,8 +390,8 @@ impl Stopped {
             self.put_dispatch(&original);
             put_rseq_cs(&original, mem);
         }
-        let on = sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Never)
-            .and_then(|_| self.go_on(libc::PTRACE_CONT, 0, Fault::Never));
+        let on = sys::ptrace(Request::Interrupt, self.tid, 0, 0, Fault::Never)
+            .and_then(|_| self.go_on(Request::Cont, 0, Fault::Never));
         self.returning = Some(Returning { original, on: regs.and(on) });
     }
 
@@ -414,30 +414,30 @@ impl Stopped {
 
     /// Takes it to an event stop, in which the kernel is ready to apply restarts when it is let go.
     pub(crate) fn stand(&mut self) -> Result<()> {
-        sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Counted)?;
-        self.go(libc::PTRACE_CONT)?;
+        sys::ptrace(Request::Interrupt, self.tid, 0, 0, Fault::Counted)?;
+        self.go(Request::Cont)?;
         self.settle()
     }
 
     /// Lets it run, until the next stop, without a signal.
-    pub(crate) fn go(&mut self, request: libc::c_uint) -> Result<()> {
+    pub(crate) fn go(&mut self, request: Request) -> Result<()> {
         self.go_on(request, 0, Fault::Counted)
     }
 
-    fn go_on(&self, request: libc::c_uint, signal: i32, fault: Fault) -> Result<()> {
+    fn go_on(&self, request: Request, signal: i32, fault: Fault) -> Result<()> {
         self.cached_regs.set(None);
         sys::ptrace(request, self.tid, 0, signal as usize, fault).map(drop)
     }
 
     /// Waits for the SIGTRAP that ends remote calls. `request` is how the thread was sent off, and is sent off again when something
     /// else stops it: a step that became a continue would run on into the program's code.
-    pub(crate) fn wait_trap(&mut self, request: libc::c_uint) -> Result<()> {
+    pub(crate) fn wait_trap(&mut self, request: Request) -> Result<()> {
         self.wait_for(request, libc::SIGTRAP, None, false)
     }
 
     /// Waits for a signal: one that the thread caused, or any at the address `at`. 0: for the end of the system call before `at`. Or for a `child`,
     /// and then it is running again.
-    fn wait_for(&mut self, request: libc::c_uint, event: i32, at: Option<u64>, child: bool) -> Result<()> {
+    fn wait_for(&mut self, request: Request, event: i32, at: Option<u64>, child: bool) -> Result<()> {
         let mut entered = false;
         loop {
             match sys::wait(self.tid)? {
@@ -493,13 +493,13 @@ impl Stopped {
 
     /// Lets it run on for a moment, as the program that it is.
     pub(crate) fn run_on(&mut self, moment: Duration) -> Result<()> {
-        self.go(libc::PTRACE_CONT)?;
+        self.go(Request::Cont)?;
         let begin = Instant::now();
         while begin.elapsed() < moment {
             std::thread::yield_now();
         }
         self.mask.set(None);
-        sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Never)?;
+        sys::ptrace(Request::Interrupt, self.tid, 0, 0, Fault::Never)?;
         self.settle()
     }
 
@@ -514,10 +514,10 @@ impl Stopped {
                 }
                 // A signal that was just about to be delivered: let it be. The kernel builds the handler's frame and stops again at once.
                 Wait::Signal(signal) => {
-                    self.go_on(libc::PTRACE_CONT, signal, Fault::Never)?;
+                    self.go_on(Request::Cont, signal, Fault::Never)?;
                 }
                 Wait::Event(..) | Wait::Syscall => {
-                    self.go_on(libc::PTRACE_CONT, 0, Fault::Never)?;
+                    self.go_on(Request::Cont, 0, Fault::Never)?;
                 }
                 Wait::Ended(_) => return Err(Error::Died(self.tid)),
             }
@@ -526,14 +526,14 @@ impl Stopped {
 
     /// Executes one instruction of the thread's own.
     pub fn step(&mut self) -> Result<()> {
-        self.go(libc::PTRACE_SINGLESTEP)?;
-        self.wait_trap(libc::PTRACE_SINGLESTEP)
+        self.go(Request::SingleStep)?;
+        self.wait_trap(Request::SingleStep)
     }
 
     /// Executes one system call of the thread's own, without a trap.
     pub(crate) fn step_by_syscall(&mut self) -> Result<()> {
         for _ in 0..2 {
-            self.go(libc::PTRACE_SYSCALL)?;
+            self.go(Request::Syscall)?;
             loop {
                 match sys::wait(self.tid)? {
                     Wait::Syscall => break,
@@ -541,7 +541,7 @@ impl Stopped {
                     Wait::Event(..) => {}
                     Wait::Ended(_) => return Err(Error::Died(self.pid)),
                 }
-                self.go_on(libc::PTRACE_SYSCALL, 0, Fault::Never)?;
+                self.go_on(Request::Syscall, 0, Fault::Never)?;
             }
         }
         Ok(())
@@ -550,21 +550,21 @@ impl Stopped {
     /// Makes the call that the registers are set for (`rip` at a `syscall` instruction) and interrupts it at once, if it sleeps. Afterwards the
     /// thread is in an event stop and, if the call was one of those, the kernel holds its restart block.
     pub fn begin_call(&mut self) -> Result<()> {
-        self.go(libc::PTRACE_SYSCALL)?;
+        self.go(Request::Syscall)?;
         match sys::wait(self.tid)? {
             Wait::Syscall => {}
             other => {
                 return Err(Error::Refused(format!("thread {} did not enter its system call: {other:?}", self.tid)));
             }
         }
-        sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Counted)?;
-        self.go(libc::PTRACE_CONT)?;
+        sys::ptrace(Request::Interrupt, self.tid, 0, 0, Fault::Counted)?;
+        self.go(Request::Cont)?;
         self.settle()
     }
 
     /// Sets what the tracer is told of (PTRACE_O_*).
     pub(crate) fn options(&self, options: i32, fault: Fault) -> Result<()> {
-        sys::ptrace(libc::PTRACE_SETOPTIONS, self.tid, 0, options as usize, fault).map(drop)
+        sys::ptrace(Request::SetOptions, self.tid, 0, options as usize, fault).map(drop)
     }
 
     /// Takes the child that the last clone event told of.
@@ -577,7 +577,7 @@ impl Stopped {
         // Errors mean that the thread is gone, and then there is nothing to put back.
         let mem = Memory::open(self.tid).ok();
         let _ = self.return_registers(mem.as_ref());
-        let gone = sys::ptrace(libc::PTRACE_DETACH, self.tid, 0, 0, Fault::Never).is_err();
+        let gone = sys::ptrace(Request::Detach, self.tid, 0, 0, Fault::Never).is_err();
         // One that was killed before it could be let go is ours to see off: the end of the process is not told before that of its last thread.
         if gone && self.tid != self.pid {
             while !matches!(sys::wait(self.tid), Ok(Wait::Ended(_)) | Err(_)) {}
@@ -602,13 +602,13 @@ pub(crate) struct Seized {
 
 impl Seized {
     pub(crate) fn new(pid: i32, tid: i32) -> Result<Self> {
-        sys::ptrace(libc::PTRACE_SEIZE, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize, Fault::Counted)?;
+        sys::ptrace(Request::Seize, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize, Fault::Counted)?;
         Ok(Self { thread: Some(Stopped::new(pid, tid)), tid })
     }
 
     /// It will stop soon. Many threads are told before the first is waited for.
     pub(crate) fn interrupt(&self) -> Result<()> {
-        sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Counted).map(drop)
+        sys::ptrace(Request::Interrupt, self.tid, 0, 0, Fault::Counted).map(drop)
     }
 
     pub(crate) fn finish(mut self) -> Result<Stopped> {
@@ -627,7 +627,7 @@ impl Drop for Seized {
     /// A thread can be let go only from a stop.
     fn drop(&mut self) {
         let Some(mut thread) = self.thread.take() else { return };
-        let _ = sys::ptrace(libc::PTRACE_INTERRUPT, self.tid, 0, 0, Fault::Never);
+        let _ = sys::ptrace(Request::Interrupt, self.tid, 0, 0, Fault::Never);
         if thread.settle().is_err() {
             std::mem::forget(thread);
         }
