@@ -37,7 +37,9 @@ pub fn collect(cx: &mut Cx<'_>, f: &Fd) -> Result<bool> {
     let works_here = working_directory(cx).is_some_and(|(_, meta)| (meta.dev(), meta.ino()) == key);
     let id = add(cx, &f.link, &f.meta, target, works_here);
     cx.seen.insert(key, Some(id));
-    cx.out.note(f.name(), "an empty one takes its place, with the same owner and permissions, and is removed, too");
+    let what =
+        if f.meta.is_symlink() { "a link to the same" } else { "an empty one, with the same owner and permissions," };
+    cx.out.note(f.name(), format!("{what} takes its place, and is removed, too"));
     Ok(true)
 }
 
@@ -47,7 +49,7 @@ pub fn cwd(cx: &mut Cx<'_>) {
     if is(&link, &meta) && !cx.seen.contains_key(&(meta.dev(), meta.ino())) {
         add(cx, &link, &meta, Vec::new(), true);
         let what = format!("working directory {}", String::from_utf8_lossy(&link));
-        cx.out.note(what, "an empty one takes its place, with the same owner and permissions, and is removed, too");
+        cx.out.note(what, "an empty one, with the same owner and permissions, takes its place, and is removed, too");
     }
 }
 
