@@ -10,7 +10,7 @@ use std::ptr;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::namespace::{Event, Namespace};
-use crate::signals::{Ended, kill};
+use crate::signals::{Ended, is_pending, kill};
 use crate::{Error, Result, proc};
 
 /// What is done with the terminal when the program in the foreground stops and goes on.
@@ -29,7 +29,11 @@ fn pause(child: i32, signal: i32, terminal: &mut Option<&mut dyn ForegroundTermi
         let _ = kill(all_of(child, terminal), libc::SIGCONT);
         return;
     }
-    stop_ourselves();
+    // In a script the shell sees its own child stopped, and `fg` may come before we have heard of ours: SIGSTOP would take its SIGCONT away,
+    // and nobody would send another one.
+    if !is_pending(libc::SIGCONT) {
+        stop_ourselves();
+    }
     go_on(child, terminal);
 }
 

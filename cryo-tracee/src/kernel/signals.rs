@@ -60,10 +60,15 @@ pub fn hold() {
 
 /// Has somebody sent the SIGTERM that a guardian, or [`Uninterrupted`], holds back?
 pub fn asked_to_end() -> bool {
+    is_pending(libc::SIGTERM)
+}
+
+/// Has this signal, which we block, been sent to us?
+pub(crate) fn is_pending(signal: i32) -> bool {
     // SAFETY: sigset_t is plain data, which the call fills.
     unsafe {
         let mut set: libc::sigset_t = zeroed();
-        libc::sigpending(&raw mut set) == 0 && libc::sigismember(&raw const set, libc::SIGTERM) == 1
+        libc::sigpending(&raw mut set) == 0 && libc::sigismember(&raw const set, signal) == 1
     }
 }
 
