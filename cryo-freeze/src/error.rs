@@ -15,6 +15,14 @@ pub enum Error {
     /// The same of several descriptors, and last how all of them are answered at once.
     #[error("{}", .0.join("; "))]
     Several(Vec<String>),
+    /// The kernel does not let us trace the process.
+    #[error("{text}")]
+    Untraceable {
+        /// What stands in the way.
+        why: Untraceable,
+        /// The same for people, with the process and the way out.
+        text: String,
+    },
     /// A SIGTERM came, and was obeyed where nothing was half done.
     #[error("asked to end: nothing was frozen, the program goes on")]
     Asked,
@@ -32,6 +40,24 @@ pub enum Error {
         /// The kernel's answer.
         error: io::Error,
     },
+}
+
+/// What stands in the way of tracing a process (ptrace(2), "Ptrace access mode checking").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Untraceable {
+    /// Another process traces it already.
+    Traced,
+    /// It has ended, and only its exit status is left.
+    Ended,
+    /// It is a thread of the kernel.
+    Kernel,
+    /// It is another user's.
+    OtherUser,
+    /// A seccomp filter or Yama forbids it to us.
+    Forbidden,
+    /// It is not dumpable, or has rights that we have not.
+    Rights,
 }
 
 /// Obeys a SIGTERM that has come.

@@ -2,7 +2,7 @@
 
 use cryo_tracee::proc::{self, Status};
 
-use crate::Error;
+use crate::error::{Error, Untraceable};
 
 /// linux/capability.h.
 const CAP_SYS_PTRACE: u32 = 19;
@@ -19,24 +19,29 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
     }
     let (Ok(target), Ok(ours)) = (Status::of(pid), Status::of(std::process::id() as i32)) else { return e.into() };
     let comm = target.text("Name").unwrap_or("?").to_owned();
-    let why = if let Some(tracer) = target.number("TracerPid").filter(|t| *t != 0) {
-        format!("it is traced already, by {}: end that first", name(tracer))
+    let (why, text) = if let Some(tracer) = target.number("TracerPid").filter(|t| *t != 0) {
+        (Untraceable::Traced, format!("it is traced already, by {}: end that first", name(tracer)))
     } else if target.number("Kthread") == Some(1) || proc::link(pid, "exe").is_err() && target.text("VmSize").is_none()
     {
         match target.text("State") {
-            Some(s) if s.starts_with('Z') => "it has ended and only its exit status is left (a zombie)".to_owned(),
-            _ => "it is a thread of the kernel".to_owned(),
+            Some(s) if s.starts_with('Z') => {
+                (Untraceable::Ended, "it has ended and only its exit status is left (a zombie)".to_owned())
+            }
+            _ => (Untraceable::Kernel, "it is a thread of the kernel".to_owned()),
         }
     } else if ours.ids("Uid")[0] != 0 && target.ids("Uid") != [ours.ids("Uid")[0]; 4] {
-        format!(
-            "it belongs to user {}, and you are user {}: freeze it as that user or as root",
-            target.ids("Uid")[0],
-            ours.ids("Uid")[0]
+        (
+            Untraceable::OtherUser,
+            format!(
+                "it belongs to user {}, and you are user {}: freeze it as that user or as root",
+                target.ids("Uid")[0],
+                ours.ids("Uid")[0]
+            ),
         )
     } else if seccomp_forbids(&ours) {
-        "this container's seccomp filter forbids ptrace: start the container with a profile that allows ptrace and process_vm_readv \
+        (Untraceable::Forbidden, "this container's seccomp filter forbids ptrace: start the container with a profile that allows ptrace and process_vm_readv \
          (docker: --security-opt seccomp=unconfined or --cap-add SYS_PTRACE)"
-            .to_owned()
+            .to_owned())
     } else if let Some(scope) = yama() {
         let way = match scope {
             1 => {
@@ -45,17 +50,17 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
             2 => "run cryo-freeze with CAP_SYS_PTRACE (as root), or have root set it to 0",
             _ => "it stays so until the next boot",
         };
-        format!("/proc/sys/kernel/yama/ptrace_scope is {scope} (Yama): {way}")
+        (Untraceable::Forbidden, format!("/proc/sys/kernel/yama/ptrace_scope is {scope} (Yama): {way}"))
     } else if ours.ids("Uid")[0] == 0 {
-        match ours.hex("CapEff") >> CAP_SYS_PTRACE & 1 {
+        let text = match ours.hex("CapEff") >> CAP_SYS_PTRACE & 1 {
             0 => "it is another user's, not dumpable or has capabilities that you lack: freeze it with CAP_SYS_PTRACE",
             _ => "it is in another user namespace, or a security module protects it, from root too",
-        }
-        .to_owned()
+        };
+        (Untraceable::Rights, text.to_owned())
     } else {
-        "it is not dumpable (a set-user-id program, one without read permission, or prctl(PR_SET_DUMPABLE, 0)): freeze it as root".to_owned()
+        (Untraceable::Rights, "it is not dumpable (a set-user-id program, one without read permission, or prctl(PR_SET_DUMPABLE, 0)): freeze it as root".to_owned())
     };
-    Error::Refused(format!("process {pid} ({comm}) cannot be traced: {why}"))
+    Error::Untraceable { why, text: format!("process {pid} ({comm}) cannot be traced: {text}") }
 }
 
 fn yama() -> Option<u32> {
@@ -66,4 +71,22 @@ fn yama() -> Option<u32> {
 fn seccomp_forbids(ours: &Status) -> bool {
     ours.number("Seccomp") == Some(2)
         && matches!(cryo_tracee::Stopped::seize(i32::MAX, i32::MAX), Err(e) if e.errno() != Some(libc::ESRCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traced_process_is_told_by_its_kind() {
+        let mut child = std::process::Command::new("sleep").arg("30").spawn().expect("sleep");
+        let pid = child.id() as i32;
+        let held = cryo_tracee::Process::seize(pid).expect("our own child");
+        // What the kernel says to a second tracer.
+        let refused = cryo_tracee::Error::sys("seizing", std::io::Error::from_raw_os_error(libc::EPERM));
+        let error = explain(pid, refused);
+        drop(held);
+        child.kill().and_then(|()| child.wait()).expect("ended");
+        assert!(matches!(error, Error::Untraceable { why: Untraceable::Traced, .. }), "{error}");
+    }
 }
