@@ -344,6 +344,7 @@ mod tests {
 
     /// Waits for a child that lives long enough to be slept for; the thread's mask is then what it was.
     #[test]
+    #[allow(clippy::zombie_processes)] // our own wait() takes it
     fn the_mask_is_given_back() {
         let status = crate::proc::Status::of(rustix::thread::gettid().as_raw_pid()).expect("our own status");
         let child = std::process::Command::new("sleep").arg("0.1").spawn().expect("sleep");
