@@ -85,7 +85,7 @@ pub enum Error {
         wanted: String,
     },
     /// A file of another profile than the one that was asked for.
-    #[error("{file}: a .{is}, not a .{wanted}")]
+    #[error("{file}: a .{is} by its content, not a .{wanted}: it was renamed, or stands in another's place")]
     WrongProfile {
         /// The file.
         file: String,
@@ -102,6 +102,16 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// A file of the set that is not where its name says.
+    #[error("{file} is not there, and {freeze} is nothing without it{}", belonging(found.as_deref(), file))]
+    Missing {
+        /// The file.
+        file: String,
+        /// The .freeze that was opened.
+        freeze: String,
+        /// A file of another name that belongs to the .freeze.
+        found: Option<String>,
+    },
     /// Files that do not belong together.
     #[error("{0}")]
     Mismatch(Mismatch),
@@ -109,7 +119,7 @@ pub enum Error {
 
 /// Two files of different sets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file} does not belong to {freeze}: {detail} ({rule})")]
+#[error("{file} does not belong to {freeze}: {detail} ({rule}){}", belonging(found.as_deref(), file))]
 pub struct Mismatch {
     /// The file that does not fit.
     pub file: String,
@@ -119,6 +129,16 @@ pub struct Mismatch {
     pub detail: String,
     /// The rule.
     pub rule: Rule,
+    /// A file of another name that does belong.
+    pub found: Option<String>,
+}
+
+/// The way out where the right file stands under another name.
+fn belonging(found: Option<&str>, file: &str) -> String {
+    match found {
+        Some(found) => format!("; {found} belongs to it: give it the name {file}"),
+        None => ": the three files of one freeze stay together, under one name".to_owned(),
+    }
 }
 
 impl Error {
@@ -153,7 +173,9 @@ impl Error {
             Self::Empty { .. } => "empty: no Cryo file".to_owned(),
             Self::WrongProfile { is, wanted, .. } => format!("a .{is}, not a .{wanted}"),
             Self::Mismatch(m) => format!("does not belong to {}: {}", m.freeze, m.detail),
-            Self::Io { .. } | Self::WrongKind { .. } | Self::Unwritable { .. } => self.to_string(),
+            Self::Io { .. } | Self::WrongKind { .. } | Self::Unwritable { .. } | Self::Missing { .. } => {
+                self.to_string()
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io::Cursor;
 use binrw::{BinRead, BinWrite, binrw};
 use serde::{Deserialize, Serialize};
 
+use crate::given::compressed_by;
 use crate::limits::{MAX_PAGE_SHIFT, MIN_PAGE_SHIFT};
 use crate::prim::Raw;
 use crate::rules::{Rule, Violation, ensure};
@@ -173,8 +174,11 @@ impl Header {
 /// Do these first bytes begin as a file of ours does? `bytes` may be fewer than nine.
 pub(crate) fn magic(bytes: &[u8]) -> Result<(), Violation> {
     let n = bytes.len().min(MAGIC.len());
-    ensure(bytes[..n] == MAGIC[..n], Rule::MAGIC, || match bytes {
-        [0xc7, b'C', b'R', b'Y', b'O', ..] => "the magic bytes were changed: was the file transferred as text?",
-        _ => "not a Cryo file: it does not begin with the magic bytes",
+    ensure(bytes[..n] == MAGIC[..n], Rule::MAGIC, || match (bytes, compressed_by(bytes)) {
+        (_, Some(program)) => format!("it is compressed by {program}: unpack it first, with {program} -d"),
+        ([0xc7, b'C', b'R', b'Y', b'O', ..], _) => {
+            "the magic bytes were changed: was the file transferred as text?".to_owned()
+        }
+        _ => "not a Cryo file: it does not begin with the magic bytes".to_owned(),
     })
 }

@@ -16,6 +16,7 @@ mod table;
 pub mod chunk;
 pub mod dump;
 pub mod error;
+pub mod given;
 pub mod header;
 pub mod image;
 pub mod index;

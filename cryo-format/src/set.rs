@@ -70,15 +70,46 @@ pub fn belongs(freeze: &Path, other: &Path) -> bool {
     both().unwrap_or(false)
 }
 
+/// Says which file of another name is the one that is missing, if it is beside the .freeze: a set that was renamed or mixed.
+fn explain(path: &Path, error: Error) -> Error {
+    let [frore, frost, (_, freeze)] = paths(path);
+    let shown = |path: &Path| path.display().to_string();
+    match error {
+        Error::Mismatch(m) => {
+            let like = if m.file == shown(&frost.1) { &frost.1 } else { &frore.1 };
+            Error::Mismatch(Mismatch { found: other_name(&freeze, like), ..m })
+        }
+        Error::Io { place, error } if error.kind() == std::io::ErrorKind::NotFound && freeze.exists() => {
+            match [&frore.1, &frost.1].into_iter().find(|file| shown(file) == place.file) {
+                Some(file) => {
+                    Error::Missing { file: shown(file), freeze: shown(&freeze), found: other_name(&freeze, file) }
+                }
+                None => Error::Io { place, error },
+            }
+        }
+        other => other,
+    }
+}
+
+/// A file beside `freeze` that belongs to it, of the extension that `like` has.
+fn other_name(freeze: &Path, like: &Path) -> Option<String> {
+    let dir = freeze.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let beside = std::fs::read_dir(dir.unwrap_or(Path::new("."))).ok()?.flatten();
+    let mut names = beside.map(|entry| dir.unwrap_or(Path::new("")).join(entry.file_name()));
+    let found = names.find(|file| file.extension() == like.extension() && file != like && belongs(freeze, file))?;
+    Some(found.display().to_string())
+}
+
 impl Set<File> {
     /// Opens NAME.freeze and its siblings. The name says where to look; ids and roots decide whether they belong together.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        match Self::open_once(path) {
+        let opened = match Self::open_once(path) {
             // It may just have been replaced: then the files are of one set now.
             Err(Error::Mismatch(_)) => Self::open_once(path),
             other => other,
-        }
+        };
+        opened.map_err(|e| explain(path, e))
     }
 
     fn open_once(path: &Path) -> Result<Self> {
@@ -97,7 +128,7 @@ impl<R: ReadAt> Set<R> {
         freeze.expect(Profile::Freeze)?;
         let mismatch = |image: &Image<R>, v: Violation| {
             let (file, freeze) = (image.name().to_owned(), freeze.name().to_owned());
-            Error::Mismatch(Mismatch { file, freeze, detail: v.detail, rule: v.rule })
+            Error::Mismatch(Mismatch { file, freeze, detail: v.detail, rule: v.rule, found: None })
         };
         let no_link =
             || mismatch(&frore, Rule::LINK.broken("the .freeze has no LINK section, which names its template"));

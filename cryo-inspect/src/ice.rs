@@ -5,6 +5,7 @@ use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use cryo_format::chunk::ChunkFlags;
+use cryo_format::given::{self, Given};
 use cryo_format::image::Image;
 use cryo_format::prim::Raw;
 use cryo_format::read::Stream;
@@ -181,9 +182,13 @@ impl Ice {
     }
 }
 
-/// Is it the NAME of a set, and of no file?
+/// Is it the NAME of a set, and of no file of ours?
 pub fn is_name(path: &Path) -> bool {
-    !set::paths(path).iter().any(|(_, file)| file == path) && !path.exists()
+    let all = set::paths(path);
+    let [.., (_, freeze)] = &all;
+    let ours = || matches!(given::look(path), Given::Ours | Given::Saved);
+    // The program `prog` may stand beside its own set prog.freeze.
+    !all.iter().any(|(_, file)| file == path) && (!path.exists() || freeze.exists() && !ours())
 }
 
 /// The files that are shown for `path`: of a .freeze or of NAME, those of its set that are there; else itself.

@@ -1,12 +1,15 @@
 //! `cryo-inspect`: looks into the ice.
 
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
+use cryo_format::given::{self, Given};
 use cryo_inspect::Outcome;
-use cryo_inspect::ice::Ice;
+use cryo_inspect::ice::{Ice, is_name};
 use cryo_inspect::{dump, json, verify};
 
 /// Look into a frozen process, without thawing it.
@@ -49,18 +52,19 @@ enum Format {
 }
 
 fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let pipe = |path: &PathBuf| path.as_os_str() == "-";
     match command {
         Command::Dump { image, format: Format::Json } => {
-            if pipe(image) {
-                json::dump_pipe(io::stdin().lock(), out)?;
-            } else {
-                json::dump(image, out)?;
+            match pipe(image)? {
+                Some(input) => json::dump_pipe(input, out)?,
+                None => json::dump(image, out)?,
             }
             Ok(Outcome::Good)
         }
         Command::Dump { image, format: Format::Text } => {
-            let ice = if pipe(image) { Ice::read(io::stdin().lock())? } else { Ice::open(image)? };
+            let ice = match pipe(image)? {
+                Some(input) => Ice::read(input)?,
+                None => Ice::open(image)?,
+            };
             dump::dump(&ice, out)?;
             out.flush()?;
             for problem in &ice.problems {
@@ -68,8 +72,28 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             }
             Ok(if ice.problems.is_empty() { Outcome::Good } else { Outcome::Problems })
         }
-        Command::Verify { image } if pipe(image) => verify::pipe(io::stdin().lock(), out),
-        Command::Verify { image } => verify::files(image, out),
+        Command::Verify { image } => match pipe(image)? {
+            Some(input) => verify::pipe(input, out),
+            None => verify::files(image, out),
+        },
+    }
+}
+
+/// What brings its files one after another: standard input, or a set that was sent into one file.
+fn pipe(image: &Path) -> anyhow::Result<Option<Box<dyn BufRead>>> {
+    if image.as_os_str() == "-" {
+        return Ok(Some(Box::new(io::stdin().lock())));
+    }
+    if is_name(image) {
+        return Ok(None);
+    }
+    match given::look(image) {
+        Given::Compressed(program) => anyhow::bail!(given::unpack(image, program, "cryo-inspect dump")),
+        Given::Saved => {
+            let file = File::open(image).with_context(|| image.display().to_string())?;
+            Ok(Some(Box::new(BufReader::new(file))))
+        }
+        Given::Ours | Given::Other => Ok(None),
     }
 }
 

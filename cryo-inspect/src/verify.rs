@@ -15,23 +15,37 @@ use cryo_format::verify::{Finding, verify, verify_together};
 use cryo_format::{Kind, Profile};
 
 use crate::Outcome;
-use crate::ice::{is_name, siblings};
+use crate::ice::is_name;
 use crate::text::{count, harmless, size};
 
 /// A file, NAME.freeze with its siblings, or NAME for the three of them.
 pub fn files(path: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     // The .freeze, which is last, is the one that people name: its absence is the error that they understand.
     let mut opened = Vec::new();
-    for path in sources(path).iter().rev() {
-        opened.push(Source::open(path)?);
+    let freeze = Profile::Freeze.extension();
+    let of_a_set = is_name(path) || path.extension().is_some_and(|x| x == freeze);
+    let mut missing = Vec::new();
+    for file in sources(path).iter().rev() {
+        if of_a_set && file.extension().is_none_or(|x| x != freeze) && !file.exists() {
+            missing.push(file.clone());
+            continue;
+        }
+        opened.push(Source::open(file)?);
     }
     opened.reverse();
+    missing.reverse();
     let outcome = report(&opened, out)?;
-    if path.extension().is_some_and(|x| x == Profile::Freeze.extension()) {
-        // Nothing is wrong with what is here, but there is nothing to thaw without the others.
-        let gone = set::locate(path).into_iter().filter(|(_, file)| !file.exists());
-        gone.map(|(_, file)| file)
-            .try_for_each(|file| writeln!(out, "not there: {}", harmless(&file.to_string_lossy())))?;
+    for file in &missing {
+        let file = harmless(&file.to_string_lossy());
+        writeln!(
+            out,
+            "not verified: {file} is not there, so nothing could be said of it, nor whether the three belong together"
+        )?;
+    }
+    // Of a set that was asked for by its name all three were asked for.
+    if is_name(path) && !missing.is_empty() {
+        out.flush()?;
+        anyhow::bail!("the set {} is not complete, and cannot be thawed", path.display());
     }
     Ok(outcome)
 }
@@ -46,10 +60,10 @@ pub fn pipe(mut input: impl Read, out: &mut dyn Write) -> anyhow::Result<Outcome
 
 /// The files that `path` means.
 fn sources(path: &Path) -> Vec<PathBuf> {
-    if is_name(path) {
+    if is_name(path) || path.extension().is_some_and(|x| x == Profile::Freeze.extension()) {
         return set::locate(path).map(|(_, file)| file).into();
     }
-    siblings(path).into_iter().map(|(_, file)| file).collect()
+    vec![path.to_owned()]
 }
 
 /// Bytes with a name: a file, or a part of one.

@@ -38,8 +38,14 @@ fn a_set_by_its_name_and_one_that_lacks_a_file() {
     }
     std::fs::remove_file(dir.path().join("img.frost")).unwrap();
     let text = stdout(&inspect(dir.path(), &["verify", "img.freeze"], b""), 0);
-    assert!(text.ends_with("not there: img.frost\n"), "{text}");
-    assert!(stdout(&inspect(dir.path(), &["verify", "img"], b""), 2).is_empty());
+    let missing =
+        "not verified: img.frost is not there, so nothing could be said of it, nor whether the three belong together\n";
+    assert!(text.ends_with(missing), "{text}");
+    // Asked for by its name, it is asked for whole.
+    assert!(stdout(&inspect(dir.path(), &["verify", "img"], b""), 2).ends_with(missing));
+    // Beside a program of that name.
+    std::fs::write(dir.path().join("img"), "#!/bin/sh\n").unwrap();
+    assert!(stdout(&inspect(dir.path(), &["dump", "img"], b""), 0).contains("img.freeze"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cryo_format::Profile;
+use cryo_format::given::{self, Given};
 use cryo_format::header::{EM_386, EM_X86_64, Header};
 use cryo_format::image::{Image, open_file};
 use cryo_format::model::{Entry, FileModel};
@@ -68,6 +69,14 @@ impl Ice {
     /// Opens NAME.freeze and its siblings. For root they have to be root's, unless they are to be trusted. Unless it is not to be verified all of the
     /// .freeze but its pages is compared with its root; the pages' turn is when they are filled in.
     pub fn open(path: &Path, options: &Options) -> Result<Self> {
+        let [.., (_, named)] = set::paths(path);
+        if named == path || !named.exists() {
+            match given::look(path) {
+                Given::Compressed(program) => return refuse(given::unpack(path, program, "cryo-thaw")),
+                Given::Saved => return Self::saved(path, options),
+                Given::Ours | Given::Other => {}
+            }
+        }
         let set = Set::open(path)?;
         if !options.trust {
             roots_own(set.freeze.input(), set.freeze.name())?;
@@ -97,6 +106,15 @@ impl Ice {
         Ok(Self { frore, frost, freeze, pages: Some(Pages::File(set.freeze)) })
     }
 
+    /// Opens a set that was sent into one file, `cryo-freeze -o - > FILE`.
+    fn saved(path: &Path, options: &Options) -> Result<Self> {
+        let (file, name) = open_file(path)?;
+        if !options.trust {
+            roots_own(&file, &name)?;
+        }
+        Self::pipe(Box::new(BufReader::new(file)))
+    }
+
     /// Reads a set from standard input, up to its first page. For root a pipe has to be of root's making, or a file root's, unless it is to be trusted.
     pub fn stdin(options: &Options) -> Result<Self> {
         let about = || "standard input".into();
@@ -109,10 +127,9 @@ impl Ice {
 
     /// Reads a set from a pipe, up to its first page.
     pub fn pipe(input: Box<dyn Pipe>) -> Result<Self> {
-        let (frore, input) = whole(Stream::new(input)?, Profile::Frore)?;
-        let (frost, input) = whole(Stream::new(input)?, Profile::Frost)?;
-        let mut stream = Stream::new(input)?;
-        stream.expect(Profile::Freeze)?;
+        let (frore, input) = whole(next_file(input, Profile::Frore)?, Profile::Frore)?;
+        let (frost, input) = whole(next_file(input, Profile::Frost)?, Profile::Frost)?;
+        let mut stream = next_file(input, Profile::Freeze)?;
         let mut sections = Vec::new();
         let mut first = None;
         while let Some(chunk) = stream.next()? {
@@ -127,7 +144,9 @@ impl Ice {
             return refuse("the .freeze has no LINK section before its pages");
         };
         if (link.frore_root, link.frost_root) != (frore.root, frost.root) || freeze.header.set != frost.header.set {
-            return refuse("the three files in the pipe do not belong together: the roots in the .freeze are others");
+            return refuse(
+                "the three files in the pipe are of different freezes: the .freeze names another .frore or .frost as its own",
+            );
         }
         Ok(Self { frore, frost, freeze, pages: Some(Pages::Pipe(Box::new(stream), first)) })
     }
@@ -209,6 +228,24 @@ fn has_roots_rights() -> bool {
         Some((columns.next()?.parse::<u32>().ok()?, columns.next()?.parse::<u32>().ok()?))
     };
     map.lines().filter_map(outside).find(|(inside, _)| *inside == 0).is_none_or(|(_, outside)| outside == 0)
+}
+
+/// The file of a set in a pipe that begins here, if it is the one whose turn it is.
+fn next_file(input: Box<dyn Pipe>, wanted: Profile) -> Result<Stream<Box<dyn Pipe>>> {
+    let order = "a set in one is its .frore, its .frost and its .freeze, in this order: cat NAME.frore NAME.frost NAME.freeze | cryo-thaw -";
+    let stream = match Stream::new(input) {
+        Err(cryo_format::Error::Empty { .. }) if wanted == Profile::Frore => {
+            return refuse(format!("there is nothing to read where the set should be: {order}"));
+        }
+        Err(cryo_format::Error::Empty { .. }) => {
+            return refuse(format!("it ends where the .{wanted} should begin: {order}"));
+        }
+        other => other?,
+    };
+    match stream.header().profile {
+        is if is == wanted => Ok(stream),
+        is => refuse(format!("a .{is} stands where the .{wanted} should: {order}")),
+    }
 }
 
 /// Reads a whole small file of the set.
