@@ -42,6 +42,22 @@ impl<T, E: Into<io::Error>> About<T> for std::result::Result<T, E> {
     }
 }
 
+/// What the kernel said, without the call that it said it to.
+pub(crate) fn reason(e: &cryo_tracee::Error) -> String {
+    e.errno().map_or_else(|| e.to_string(), |errno| io::Error::from_raw_os_error(errno).to_string())
+}
+
+/// Says what was being done where a call inside the host failed.
+pub(crate) trait Doing<T> {
+    fn doing(self, f: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Doing<T> for cryo_tracee::Result<T> {
+    fn doing(self, f: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| e.during(f()).into())
+    }
+}
+
 /// A refusal that names its object.
 pub(crate) fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::Refused(text.into()))

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
@@ -25,7 +26,7 @@ use cryo_tracee::namespace;
 With --detach: 0 or 125."
 )]
 struct Cli {
-    /// NAME.freeze, with NAME.frore and NAME.frost beside it; `-` reads the set from standard input
+    /// NAME or NAME.freeze, with NAME.frore and NAME.frost beside it, or the one file of `cryo-freeze -o - > FILE`; `-` reads the set from standard input
     image: PathBuf,
     /// Print the new pid and leave the program to itself, in a session of its own
     #[arg(long)]
@@ -92,7 +93,7 @@ enum TimeArg {
 impl Cli {
     fn run(&self) -> anyhow::Result<i32> {
         let options = Options {
-            notes: Notes::to(say),
+            notes: Notes::to(keep),
             pid: match self.pid {
                 PidArg::Auto => Pid::Auto,
                 PidArg::Same => Pid::Same,
@@ -133,6 +134,7 @@ impl Cli {
             let ready = thaw(ice, ids, &options, foreground.as_ref())?;
             // From here on signals are the program's.
             cryo_tracee::signals::hold();
+            say_notes();
             let thawed = ready.run();
             if self.announce(thawed.pid, &decision)? {
                 return Ok(0);
@@ -148,6 +150,7 @@ impl Cli {
         let inside =
             |start: &mut namespace::Start| match thaw(ice, ids, &options, foreground.as_ref()).and_then(|ready| {
                 start.wait()?;
+                say_notes();
                 Ok(ready.run())
             }) {
                 Ok(thawed) => Ok(thawed.pid),
@@ -192,6 +195,21 @@ impl Cli {
 #[allow(clippy::disallowed_methods)] // this is the place
 fn say(text: &str) {
     cryo_tracee::say(&format!("cryo-thaw: {}", cryo_format::text::message(text)));
+}
+
+/// What is different now. It is true only of a program that goes on, and kept until that is certain.
+static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn keep(note: &str) {
+    NOTES.lock().unwrap_or_else(PoisonError::into_inner).push(note.to_owned());
+}
+
+/// The program goes on: this is so.
+fn say_notes() {
+    let notes = std::mem::take(&mut *NOTES.lock().unwrap_or_else(PoisonError::into_inner));
+    for note in &notes {
+        say(note);
+    }
 }
 
 /// Exit status of a thaw that did not come about, as of other commands that start programs (env, nohup, timeout).

@@ -11,7 +11,7 @@ use cryo_tracee::sysv::Segment;
 use cryo_tracee::{Batch, Host, fds, proc};
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{Doing, reason, refuse};
 use crate::ice::Ice;
 use crate::identity::{Frozen, Paths};
 use crate::notes::Notes;
@@ -157,7 +157,7 @@ impl Remapper for Inject<'_> {
 
 fn run(host: &mut Host, batch: &mut Batch, advice: &mut Batch) -> Result<()> {
     let fresh = host.batch()?;
-    host.run(std::mem::replace(batch, fresh))?.all()?;
+    host.run(std::mem::replace(batch, fresh))?.all().doing(|| "mapping its memory".into())?;
     let fresh = host.batch()?;
     // Advice is advice: a kernel without transparent huge pages or names for memory says no, and the program runs all the same.
     host.run(std::mem::replace(advice, fresh).continue_at_error())?;
@@ -511,7 +511,7 @@ pub fn lock_and_seal(host: &mut Host, vmas: &[Vma], notes: &Notes) -> Result<()>
         }
     }
     if let Some(e) = refused {
-        notes.add(format!("some memory that was locked is not ({e}): raise `ulimit -l`"));
+        notes.add(format!("some memory that was locked is not ({}): raise `ulimit -l`", reason(&e)));
     }
     for vma in vmas.iter().filter(|v| v.flags.has(VmFlags::SEALED)) {
         host.call(SYS_MSEAL, [vma.start.0, vma.end.0 - vma.start.0, 0, 0, 0, 0])?;

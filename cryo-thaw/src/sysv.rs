@@ -9,7 +9,7 @@ use cryo_tracee::Host;
 use cryo_tracee::sysv::Segment;
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{reason, refuse};
 use crate::notes::Notes;
 
 /// linux/ipc.h, linux/shm.h.
@@ -109,7 +109,9 @@ fn make(notes: &Notes, host: &mut Host, object: &Object, key: u32, id: u64) -> R
     }
     let got = match made {
         Ok(got) => got,
-        Err(e) => return refuse(format!("SysV shared memory {id} (key {key:#x}, {} bytes): {e}", object.size)),
+        Err(e) => {
+            return refuse(format!("SysV shared memory {id} (key {key:#x}, {} bytes): {}", object.size, reason(&e)));
+        }
     };
     let segment = Segment::new(got as i32);
     if got != id {

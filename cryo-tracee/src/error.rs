@@ -65,6 +65,26 @@ impl Error {
         Self::Sys { what: what.into(), error: source.into() }
     }
 
+    /// The same error, told as what was being done: a call made inside the process knows no more of that than its name.
+    #[must_use]
+    pub fn during(self, what: impl Into<String>) -> Self {
+        match self {
+            Self::Sys { error, .. } => Self::Sys { what: what.into(), error },
+            other => other,
+        }
+    }
+
+    /// The same error, with the object that it is about in front.
+    #[must_use]
+    pub fn of(self, object: &str) -> Self {
+        match self {
+            Self::Sys { what, error } if !what.starts_with(object) => {
+                Self::Sys { what: format!("{object}: {what}"), error }
+            }
+            other => other,
+        }
+    }
+
     /// errno, where there is one.
     pub fn errno(&self) -> Option<i32> {
         match self {

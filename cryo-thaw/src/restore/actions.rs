@@ -4,6 +4,7 @@ use cryo_format::section::actions::{Action, Actions};
 use cryo_tracee::Host;
 
 use crate::Result;
+use crate::error::Doing;
 
 /// Sets every signal: what the thawer ignores (a shell's background job ignores SIGINT) is inherited by the host, and must not stay.
 pub fn restore(host: &mut Host, actions: &Actions) -> Result<()> {
@@ -17,5 +18,5 @@ pub fn restore(host: &mut Host, actions: &Actions) -> Result<()> {
         let at = batch.put(&words.iter().flat_map(|w| w.0.to_le_bytes()).collect::<Vec<u8>>());
         batch.call(libc::SYS_rt_sigaction, &[signal.into(), at.addr, 0, 8]);
     }
-    Ok(host.run(batch)?.all()?)
+    host.run(batch)?.all().doing(|| "setting its signal actions".into())
 }

@@ -25,7 +25,7 @@ use super::{
     removed, signalfd, timerfd, unix,
 };
 use crate::bound_files::BoundFiles;
-use crate::error::refuse;
+use crate::error::{Doing, refuse};
 use crate::identity::Paths;
 use crate::options::Options;
 use crate::{Error, Result};
@@ -161,7 +161,7 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
                 refused.push((d, why));
                 continue;
             }
-            Err(e) => return Err(e),
+            Err(e) => return Err(about_fd(e, d.fd)),
         };
         let mut at = fd;
         if opened >= table.base {
@@ -178,8 +178,16 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
             table.made.insert(d.description, at);
         }
     }
-    host.run(batch)?.all()?;
+    host.run(batch)?.all().doing(|| "giving the descriptors their numbers".into())?;
     answers(table, refused)
+}
+
+/// A call inside the host knows nothing of the descriptor that it is made for.
+fn about_fd(e: Error, fd: u32) -> Error {
+    match e {
+        Error::Tracee(e) => Error::Tracee(e.of(&format!("fd {fd}"))),
+        other => other,
+    }
 }
 
 /// Makes the description of a descriptor; nothing where it is outside, not to be had, and the person wants it closed then.

@@ -8,7 +8,7 @@ use cryo_tracee::Host;
 use super::open::set_flags;
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{Doing, refuse};
 
 /// What is no event: EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET.
 const FLAGS: u32 = 0xf000_0000;
@@ -113,7 +113,7 @@ fn control(host: &mut Host, how: i32, epoll: u32, w: &Watch, events: u32) -> Res
     // struct epoll_event is packed on x86-64.
     let event = batch.put(&[&events.to_le_bytes()[..], &w.data.0.to_le_bytes()[..]].concat());
     batch.call(libc::SYS_epoll_ctl, &[epoll.into(), how as u64, w.fd.into(), event.addr]);
-    Ok(host.run(batch)?.all()?)
+    host.run(batch)?.all().doing(|| format!("fd {epoll} (epoll): watching fd {}", w.fd))
 }
 
 /// Takes what the set reports, until it reports nothing; returns how much. Each of the `edges` in it is reported once; no more is waited for,

@@ -1,6 +1,7 @@
 //! `FILE`: open files that a path leads to, and deleted ones whose content the image has.
 
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::{Object, ObjectKind};
@@ -11,7 +12,7 @@ use super::open::{self, set_flags};
 use super::paths::{self, Found};
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{reason, refuse};
 use crate::notes::Notes;
 use crate::unlinked;
 
@@ -70,7 +71,7 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
         };
     }
     match file.mode & S_IFMT {
-        S_IFREG => changed(&table.options.notes, fd, file, &found),
+        S_IFREG => changed(&table.options.notes, fd, file, &found, table.paths.same_machine),
         S_IFDIR => {}
         S_IFCHR if HARMLESS.contains(&file.rdev) => {}
         _ => {
@@ -83,15 +84,28 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
     found.open(host, table, flags & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY)
 }
 
-/// A file that has grown or shrunk is a note.
-fn changed(notes: &Notes, fd: u32, file: &OpenFile, found: &Found) {
-    if found.meta.len() != file.size && !found.mapped {
+/// A file that was written since is a note: one that has grown or shrunk, or, where it is the very inode, one with another time of modification.
+fn changed(notes: &Notes, fd: u32, file: &OpenFile, found: &Found, same_machine: bool) {
+    if found.mapped {
+        return;
+    }
+    let goes_on = if file.open_flags.0 as i32 & libc::O_APPEND != 0 {
+        "the program writes at its end".into()
+    } else {
+        format!("the program goes on at byte {}", file.offset)
+    };
+    let mtime = (found.meta.mtime(), found.meta.mtime_nsec() as u64);
+    if found.meta.len() != file.size {
         notes.add(format!(
-            "fd {fd} ({}): {} bytes now, {} when it was frozen: the program goes on at byte {}",
+            "fd {fd} ({}): {} bytes now, {} when it was frozen: {goes_on}",
             file.path,
             found.meta.len(),
-            file.size,
-            file.offset
+            file.size
+        ));
+    } else if same_machine && !found.made_up && mtime != (file.mtime_sec, file.mtime_nsec) {
+        notes.add(format!(
+            "fd {fd} ({}): it was written since it was frozen, and has the same size: {goes_on}, in what stands there now",
+            file.path
         ));
     }
 }
@@ -147,7 +161,7 @@ fn seal(host: &mut Host, fd: u32, object: &Object) -> Result<()> {
     let sealed = host.call(libc::SYS_fcntl, [through, libc::F_ADD_SEALS as u64, object.seals.into(), 0, 0, 0]);
     host.call(libc::SYS_close, [through, 0, 0, 0, 0, 0])?;
     if let Err(e) = sealed {
-        return refuse(format!("fd {fd} (memfd {}): sealing it: {e}", object.path));
+        return refuse(format!("fd {fd} (memfd {}): sealing it: {}", object.path, reason(&e)));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use cryo_format::section::itimers::Itimers;
 use cryo_tracee::Host;
 
 use crate::Result;
+use crate::error::Doing;
 
 const ITIMER_REAL: u32 = 0;
 
@@ -25,5 +26,5 @@ pub fn restore(host: &mut Host, itimers: &Itimers, elapsed: Duration) -> Result<
         let at = batch.put(&words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>());
         batch.call(libc::SYS_setitimer, &[t.which.into(), at.addr, 0]);
     }
-    Ok(host.run(batch)?.all()?)
+    host.run(batch)?.all().doing(|| "starting its interval timers".into())
 }

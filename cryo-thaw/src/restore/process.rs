@@ -5,7 +5,7 @@ use cryo_tracee::{Host, fds};
 
 use super::open;
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, Doing, refuse};
 use crate::identity::{Frozen, Paths};
 use crate::notes::Notes;
 use crate::options::Options;
@@ -15,8 +15,7 @@ const PR_SET_MDWE: u64 = 65;
 
 /// The umask. The personality was there from the host's start.
 pub fn restore(host: &mut Host, process: &Process) -> Result<()> {
-    host.call(libc::SYS_umask, [process.umask.into(), 0, 0, 0, 0, 0])?;
-    Ok(())
+    host.call(libc::SYS_umask, [process.umask.into(), 0, 0, 0, 0, 0]).doing(|| "setting its umask".into()).map(drop)
 }
 
 /// The working directory.
@@ -28,9 +27,10 @@ pub fn enter_directory(host: &mut Host, process: &Process, paths: Paths<'_>, opt
     batch.call(libc::SYS_close, &[cwd]);
     let done = host.run(batch)?;
     if let Err(e) = done.result(chdir) {
-        return refuse(format!("its working directory: {e}: bring it back, or use --file-map {}=NEW", process.cwd));
+        let e = e.during(format!("its working directory {}", process.cwd));
+        return refuse(format!("{e}: bring it back, or use --file-map {}=NEW", process.cwd));
     }
-    Ok(done.all()?)
+    done.all().doing(|| format!("entering its working directory {}", process.cwd))
 }
 
 /// The root directory, if it was not ours. All that has a path is open by now, and the working directory stays.
@@ -110,5 +110,5 @@ pub fn finish(host: &mut Host, process: &Process) -> Result<()> {
     if mdwe != 0 {
         batch.call(libc::SYS_prctl, &[PR_SET_MDWE, mdwe]);
     }
-    Ok(host.run(batch)?.all()?)
+    host.run(batch)?.all().doing(|| "setting its personality and what prctl(2) sets".into())
 }

@@ -4,6 +4,7 @@ use cryo_tracee::Host;
 
 use super::open;
 use crate::Result;
+use crate::error::Doing;
 use crate::foreground::Foreground;
 
 /// ioctl_tty(2).
@@ -13,7 +14,7 @@ const TIOCSPGRP: u64 = 0x5410;
 pub fn restore(host: &mut Host, foreground: Option<&Foreground>) -> Result<()> {
     let Some(foreground) = foreground else { return Ok(()) };
     if foreground.leads() {
-        host.call(libc::SYS_setpgid, [0; 6])?;
+        host.call(libc::SYS_setpgid, [0; 6]).doing(|| "giving it a process group of its own".into())?;
     }
     if !foreground.in_front() {
         return Ok(());
@@ -26,7 +27,7 @@ pub fn restore(host: &mut Host, foreground: Option<&Foreground>) -> Result<()> {
         let at = batch.put(&(group as u32).to_le_bytes());
         batch.call(libc::SYS_ioctl, &[tty, TIOCSPGRP, at.addr]);
         batch.call(libc::SYS_close, &[tty]);
-        host.run(batch)?.all()?;
+        host.run(batch)?.all().doing(|| "giving it the terminal".into())?;
     }
     foreground.give();
     Ok(())

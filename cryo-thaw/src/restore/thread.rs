@@ -4,6 +4,7 @@ use cryo_format::section::thread::Thread;
 use cryo_tracee::{Dispatch, Host, Stopped};
 
 use crate::Result;
+use crate::error::Doing;
 
 /// RSEQ_FLAG_UNREGISTER has no part here: the host never ran, so nothing is registered.
 pub fn restore(host: &mut Host, i: usize, thread: &Thread) -> Result<()> {
@@ -23,7 +24,7 @@ pub fn restore(host: &mut Host, i: usize, thread: &Thread) -> Result<()> {
         // The kernel wants the ids in the area as they are before a registration; it fills them in itself.
         batch.call(libc::SYS_rseq, &[thread.rseq.0, thread.rseq_size.into(), 0, thread.rseq_signature.into()]);
     }
-    Ok(host.remote_at(i)?.run(batch)?.all()?)
+    host.remote_at(i)?.run(batch)?.all().doing(|| format!("setting what the kernel keeps for thread {}", thread.tid))
 }
 
 /// The last of all: system calls of ours would be dispatched, too.

@@ -114,7 +114,7 @@ impl<'a> Remote<'a> {
             return self.call(libc::SYS_mmap, args);
         }
         let result = self.from(Entry::Map, libc::SYS_mmap, args)?.r13;
-        outcome(result).map_err(|e| Error::sys(describe(self.thread.pid(), libc::SYS_mmap, &args), e))
+        outcome(result).map_err(|e| Error::sys(describe(self.thread.pid(), libc::SYS_mmap), e))
     }
 
     /// The thread that is borrowed.
@@ -130,7 +130,7 @@ impl<'a> Remote<'a> {
     /// One call; its error becomes ours.
     pub fn call(&mut self, number: i64, args: [u64; 6]) -> Result<u64> {
         let result = self.single(number, args)?;
-        outcome(result).map_err(|e| Error::sys(describe(self.thread.pid(), number, &args), e))
+        outcome(result).map_err(|e| Error::sys(describe(self.thread.pid(), number), e))
     }
 
     fn single(&mut self, number: i64, args: [u64; 6]) -> Result<u64> {
@@ -468,8 +468,7 @@ impl Done {
     /// The result of call `i`.
     pub fn result(&self, i: usize) -> Result<u64> {
         let c = &self.batch.calls[i];
-        let args = [c[1], c[2], c[3], c[4], c[5], c[6]];
-        fault::point().and_then(|()| outcome(c[7])).map_err(|e| Error::sys(describe(self.pid, c[0] as i64, &args), e))
+        fault::point().and_then(|()| outcome(c[7])).map_err(|e| Error::sys(describe(self.pid, c[0] as i64), e))
     }
 
     /// The first error, if any call failed.
@@ -498,61 +497,128 @@ fn outcome(result: u64) -> io::Result<u64> {
     if result > u64::MAX - 4095 { Err(io::Error::from_raw_os_error(result.wrapping_neg() as i32)) } else { Ok(result) }
 }
 
-fn describe(pid: i32, number: i64, args: &[u64; 6]) -> String {
-    let args: Vec<String> = args.iter().map(|a| format!("{a:#x}")).collect();
-    let name = syscall_name(number).map_or_else(|| format!("system call {number}"), str::to_owned);
-    format!("{name}({}) inside process {pid}", args.join(", "))
+/// The last resort where the caller has no words for it ([`Error::during`]). Arguments are no help to a person: most are addresses of ours.
+fn describe(pid: i32, number: i64) -> String {
+    match syscall_name(number) {
+        Some(name) => format!("{name} inside process {pid}"),
+        None => format!("system call {number} inside process {pid}"),
+    }
 }
 
 /// Names of the calls that we make inside others.
+#[allow(clippy::too_many_lines)] // a list
 fn syscall_name(number: i64) -> Option<&'static str> {
     macro_rules! names { ($($name:ident),*) => { [$((libc::$name, &stringify!($name)[4..])),*] } }
     let table = names![
-        SYS_mmap,
-        SYS_munmap,
-        SYS_mprotect,
-        SYS_mremap,
-        SYS_madvise,
-        SYS_mlock2,
+        SYS_accept4,
+        SYS_arch_prctl,
+        SYS_bind,
         SYS_brk,
-        SYS_prctl,
-        SYS_rt_sigaction,
-        SYS_sigaltstack,
-        SYS_set_tid_address,
-        SYS_set_robust_list,
-        SYS_rseq,
+        SYS_capget,
+        SYS_capset,
         SYS_chdir,
-        SYS_umask,
-        SYS_openat,
-        SYS_lseek,
-        SYS_dup3,
-        SYS_close,
-        SYS_fcntl,
-        SYS_personality,
-        SYS_setitimer,
-        SYS_getitimer,
-        SYS_timer_create,
-        SYS_timer_settime,
-        SYS_timer_gettime,
-        SYS_prlimit64,
-        SYS_mlockall,
+        SYS_chroot,
         SYS_clone,
         SYS_clone3,
-        SYS_arch_prctl,
-        SYS_rt_tgsigqueueinfo,
-        SYS_rt_sigqueueinfo,
+        SYS_close,
         SYS_close_range,
-        SYS_wait4,
-        SYS_sched_setattr,
-        SYS_shmat,
-        SYS_memfd_create,
-        SYS_seccomp,
-        SYS_capset,
-        SYS_setresuid,
-        SYS_setresgid,
-        SYS_setgroups,
+        SYS_connect,
+        SYS_dup2,
+        SYS_dup3,
+        SYS_epoll_create1,
+        SYS_epoll_ctl,
+        SYS_epoll_wait,
+        SYS_eventfd2,
+        SYS_execveat,
+        SYS_exit,
+        SYS_fanotify_init,
+        SYS_fanotify_mark,
         SYS_fchdir,
-        SYS_exit
+        SYS_fcntl,
+        SYS_flock,
+        SYS_ftruncate,
+        SYS_get_mempolicy,
+        SYS_getitimer,
+        SYS_getpgid,
+        SYS_getpid,
+        SYS_getpriority,
+        SYS_gettid,
+        SYS_inotify_add_watch,
+        SYS_inotify_init1,
+        SYS_inotify_rm_watch,
+        SYS_io_getevents,
+        SYS_ioctl,
+        SYS_ioprio_get,
+        SYS_ioprio_set,
+        SYS_keyctl,
+        SYS_listen,
+        SYS_lseek,
+        SYS_madvise,
+        SYS_membarrier,
+        SYS_memfd_create,
+        SYS_mincore,
+        SYS_mlock2,
+        SYS_mlockall,
+        SYS_mmap,
+        SYS_modify_ldt,
+        SYS_mprotect,
+        SYS_mq_getsetattr,
+        SYS_mq_open,
+        SYS_mq_timedreceive,
+        SYS_mq_timedsend,
+        SYS_mremap,
+        SYS_munmap,
+        SYS_open_by_handle_at,
+        SYS_openat,
+        SYS_personality,
+        SYS_pidfd_open,
+        SYS_pipe2,
+        SYS_pkey_mprotect,
+        SYS_poll,
+        SYS_prctl,
+        SYS_prlimit64,
+        SYS_read,
+        SYS_recvmsg,
+        SYS_rseq,
+        SYS_rt_sigaction,
+        SYS_rt_sigqueueinfo,
+        SYS_rt_tgsigqueueinfo,
+        SYS_sched_getaffinity,
+        SYS_sched_getattr,
+        SYS_sched_setaffinity,
+        SYS_sched_setattr,
+        SYS_seccomp,
+        SYS_semctl,
+        SYS_semop,
+        SYS_sendmsg,
+        SYS_set_robust_list,
+        SYS_set_tid_address,
+        SYS_setfsgid,
+        SYS_setfsuid,
+        SYS_setgroups,
+        SYS_setitimer,
+        SYS_setpgid,
+        SYS_setpriority,
+        SYS_setresgid,
+        SYS_setresuid,
+        SYS_shmat,
+        SYS_shmctl,
+        SYS_shmdt,
+        SYS_shmget,
+        SYS_sigaltstack,
+        SYS_signalfd4,
+        SYS_socket,
+        SYS_socketpair,
+        SYS_timer_create,
+        SYS_timer_delete,
+        SYS_timer_getoverrun,
+        SYS_timer_gettime,
+        SYS_timer_settime,
+        SYS_timerfd_create,
+        SYS_timerfd_settime,
+        SYS_umask,
+        SYS_wait4,
+        SYS_write
     ];
     table.iter().find(|(n, _)| *n == number).map(|(_, name)| *name)
 }
