@@ -60,6 +60,19 @@ pub enum Untraceable {
     Rights,
 }
 
+impl Error {
+    /// If there was no room for the set: where, and that nothing was lost. `object` is what was written.
+    pub(crate) fn if_full(self, object: &str) -> Self {
+        let (Self::Format(cryo_format::Error::Io { error, .. }) | Self::Io { error, .. }) = &self else { return self };
+        match error.raw_os_error() {
+            Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => Self::Refused(format!(
+                "{object}: {error}: nothing was frozen, the program goes on: make room there, or use -o NAME elsewhere"
+            )),
+            _ => self,
+        }
+    }
+}
+
 /// Obeys a SIGTERM that has come.
 pub(crate) fn not_asked_to_end() -> Result<()> {
     if cryo_tracee::signals::asked_to_end() { Err(Error::Asked) } else { Ok(()) }

@@ -14,6 +14,7 @@ use cryo_tracee::signals::{Interruptible, Uninterrupted};
 use cryo_tracee::{Memory, Process};
 
 use crate::collect::machine::Machine;
+use crate::collect::refuse;
 use crate::collect::{self, Collected, Held};
 use crate::error::{About, not_asked_to_end};
 use crate::options::{Afterwards, Options};
@@ -44,6 +45,13 @@ pub struct Frozen {
 /// only who is asked cleans up.
 pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen> {
     let _uninterrupted = Uninterrupted::begin();
+    // The kernel keeps the first process of a pid namespace from every signal that comes from inside: we could not end it, nor stop it, and all
+    // that is in the namespace ends with it.
+    if pid == 1 && options.afterwards != Afterwards::Run {
+        return refuse(
+            "process 1 of a pid namespace cannot be ended or stopped from inside: use --leave-running, and end it from outside",
+        );
+    }
     // All that can fail without the target is done first.
     let files = match &target {
         Target::Name(name) => Some(OutputFiles::create(name, options.force)?),
@@ -87,14 +95,15 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
             let _interruptible = quiet.is_empty().then(Interruptible::begin);
-            output::taken(write(out, Ok, Ok, &collected, &runs, memory, options)?)?;
+            let written = write(out, Ok, Ok, &collected, &runs, memory, options).and_then(|out| output::taken(out));
+            written.map_err(|e| e.if_full("standard output"))?;
             None
         }
-        (Target::Name(_), Some(files)) => {
+        (Target::Name(name), Some(files)) => {
             let frore = files.file(Profile::Frore)?;
             let (frost, freeze) = (|_| files.file(Profile::Frost), |_| files.file(Profile::Freeze));
-            write(frore, frost, freeze, &collected, &runs, memory, options)?;
-            Some(files.commit()?)
+            let written = write(frore, frost, freeze, &collected, &runs, memory, options).and_then(|_| files.commit());
+            Some(written.map_err(|e| e.if_full(&name.display().to_string()))?)
         }
         (Target::Name(_), None) => None,
     };

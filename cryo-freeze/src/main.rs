@@ -22,7 +22,8 @@ struct Cli {
     /// The process to freeze
     #[arg(value_parser = clap::value_parser!(i32).range(1..))]
     pid: i32,
-    /// Name of the three files without their endings [default: the pid]; `-` sends them down standard output
+    /// Name of the three files, with or without an ending; a directory, DIR/, takes them by the pid [default: the pid]; `-` sends them down standard
+    /// output
     #[arg(short, long, value_name = "NAME")]
     output: Option<PathBuf>,
     /// Let the original go on
@@ -126,8 +127,12 @@ impl Cli {
 
     /// Name of the three files; none if the set goes down standard output.
     fn name(&self) -> Option<PathBuf> {
-        let name = self.output.clone().unwrap_or_else(|| self.pid.to_string().into());
-        Some(name).filter(|name| name.as_os_str() != "-")
+        let pid = self.pid.to_string();
+        match &self.output {
+            Some(output) if output.as_os_str() == "-" => None,
+            Some(output) => Some(output::name(output, &pid)),
+            None => Some(pid.into()),
+        }
     }
 
     fn run(&self) -> anyhow::Result<()> {

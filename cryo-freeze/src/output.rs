@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +37,17 @@ struct Part {
     file: File,
     /// Does it stand under its [`set::next`] name? A file without a name (O_TMPFILE) does not yet.
     named: bool,
+}
+
+/// The name of a set from what a person calls it: NAME, one of its three files, or a directory (`DIR/`, `.`), in which it is called `usual`.
+pub fn name(given: &Path, usual: &str) -> PathBuf {
+    if given.as_os_str().as_bytes().ends_with(b"/") || given.file_name().is_none() {
+        return given.join(usual);
+    }
+    match given.extension() {
+        Some(x) if Profile::ALL.iter().any(|p| x == p.extension()) => given.with_extension(""),
+        _ => given.to_owned(),
+    }
 }
 
 fn directory(name: &Path) -> PathBuf {
@@ -167,7 +179,16 @@ impl Part {
                 let next = set::next(&path);
                 let mut options = OpenOptions::new();
                 options.read(true).write(true).create_new(true).mode(0o600);
-                let file = options.open(&next).about(|| format!("creating {}", next.display()))?;
+                let file = match options.open(&next) {
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                        return Err(Error::Refused(format!(
+                            "{}: there is no directory {}: make it first, or use -o NAME",
+                            path.display(),
+                            dir.display()
+                        )));
+                    }
+                    other => other.about(|| format!("creating {}", next.display()))?,
+                };
                 Self { path, file, named: true }
             }
             Err(e) => return Err(e).about(|| format!("writing into directory {}", dir.display())),
@@ -287,6 +308,27 @@ pub fn taken(out: &File) -> Result<()> {
                 )));
             }
             _ => pause = (pause * 2).min(Duration::from_millis(50)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name;
+    use std::path::Path;
+
+    #[test]
+    fn a_set_is_called_in_several_ways() {
+        for (given, wanted) in [
+            ("x", "x"),
+            ("x.freeze", "x"),
+            ("d/x.frost", "d/x"),
+            ("d/", "d/42"),
+            (".", "./42"),
+            ("..", "../42"),
+            ("x.y", "x.y"),
+        ] {
+            assert_eq!(name(Path::new(given), "42"), Path::new(wanted), "{given}");
         }
     }
 }

@@ -20,6 +20,16 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
     let (Ok(target), Ok(ours)) = (Status::of(pid), Status::of(std::process::id() as i32)) else { return e.into() };
     let comm = target.text("Name").unwrap_or("?").to_owned();
     let (why, text) = if let Some(tracer) = target.number("TracerPid").filter(|t| *t != 0) {
+        let freezer = std::fs::read_to_string(format!("/proc/{tracer}/comm")).is_ok_and(|c| c.trim_end() == "cryo-freeze");
+        if freezer {
+            return Error::Untraceable {
+                why: Untraceable::Traced,
+                text: format!(
+                    "process {pid} ({comm}) is being frozen by pid {tracer} (cryo-freeze): wait for that, or end it (kill {tracer}), and the program \
+                     goes on"
+                ),
+            };
+        }
         (Untraceable::Traced, format!("it is traced already, by {}: end that first", name(tracer)))
     } else if target.number("Kthread") == Some(1) || proc::link(pid, "exe").is_err() && target.text("VmSize").is_none()
     {

@@ -14,6 +14,14 @@ pub fn check(pid: i32, choice: Children) -> Result<Vec<String>> {
     if proc::link(pid, "exe").is_err() {
         return Ok(Vec::new());
     }
+    if choice == Children::Refuse && started_us(pid) {
+        let comm = proc::bytes(pid, "comm").unwrap_or_default();
+        return refuse(format!(
+            "process {pid} ({}) is the shell, or whatever it is, that has started this cryo-freeze and waits for it: type cryo-freeze {pid} in another \
+             terminal",
+            String::from_utf8_lossy(comm.trim_ascii_end())
+        ));
+    }
     let names: Vec<String> = children(pid)
         .into_iter()
         .map(|child| {
@@ -28,6 +36,13 @@ pub fn check(pid: i32, choice: Children) -> Result<Vec<String>> {
         "process {pid} has children, which cannot be taken along yet: {}: wait for them to end, or use --children leave (it will not find them)",
         names.join(", ")
     ))
+}
+
+/// Is it among our ancestors? It would wait for us, and we for it to stand still.
+fn started_us(pid: i32) -> bool {
+    let parent = |of: &i32| Stat::of(*of).and_then(|s| s.field(4)).ok().map(|parent| parent as i32).filter(|p| *p > 1);
+    // A pid of 1 is a container's first process, and that is nobody's shell.
+    std::iter::successors(parent(&(std::process::id() as i32)), parent).take(1000).any(|ancestor| ancestor == pid)
 }
 
 fn children(pid: i32) -> Vec<i32> {

@@ -1,5 +1,7 @@
 //! What no collector carries yet is refused here, by name: never a silent loss.
 
+use std::os::unix::ffi::OsStringExt;
+
 use cryo_tracee::fds::{self, Shared};
 use cryo_tracee::proc::{self, Mapping};
 
@@ -89,15 +91,53 @@ fn same_namespaces(scene: &Scene<'_>) -> Result<()> {
     let differing = NAMESPACES.iter().zip(theirs.iter().zip(&scene.machine.namespaces)).filter(|(_, (t, o))| t != o);
     let (names, words): (Vec<&str>, Vec<&str>) = differing.map(|(ns, _)| *ns).unzip();
     let made = |ns: &&str| matches!(*ns, "mnt" | "pid" | "user");
-    if names.is_empty() || names.iter().all(made) && in_our_namespace(pid) {
+    if names.is_empty()
+        || names.iter().all(made) && in_our_namespace(pid)
+        || names == ["mnt"] && same_mounts(scene.live_tid)
+    {
         return Ok(());
     }
+    // Inside, /proc has to be the one of its pid namespace. (unshare -p without --mount-proc leaves it the one that it came from.)
+    let proc_too = if names.contains(&"pid") && !has_own_proc(pid) { "unshare --mount-proc " } else { "" };
+    let inner = proc::Status::of(pid)?.inner("NSpid").unwrap_or(pid as u64);
+    // The first process of a namespace can be ended from outside only.
+    let end = if inner == 1 { format!(" --leave-running && kill -KILL {pid}") } else { String::new() };
     refuse(format!(
-        "process {pid} lives in other namespaces ({}) than cryo-freeze: freeze it from inside: nsenter --target {pid} {} cryo-freeze {}",
+        "process {pid} lives in other namespaces ({}) than cryo-freeze: freeze it from inside: nsenter --target {pid} --wd=. {} {proc_too}cryo-freeze \
+         {inner} -o {pid}{end}",
         names.join(", "),
-        words.join(" "),
-        proc::Status::of(pid)?.inner("NSpid").unwrap_or(pid as u64)
+        words.join(" ")
     ))
+}
+
+/// Is the /proc that it sees the one of its own pid namespace? Then the first process there is one of that namespace.
+fn has_own_proc(pid: i32) -> bool {
+    let own = proc::link(pid, "ns/pid").ok();
+    let first = std::fs::read_link(format!("/proc/{pid}/root/proc/1/ns/pid")).ok();
+    own.is_some() && own == first.map(|link| link.into_os_string().into_vec())
+}
+
+/// Do the mounts that it sees and ours differ in nothing but /proc? Then a path means the same: a mount namespace was only made to see its processes.
+fn same_mounts(pid: i32) -> bool {
+    let (theirs, ours) = (mounts(pid), mounts(std::process::id() as i32));
+    theirs.is_some() && theirs == ours
+}
+
+/// Device, root and place of each mount but those of procfs, in the order of places (proc_pid_mountinfo(5)).
+fn mounts(pid: i32) -> Option<Vec<[Vec<u8>; 3]>> {
+    let text = proc::bytes(pid, "mountinfo").ok()?;
+    let mut all = Vec::new();
+    for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        let mut words = line.split(|b| *b == b' ');
+        let [_, _, device, root, place] = std::array::from_fn(|_| words.next().unwrap_or_default().to_vec());
+        let kind = words.skip_while(|word| *word != b"-").nth(1)?;
+        if kind != b"proc" {
+            all.push([device, root, place]);
+        }
+    }
+    // Stable: of what is mounted at one place the last one counts.
+    all.sort_by(|a, b| a[2].cmp(&b[2]));
+    Some(all)
 }
 
 /// Does it live in a namespace that a thaw has made for it? Then its ids there are carried, and nothing else differs from outside.
