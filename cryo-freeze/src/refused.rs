@@ -20,7 +20,8 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
     let (Ok(target), Ok(ours)) = (Status::of(pid), Status::of(std::process::id() as i32)) else { return e.into() };
     let comm = target.text("Name").unwrap_or("?").to_owned();
     let (why, text) = if let Some(tracer) = target.number("TracerPid").filter(|t| *t != 0) {
-        let freezer = std::fs::read_to_string(format!("/proc/{tracer}/comm")).is_ok_and(|c| c.trim_end() == "cryo-freeze");
+        let freezer =
+            std::fs::read_to_string(format!("/proc/{tracer}/comm")).is_ok_and(|c| c.trim_end() == "cryo-freeze");
         if freezer {
             return Error::Untraceable {
                 why: Untraceable::Traced,
