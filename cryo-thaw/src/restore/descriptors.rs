@@ -10,13 +10,16 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use cryo_format::Kind;
 use cryo_format::model::FileModel;
 use cryo_format::section::attributes::Attributes;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
+use cryo_format::section::inet::Inet;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::outside::{FdRule, Instead, Outside};
 use cryo_format::section::removed::Removed;
-use cryo_format::section::{AnySection, Scope};
+use cryo_format::section::unix::Unix;
+use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
 
 use super::table::Table;
@@ -143,6 +146,7 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     let mut batch = host.batch()?;
     // All that stands in the way is told at once.
     let mut refused = Vec::new();
+    let mut failed = HashSet::new();
     for d in table.wanted {
         let (fd, flags) = (u64::from(d.fd), if d.flags & 1 != 0 { libc::O_CLOEXEC as u64 } else { 0 });
         let rule = FdRule::of(&table.options.fds, d.fd);
@@ -152,12 +156,14 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
                 continue;
             }
             (Some(rule), _) => by_rule(host, d.fd, rule, table),
+            (None, None) if made_together(table, d).is_some_and(|kind| failed.contains(&kind)) => continue,
             (None, None) => make(host, table, d),
         };
         let opened = match opened {
             Ok(Some(opened)) => opened,
             Ok(None) => continue,
             Err(Error::Refused(why)) => {
+                failed.extend(made_together(table, d));
                 refused.push((d, why));
                 continue;
             }
@@ -196,6 +202,12 @@ fn make(host: &mut Host, table: &mut Table<'_>, d: &Descriptor) -> Result<Option
         (Err(Error::Refused(_)), Some(instead)) if is_outside(table, d) => by_rule(host, d.fd, instead, table),
         (made, _) => made.map(Some),
     }
+}
+
+/// Sockets of one kind are made all at once, when the first is asked for. Where that failed, to ask for the next would only meet what was half made.
+fn made_together(table: &Table<'_>, d: &Descriptor) -> Option<Kind> {
+    let unix = table.section::<Unix>(d.description).map(|_| Unix::KIND);
+    unix.or_else(|| table.section::<Inet>(d.description).map(|_| Inet::KIND))
 }
 
 fn is_outside(table: &Table<'_>, d: &Descriptor) -> bool {
