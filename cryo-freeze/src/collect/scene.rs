@@ -22,7 +22,7 @@ impl Ids {
 pub struct Scene<'a> {
     /// The process's pid.
     pub pid: i32,
-    /// By whose id /proc, kcmp(2) and the like are asked, see [`Process::live_tid`].
+    /// By whose id /proc, kcmp(2) and the like are asked, see [`live_tid`](cryo_tracee::Process::live_tid).
     pub live_tid: i32,
     /// Its local id.
     pub id: u64,
