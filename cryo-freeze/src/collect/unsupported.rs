@@ -100,11 +100,12 @@ fn same_namespaces(scene: &Scene<'_>) -> Result<()> {
     // Inside, /proc has to be the one of its pid namespace. (unshare -p without --mount-proc leaves it the one that it came from.)
     let proc_too = if names.contains(&"pid") && !has_own_proc(pid) { "unshare --mount-proc " } else { "" };
     let inner = proc::Status::of(pid)?.inner("NSpid").unwrap_or(pid as u64);
-    // The first process of a namespace can be ended from outside only.
+    // Called by the pid that it has here, as anywhere; and the first process of a namespace can be ended from outside only.
+    let name = if inner == pid as u64 { String::new() } else { format!(" -o {pid}") };
     let end = if inner == 1 { format!(" --leave-running && kill -KILL {pid}") } else { String::new() };
     refuse(format!(
         "process {pid} lives in other namespaces ({}) than cryo-freeze: freeze it from inside: nsenter --target {pid} --wd=. {} {proc_too}cryo-freeze \
-         {inner} -o {pid}{end}",
+         {inner}{name}{end}",
         names.join(", "),
         words.join(" ")
     ))
