@@ -97,7 +97,8 @@ mod tests {
         let path = dir.path().join("set.zst");
         std::fs::write(&path, b"\x28\xb5\x2f\xfd....").unwrap();
         assert_eq!(look(&path), Given::Compressed("zstd"));
-        assert!(unpack(&path, "zstd", "cryo-thaw").ends_with("set.zst | cryo-thaw -"));
+        let advice = format!("use zstd -dc {} | cryo-thaw -", quoted(&path));
+        assert!(unpack(&path, "zstd", "cryo-thaw").ends_with(&advice));
         assert!(unpack(&dir.path().join("x.freeze.zst"), "zstd", "cryo-thaw").contains("the three files"));
         std::fs::write(&path, "#!/bin/sh\n").unwrap();
         assert_eq!(look(&path), Given::Other);
