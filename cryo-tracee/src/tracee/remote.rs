@@ -6,6 +6,7 @@
 //! In a host, and in a program without a cave: the registers are set for one call, the instruction pointer is put on a `syscall` instruction
 //! that the process has anyway, and the thread takes one step. With the scratch mapping comes a stub that makes the calls of a table.
 
+mod batch;
 mod cave;
 mod each;
 
@@ -14,9 +15,10 @@ use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc::{Mapping, Status};
 use crate::stopped::{HarmlessSignals, Stopped};
-use crate::{Error, Result, fault};
+use crate::{Error, Result};
+pub use batch::{Batch, Done, Slot};
+use batch::{describe, outcome, results};
 use cave::Cave;
-use std::io;
 
 const PAGE: u64 = 4096;
 /// Bytes for what the calls read and write; [`Remote::batch_for`] makes room for more.
@@ -366,263 +368,6 @@ pub struct Scratch {
     pub stub: bool,
 }
 
-/// Calls to be made, and the bytes that they read and write.
-///
-/// Nothing of it is in the process before it is run: what is put into it beyond its room is found there, and refused as a whole.
-pub struct Batch {
-    /// Where its data will be.
-    base: u64,
-    /// Bytes that may be there.
-    room: usize,
-    /// Is that a mapping of its own?
-    own: bool,
-    data: Vec<u8>,
-    calls: Vec<[u64; 8]>,
-    stop_at_error: bool,
-}
-
-/// Bytes in the process that a batch reads or writes.
-#[derive(Clone, Copy, Debug)]
-pub struct Slot {
-    /// Its address in the process.
-    pub addr: u64,
-    offset: usize,
-    len: usize,
-}
-
-impl Batch {
-    /// Ends at the first call that fails; the result of later ones is 0.
-    #[must_use]
-    pub fn stop_at_error(mut self) -> Self {
-        self.stop_at_error = true;
-        self
-    }
-
-    /// Makes all calls, whatever the result of each.
-    #[must_use]
-    pub fn continue_at_error(mut self) -> Self {
-        self.stop_at_error = false;
-        self
-    }
-
-    /// Puts bytes at the calls' disposal.
-    pub fn put(&mut self, bytes: &[u8]) -> Slot {
-        self.data.resize(self.data.len().next_multiple_of(ALIGN), 0);
-        let offset = self.data.len();
-        self.data.extend_from_slice(bytes);
-        Slot { addr: self.base + offset as u64, offset, len: bytes.len() }
-    }
-
-    /// Room for `len` bytes of an answer.
-    pub fn space(&mut self, len: usize) -> Slot {
-        self.put(&vec![0; len])
-    }
-
-    /// Is its data no more than there is room for?
-    fn fits(&self, pid: i32) -> Result<()> {
-        if self.data.len() <= self.room {
-            return Ok(());
-        }
-        let what = format!("{} bytes for remote calls where there is room for {}", self.data.len(), self.room);
-        Err(Error::NoRoom { pid, what })
-    }
-
-    /// The calls as the stub wants them.
-    fn table(&self) -> Vec<u8> {
-        self.calls.iter().flatten().flat_map(|w| w.to_le_bytes()).collect()
-    }
-
-    fn take_results(&mut self, table: &[u8]) {
-        for (call, result) in self.calls.iter_mut().zip(results(table)) {
-            call[7] = result;
-        }
-    }
-
-    /// Adds a call and returns its place in the batch.
-    pub fn call(&mut self, number: i64, args: &[u64]) -> usize {
-        let mut call = [0; 8];
-        call[0] = number as u64;
-        call[1..=args.len()].copy_from_slice(args);
-        self.calls.push(call);
-        self.calls.len() - 1
-    }
-
-    /// Is there room for one more datum of `bytes`? (Of calls there may be any number.)
-    pub fn has_room(&self, bytes: usize) -> bool {
-        self.data.len().next_multiple_of(ALIGN).saturating_add(bytes) <= self.room
-    }
-
-    /// Has it no calls?
-    pub fn is_empty(&self) -> bool {
-        self.calls.is_empty()
-    }
-}
-
-/// A batch that was run.
-pub struct Done {
-    pid: i32,
-    batch: Batch,
-}
-
-impl Done {
-    /// The result of call `i`.
-    pub fn result(&self, i: usize) -> Result<u64> {
-        let c = &self.batch.calls[i];
-        fault::point().and_then(|()| outcome(c[7])).map_err(|e| Error::sys(describe(self.pid, c[0] as i64), e))
-    }
-
-    /// The first error, if any call failed.
-    pub fn all(&self) -> Result<()> {
-        (0..self.batch.calls.len()).try_for_each(|i| self.result(i).map(drop))
-    }
-
-    /// The bytes of a slot after the calls.
-    pub fn bytes(&self, slot: Slot) -> &[u8] {
-        &self.batch.data[slot.offset..slot.offset + slot.len]
-    }
-
-    /// A little-endian word of a slot.
-    pub fn word(&self, slot: Slot, index: usize) -> u64 {
-        let b = &self.bytes(slot)[index * 8..index * 8 + 8];
-        u64::from_le_bytes(b.try_into().unwrap_or_default())
-    }
-}
-
-/// The results that stand in a table.
-fn results(table: &[u8]) -> impl Iterator<Item = u64> + '_ {
-    table.chunks_exact(ENTRY).map(|entry| u64::from_le_bytes(entry[56..].try_into().unwrap_or_default()))
-}
-
-fn outcome(result: u64) -> io::Result<u64> {
-    if result > u64::MAX - 4095 { Err(io::Error::from_raw_os_error(result.wrapping_neg() as i32)) } else { Ok(result) }
-}
-
-/// The last resort where the caller has no words for it ([`Error::during`]). Arguments are no help to a person: most are addresses of ours.
-fn describe(pid: i32, number: i64) -> String {
-    match syscall_name(number) {
-        Some(name) => format!("{name} inside process {pid}"),
-        None => format!("system call {number} inside process {pid}"),
-    }
-}
-
-/// Names of the calls that we make inside others.
-#[allow(clippy::too_many_lines)] // a list
-fn syscall_name(number: i64) -> Option<&'static str> {
-    macro_rules! names { ($($name:ident),*) => { [$((libc::$name, &stringify!($name)[4..])),*] } }
-    let table = names![
-        SYS_accept4,
-        SYS_arch_prctl,
-        SYS_bind,
-        SYS_brk,
-        SYS_capget,
-        SYS_capset,
-        SYS_chdir,
-        SYS_chroot,
-        SYS_clone,
-        SYS_clone3,
-        SYS_close,
-        SYS_close_range,
-        SYS_connect,
-        SYS_dup2,
-        SYS_dup3,
-        SYS_epoll_create1,
-        SYS_epoll_ctl,
-        SYS_epoll_wait,
-        SYS_eventfd2,
-        SYS_execveat,
-        SYS_exit,
-        SYS_fanotify_init,
-        SYS_fanotify_mark,
-        SYS_fchdir,
-        SYS_fcntl,
-        SYS_flock,
-        SYS_ftruncate,
-        SYS_get_mempolicy,
-        SYS_getitimer,
-        SYS_getpgid,
-        SYS_getpid,
-        SYS_getpriority,
-        SYS_gettid,
-        SYS_inotify_add_watch,
-        SYS_inotify_init1,
-        SYS_inotify_rm_watch,
-        SYS_io_getevents,
-        SYS_ioctl,
-        SYS_ioprio_get,
-        SYS_ioprio_set,
-        SYS_keyctl,
-        SYS_listen,
-        SYS_lseek,
-        SYS_madvise,
-        SYS_membarrier,
-        SYS_memfd_create,
-        SYS_mincore,
-        SYS_mlock2,
-        SYS_mlockall,
-        SYS_mmap,
-        SYS_modify_ldt,
-        SYS_mprotect,
-        SYS_mq_getsetattr,
-        SYS_mq_open,
-        SYS_mq_timedreceive,
-        SYS_mq_timedsend,
-        SYS_mremap,
-        SYS_munmap,
-        SYS_open_by_handle_at,
-        SYS_openat,
-        SYS_personality,
-        SYS_pidfd_open,
-        SYS_pipe2,
-        SYS_pkey_mprotect,
-        SYS_poll,
-        SYS_prctl,
-        SYS_prlimit64,
-        SYS_read,
-        SYS_recvmsg,
-        SYS_rseq,
-        SYS_rt_sigaction,
-        SYS_rt_sigqueueinfo,
-        SYS_rt_tgsigqueueinfo,
-        SYS_sched_getaffinity,
-        SYS_sched_getattr,
-        SYS_sched_setaffinity,
-        SYS_sched_setattr,
-        SYS_seccomp,
-        SYS_semctl,
-        SYS_semop,
-        SYS_sendmsg,
-        SYS_set_robust_list,
-        SYS_set_tid_address,
-        SYS_setfsgid,
-        SYS_setfsuid,
-        SYS_setgroups,
-        SYS_setitimer,
-        SYS_setpgid,
-        SYS_setpriority,
-        SYS_setresgid,
-        SYS_setresuid,
-        SYS_shmat,
-        SYS_shmctl,
-        SYS_shmdt,
-        SYS_shmget,
-        SYS_sigaltstack,
-        SYS_signalfd4,
-        SYS_socket,
-        SYS_socketpair,
-        SYS_timer_create,
-        SYS_timer_delete,
-        SYS_timer_getoverrun,
-        SYS_timer_gettime,
-        SYS_timer_settime,
-        SYS_timerfd_create,
-        SYS_timerfd_settime,
-        SYS_umask,
-        SYS_wait4,
-        SYS_write
-    ];
-    table.iter().find(|(n, _)| *n == number).map(|(_, name)| *name)
-}
-
 /// Finds a `syscall` instruction: behind the call that the thread sleeps in, in the vDSO, in any code.
 fn find_syscall(thread: &Stopped, mem: &Memory, maps: &[Mapping]) -> Result<u64> {
     let rip = thread.regs()?.rip;
@@ -647,21 +392,4 @@ fn find_syscall(thread: &Stopped, mem: &Memory, maps: &[Mapping]) -> Result<u64>
         }
     }
     Err(Error::NoRoom { pid: thread.pid(), what: "no `syscall` instruction in any of its code".into() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{ALIGN, DATA, Remote, Scratch};
-
-    #[test]
-    fn what_has_no_room_is_refused() {
-        let scratch = Scratch { base: 0x10000, insn: 0, stub: true };
-        let mut batch = Remote::batch_at(scratch);
-        batch.space(DATA as usize - ALIGN);
-        assert!(batch.has_room(ALIGN) && !batch.has_room(ALIGN + 1) && !batch.has_room(usize::MAX));
-        batch.put(&[0; ALIGN]);
-        assert!(batch.fits(1).is_ok());
-        batch.put(&[0]);
-        assert!(batch.fits(1).is_err());
-    }
 }
