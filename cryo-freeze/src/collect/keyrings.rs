@@ -4,7 +4,7 @@
 use cryo_tracee::remote::Done;
 use cryo_tracee::{Batch, keys};
 
-use super::{Collected, refuse};
+use super::{Collected, Scene, refuse};
 use crate::Result;
 
 const KEYCTL_GET_KEYRING_ID: u64 = 0;
@@ -16,18 +16,24 @@ const KEY_SPEC_USER_SESSION_KEYRING: u64 = -5_i64 as u64;
 /// Questions to a thread about itself.
 pub struct Questions {
     own: [usize; 2],
-    session: usize,
-    user_session: usize,
+    /// Its session's, and its user's.
+    session: Option<[usize; 2]>,
+}
+
+/// May a thread of the process have joined a session keyring? To ask a thread that has none gives it that of its user, and makes this one, charged to
+/// the user, once more in each user namespace (security/keys/process_keys.c, lookup_user_key): after a hundred of them the user's quota was used up.
+/// So only where there is a keyring that may have been joined is anybody asked.
+pub fn may_be_joined(scene: &Scene<'_>) -> bool {
+    keys::may_be_joined(scene.status.ids("Uid")[3], scene.status.ids("Gid")[3])
 }
 
 impl Questions {
-    /// keyctl(2), which makes no keyring if there is none.
-    pub fn ask(batch: &mut Batch) -> Self {
+    /// keyctl(2). `session`: see [`may_be_joined`].
+    pub fn ask(batch: &mut Batch, session: bool) -> Self {
         let mut ask = |keyring| batch.call(libc::SYS_keyctl, &[KEYCTL_GET_KEYRING_ID, keyring, 0]);
         Self {
             own: [KEY_SPEC_THREAD_KEYRING, KEY_SPEC_PROCESS_KEYRING].map(&mut ask),
-            session: ask(KEY_SPEC_SESSION_KEYRING),
-            user_session: ask(KEY_SPEC_USER_SESSION_KEYRING),
+            session: session.then(|| [KEY_SPEC_SESSION_KEYRING, KEY_SPEC_USER_SESSION_KEYRING].map(&mut ask)),
         }
     }
 }
@@ -38,8 +44,9 @@ pub fn check(tid: i32, q: &Questions, done: &Done, out: &mut Collected) -> Resul
         return refuse(format!("thread {tid} has a keyring of its own (keyrings(7)), which cannot be carried"));
     }
     // Without one of its own a session has that of its user.
-    if let Ok(session) = done.result(q.session)
-        && done.result(q.user_session).ok() != Some(session)
+    if let Some([session, user_session]) = q.session
+        && let Ok(session) = done.result(session)
+        && done.result(user_session).ok() != Some(session)
         && keys::session_keyring() != Some(session)
     {
         out.note(

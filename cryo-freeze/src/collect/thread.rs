@@ -25,7 +25,8 @@ struct Questions {
 }
 
 impl Questions {
-    fn ask(batch: &mut Batch) -> Self {
+    /// `session`: see [`keyrings::may_be_joined`].
+    fn ask(batch: &mut Batch, session: bool) -> Self {
         let altstack = batch.space(24);
         batch.call(libc::SYS_sigaltstack, &[0, altstack.addr]);
         let tid_address = batch.space(8);
@@ -37,7 +38,7 @@ impl Questions {
             credentials,
             scheduling,
             numa: numa::Question::ask(batch),
-            keyrings: keyrings::Questions::ask(batch),
+            keyrings: keyrings::Questions::ask(batch, session),
             prctls: prctls::Questions::ask(batch),
         }
     }
@@ -94,7 +95,8 @@ pub fn ask(
     let scratch = remote.scratch();
 
     let mut batch = remote.batch();
-    let questions = Questions::ask(&mut batch);
+    let session = keyrings::may_be_joined(scene);
+    let questions = Questions::ask(&mut batch, session);
     let actions = actions::Questions::ask(&mut batch);
     let mm = mm::Questions::ask(&mut batch, scene, scratch)?;
     let process = process::Questions::ask(&mut batch);
@@ -109,7 +111,7 @@ pub fn ask(
     let main_thread = with_answers(main_rest, &questions, &done)?;
     out.add(*main_id, main_thread);
 
-    let answers = remote.run_each(others, Questions::ask)?;
+    let answers = remote.run_each(others, |batch| Questions::ask(batch, session))?;
     for (i, ((thread, id), (questions, done))) in (1..).zip(others.iter().zip(other_ids).zip(&answers)) {
         let status = scene.thread(i)?;
         let rest = kernel_side(thread, scene, status)?;
