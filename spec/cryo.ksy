@@ -121,6 +121,7 @@ types:
             '"VMAS1"': vmas
             '"GARD1"': guards
             '"ATTR1"': attributes
+            '"FMLY1"': family
             '"PROC1"': process_v1
             '"PROC2"': process
             '"THRD1"': thread_v1
@@ -167,6 +168,7 @@ types:
             '"XSTA1"': xstate
             '"TLSE1"': tls
             '"SYSC1"': syscall
+            '"FORK1"': forked
             '"EXTS1"': extents
             '"INDX1"': index
             '"END 1"': end
@@ -626,6 +628,59 @@ types:
         type: u8
       - id: hard
         type: u8
+  family:
+    seq:
+      - id: root
+        type: u8
+      - id: num_zombies
+        type: u8
+      - id: zombies
+        type: zombie
+        repeat: expr
+        repeat-expr: num_zombies
+      - id: num_common
+        type: u8
+      - id: common
+        type: common
+        repeat: expr
+        repeat-expr: num_common
+  zombie:
+    seq:
+      - id: pid
+        type: u8
+      - id: ppid
+        type: u8
+      - id: pgid
+        type: u8
+      - id: sid
+        type: u8
+      - id: exit_signal
+        type: u4
+      - id: status
+        type: u4
+      - id: name
+        type: bytes
+  common:
+    seq:
+      - id: process
+        type: u8
+      - id: other
+        type: u8
+      - id: flags
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+  forked:
+    seq:
+      - id: parent
+        type: u8
+      - id: num_ranges
+        type: u8
+      - id: ranges
+        type: guard
+        repeat: expr
+        repeat-expr: num_ranges
   guards:
     seq:
       - id: num_guards

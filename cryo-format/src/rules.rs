@@ -62,8 +62,8 @@ rules! {
     31 RESERVED "The reserved fields of a section are zero.";
     32 VALUE "A field whose values are listed has one of them.";
 
-    40 VMA_ORDER "Mappings, and guards, ascend, do not overlap and are not empty.";
-    41 VMA_ALIGN "Mappings, and guards, begin and end at page boundaries.";
+    40 VMA_ORDER "Mappings, guards and forked ranges ascend, do not overlap and are not empty.";
+    41 VMA_ALIGN "Mappings, guards and forked ranges begin and end at page boundaries.";
     42 EXTENT_ORDER "The extents of one owner ascend, do not overlap, are not empty and do not wrap around.";
     43 EXTENT_ALIGN "Extents begin at page boundaries.";
     44 DATA_FOLLOWS "A DATA chunk follows the EXTS of the same owner that announces it, with that many pages, and nothing but PAD stands between them.";

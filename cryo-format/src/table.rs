@@ -17,6 +17,7 @@ macro_rules! for_each_section {
             guards      Guards      b"GARD" 1 Frore  Process         CRITICAL;
             attributes  Attributes  b"ATTR" 1 Frore  Image           CRITICAL;
 
+            family      Family      b"FMLY" 1 Frost  Image           CRITICAL;
             process     Process     b"PROC" 2 Frost  Process         CRITICAL;
             thread      Thread      b"THRD" 2 Frost  Thread          CRITICAL;
             actions     Actions     b"SIGA" 1 Frost  Process         CRITICAL;
@@ -61,6 +62,7 @@ macro_rules! for_each_section {
             xstate      Xstate      b"XSTA" 1 Freeze Thread          CRITICAL;
             tls         Tls         b"TLSE" 1 Freeze Thread          CRITICAL;
             syscall     Syscall     b"SYSC" 1 Freeze Thread          CRITICAL;
+            forked      Forked      b"FORK" 1 Freeze Process         CRITICAL;
             extents     Extents     b"EXTS" 1 Freeze Memory          CRITICAL;
         }
     };

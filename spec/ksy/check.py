@@ -26,6 +26,7 @@ CRITICAL, SAFE_TO_COPY = 1, 2
 SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
     "GARD": ("frore", CRITICAL),
+    "FMLY": ("frost", CRITICAL), "FORK": ("freeze", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
     "INET": ("frost", CRITICAL),
@@ -197,6 +198,18 @@ def guards(s):
     need(all(a.end <= b.start for a, b in pairwise(s.guards)), 40, "guards overlap")
 
 
+def family(s):
+    need(ascending(z.pid for z in s.zombies), 63, "zombies not sorted")
+    need(not any(c.flags & ~0xF00 for c in s.common), 32, "flags that are none of clone(2)'s")
+
+
+def forked(s):
+    need(s.parent, 32, "no parent")
+    need(all(r.start % 4096 == 0 and r.end % 4096 == 0 for r in s.ranges), 41, "ranges not aligned")
+    need(all(r.start < r.end for r in s.ranges), 40, "an empty range")
+    need(all(a.end <= b.start for a, b in pairwise(s.ranges)), 40, "ranges overlap")
+
+
 def removed(s):
     need(s.mode & 0o170000 in (0o040000, 0o120000), 32, "neither a directory nor a link")
     need(not s.cwd or s.mode & 0o170000 == 0o040000, 32, "a link as a working directory")
@@ -234,6 +247,8 @@ RULES = {
     "SYSC": syscall,
     "VMAS": vmas,
     "GARD": guards,
+    "FMLY": family,
+    "FORK": forked,
     "UNIX": unix,
     "INET": inet,
     "NTLK": netlink,

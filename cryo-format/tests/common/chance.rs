@@ -96,6 +96,20 @@ fn mend(section: &mut AnySection) {
                 at = g.end.0;
             }
         }
+        AnySection::Family(s) => {
+            s.zombies.sort_by_key(|z| z.pid);
+            s.zombies.dedup_by_key(|z| z.pid);
+            s.common.iter_mut().for_each(|c| (c.flags, c.reserved) = (c.flags & 0xf00, 0));
+        }
+        AnySection::Forked(s) => {
+            s.parent |= 1;
+            let mut at = 0;
+            for r in s.ranges.iter_mut() {
+                r.start = Addr(at + (r.start.0 % 1000) * PAGE as u64);
+                r.end = Addr(r.start.0 + (r.end.0 % 1000 + 1) * PAGE as u64);
+                at = r.end.0;
+            }
+        }
         AnySection::Thread(s) => {
             s.process |= 1;
             s.exited %= 2;

@@ -15,7 +15,9 @@ use cryo_format::section::clocks::Clocks;
 use cryo_format::section::cpu::Cpu;
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::extents::{Content, Extent};
+use cryo_format::section::family::{Common, Family, Zombie};
 use cryo_format::section::files::OpenFile;
+use cryo_format::section::forked::{Forked, ForkedRange};
 use cryo_format::section::guards::{Guard, Guards};
 use cryo_format::section::link::Link;
 use cryo_format::section::mm::Mm;
@@ -174,6 +176,8 @@ pub fn set() -> Files {
     let mut w = writer(Profile::Freeze, EM_X86_64);
     w.section(0, &Link { frore_set: Raw([7; 16]), frore_root, frost_root }).unwrap();
     registers(&mut w);
+    let ranges = vec![ForkedRange { start: Addr(0x51_0000), end: Addr(0x51_2000) }];
+    w.section(1, &Forked { parent: 1, ranges: ranges.into() }).unwrap();
     pages(&mut w);
     let (freeze, _) = w.finish().unwrap();
     Files([frore, frost, freeze])
@@ -181,6 +185,10 @@ pub fn set() -> Files {
 
 fn frost() -> (Vec<u8>, Raw<32>) {
     let mut w = writer(Profile::Frost, EM_X86_64);
+    let zombie =
+        Zombie { pid: 4300, ppid: 4242, pgid: 4242, sid: 4242, exit_signal: 17, status: 0x700, name: "sort".into() };
+    let common = Common { process: 2, other: 1, flags: 0x600, reserved: 0 };
+    w.section(0, &Family { root: 1, zombies: vec![zombie].into(), common: vec![common].into() }).unwrap();
     let process = Process {
         pid: 4242,
         ppid: 1,

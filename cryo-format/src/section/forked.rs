@@ -1,0 +1,49 @@
+//! `FORK`: pages that a process still shares with its parent, as fork(2) left them. Owner: the process.
+//!
+//! They are stored once, with the parent: in these ranges the process has the parent's bytes at the same addresses. Its own `EXTS` cover none of them.
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::MIN_PAGE_SHIFT;
+use crate::prim::{Addr, List};
+use crate::rules::{Rule, Violation, ensure};
+use crate::section::Validate;
+
+/// What a process has of its parent.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forked {
+    /// Local id of the parent. Its pages come before those of this process.
+    pub parent: u64,
+    /// The ranges, sorted by start, without overlap.
+    pub ranges: List<ForkedRange>,
+}
+
+/// A range of pages.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkedRange {
+    /// First address; page-aligned.
+    pub start: Addr,
+    /// First address behind it; page-aligned, above `start`.
+    pub end: Addr,
+}
+
+impl Validate for Forked {
+    fn validate(&self) -> Result<(), Violation> {
+        ensure(self.parent != 0, Rule::VALUE, || "pages of a parent, and no parent")?;
+        let mut end = 0;
+        for r in &self.ranges {
+            let range = || format!("{}-{}", r.start, r.end);
+            ensure((r.start.0 | r.end.0) % (1 << MIN_PAGE_SHIFT) == 0, Rule::VMA_ALIGN, || {
+                format!("{} is not page-aligned", range())
+            })?;
+            ensure(r.start < r.end && r.start.0 >= end, Rule::VMA_ORDER, || {
+                format!("{} is empty, or begins before {end:#x}", range())
+            })?;
+            end = r.end.0;
+        }
+        Ok(())
+    }
+}
