@@ -2,6 +2,8 @@
 
 use std::io;
 
+pub use cryo_tracee::{Refusal, RefusalKind, Refusals};
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -10,11 +12,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// Something that the image cannot carry. The text names the object and the way out.
-    #[error("{0}")]
-    Refused(String),
-    /// The same of several descriptors, and last how all of them are answered at once.
-    #[error("{}", .0.join("; "))]
-    Several(Vec<String>),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The same of several descriptors at once.
+    #[error(transparent)]
+    Several(#[from] Refusals),
     /// The kernel does not let us trace the process.
     #[error("{text}")]
     Untraceable {
@@ -60,14 +62,36 @@ pub enum Untraceable {
     Rights,
 }
 
+impl Untraceable {
+    fn kind(self) -> RefusalKind {
+        match self {
+            Self::Traced => RefusalKind::Busy,
+            Self::Ended => RefusalKind::NoProcess,
+            Self::Kernel => RefusalKind::Argument,
+            Self::OtherUser | Self::Forbidden | Self::Rights => RefusalKind::Permission,
+        }
+    }
+}
+
 impl Error {
+    /// What the refusal is about (of several, the first); none where nothing was refused, but something failed.
+    pub fn kind(&self) -> Option<RefusalKind> {
+        match self {
+            Self::Refused(one) => Some(one.kind),
+            Self::Several(several) => several.all.first().map(|one| one.kind),
+            Self::Untraceable { why, .. } => Some(why.kind()),
+            Self::Tracee(e) => e.kind(),
+            Self::Asked | Self::Format(_) | Self::Io { .. } => None,
+        }
+    }
+
     /// If there was no room for the set: where, and that nothing was lost. `object` is what was written.
     pub(crate) fn if_full(self, object: &str) -> Self {
         let (Self::Format(cryo_format::Error::Io { error, .. }) | Self::Io { error, .. }) = &self else { return self };
         match error.raw_os_error() {
-            Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => Self::Refused(format!(
+            Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => Refusal::new(RefusalKind::Output, format!(
                 "{object}: {error}: nothing was frozen, the program goes on: make room there, or use -o NAME elsewhere"
-            )),
+            )).into(),
             _ => self,
         }
     }

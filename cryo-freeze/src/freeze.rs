@@ -14,8 +14,8 @@ use cryo_tracee::signals::{Interruptible, Uninterrupted};
 use cryo_tracee::{Memory, Process};
 
 use crate::collect::machine::Machine;
-use crate::collect::refuse;
 use crate::collect::{self, Collected, Held};
+use crate::collect::{RefusalKind, refuse};
 use crate::error::{About, not_asked_to_end};
 use crate::options::{Afterwards, Options};
 use crate::output::{self, OutputFiles};
@@ -49,6 +49,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     // that is in the namespace ends with it.
     if pid == 1 && options.afterwards != Afterwards::Run {
         return refuse(
+            RefusalKind::Argument,
             "process 1 of a pid namespace cannot be ended or stopped from inside: use --leave-running, and end it from outside",
         );
     }

@@ -12,6 +12,6 @@ pub mod pages;
 mod progress;
 mod refused;
 
-pub use error::{Error, Result, Untraceable};
+pub use error::{Error, Refusal, RefusalKind, Refusals, Result, Untraceable};
 pub use freeze::{Frozen, freeze};
 pub use options::{Afterwards, Children, Ends, Files, Options, Shared, Tcp};

@@ -175,7 +175,7 @@ fn main() -> ExitCode {
         Err(e) if matches!(e.downcast_ref(), Some(cryo_freeze::Error::Asked)) => cryo_tracee::guardian::ASKED,
         Err(e) => {
             match e.downcast_ref() {
-                Some(cryo_freeze::Error::Several(all)) => all.iter().for_each(|one| say(one)),
+                Some(cryo_freeze::Error::Several(several)) => several.lines().for_each(say),
                 _ => say(&format!("{e:#}")),
             }
             2

@@ -21,8 +21,9 @@ use rustix::fs::{
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::termios::isatty;
 
-use crate::error::{About, not_asked_to_end};
-use crate::{Error, Result};
+use crate::Result;
+use crate::collect::refuse;
+use crate::error::{About, RefusalKind, not_asked_to_end};
 
 /// The three files of a set that is being written. Dropping it without [`OutputFiles::commit`] leaves nothing behind.
 pub struct OutputFiles {
@@ -74,10 +75,13 @@ pub fn recover(name: &Path) -> Result<()> {
         let Ok(file) = File::open(&next) else { continue };
         // Who writes holds a lock for as long as it lives.
         if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-            return Err(Error::Refused(format!(
-                "{}: another cryo-freeze is writing this set: wait for it, or use -o NAME for another name",
-                path.display()
-            )));
+            return refuse(
+                RefusalKind::Output,
+                format!(
+                    "{}: another cryo-freeze is writing this set: wait for it, or use -o NAME for another name",
+                    path.display()
+                ),
+            );
         }
         let ours = set::belongs(&all[2], &next);
         let done = if ours { std::fs::rename(&next, path) } else { std::fs::remove_file(&next) };
@@ -93,10 +97,10 @@ impl OutputFiles {
         let dir = directory(name);
         let paths = paths(name);
         if let Some(path) = paths.iter().find(|path| !force && path.symlink_metadata().is_ok()) {
-            return Err(Error::Refused(format!(
-                "{} exists already: use --force to overwrite it, or -o NAME for another name",
-                path.display()
-            )));
+            return refuse(
+                RefusalKind::Output,
+                format!("{} exists already: use --force to overwrite it, or -o NAME for another name", path.display()),
+            );
         }
         let [frore, frost, freeze] = paths;
         let part = |path| Part::create(&dir, path);
@@ -181,11 +185,14 @@ impl Part {
                 options.read(true).write(true).create_new(true).mode(0o600);
                 let file = match options.open(&next) {
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                        return Err(Error::Refused(format!(
-                            "{}: there is no directory {}: make it first, or use -o NAME",
-                            path.display(),
-                            dir.display()
-                        )));
+                        return refuse(
+                            RefusalKind::Output,
+                            format!(
+                                "{}: there is no directory {}: make it first, or use -o NAME",
+                                path.display(),
+                                dir.display()
+                            ),
+                        );
                     }
                     other => other.about(|| format!("creating {}", next.display()))?,
                 };
@@ -238,9 +245,10 @@ impl Drop for OutputFiles {
 pub fn check_stdout() -> Result<()> {
     let out = std::io::stdout();
     let refuse = |why: &str| {
-        Err(Error::Refused(format!(
-            "standard output {why}: send the set into a file or a pipe, or use -o NAME for three files"
-        )))
+        refuse(
+            RefusalKind::Output,
+            format!("standard output {why}: send the set into a file or a pipe, or use -o NAME for three files"),
+        )
     };
     if isatty(&out) {
         return refuse("is a terminal, and a set is no text");
@@ -303,9 +311,10 @@ pub fn taken(out: &File) -> Result<()> {
         match rest {
             0 => return Ok(()),
             _ if ended => {
-                return Err(Error::Refused(format!(
-                    "the reader of the set has ended without reading all of it ({rest} bytes were left)"
-                )));
+                return refuse(
+                    RefusalKind::Output,
+                    format!("the reader of the set has ended without reading all of it ({rest} bytes were left)"),
+                );
             }
             _ => pause = (pause * 2).min(Duration::from_millis(50)),
         }

@@ -14,7 +14,8 @@ use cryo_format::section::extents::{Content, Extent};
 use cryo_format::write::Writer;
 use cryo_tracee::Memory;
 
-use crate::error::not_asked_to_end;
+use crate::collect::refuse;
+use crate::error::{Refusal, RefusalKind, not_asked_to_end};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -81,7 +82,7 @@ pub fn stream<W: Write + Send>(
         return match Reader::new(memory, &mut sink, digest).all(runs, &mut progress) {
             Ok(()) => Ok(writer),
             Err(Stop::Error(e)) => Err(e),
-            Err(Stop::Writer) => Err(Error::Refused("the writer stopped".into())),
+            Err(Stop::Writer) => refuse(RefusalKind::Internal, "the writer stopped"),
         };
     }
     std::thread::scope(|scope| {
@@ -97,7 +98,7 @@ pub fn stream<W: Write + Send>(
         };
         let read = Reader::new(memory, &mut sink, digest).all(runs, &mut progress);
         drop(full);
-        let written = writing.join().map_err(|_| Error::Refused("the writing thread failed".into()))?;
+        let written = writing.join().map_err(|_| Refusal::new(RefusalKind::Internal, "the writing thread failed"))?;
         // A reader that found the channel closed has only seen the writer's error.
         match (read, written) {
             (Err(Stop::Error(e)), _) | (_, Err(e)) => Err(e),

@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 use crate::notes::Notes;
 
 /// A name in a directory that is held.
@@ -94,7 +94,7 @@ impl Place {
         let shown = String::from_utf8_lossy(path).into_owned();
         let whole = Path::new(OsStr::from_bytes(path));
         let (Some(dir), Some(name)) = (whole.parent(), whole.file_name()) else {
-            return refuse(format!("unix socket {shown}: this is no name of a file"));
+            return refuse(RefusalKind::Socket, format!("unix socket {shown}: this is no name of a file"));
         };
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -118,11 +118,14 @@ impl Place {
         let Some(stat) = self.stat()? else { return Ok(()) };
         let ours = rights.uid == 0 || stat.st_uid == rights.uid;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Socket || !ours {
-            return refuse(format!(
-                "unix socket {}: there is {} of this name: move it away, or use --fd N=null|FILE for the socket",
-                self.path,
-                if ours { "a file" } else { "somebody else's file" }
-            ));
+            return refuse(
+                RefusalKind::Socket,
+                format!(
+                    "unix socket {}: there is {} of this name: move it away, or use --fd N=null|FILE for the socket",
+                    self.path,
+                    if ours { "a file" } else { "somebody else's file" }
+                ),
+            );
         }
         // A datagram socket may try any socket without being noticed: where somebody is, the answer is "wrong type", or yes.
         let probe = sockets::socket(libc::AF_UNIX as u32, libc::SOCK_DGRAM as u32, 0)?;
@@ -130,10 +133,13 @@ impl Place {
         let name = [by_dir.as_bytes(), self.name.as_bytes()].concat();
         match sockets::connect(&probe, &address(&name)) {
             Err(e) if e.errno() == Some(libc::ECONNREFUSED) => self.remove(inode(&stat)),
-            _ => refuse(format!(
-                "unix socket {}: another program has this name: end it, or use --fd N=null|FILE for the socket",
-                self.path
-            )),
+            _ => refuse(
+                RefusalKind::Socket,
+                format!(
+                    "unix socket {}: another program has this name: end it, or use --fd N=null|FILE for the socket",
+                    self.path
+                ),
+            ),
         }
     }
 
@@ -141,7 +147,10 @@ impl Place {
     pub fn bound(self) -> Result<BoundFile> {
         match self.stat()?.filter(|s| FileType::from_raw_mode(s.st_mode) == FileType::Socket) {
             Some(stat) => Ok(BoundFile { inode: inode(&stat), place: self }),
-            None => refuse(format!("unix socket {}: its file was taken away as soon as it was made", self.path)),
+            None => refuse(
+                RefusalKind::Socket,
+                format!("unix socket {}: its file was taken away as soon as it was made", self.path),
+            ),
         }
     }
 
@@ -172,7 +181,10 @@ impl BoundFile {
         }
         let is_socket = FileType::from_raw_mode(stat.st_mode) == FileType::Socket;
         if !is_socket || inode(&stat) != self.inode || made != Some(stat.st_ino as u32) {
-            return refuse(format!("unix socket {}: another file has taken its place", self.place.path));
+            return refuse(
+                RefusalKind::Socket,
+                format!("unix socket {}: another file has taken its place", self.place.path),
+            );
         }
         let ids = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         match rustix::fs::chownat(&held, "", ids.0, ids.1, AtFlags::EMPTY_PATH) {

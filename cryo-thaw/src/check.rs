@@ -9,7 +9,7 @@ use cryo_format::section::xstate::Xstate;
 use cryo_tracee::cpu;
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::ice::{Ice, machine};
 use crate::options::Options;
 use crate::restore::xstate;
@@ -46,26 +46,29 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
     processor(ice, options)?;
     let known = |fd| ice.all::<Descriptors>().any(|(_, d)| d.descriptors.iter().any(|d| d.fd == fd));
     if let Some(fd) = options.fds.iter().filter_map(|rule| rule.fd).find(|fd| !known(*fd)) {
-        return refuse(format!("--fd {fd}: the program has no such descriptor"));
+        return refuse(RefusalKind::Argument, format!("--fd {fd}: the program has no such descriptor"));
     }
     for o in ice.all::<Objects>().flat_map(|(_, objects)| &objects.objects) {
         if o.size > LARGEST {
-            return refuse(format!("{}: no file has {} bytes", o.path, o.size));
+            return refuse(RefusalKind::Image, format!("{}: no file has {} bytes", o.path, o.size));
         }
     }
     for (_, vmas) in ice.all::<Vmas>() {
         for v in &vmas.vmas {
             if v.backing.0 > Backing::SPECIAL.0 {
-                return refuse(format!(
-                    "memory {}-{}: backing {} is unknown to this release",
-                    v.start, v.end, v.backing.0
-                ));
+                return refuse(
+                    RefusalKind::Image,
+                    format!("memory {}-{}: backing {} is unknown to this release", v.start, v.end, v.backing.0),
+                );
             }
             if v.name.0 == b"[vdso]" && v.end.0 - v.start.0 > MAX_VDSO {
-                return refuse(format!("memory {}-{} ([vdso]): no kernel has one of that size", v.start, v.end));
+                return refuse(
+                    RefusalKind::Image,
+                    format!("memory {}-{} ([vdso]): no kernel has one of that size", v.start, v.end),
+                );
             }
             if v.end.0 > ADDRESSES || v.offset > LARGEST {
-                return refuse(format!("memory {}-{}: no process has such memory", v.start, v.end));
+                return refuse(RefusalKind::Image, format!("memory {}-{}: no process has such memory", v.start, v.end));
             }
         }
     }
@@ -78,11 +81,14 @@ fn processor(ice: &Ice, options: &Options) -> Result<()> {
     let held = ice.all::<Xstate>().fold(0, |held, (_, x)| held | xstate::held(x));
     let missing = held & image.in_use.0 & !xcr0;
     if missing != 0 {
-        return refuse(format!(
-            "this CPU lacks registers that the program has in use: {} (it was frozen on: {}): thaw it on a CPU that has them",
-            components(missing),
-            image.brand
-        ));
+        return refuse(
+            RefusalKind::Machine,
+            format!(
+                "this CPU lacks registers that the program has in use: {} (it was frozen on: {}): thaw it on a CPU that has them",
+                components(missing),
+                image.brand
+            ),
+        );
     }
     if options.ignore_cpu {
         return Ok(());
@@ -91,24 +97,30 @@ fn processor(ice: &Ice, options: &Options) -> Result<()> {
     let lacking: Vec<String> =
         image.features.iter().map(Bytes::lossless).filter(|f| !here.is_empty() && !here.contains(f)).collect();
     if !lacking.is_empty() {
-        return refuse(format!(
-            "this CPU lacks {}, which the program may have chosen to use when it started on: {} \
+        return refuse(
+            RefusalKind::Machine,
+            format!(
+                "this CPU lacks {}, which the program may have chosen to use when it started on: {} \
              (use --ignore-cpu if you know that it did not)",
-            lacking.join(", "),
-            image.brand
-        ));
+                lacking.join(", "),
+                image.brand
+            ),
+        );
     }
     let has = |feature: &[u8]| image.features.iter().any(|f| f.0 == feature);
     let end = |end: u64, offset: u32, size: u32| end.max(u64::from(offset) + u64::from(size));
     let room = ice.all::<Xstate>().flat_map(|(_, x)| x.layout.iter()).fold(576, |e, c| end(e, c.offset, c.size));
     let need = cpu::xstate_layout(xcr0 & SAVED).iter().fold(576, |e, c| end(e, c.offset, c.size));
     if has(b"xsave") && !has(b"xsavec") && need > room {
-        return refuse(format!(
-            "this CPU has registers that are new to the program: {}. Its dynamic linker may save them where it made room for \
+        return refuse(
+            RefusalKind::Machine,
+            format!(
+                "this CPU has registers that are new to the program: {}. Its dynamic linker may save them where it made room for \
              those of: {} (use --ignore-cpu if it is static, or was started with LD_BIND_NOW)",
-            components(xcr0 & !image.xcr0.0 & SAVED),
-            image.brand
-        ));
+                components(xcr0 & !image.xcr0.0 & SAVED),
+                image.brand
+            ),
+        );
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use cryo_format::section::origin::Origin;
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::options::{Options, Time};
 
@@ -16,6 +16,7 @@ pub fn elapsed(ice: &Ice, options: &Options) -> Result<Duration> {
     }
     let Some((_, origin)) = ice.all::<Origin>().next() else {
         return refuse(
+            RefusalKind::Image,
             "the .frost does not say when it was frozen (no ORIG section), so --time real has nothing to count from",
         );
     };

@@ -2,6 +2,8 @@
 
 use std::io;
 
+pub use cryo_tracee::{Refusal, RefusalKind, Refusals};
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -10,11 +12,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// Something that cannot be brought back here. The text names the object and the way out.
-    #[error("{0}")]
-    Refused(String),
-    /// The same of several descriptors, and last how all of them are answered at once.
-    #[error("{}", .0.join("; "))]
-    Several(Vec<String>),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The same of several descriptors at once.
+    #[error(transparent)]
+    Several(#[from] Refusals),
     /// The host in our hands.
     #[error(transparent)]
     Tracee(#[from] cryo_tracee::Error),
@@ -29,6 +31,19 @@ pub enum Error {
         /// The kernel's answer.
         error: io::Error,
     },
+}
+
+impl Error {
+    /// What the refusal is about (of several, the first); none where nothing was refused, but something failed.
+    pub fn kind(&self) -> Option<RefusalKind> {
+        match self {
+            Self::Refused(one) => Some(one.kind),
+            Self::Several(several) => several.all.first().map(|one| one.kind),
+            Self::Tracee(e) => e.kind(),
+            Self::Format(_) => Some(RefusalKind::Image),
+            Self::Io { .. } => None,
+        }
+    }
 }
 
 /// Puts the object's name to an I/O error.
@@ -59,6 +74,6 @@ impl<T> Doing<T> for cryo_tracee::Result<T> {
 }
 
 /// A refusal that names its object.
-pub(crate) fn refuse<T>(text: impl Into<String>) -> Result<T> {
-    Err(Error::Refused(text.into()))
+pub(crate) fn refuse<T>(kind: RefusalKind, text: impl Into<String>) -> Result<T> {
+    Err(Refusal::new(kind, text).into())
 }

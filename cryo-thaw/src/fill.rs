@@ -20,7 +20,7 @@ use cryo_format::{Kind, limits};
 use cryo_tracee::{Host, Memory};
 
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 use crate::ice::{Pages, Pipe};
 use crate::notes::Notes;
 use crate::remap::{Shape, pool_too_small};
@@ -111,7 +111,10 @@ fn compare(extents: &Extents, data: &[u8], place: &dyn std::fmt::Display) -> Res
     if extents.digest == Raw::default() || extents.digest == cryo_format::digest(data) {
         return Ok(());
     }
-    refuse(format!("{place}: pages are not those that were frozen: their digest is another one (rule 46)"))
+    refuse(
+        RefusalKind::Image,
+        format!("{place}: pages are not those that were frozen: their digest is another one (rule 46)"),
+    )
 }
 
 fn from_file(image: &Image<File>, filler: &Work<'_>) -> Result<()> {
@@ -144,7 +147,7 @@ fn from_file(image: &Image<File>, filler: &Work<'_>) -> Result<()> {
         let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
         let mut result = Ok(());
         for w in workers {
-            let done = w.join().unwrap_or_else(|_| refuse("a filling thread failed"));
+            let done = w.join().unwrap_or_else(|_| refuse(RefusalKind::Internal, "a filling thread failed"));
             if let Err(e) = done {
                 // The others find nothing left to do.
                 next.store(batches.len(), Ordering::Relaxed);
@@ -171,10 +174,13 @@ fn following<'a>(
             && d.stored <= limits::MAX_DATA
     }) {
         Some(d) => Ok(Some(d)),
-        None => refuse(format!(
-            "chunk EXTS at offset {:#x} announces {} pages, and no such DATA follows",
-            entry.offset, extents.data_pages
-        )),
+        None => refuse(
+            RefusalKind::Image,
+            format!(
+                "chunk EXTS at offset {:#x} announces {} pages, and no such DATA follows",
+                entry.offset, extents.data_pages
+            ),
+        ),
     }
 }
 
@@ -193,7 +199,9 @@ fn from_pipe(mut stream: Stream<Box<dyn Pipe>>, first: Option<(u64, Extents)>, f
                 waiting = Some((owner, extents));
             }
         } else if chunk.kind() == Kind::DATA {
-            let Some((owner, extents)) = waiting.take() else { return refuse("a DATA chunk without its EXTS") };
+            let Some((owner, extents)) = waiting.take() else {
+                return refuse(RefusalKind::Image, "a DATA chunk without its EXTS");
+            };
             chunk.data(&mut buf)?;
             if filler.filler.verify {
                 compare(&extents, &buf, &format_args!("the .freeze: chunk DATA at offset {:#x}", chunk.offset()))?;
@@ -217,11 +225,14 @@ impl Work<'_> {
         let drawn = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         match drawn {
             Ok(_) => Ok(()),
-            Err(left) => refuse(format!(
-                "the image asks for {} MiB of memory for pages that it does not hold, and this machine has {} MiB left",
-                bytes >> 20,
-                left >> 20
-            )),
+            Err(left) => refuse(
+                RefusalKind::Memory,
+                format!(
+                    "the image asks for {} MiB of memory for pages that it does not hold, and this machine has {} MiB left",
+                    bytes >> 20,
+                    left >> 20
+                ),
+            ),
         }
     }
 
@@ -231,7 +242,9 @@ impl Work<'_> {
         self.draw(used.saturating_sub(data.len() as u64))?;
         for e in &extents.extents {
             let end = e.pages.checked_mul(PAGE).and_then(|len| e.vaddr.0.checked_add(len));
-            let Some(end) = end else { return refuse(format!("extent at {}: it ends beyond all addresses", e.vaddr)) };
+            let Some(end) = end else {
+                return refuse(RefusalKind::Image, format!("extent at {}: it ends beyond all addresses", e.vaddr));
+            };
             let bytes = match e.content {
                 Content::ZERO => None,
                 Content::DATA | Content::FILE_DATA => {
@@ -239,11 +252,19 @@ impl Work<'_> {
                     let part = from.and_then(|f| data.get(f..f.checked_add((end - e.vaddr.0) as usize)?));
                     match part {
                         Some(b) => Some(b),
-                        None => return refuse(format!("extent at {}: its pages are not in its DATA chunk", e.vaddr)),
+                        None => {
+                            return refuse(
+                                RefusalKind::Image,
+                                format!("extent at {}: its pages are not in its DATA chunk", e.vaddr),
+                            );
+                        }
                     }
                 }
                 other => {
-                    return refuse(format!("extent at {}: content {} is unknown to this release", e.vaddr, other.0));
+                    return refuse(
+                        RefusalKind::Image,
+                        format!("extent at {}: content {} is unknown to this release", e.vaddr, other.0),
+                    );
                 }
             };
             if owner == self.filler.process {
@@ -261,7 +282,7 @@ impl Work<'_> {
         while at < end {
             let i = self.filler.vmas.partition_point(|v| v.end.0 <= at);
             let Some(vma) = self.filler.vmas.get(i).filter(|v| v.start.0 <= at) else {
-                return refuse(format!("the image has pages at {at:#x}, where nothing is mapped"));
+                return refuse(RefusalKind::Image, format!("the image has pages at {at:#x}, where nothing is mapped"));
             };
             let to = end.min(vma.end.0);
             let part = bytes.map(|b| &b[(at - start) as usize..(to - start) as usize]);
@@ -305,7 +326,10 @@ impl Work<'_> {
             let at = offset + done as u64;
             let windows = self.windows.get(&owner).map_or(&[][..], Vec::as_slice);
             let Some(w) = windows.get(windows.partition_point(|w| w.end <= at)).filter(|w| w.start <= at) else {
-                return refuse(format!("the image has content for object {owner} at {at:#x}, where nothing is mapped"));
+                return refuse(
+                    RefusalKind::Image,
+                    format!("the image has content for object {owner} at {at:#x}, where nothing is mapped"),
+                );
             };
             let n = (w.end - at).min((bytes.len() - done) as u64) as usize;
             let part = &bytes[done..done + n];
@@ -324,7 +348,7 @@ impl Work<'_> {
 
 fn touched(vma: &Vma, result: cryo_tracee::Result<()>) -> Result<()> {
     match result {
-        Err(_) if vma.flags.has(VmFlags::HUGETLB) => refuse(pool_too_small(vma)),
+        Err(_) if vma.flags.has(VmFlags::HUGETLB) => refuse(RefusalKind::File, pool_too_small(vma)),
         other => Ok(other?),
     }
 }

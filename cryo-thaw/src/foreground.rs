@@ -19,7 +19,7 @@ use rustix::termios::{
 };
 
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::options::Options;
 
@@ -250,11 +250,14 @@ pub fn replace_stdin(ice: &Ice, options: &Options) -> Result<()> {
     let (file, words) = match tty {
         Ok(tty) if was_terminal && !options.detach => (tty, None),
         _ if was_terminal && !options.detach => {
-            return refuse(format!(
-                "fd 0 ({}): it was a terminal, the set came through the standard input of cryo-thaw, and there is no terminal here: use \
+            return refuse(
+                RefusalKind::Terminal,
+                format!(
+                    "fd 0 ({}): it was a terminal, the set came through the standard input of cryo-thaw, and there is no terminal here: use \
                  --fd 0=null if the program does not read from it, or send the set into a file and thaw that in a terminal (ssh -t)",
-                outside.what
-            ));
+                    outside.what
+                ),
+            );
         }
         _ => (
             File::options().read(true).write(true).open("/dev/null").about(|| "opening /dev/null".into())?,

@@ -19,7 +19,7 @@ use object::write::elf::{FileHeader, ProgramHeader, Writer};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
@@ -131,7 +131,7 @@ fn tiny(name: &[u8]) -> Result<OwnedFd> {
         e_flags: elf::FileFlags::default(),
     });
     if let Err(e) = written {
-        return refuse(format!("making the host's executable: {e}"));
+        return refuse(RefusalKind::Internal, format!("making the host's executable: {e}"));
     }
     writer.write_program_header(&ProgramHeader {
         p_type: elf::PT_LOAD,

@@ -18,7 +18,7 @@ use cryo_format::section::process::Process;
 use cryo_format::set::{self, Set};
 
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 use crate::options::Options;
 
 /// An open set.
@@ -72,7 +72,9 @@ impl Ice {
         let [.., (_, named)] = set::paths(path);
         if named == path || !named.exists() {
             match given::look(path) {
-                Given::Compressed(program) => return refuse(given::unpack(path, program, "cryo-thaw")),
+                Given::Compressed(program) => {
+                    return refuse(RefusalKind::Image, given::unpack(path, program, "cryo-thaw"));
+                }
                 Given::Saved => return Self::saved(path, options),
                 Given::Ours | Given::Other => {}
             }
@@ -141,10 +143,11 @@ impl Ice {
         }
         let freeze = FileModel::new(stream.header().clone(), cryo_format::prim::Raw::default(), sections);
         let Some(link) = freeze.get::<Link>(0) else {
-            return refuse("the .freeze has no LINK section before its pages");
+            return refuse(RefusalKind::Image, "the .freeze has no LINK section before its pages");
         };
         if (link.frore_root, link.frost_root) != (frore.root, frost.root) || freeze.header.set != frost.header.set {
             return refuse(
+                RefusalKind::Image,
                 "the three files in the pipe are of different freezes: the .freeze names another .frore or .frost as its own",
             );
         }
@@ -164,14 +167,17 @@ impl Ice {
         let all: Vec<(u64, &Process)> = self.all().collect();
         match all[..] {
             [one] => Ok(one),
-            [] => refuse("the .frost holds no process"),
+            [] => refuse(RefusalKind::Image, "the .frost holds no process"),
             _ => {
                 let pids: Vec<String> = all.iter().map(|(_, p)| p.pid.to_string()).collect();
-                refuse(format!(
-                    "the set holds {} processes (pids {}), and this release thaws one: use a newer Cryo",
-                    all.len(),
-                    pids.join(", ")
-                ))
+                refuse(
+                    RefusalKind::Image,
+                    format!(
+                        "the set holds {} processes (pids {}), and this release thaws one: use a newer Cryo",
+                        all.len(),
+                        pids.join(", ")
+                    ),
+                )
             }
         }
     }
@@ -185,7 +191,9 @@ impl Ice {
     pub fn need<S: Section>(&self, owner: u64) -> Result<&S> {
         match self.file(S::PROFILE).get(owner) {
             Some(s) => Ok(s),
-            None => refuse(format!("the .{} has no {} section for owner {owner}", S::PROFILE, S::KIND)),
+            None => {
+                refuse(RefusalKind::Image, format!("the .{} has no {} section for owner {owner}", S::PROFILE, S::KIND))
+            }
         }
     }
 
@@ -210,10 +218,13 @@ fn roots_own(file: &File, name: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    refuse(format!(
-        "{name} {why}, and a frozen program does whatever its file says, with the rights of root: use --trust if you trust who wrote it, or thaw it as \
+    refuse(
+        RefusalKind::Untrusted,
+        format!(
+            "{name} {why}, and a frozen program does whatever its file says, with the rights of root: use --trust if you trust who wrote it, or thaw it as \
          an ordinary user"
-    ))
+        ),
+    )
 }
 
 /// Are we root, and not only in a user namespace that an ordinary user has made (`unshare -r`)? /proc/self/uid_map shows who a namespace's root is
@@ -235,16 +246,16 @@ fn next_file(input: Box<dyn Pipe>, wanted: Profile) -> Result<Stream<Box<dyn Pip
     let order = "a set in one is its .frore, its .frost and its .freeze, in this order: cat NAME.frore NAME.frost NAME.freeze | cryo-thaw -";
     let stream = match Stream::new(input) {
         Err(cryo_format::Error::Empty { .. }) if wanted == Profile::Frore => {
-            return refuse(format!("there is nothing to read where the set should be: {order}"));
+            return refuse(RefusalKind::Image, format!("there is nothing to read where the set should be: {order}"));
         }
         Err(cryo_format::Error::Empty { .. }) => {
-            return refuse(format!("it ends where the .{wanted} should begin: {order}"));
+            return refuse(RefusalKind::Image, format!("it ends where the .{wanted} should begin: {order}"));
         }
         other => other?,
     };
     match stream.header().profile {
         is if is == wanted => Ok(stream),
-        is => refuse(format!("a .{is} stands where the .{wanted} should: {order}")),
+        is => refuse(RefusalKind::Image, format!("a .{is} stands where the .{wanted} should: {order}")),
     }
 }
 
@@ -266,15 +277,21 @@ fn whole(mut stream: Stream<Box<dyn Pipe>>, profile: Profile) -> Result<(FileMod
 pub fn machine(header: &Header) -> Result<()> {
     match header.machine {
         EM_X86_64 => {}
-        EM_386 => return refuse("the image is of a 32-bit (i386) process, which cannot be thawed yet"),
+        EM_386 => {
+            return refuse(RefusalKind::Image, "the image is of a 32-bit (i386) process, which cannot be thawed yet");
+        }
         other => {
-            return refuse(format!(
-                "the image is of another architecture (ELF machine {other}), this machine is x86-64"
-            ));
+            return refuse(
+                RefusalKind::Machine,
+                format!("the image is of another architecture (ELF machine {other}), this machine is x86-64"),
+            );
         }
     }
     if header.page_shift != 12 {
-        return refuse(format!("the image has pages of 2^{} bytes, this machine 4096", header.page_shift));
+        return refuse(
+            RefusalKind::Machine,
+            format!("the image has pages of 2^{} bytes, this machine 4096", header.page_shift),
+        );
     }
     Ok(())
 }

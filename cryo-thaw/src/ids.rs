@@ -14,7 +14,7 @@ use cryo_tracee::namespace;
 use cryo_tracee::proc::Status;
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::options::Pid;
 use crate::restore::clocks;
@@ -62,7 +62,7 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Decision> {
     let behind = behind.map(|b| format!("this machine's CLOCK_MONOTONIC is {} behind the program's", clocks::words(b)));
     let Some(obstacle) = behind.or_else(|| obstacle(process, &tids)) else { return decision(Ids::Same, None) };
     if wanted == Pid::Same {
-        return refuse(format!("{obstacle}: use --pid auto, namespace or new"));
+        return refuse(RefusalKind::Ids, format!("{obstacle}: use --pid auto, namespace or new"));
     }
     match namespace::check() {
         Ok(()) => decision(Ids::Namespace(worker), Some(obstacle)),

@@ -26,7 +26,7 @@ pub mod thaw;
 mod unlinked;
 pub mod vdso;
 
-pub use error::{Error, Result};
+pub use error::{Error, Refusal, RefusalKind, Refusals, Result};
 pub use notes::Notes;
 pub use options::{Options, Pid};
 pub use thaw::{Thawed, thaw};

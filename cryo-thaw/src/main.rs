@@ -217,7 +217,7 @@ const FAILED: i32 = 125;
 
 fn complain(e: &anyhow::Error) {
     match e.downcast_ref() {
-        Some(cryo_thaw::Error::Several(all)) => all.iter().for_each(|one| say(one)),
+        Some(cryo_thaw::Error::Several(several)) => several.lines().for_each(say),
         _ => say(&format!("{e:#}")),
     }
 }

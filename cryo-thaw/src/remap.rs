@@ -11,7 +11,7 @@ use cryo_tracee::sysv::Segment;
 use cryo_tracee::{Batch, Host, fds, proc};
 
 use crate::Result;
-use crate::error::{Doing, reason, refuse};
+use crate::error::{Doing, RefusalKind, reason, refuse};
 use crate::ice::Ice;
 use crate::identity::{Frozen, Paths};
 use crate::notes::Notes;
@@ -57,9 +57,10 @@ impl<'a> Template<'a> {
         // They ascend by their ids (rule 50).
         match self.objects.binary_search_by_key(&vma.object, |o| o.id) {
             Ok(i) => Ok(&self.objects[i]),
-            Err(_) => {
-                refuse(format!("memory {}-{}: its object {} is not in the image", vma.start, vma.end, vma.object))
-            }
+            Err(_) => refuse(
+                RefusalKind::Image,
+                format!("memory {}-{}: its object {} is not in the image", vma.start, vma.end, vma.object),
+            ),
         }
     }
 }
@@ -411,13 +412,16 @@ impl Mapper<'_> {
     fn without(&self, object: &Object, vma: &Vma, access: Access, why: &str) -> Result<()> {
         // BLAKE3 was computed only where the pages were left out.
         if object.digest.0 != [0; 32] {
-            return refuse(format!(
-                "{} (mapped at {}) is not here as it was frozen (size {}, build-id {}): bring it, or freeze with --files embed",
-                object.path,
-                vma.start,
-                object.size,
-                cryo_format::prim::hex(&object.build_id)
-            ));
+            return refuse(
+                RefusalKind::File,
+                format!(
+                    "{} (mapped at {}) is not here as it was frozen (size {}, build-id {}): bring it, or freeze with --files embed",
+                    object.path,
+                    vma.start,
+                    object.size,
+                    cryo_format::prim::hex(&object.build_id)
+                ),
+            );
         }
         match access {
             Access::Private => Ok(()),
@@ -428,10 +432,13 @@ impl Mapper<'_> {
                 ));
                 Ok(())
             }
-            _ => refuse(format!(
-                "{0} (mapped at {1}): {why}: bring the file back, or use --file-map {0}=NEW ({0}={0} if the one that is there is right)",
-                object.path, vma.start
-            )),
+            _ => refuse(
+                RefusalKind::File,
+                format!(
+                    "{0} (mapped at {1}): {why}: bring the file back, or use --file-map {0}=NEW ({0}={0} if the one that is there is right)",
+                    object.path, vma.start
+                ),
+            ),
         }
     }
 }
@@ -476,7 +483,7 @@ fn huge(host: &mut Host, vma: &Vma, prot: i32, flags: i32) -> Result<()> {
     let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
     let flags = flags | libc::MAP_HUGETLB | shift << libc::MAP_HUGE_SHIFT;
     match host.call(libc::SYS_mmap, [start, len, prot as u64, flags as u64, u64::MAX, 0]) {
-        Err(e) if e.errno() == Some(libc::ENOMEM) => refuse(pool_too_small(vma)),
+        Err(e) if e.errno() == Some(libc::ENOMEM) => refuse(RefusalKind::Memory, pool_too_small(vma)),
         other => other.map(|_| ()).map_err(Into::into),
     }
 }
@@ -536,5 +543,5 @@ pub fn hole(template: &Template<'_>, here: &[proc::Mapping], len: u64) -> Result
     if top >= len + 2 * APART {
         return Ok(top - APART - len);
     }
-    refuse("the image leaves no room for the scratch mapping")
+    refuse(RefusalKind::Memory, "the image leaves no room for the scratch mapping")
 }

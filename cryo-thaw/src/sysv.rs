@@ -9,7 +9,7 @@ use cryo_tracee::Host;
 use cryo_tracee::sysv::Segment;
 
 use crate::Result;
-use crate::error::{reason, refuse};
+use crate::error::{RefusalKind, reason, refuse};
 use crate::notes::Notes;
 
 /// linux/ipc.h, linux/shm.h.
@@ -33,7 +33,7 @@ pub fn attach(notes: &Notes, host: &mut Host, object: &Object, at: u64, owner: (
     } else {
         let (got, segment) = make(notes, host, object, key, id)?;
         let shmat = host.call(libc::SYS_shmat, [got, at, 0, 0, 0, 0]);
-        shmat.or_else(|e| refuse(format!("SysV shared memory {id}: {e}")))?;
+        shmat.or_else(|e| refuse(RefusalKind::Ipc, format!("SysV shared memory {id}: {e}")))?;
         (got, Some(segment))
     };
     // It may hold what the program has written since it was frozen.
@@ -110,7 +110,10 @@ fn make(notes: &Notes, host: &mut Host, object: &Object, key: u32, id: u64) -> R
     let got = match made {
         Ok(got) => got,
         Err(e) => {
-            return refuse(format!("SysV shared memory {id} (key {key:#x}, {} bytes): {}", object.size, reason(&e)));
+            return refuse(
+                RefusalKind::Ipc,
+                format!("SysV shared memory {id} (key {key:#x}, {} bytes): {}", object.size, reason(&e)),
+            );
         }
     };
     let segment = Segment::new(got as i32);

@@ -19,7 +19,7 @@ use cryo_tracee::{AWAY, Host, Regs};
 
 use crate::bound_files::BoundFiles;
 use crate::elapsed::elapsed;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::fill::{self, Filler};
 use crate::foreground::Foreground;
 use crate::ice::Ice;
@@ -172,7 +172,7 @@ fn threads(ice: &Ice, id: u64, process: &Process) -> Result<Vec<(u64, Thread)>> 
     threads.sort_by_key(|(_, t)| (t.tid != process.pid, t.tid));
     match threads.first() {
         Some((_, main)) if main.tid == process.pid => Ok(threads),
-        _ => refuse(format!("the .frost has no main thread for process {}", process.pid)),
+        _ => refuse(RefusalKind::Image, format!("the .frost has no main thread for process {}", process.pid)),
     }
 }
 

@@ -10,7 +10,7 @@ use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_tracee::Host;
 
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 use crate::restore::open;
 
 /// Is it one?
@@ -22,7 +22,7 @@ pub fn is(object: &Object) -> bool {
 pub fn make(host: &mut Host, object: &Object) -> Result<u64> {
     let made = if object.kind == ObjectKind::MEMFD { memfd(host, object)? } else { temporary(host, object)? };
     if let Err(e) = host.call(libc::SYS_ftruncate, [made, object.size, 0, 0, 0, 0]) {
-        return refuse(format!("{} (without a name, {} bytes): {e}", object.path, object.size));
+        return refuse(RefusalKind::File, format!("{} (without a name, {} bytes): {e}", object.path, object.size));
     }
     Ok(made)
 }
@@ -51,6 +51,6 @@ fn temporary(host: &mut Host, object: &Object) -> Result<u64> {
     }
     match made {
         Ok(made) => Ok(made),
-        Err(e) => refuse(format!("{} (deleted): {e}", object.path)),
+        Err(e) => refuse(RefusalKind::File, format!("{} (deleted): {e}", object.path)),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::refusal::{Refusal, RefusalKind};
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -41,9 +43,9 @@ pub enum Error {
     /// The command was asked to end by this signal, and did.
     #[error("ended by {}: nothing was frozen, the program goes on", crate::signals::name(*.0))]
     Asked(i32),
-    /// No right to trace.
-    #[error("{0}")]
-    Refused(String),
+    /// Something that cannot be done as things are.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// No place or no instruction in the process's memory for what we need.
     #[error("process {pid}: {what}")]
     NoRoom {
@@ -85,6 +87,17 @@ impl Error {
         }
     }
 
+    /// What a refusal is about; none where nothing was refused, but something failed.
+    pub fn kind(&self) -> Option<RefusalKind> {
+        match self {
+            Self::Refused(one) => Some(one.kind),
+            Self::Died(_) => Some(RefusalKind::NoProcess),
+            Self::Stuck { .. } => Some(RefusalKind::Busy),
+            Self::NoRoom { .. } => Some(RefusalKind::Memory),
+            Self::Sys { .. } | Self::Proc { .. } | Self::Asked(_) => None,
+        }
+    }
+
     /// errno, where there is one.
     pub fn errno(&self) -> Option<i32> {
         match self {
@@ -92,6 +105,11 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Refuses, and says what stands in the way.
+pub(crate) fn refuse<T>(kind: RefusalKind, text: impl Into<String>) -> Result<T> {
+    Err(Refusal::new(kind, text).into())
 }
 
 /// Puts the object's name to an I/O error.

@@ -12,6 +12,7 @@ mod error;
 mod front;
 mod kernel;
 pub mod proc;
+mod refusal;
 mod tracee;
 
 pub use front::{foreground, namespace};
@@ -27,6 +28,7 @@ pub use fs_rights::FsRights;
 pub use host::Host;
 pub use mem::Memory;
 pub use process::Process;
+pub use refusal::{Refusal, RefusalKind, Refusals};
 pub use remote::{Batch, Remote};
 pub use stopped::{AWAY, Regs, Stopped, Xstate};
 pub use sys::{Dispatch, set_limit};

@@ -13,10 +13,11 @@ use super::fd::Fd;
 use super::objects::Objects;
 use super::socket_tables::SocketTables;
 use super::{
-    Collected, Held, Ids, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues, outside, owners,
-    parallel, pidfd, pipes, ptys, refuse, refused_fds, removed, shared_fds, signalfd, sockets, terminal, timerfd,
+    Collected, Held, Ids, RefusalKind, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues, outside,
+    owners, parallel, pidfd, pipes, ptys, refuse, refused_fds, removed, shared_fds, signalfd, sockets, terminal,
+    timerfd,
 };
-use crate::{Error, Result};
+use crate::{Error, Refusal, Refusals, Result};
 
 /// So many descriptors are named in one line.
 const MANY: usize = 10;
@@ -57,7 +58,7 @@ pub fn collect(
     let fds = fd::look(scene.live_tid, &pidfd)?;
     let rules = &scene.options.fds;
     if let Some(fd) = rules.iter().filter_map(|r| r.fd).find(|n| fds.iter().all(|f| f.fd as u32 != *n)) {
-        return refuse(format!("--fd {fd}: process {} has no such descriptor", scene.pid));
+        return refuse(RefusalKind::Argument, format!("--fd {fd}: process {} has no such descriptor", scene.pid));
     }
     // A rule of the person's comes first, then what we can carry.
     let rule = |f: &Fd| FdRule::of(rules, f.fd as u32);
@@ -103,7 +104,7 @@ pub fn collect(
             (Err(Error::Refused(why)), Some(instead)) => {
                 cx.out.back_to(mark);
                 cx.table.truncate(placed);
-                d.fds.iter().for_each(|f| outside::by_rule(&mut cx, f, instead, &why));
+                d.fds.iter().for_each(|f| outside::by_rule(&mut cx, f, instead, &why.text));
             }
             (Err(Error::Refused(why)), None) => refused.push((d.first().fd, why)),
             (done, _) => done?,
@@ -134,11 +135,14 @@ fn description<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     }
     if carried {
         if let Some(key) = d.first().info.unknown_key() {
-            return refuse(format!(
-                "{}: /proc shows `{key}` of it, which this release does not know and would lose: use --fd {}=null|FILE",
-                d.first().name(),
-                d.first().fd
-            ));
+            return refuse(
+                RefusalKind::Descriptor,
+                format!(
+                    "{}: /proc shows `{key}` of it, which this release does not know and would lose: use --fd {}=null|FILE",
+                    d.first().name(),
+                    d.first().fd
+                ),
+            );
         }
         BESIDES.iter().try_for_each(|besides| besides(cx, d))?;
         d.fds.iter().for_each(|f| cx.place(f, d.id));
@@ -149,22 +153,20 @@ fn description<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
 }
 
 /// Refuses if there is something to refuse; of several with one command line that answers them all.
-fn answers(pid: i32, refused: Vec<(i32, String)>) -> Result<()> {
+fn answers(pid: i32, refused: Vec<(i32, Refusal)>) -> Result<()> {
     let mut each: Vec<String> = refused.iter().map(|(fd, _)| format!("--fd {fd}=null")).collect();
     each.truncate(MANY);
-    let mut all: Vec<String> = refused.into_iter().map(|(_, why)| why).collect();
-    let Some(last) = all.pop() else { return Ok(()) };
-    if all.is_empty() {
-        return refuse(last);
+    let mut all: Vec<Refusal> = refused.into_iter().map(|(_, why)| why).collect();
+    if all.len() < 2 {
+        return all.pop().map_or(Ok(()), |one| Err(one.into()));
     }
-    all.push(last);
-    all.push(format!(
+    let answer = format!(
         "{} descriptors stand in the way; all are answered by cryo-freeze {pid} --fd outside=null (or close, or inherit), each by {}{}",
         all.len(),
         each.join(" "),
         if all.len() > MANY { " ..." } else { "" }
-    ));
-    Err(Error::Several(all))
+    );
+    Err(Refusals { all, answer }.into())
 }
 
 /// Groups descriptors by their open file description, each group and the groups themselves by number. kcmp(2) orders descriptions, so that

@@ -9,7 +9,7 @@ use cryo_tracee::fds;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::description::{Cx, Description, Fd};
-use super::refuse;
+use super::{RefusalKind, refuse};
 use crate::Result;
 use crate::error::About;
 
@@ -30,18 +30,24 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let mut seen_so_far: HashMap<u32, u32> = HashMap::new();
     for line in f.info.all("tfd") {
         let Some(seen) = Seen::parse(line) else {
-            return refuse(format!("{}: /proc shows its set in an unknown way: {line}", f.name()));
+            return refuse(
+                RefusalKind::Machine,
+                format!("{}: /proc shows its set in an unknown way: {line}", f.name()),
+            );
         };
         let earlier = seen_so_far.entry(seen.fd).or_default();
         let found = find(cx, f, &seen, *earlier)?;
         *earlier += 1;
         let Some(through) = found else {
-            return refuse(format!(
-                "{} watches a file that was open as {} and that the process has no descriptor of any more: use --fd {}=null",
-                f.name(),
-                seen.fd,
-                f.fd
-            ));
+            return refuse(
+                RefusalKind::Descriptor,
+                format!(
+                    "{} watches a file that was open as {} and that the process has no descriptor of any more: use --fd {}=null",
+                    f.name(),
+                    seen.fd,
+                    f.fd
+                ),
+            );
         };
         let mut state = 0;
         let events = seen.events & !FLAGS;

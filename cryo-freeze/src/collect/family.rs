@@ -2,7 +2,7 @@
 
 use cryo_tracee::proc::{self, Stat};
 
-use super::refuse;
+use super::{RefusalKind, refuse};
 use crate::Result;
 use crate::options::Children;
 
@@ -16,11 +16,14 @@ pub fn check(pid: i32, choice: Children) -> Result<Vec<String>> {
     }
     if choice == Children::Refuse && started_us(pid) {
         let comm = proc::bytes(pid, "comm").unwrap_or_default();
-        return refuse(format!(
-            "process {pid} ({}) is the shell, or whatever it is, that has started this cryo-freeze and waits for it: type cryo-freeze {pid} in another \
+        return refuse(
+            RefusalKind::Argument,
+            format!(
+                "process {pid} ({}) is the shell, or whatever it is, that has started this cryo-freeze and waits for it: type cryo-freeze {pid} in another \
              terminal",
-            String::from_utf8_lossy(comm.trim_ascii_end())
-        ));
+                String::from_utf8_lossy(comm.trim_ascii_end())
+            ),
+        );
     }
     let names: Vec<String> = children(pid)
         .into_iter()
@@ -32,10 +35,13 @@ pub fn check(pid: i32, choice: Children) -> Result<Vec<String>> {
     if names.is_empty() || choice == Children::Leave {
         return Ok(names);
     }
-    refuse(format!(
-        "process {pid} has children, which cannot be taken along yet: {}: wait for them to end, or use --children leave (it will not find them)",
-        names.join(", ")
-    ))
+    refuse(
+        RefusalKind::Children,
+        format!(
+            "process {pid} has children, which cannot be taken along yet: {}: wait for them to end, or use --children leave (it will not find them)",
+            names.join(", ")
+        ),
+    )
 }
 
 /// Is it among our ancestors? It would wait for us, and we for it to stand still.

@@ -9,7 +9,7 @@ use cryo_format::section::fanotify::{Fanotify, FanotifyMark};
 
 use super::description::{Cx, Description};
 use super::inodes::{self, Inode};
-use super::refuse;
+use super::{RefusalKind, refuse};
 use crate::Result;
 
 const FAN_MARK_INODE: u32 = 0;
@@ -45,7 +45,10 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         } else if let Some(dev) = hex("sdev") {
             at(&|m| m.dev == inodes::device(dev)).map(|path| (FAN_MARK_FILESYSTEM, path))
         } else {
-            return refuse(format!("{}: /proc shows its marks in an unknown way: {line}", f.name()));
+            return refuse(
+                RefusalKind::Machine,
+                format!("{}: /proc shows its marks in an unknown way: {line}", f.name()),
+            );
         };
         let Some((kind, path)) = place else {
             cx.why = Some(format!("the path of what it marks was not found ({line})"));

@@ -10,7 +10,7 @@ use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::ObjectKind;
 
 use super::description::{Cx, Description, Fd};
-use super::{inodes, refuse, removed};
+use super::{RefusalKind, inodes, refuse, removed};
 use crate::Result;
 use crate::error::About;
 
@@ -51,7 +51,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         );
         (*usual, 0)
     } else {
-        return refuse(format!("{} has no name any more: use --fd {}=null|FILE", f.name(), f.fd));
+        return refuse(RefusalKind::File, format!("{} has no name any more: use --fd {}=null|FILE", f.name(), f.fd));
     };
     cx.out.add(
         d.id,
@@ -92,11 +92,14 @@ fn other_name(f: &Fd) -> Result<Option<Vec<u8>>> {
     let same = |m: &std::fs::Metadata| (m.dev(), m.ino()) == (f.meta.dev(), f.meta.ino());
     match inodes::other_name(&f.link, same) {
         Some(found) => Ok(Some(found)),
-        None => refuse(format!(
-            "{}: this name is gone, and the other one that it has is in another directory: give it one beside the old (ln), or use --fd {}=FILE|null",
-            f.name(),
-            f.fd
-        )),
+        None => refuse(
+            RefusalKind::File,
+            format!(
+                "{}: this name is gone, and the other one that it has is in another directory: give it one beside the old (ln), or use --fd {}=FILE|null",
+                f.name(),
+                f.fd
+            ),
+        ),
     }
 }
 
@@ -104,22 +107,24 @@ fn other_name(f: &Fd) -> Result<Option<Vec<u8>>> {
 fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
     let bare = f.link.strip_suffix(b" (deleted)").unwrap_or(&f.link);
     if bare == b"/secretmem" {
-        return refuse(format!(
-            "{} is secret memory (memfd_secret(2)), which nobody but the process itself may read: use --fd {}=null|FILE",
-            f.name(),
-            f.fd
-        ));
+        return refuse(
+            RefusalKind::File,
+            format!(
+                "{} is secret memory (memfd_secret(2)), which nobody but the process itself may read: use --fd {}=null|FILE",
+                f.name(),
+                f.fd
+            ),
+        );
     }
     let (kind, name) = match bare.strip_prefix(b"/memfd:") {
         Some(name) => (ObjectKind::MEMFD, name),
         None => (ObjectKind::DELETED, bare),
     };
     if kind == ObjectKind::MEMFD && f.meta.blksize() > crate::pages::PAGE {
-        return refuse(format!(
-            "{} is made of huge pages, which is not carried yet: use --fd {}=null|FILE",
-            f.name(),
-            f.fd
-        ));
+        return refuse(
+            RefusalKind::File,
+            format!("{} is made of huge pages, which is not carried yet: use --fd {}=null|FILE", f.name(), f.fd),
+        );
     }
     let path = format!("/proc/{}/fd/{}", cx.scene.live_tid, f.fd);
     let file = unnoticed(&path).about(|| format!("reading the file without a name under {}", f.name()))?;

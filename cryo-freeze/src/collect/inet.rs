@@ -7,7 +7,7 @@ use cryo_tracee::sockets as kernel;
 use super::description::Cx;
 use super::inet_socket::section;
 use super::socket::{self, Socket, way};
-use super::{refuse, tcp};
+use super::{RefusalKind, refuse, tcp};
 use crate::Result;
 
 const UDP_CORK: (u32, u32) = (libc::IPPROTO_UDP as u32, 1);
@@ -36,11 +36,10 @@ fn datagrams(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
     let mut section = section(cx, s, &[])?;
     let corked = section.options.iter().any(|o| (o.level, o.name) == UDP_CORK && o.number() != Some(0));
     if corked && kernel::unsent(&s.fd)? != 0 {
-        return refuse(format!(
-            "{}: a datagram is being put together in it (UDP_CORK): try again, or {}",
-            s.name(),
-            way(s)
-        ));
+        return refuse(
+            RefusalKind::Busy,
+            format!("{}: a datagram is being put together in it (UDP_CORK): try again, or {}", s.name(), way(s)),
+        );
     }
     let waiting = socket::messages(s)?;
     if kernel::events(&s.fd)? & libc::POLLERR != 0 {
@@ -48,11 +47,10 @@ fn datagrams(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         cx.out.note(s.name(), "an error waits in it, which the thawed program does not see");
     }
     if !waiting.is_empty() && s.protocol as i32 != libc::IPPROTO_UDP && s.protocol as i32 != libc::IPPROTO_UDPLITE {
-        return refuse(format!(
-            "{}: echo replies wait in it, which are not carried: try again, or {}",
-            s.name(),
-            way(s)
-        ));
+        return refuse(
+            RefusalKind::Busy,
+            format!("{}: echo replies wait in it, which are not carried: try again, or {}", s.name(), way(s)),
+        );
     }
     let message = |m: kernel::Peeked| InetMessage { sender: InetAddress::from_sockaddr(&m.from), data: m.data.into() };
     section.queue = waiting.into_iter().map(message).collect();

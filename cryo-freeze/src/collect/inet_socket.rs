@@ -6,8 +6,8 @@ use cryo_format::socket::InetAddress;
 use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
-use super::refuse;
 use super::socket::{self, Socket, way};
+use super::{RefusalKind, refuse};
 use crate::Result;
 
 const AF_INET: u32 = libc::AF_INET as u32;
@@ -45,11 +45,14 @@ fn groups(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<Membership>> {
         let word = |at: usize| answer.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
         // Mode (1: all but these sources) and their number follow the interface, padded to 8 bytes, and the group, 128 bytes.
         if (word(136), word(140)) != (0, 0) {
-            return refuse(format!(
-                "{}: it has joined a multicast group for certain sources, which is not carried: {}",
-                s.name(),
-                way(s)
-            ));
+            return refuse(
+                RefusalKind::Socket,
+                format!(
+                    "{}: it has joined a multicast group for certain sources, which is not carried: {}",
+                    s.name(),
+                    way(s)
+                ),
+            );
         }
         joined.push(m.clone());
     }

@@ -6,7 +6,7 @@ use cryo_format::section::inotify::{Inotify, InotifyWatch};
 
 use super::description::{Cx, Description};
 use super::inodes::{self, Inode};
-use super::refuse;
+use super::{RefusalKind, refuse};
 use crate::Result;
 
 /// Adds the watches, with the paths of what they watch.
@@ -21,7 +21,12 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         let hex = |key| u32::from_str_radix(value(key)?, 16).ok();
         match (hex("wd"), hex("mask"), Inode::parse(line)) {
             (Some(wd), Some(mask), Some(inode)) => seen.push((wd, mask, inode)),
-            _ => return refuse(format!("{}: /proc shows its watches in an unknown way: {line}", f.name())),
+            _ => {
+                return refuse(
+                    RefusalKind::Machine,
+                    format!("{}: /proc shows its watches in an unknown way: {line}", f.name()),
+                );
+            }
         }
     }
     seen.sort_by_key(|(wd, ..)| *wd);

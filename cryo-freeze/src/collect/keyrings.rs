@@ -4,7 +4,7 @@
 use cryo_tracee::remote::Done;
 use cryo_tracee::{Batch, keys};
 
-use super::{Collected, Scene, refuse};
+use super::{Collected, RefusalKind, Scene, refuse};
 use crate::Result;
 
 const KEYCTL_GET_KEYRING_ID: u64 = 0;
@@ -41,7 +41,10 @@ impl Questions {
 /// Refuses or notes what thread `tid` would lose. An error is ENOKEY, or keys are not allowed here at all.
 pub fn check(tid: i32, q: &Questions, done: &Done, out: &mut Collected) -> Result<()> {
     if q.own.iter().any(|call| done.result(*call).is_ok()) {
-        return refuse(format!("thread {tid} has a keyring of its own (keyrings(7)), which cannot be carried"));
+        return refuse(
+            RefusalKind::Credentials,
+            format!("thread {tid} has a keyring of its own (keyrings(7)), which cannot be carried"),
+        );
     }
     // Without one of its own a session has that of its user.
     if let Some([session, user_session]) = q.session

@@ -3,7 +3,7 @@
 use cryo_tracee::Batch;
 use cryo_tracee::remote::Done;
 
-use super::{Scene, refuse};
+use super::{RefusalKind, Scene, refuse};
 use crate::Result;
 
 /// The call that reads it: it answers 0 where there is none.
@@ -20,10 +20,10 @@ impl Question {
 /// Refuses what would be lost. A kernel without the call (CONFIG_MODIFY_LDT_SYSCALL) has no table.
 pub fn check(scene: &Scene<'_>, q: &Question, done: &Done) -> Result<()> {
     match done.result(q.0) {
-        Ok(bytes) if bytes > 0 => refuse(format!(
-            "process {} has a local descriptor table (modify_ldt(2)), which is not carried yet",
-            scene.pid
-        )),
+        Ok(bytes) if bytes > 0 => refuse(
+            RefusalKind::Memory,
+            format!("process {} has a local descriptor table (modify_ldt(2)), which is not carried yet", scene.pid),
+        ),
         _ => Ok(()),
     }
 }

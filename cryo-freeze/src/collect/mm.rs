@@ -7,7 +7,7 @@ use cryo_tracee::proc::{self, Status};
 use cryo_tracee::remote::{Done, SCRATCH, Scratch, Slot};
 
 use super::objects::Objects;
-use super::{Collected, Ids, Scene, refuse};
+use super::{Collected, Ids, RefusalKind, Scene, refuse};
 use crate::Result;
 
 /// Calls whose results are answers.
@@ -119,6 +119,8 @@ fn coredump_filter(scene: &Scene<'_>) -> Result<u64> {
     let text = String::from_utf8_lossy(&proc::bytes(scene.live_tid, "coredump_filter")?).into_owned();
     match u64::from_str_radix(text.trim(), 16) {
         Ok(filter) => Ok(filter),
-        Err(_) => refuse(format!("/proc/{}/coredump_filter: unexpected text: {text}", scene.live_tid)),
+        Err(_) => {
+            refuse(RefusalKind::Machine, format!("/proc/{}/coredump_filter: unexpected text: {text}", scene.live_tid))
+        }
     }
 }

@@ -85,8 +85,9 @@ pub use scene::{Ids, Scene};
 use cryo_tracee::proc::{Mapping, Stat, Status};
 use cryo_tracee::{Process, Stopped};
 
+pub(crate) use crate::error::RefusalKind;
+use crate::error::{Refusal, Result};
 use crate::options::Options;
-use crate::{Error, Result};
 use machine::Machine;
 
 /// From this many threads on, /proc is read by several of our own threads (see [`parallel`]): the process stands still meanwhile.
@@ -164,6 +165,6 @@ pub fn before_kill(process: &Process, held: &Held) -> Result<()> {
 }
 
 /// A refusal that names its object.
-pub(crate) fn refuse<T>(text: impl Into<String>) -> Result<T> {
-    Err(Error::Refused(text.into()))
+pub(crate) fn refuse<T>(kind: RefusalKind, text: impl Into<String>) -> Result<T> {
+    Err(Refusal::new(kind, text).into())
 }

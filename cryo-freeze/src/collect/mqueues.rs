@@ -7,7 +7,7 @@ use cryo_tracee::mqueue;
 use rustix::fs::{Mode, OFlags};
 
 use super::description::{Cx, Description, Fd};
-use super::{Scene, refuse};
+use super::{RefusalKind, Scene, refuse};
 use crate::Result;
 use crate::error::About;
 
@@ -70,11 +70,14 @@ fn notified(cx: &Cx<'_>, f: &Fd) -> Result<()> {
     let status = std::fs::read_to_string(way_in(cx.scene, f)).unwrap_or_default();
     let pid = status.split_whitespace().find_map(|w| w.strip_prefix("NOTIFY_PID:")?.parse::<i32>().ok());
     if pid == Some(cx.scene.pid) {
-        return refuse(format!(
-            "{}: the program is to be told of a message in it (mq_notify), with a value that nobody can ask for: use --fd {}=null|FILE",
-            f.name(),
-            f.fd
-        ));
+        return refuse(
+            RefusalKind::Ipc,
+            format!(
+                "{}: the program is to be told of a message in it (mq_notify), with a value that nobody can ask for: use --fd {}=null|FILE",
+                f.name(),
+                f.fd
+            ),
+        );
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use cryo_format::section::netlink::Netlink;
 use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
-use super::refuse;
 use super::socket::{self, Socket, way};
+use super::{RefusalKind, refuse};
 use crate::Result;
 use crate::error::About;
 
@@ -23,11 +23,10 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         if s.standard() {
             return Ok(false);
         }
-        return refuse(format!(
-            "{}: netlink messages wait in it, which are not carried: try again, or {}",
-            s.name(),
-            way(s)
-        ));
+        return refuse(
+            RefusalKind::Busy,
+            format!("{}: netlink messages wait in it, which are not carried: try again, or {}", s.name(), way(s)),
+        );
     }
     let remote = kernel::remote(&s.fd)?.unwrap_or_default();
     let section = Netlink {
@@ -65,6 +64,9 @@ fn dumps(cx: &Cx<'_>, s: &Socket<'_>, port: u32) -> Result<bool> {
         Some(columns) => Ok(columns.get(6) != Some(&"0")),
         // One that is not bound is in no list, and nobody has asked through it.
         None if port == 0 => Ok(false),
-        None => refuse(format!("{} is of another network namespace, which is not carried: {}", s.name(), way(s))),
+        None => refuse(
+            RefusalKind::Socket,
+            format!("{} is of another network namespace, which is not carried: {}", s.name(), way(s)),
+        ),
     }
 }

@@ -14,7 +14,7 @@ use cryo_format::section::objects::{Object, ObjectKind, Objects as Section};
 use cryo_tracee::elf::{build_id, build_id_of};
 use cryo_tracee::proc::{self, Mapping, Present};
 
-use super::{Collected, Ids, Scene, attributes, guards, inodes, refuse, shared, sysv};
+use super::{Collected, Ids, RefusalKind, Scene, attributes, guards, inodes, refuse, shared, sysv};
 use crate::Result;
 use crate::error::About;
 use crate::options::Files;
@@ -150,11 +150,14 @@ impl Objects {
         }
         let what = || format!("memory {:x}-{:x} ({})", m.start, m.end, String::from_utf8_lossy(&m.path));
         if m.path == b"/[aio] (deleted)" {
-            return refuse(format!(
-                "memory {:x}-{:x} of process {} is an asynchronous I/O context (io_setup), and whether requests are on their way in it nobody can \
+            return refuse(
+                RefusalKind::Memory,
+                format!(
+                    "memory {:x}-{:x} of process {} is an asynchronous I/O context (io_setup), and whether requests are on their way in it nobody can \
                  ask: have the program do without (MariaDB: --innodb-use-native-aio=0)",
-                m.start, m.end, scene.pid
-            ));
+                    m.start, m.end, scene.pid
+                ),
+            );
         }
         // A private mapping of /dev/zero is the old way to ask for anonymous memory.
         if m.path == b"/dev/zero" && !m.shared {
@@ -167,16 +170,22 @@ impl Objects {
                 b"/anon_hugepage (deleted)" if !m.shared => return Ok(Place::Anonymous),
                 b"/anon_hugepage (deleted)" if mapped_once => {}
                 _ => {
-                    return refuse(format!(
-                        "{} of process {}: huge TLB pages are carried only where they are anonymous and mapped once",
-                        what(),
-                        scene.pid
-                    ));
+                    return refuse(
+                        RefusalKind::Memory,
+                        format!(
+                            "{} of process {}: huge TLB pages are carried only where they are anonymous and mapped once",
+                            what(),
+                            scene.pid
+                        ),
+                    );
                 }
             }
         }
         if m.path.starts_with(b"anon_inode:") || m.has("io") || m.has("pf") {
-            return refuse(format!("{} of process {} maps a device, which cannot be carried", what(), scene.pid));
+            return refuse(
+                RefusalKind::Memory,
+                format!("{} of process {} maps a device, which cannot be carried", what(), scene.pid),
+            );
         }
         let key = (makedev(m), m.ino);
         let id = match self.by_inode.get(&key) {
@@ -301,10 +310,13 @@ impl Objects {
         self.present(scene, m.start, m.end)?;
         let below = |g: &&Present| present.into_iter().flatten().any(|p| p.start < g.end && g.start < p.end);
         if let Some(guard) = self.guards[seen..].iter().find(below) {
-            return refuse(format!(
-                "memory {:x}-{:x} of process {}: a guard (MADV_GUARD_INSTALL) hides pages of shared memory, which cannot be read",
-                guard.start, guard.end, scene.pid
-            ));
+            return refuse(
+                RefusalKind::Memory,
+                format!(
+                    "memory {:x}-{:x} of process {}: a guard (MADV_GUARD_INSTALL) hides pages of shared memory, which cannot be read",
+                    guard.start, guard.end, scene.pid
+                ),
+            );
         }
         let Some(object) = self.get(id) else { return Ok(()) };
         match object.kind {

@@ -7,7 +7,7 @@ use cryo_format::section::outside::{Instead, Outside, Policy};
 use cryo_format::section::unread::Unread;
 
 use super::description::{Cx, Description, Fd};
-use super::{pipes, ptys, refuse, terminal};
+use super::{RefusalKind, pipes, ptys, refuse, terminal};
 use crate::Result;
 
 fn section(f: &Fd, policy: Policy) -> Outside {
@@ -92,12 +92,15 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
             }
             None => {
                 let why = cx.why.as_deref().unwrap_or("what is behind it is outside the image");
-                return refuse(format!(
-                    "{} of process {}: {why}: use --fd {}=inherit|null|close|FILE",
-                    f.name(),
-                    cx.scene.pid,
-                    f.fd
-                ));
+                return refuse(
+                    RefusalKind::Descriptor,
+                    format!(
+                        "{} of process {}: {why}: use --fd {}=inherit|null|close|FILE",
+                        f.name(),
+                        cx.scene.pid,
+                        f.fd
+                    ),
+                );
             }
         };
         cx.place(f, id);

@@ -14,7 +14,9 @@ pub fn both<A: Send, B>(
     std::thread::scope(|scope| {
         let first = scope.spawn(first);
         let second = second();
-        let first = first.join().unwrap_or_else(|_| super::refuse("a thread that looked at part of it failed"));
+        let first = first.join().unwrap_or_else(|_| {
+            super::refuse(super::RefusalKind::Internal, "a thread that looked at part of it failed")
+        });
         Ok((first?, second?))
     })
 }
@@ -37,7 +39,9 @@ pub fn side_by_side<T: Sync, R: Send>(
         let parts: Vec<_> = parts.map(|part| scope.spawn(move || work(part))).collect();
         let mut all = Vec::with_capacity(items.len());
         for part in parts {
-            all.extend(part.join().unwrap_or_else(|_| super::refuse("a thread that looked at part of it failed"))?);
+            all.extend(part.join().unwrap_or_else(|_| {
+                super::refuse(super::RefusalKind::Internal, "a thread that looked at part of it failed")
+            })?);
         }
         Ok(all)
     })

@@ -5,8 +5,8 @@ use cryo_format::section::limits::Limits;
 use cryo_format::section::pending::{Pending, SIGINFO_LEN};
 use cryo_tracee::{Stopped, limits};
 
-use super::Collected;
-use crate::{Error, Result};
+use super::{Collected, RefusalKind, refuse};
+use crate::Result;
 
 /// Adds the pending signals of a thread, or the shared ones of its process. `set` is SigPnd or ShdPnd of its /proc/TID/status.
 pub fn collect(thread: &Stopped, owner: u64, shared: bool, set: u64, out: &mut Collected) -> Result<()> {
@@ -36,8 +36,11 @@ pub fn check(out: &Collected) -> Result<()> {
     if count <= allowed {
         return Ok(());
     }
-    Err(Error::Refused(format!(
-        "{count} signals are pending, and with RLIMIT_SIGPENDING {allowed} they could not be queued again: raise the hard limit of this shell (prlimit(1), \
+    refuse(
+        RefusalKind::Signals,
+        format!(
+            "{count} signals are pending, and with RLIMIT_SIGPENDING {allowed} they could not be queued again: raise the hard limit of this shell (prlimit(1), \
          as root), or let the program take some"
-    )))
+        ),
+    )
 }

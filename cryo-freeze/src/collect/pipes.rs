@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::pipe::{PipeFlags, SpliceFlags};
 
 use super::description::{Cx, Description};
-use super::refuse;
+use super::{RefusalKind, refuse};
 use crate::Result;
 use crate::error::About;
 
@@ -105,9 +105,12 @@ fn content(from: &OwnedFd, capacity: usize, name: &str) -> Result<Vec<Blob>> {
     let _ = rustix::pipe::fcntl_setpipe_size(&into, capacity);
     let copied = rustix::pipe::tee(from, &into, capacity, SpliceFlags::NONBLOCK).about(about)?;
     if copied < waiting {
-        return refuse(format!(
-            "{name} holds {waiting} bytes, of which {copied} could be copied: raise /proc/sys/fs/pipe-user-pages-soft or pipe-max-size"
-        ));
+        return refuse(
+            RefusalKind::Limits,
+            format!(
+                "{name} holds {waiting} bytes, of which {copied} could be copied: raise /proc/sys/fs/pipe-user-pages-soft or pipe-max-size"
+            ),
+        );
     }
     drop(into);
     let mut all = Vec::new();

@@ -4,7 +4,7 @@ use cryo_tracee::Batch;
 use cryo_tracee::cpu;
 use cryo_tracee::remote::Done;
 
-use super::{Scene, refuse};
+use super::{RefusalKind, Scene, refuse};
 use crate::Result;
 
 /// pkey_mprotect(2) with each key that a program can have, at an address where nothing is: EINVAL for a key that is not allocated, and ENOMEM
@@ -25,10 +25,13 @@ pub fn check(scene: &Scene<'_>, q: &Questions, done: &Done) -> Result<()> {
     let allocated =
         q.0.iter().zip(1..).find(|(call, _)| done.result(**call).is_err_and(|e| e.errno() == Some(libc::ENOMEM)));
     match allocated {
-        Some((_, key)) => refuse(format!(
-            "process {} has allocated memory protection key {key} (pkey_alloc), which is not carried yet",
-            scene.pid
-        )),
+        Some((_, key)) => refuse(
+            RefusalKind::Memory,
+            format!(
+                "process {} has allocated memory protection key {key} (pkey_alloc), which is not carried yet",
+                scene.pid
+            ),
+        ),
         None => Ok(()),
     }
 }

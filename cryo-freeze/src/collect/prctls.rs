@@ -4,7 +4,7 @@ use cryo_tracee::Batch;
 use cryo_tracee::proc::Status;
 use cryo_tracee::remote::{Done, Slot};
 
-use super::{Collected, refuse};
+use super::{Collected, RefusalKind, refuse};
 use crate::Result;
 
 /// linux/prctl.h; libc lacks some of them.
@@ -51,9 +51,12 @@ pub fn check(tid: i32, status: &Status, q: &Questions, done: &Done, out: &mut Co
     // Strict seccomp forbids it, too, and will again.
     let strict = status.number("Seccomp") == Some(1);
     if !strict && done.result(q.tsc.0).is_ok() && tsc != PR_TSC_ENABLE {
-        return refuse(format!(
-            "thread {tid} gets SIGSEGV for reading the time-stamp counter (prctl(PR_SET_TSC)), which is not carried yet"
-        ));
+        return refuse(
+            RefusalKind::Thread,
+            format!(
+                "thread {tid} gets SIGSEGV for reading the time-stamp counter (prctl(PR_SET_TSC)), which is not carried yet"
+            ),
+        );
     }
     let answer = |call: usize| done.result(call).ok();
     let chosen = |spec: u64| spec & PR_SPEC_PRCTL != 0 && spec & PR_SPEC_CHOSEN != 0;

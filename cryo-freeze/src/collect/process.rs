@@ -8,7 +8,7 @@ use cryo_format::section::process::{Process, ProcessFlags};
 use cryo_tracee::remote::{Done, Slot};
 use cryo_tracee::{Batch, proc};
 
-use super::{Collected, Scene, refuse};
+use super::{Collected, RefusalKind, Scene, refuse};
 use crate::Result;
 use crate::error::About;
 
@@ -63,7 +63,7 @@ pub fn collect(
     flag(ProcessFlags::MDWE_NO_INHERIT, mdwe & 2 != 0);
     let text = String::from_utf8_lossy(&proc::bytes(pid, "personality")?).into_owned();
     let Ok(personality) = u64::from_str_radix(text.trim(), 16) else {
-        return refuse(format!("/proc/{pid}/personality: unexpected text: {text}"));
+        return refuse(RefusalKind::Machine, format!("/proc/{pid}/personality: unexpected text: {text}"));
     };
     let oom: i64 = String::from_utf8_lossy(&proc::bytes(pid, "oom_score_adj")?).trim().parse().unwrap_or(0);
     let (cwd, root) = (directory(pid, "cwd")?, directory(pid, "root")?);

@@ -6,7 +6,7 @@ use cryo_format::section::pending::Pending;
 use cryo_format::section::ptimers::{Ptimer, Ptimers};
 use cryo_tracee::{Remote, proc};
 
-use super::{Collected, Scene, refuse};
+use super::{Collected, RefusalKind, Scene, refuse};
 use crate::Result;
 
 /// Clocks of /proc/PID/timers: (~pid << 3) | 4 for a thread | which time. A pid of 0 is the thread, or the process, that made the timer.
@@ -18,7 +18,7 @@ pub fn collect(remote: &mut Remote<'_>, scene: &Scene<'_>, ids: &[u64], out: &mu
     let mut timers: Vec<Ptimer> = Vec::new();
     for block in blocks(&text) {
         let Some(timer) = Line::of(block) else {
-            return refuse(format!("/proc/{}/timers: unexpected text: ID: {block}", scene.pid));
+            return refuse(RefusalKind::Machine, format!("/proc/{}/timers: unexpected text: ID: {block}", scene.pid));
         };
         timers.push(timer.carried(scene, ids)?);
     }
@@ -110,13 +110,19 @@ impl<'a> Line<'a> {
             ("none", _) => 1,
             ("thread", _) => 2,
             (other, _) => {
-                return refuse(format!("POSIX timer {}: notification {other:?} is unknown to this release", self.id));
+                return refuse(
+                    RefusalKind::Machine,
+                    format!("POSIX timer {}: notification {other:?} is unknown to this release", self.id),
+                );
             }
         };
         // This number is in the freezer's pid namespace, that of a clock is in the program's.
         let thread = if notify == Ptimer::THREAD_ID { local(scene, ids, |tid, _| tid == self.number) } else { Some(0) };
         let Some(thread) = thread else {
-            return refuse(format!("POSIX timer {}: it signals thread {}, which has ended", self.id, self.number));
+            return refuse(
+                RefusalKind::Timer,
+                format!("POSIX timer {}: it signals thread {}, which has ended", self.id, self.number),
+            );
         };
         let (clock, clock_thread) = self.clock(scene, ids)?;
         Ok(Ptimer {
@@ -138,7 +144,9 @@ impl<'a> Line<'a> {
         }
         let pid = !(self.clock >> 3);
         let nameless_clock = !0 << 3 | self.clock & 7;
-        let refusal = |what: String| refuse(format!("POSIX timer {} measures {what}: it cannot be carried", self.id));
+        let refusal = |what: String| {
+            refuse(RefusalKind::Timer, format!("POSIX timer {} measures {what}: it cannot be carried", self.id))
+        };
         if self.clock & OF_A_THREAD == 0 {
             return if pid == 0 || scene.status.inner("NStgid") == Some(pid as u64) {
                 Ok((nameless_clock, 0))

@@ -5,14 +5,14 @@ use cryo_format::section::regs::RegsX86_64;
 use cryo_tracee::proc::Mapping;
 use cryo_tracee::{Regs, Stopped};
 
-use super::{Collected, refuse};
+use super::{Collected, RefusalKind, refuse};
 use crate::Result;
 
 /// A thread inside the vDSO holds pointers into the kernel's own pages and has perhaps read half of a time: another kernel's vDSO cannot go on
 /// from there. Where it was stopped in one it has been let out, see [`cryo_tracee::Process::seize`].
 pub fn outside_vdso(thread: &Stopped, vdso: &Mapping) -> Result<()> {
     if (vdso.start..vdso.end).contains(&thread.regs()?.rip) {
-        return refuse(format!("thread {} does not leave the vDSO: try again", thread.tid()));
+        return refuse(RefusalKind::Busy, format!("thread {} does not leave the vDSO: try again", thread.tid()));
     }
     Ok(())
 }

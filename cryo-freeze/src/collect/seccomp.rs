@@ -4,7 +4,7 @@ use cryo_format::section::seccomp::{Filter, Instruction, Seccomp};
 use cryo_tracee::Process;
 use cryo_tracee::seccomp::filters;
 
-use super::{Collected, Scene, refuse};
+use super::{Collected, RefusalKind, Scene, refuse};
 use crate::Result;
 
 const MODE_FILTER: u64 = 2;
@@ -18,11 +18,14 @@ pub fn collect(process: &Process, scene: &Scene<'_>, ids: &[u64], out: &mut Coll
     let Some(restricted) = (0..process.threads.len()).find(|i| mode(*i) != 0) else { return Ok(()) };
     if let Err(e) = process.suspend_seccomp() {
         return match e.errno() {
-            Some(libc::EPERM | libc::EACCES) => refuse(format!(
-                "thread {} of process {} is restricted by seccomp, and to see how takes CAP_SYS_ADMIN: freeze it as root (itself not under seccomp)",
-                process.threads[restricted].tid(),
-                scene.pid
-            )),
+            Some(libc::EPERM | libc::EACCES) => refuse(
+                RefusalKind::Seccomp,
+                format!(
+                    "thread {} of process {} is restricted by seccomp, and to see how takes CAP_SYS_ADMIN: freeze it as root (itself not under seccomp)",
+                    process.threads[restricted].tid(),
+                    scene.pid
+                ),
+            ),
             _ => Err(e.into()),
         };
     }
@@ -52,9 +55,12 @@ fn carried(tid: i32, filter: &cryo_tracee::seccomp::Filter) -> Result<Filter> {
         })
         .collect();
     if program.iter().any(|i| i.code == RET_K && i.k & RET_ACTION_FULL == RET_USER_NOTIF) {
-        return refuse(format!(
-            "thread {tid} has a seccomp filter that asks another process (SECCOMP_RET_USER_NOTIF), which cannot be carried"
-        ));
+        return refuse(
+            RefusalKind::Seccomp,
+            format!(
+                "thread {tid} has a seccomp filter that asks another process (SECCOMP_RET_USER_NOTIF), which cannot be carried"
+            ),
+        );
     }
     Ok(Filter { flags: filter.flags as u32, reserved: 0, program: program.into() })
 }

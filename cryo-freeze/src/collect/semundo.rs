@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use cryo_format::section::semundo::{Adjustment, SemUndo};
 use cryo_tracee::Remote;
 
-use super::{Collected, Scene, refuse};
+use super::{Collected, RefusalKind, Scene, refuse};
 use crate::Result;
 
 /// The greatest value of a semaphore and of an adjustment (SEMVMX, SEMAEM of linux/sem.h).
@@ -72,10 +72,13 @@ fn of_set(remote: &mut Remote<'_>, scene: &Scene<'_>, set: &Set) -> Result<Vec<A
             return Ok(found);
         }
     }
-    refuse(format!(
-        "SysV semaphores {} change too fast to ask whether process {} holds one (SEM_UNDO): try again",
-        set.semid, scene.pid
-    ))
+    refuse(
+        RefusalKind::Busy,
+        format!(
+            "SysV semaphores {} change too fast to ask whether process {} holds one (SEM_UNDO): try again",
+            set.semid, scene.pid
+        ),
+    )
 }
 
 /// Their values; none if the process may not read them.

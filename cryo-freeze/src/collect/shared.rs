@@ -5,7 +5,7 @@
 use cryo_tracee::proc::Mapping;
 
 use super::other_holders::Holder;
-use super::{Collected, Scene, refuse};
+use super::{Collected, RefusalKind, Scene, refuse};
 use crate::Result;
 use crate::options::Shared;
 
@@ -32,8 +32,11 @@ pub fn found(
         return Ok(());
     }
     let way = fd.map_or_else(String::new, |fd| format!(", or --fd {fd}=inherit|null|FILE"));
-    refuse(format!(
-        "{name} of process {}: {} shares its {what}, and neither would see what the other does after a thaw: end it first, use --shared copy{way}",
-        scene.pid, other.name
-    ))
+    refuse(
+        RefusalKind::Shared,
+        format!(
+            "{name} of process {}: {} shares its {what}, and neither would see what the other does after a thaw: end it first, use --shared copy{way}",
+            scene.pid, other.name
+        ),
+    )
 }

@@ -9,7 +9,7 @@ use cryo_format::socket::{OPTIONS, SocketOption};
 use cryo_tracee::sockets;
 
 use super::description::{Cx, Description};
-use super::refuse;
+use super::{RefusalKind, refuse};
 use crate::Result;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
@@ -108,9 +108,10 @@ fn levels(s: &Socket<'_>) -> impl Iterator<Item = (u32, u32)> + use<> {
 pub fn filter(s: &Socket<'_>) -> Result<Blob> {
     match sockets::filter(&s.fd) {
         Ok(filter) => Ok(filter.into()),
-        Err(e) if e.errno() == Some(libc::EACCES) => {
-            refuse(format!("{} has an eBPF program attached, which is not carried: {}", s.name(), way(s)))
-        }
+        Err(e) if e.errno() == Some(libc::EACCES) => refuse(
+            RefusalKind::Socket,
+            format!("{} has an eBPF program attached, which is not carried: {}", s.name(), way(s)),
+        ),
         Err(e) => Err(e.into()),
     }
 }
@@ -128,7 +129,10 @@ pub fn messages(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
         return if waiting == 0 {
             Ok(all)
         } else {
-            refuse(format!("{}: an error waits in front of its messages: try again, or {}", s.name(), way(s)))
+            refuse(
+                RefusalKind::Busy,
+                format!("{}: an error waits in front of its messages: try again, or {}", s.name(), way(s)),
+            )
         };
     }
     // At the end of a stream of packets the kernel gives empty ones without end: there the bytes are counted.
@@ -139,7 +143,10 @@ pub fn messages(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
         let Some(message) = sockets::peek(&s.fd, LONGEST)? else { break };
         no_rights(s, &message)?;
         if message.truncated {
-            return refuse(format!("{}: a message of more than {LONGEST} bytes waits in it: {}", s.name(), way(s)));
+            return refuse(
+                RefusalKind::Socket,
+                format!("{}: a message of more than {LONGEST} bytes waits in it: {}", s.name(), way(s)),
+            );
         }
         left = left.saturating_sub(message.data.len());
         all.push(message);
@@ -158,13 +165,16 @@ pub fn stream(s: &Socket<'_>) -> Result<Vec<u8>> {
     let seen = sockets::peek(&s.fd, waiting)?.unwrap_or_default();
     no_rights(s, &seen)?;
     if seen.data.len() != waiting {
-        return refuse(format!(
-            "{}: {waiting} bytes wait in it, of which {} can be seen (descriptors, urgent bytes or several senders): try again when \
+        return refuse(
+            RefusalKind::Busy,
+            format!(
+                "{}: {waiting} bytes wait in it, of which {} can be seen (descriptors, urgent bytes or several senders): try again when \
              they are read, or {}",
-            s.name(),
-            seen.data.len(),
-            way(s)
-        ));
+                s.name(),
+                seen.data.len(),
+                way(s)
+            ),
+        );
     }
     Ok(seen.data)
 }
@@ -173,12 +183,15 @@ fn no_rights(s: &Socket<'_>, message: &sockets::Peeked) -> Result<()> {
     if message.rights == 0 {
         return Ok(());
     }
-    refuse(format!(
-        "{}: {} descriptors wait in it to be received (SCM_RIGHTS), which is not carried: try again when they are, or {}",
-        s.name(),
-        message.rights,
-        way(s)
-    ))
+    refuse(
+        RefusalKind::Busy,
+        format!(
+            "{}: {} descriptors wait in it to be received (SCM_RIGHTS), which is not carried: try again when they are, or {}",
+            s.name(),
+            message.rights,
+            way(s)
+        ),
+    )
 }
 
 /// The way out that always is.

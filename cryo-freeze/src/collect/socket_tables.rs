@@ -9,7 +9,7 @@ use cryo_format::section::inet::Membership;
 use cryo_format::socket::InetAddress;
 use cryo_tracee::sock_diag::{self, UnixSocket};
 
-use super::refuse;
+use super::{RefusalKind, refuse};
 use crate::Result;
 
 const TCP_LISTEN: u8 = 10;
@@ -40,7 +40,7 @@ impl SocketTables {
         }
         match &self.unix {
             Some(known) => Ok(known),
-            None => refuse("the list of unix sockets is missing"),
+            None => refuse(RefusalKind::Machine, "the list of unix sockets is missing"),
         }
     }
 

@@ -4,7 +4,7 @@ use cryo_format::prim::Addr;
 use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_tracee::proc::Mapping;
 
-use super::{Scene, refuse};
+use super::{RefusalKind, Scene, refuse};
 use crate::Result;
 use crate::error::About;
 
@@ -13,15 +13,18 @@ pub fn describe(object: &mut Object, scene: &Scene<'_>, m: &Mapping, processes: 
     let path = "/proc/sysvipc/shm";
     let text = std::fs::read_to_string(path).about(|| format!("reading {path}"))?;
     let Some(segment) = Segment::find(&text, m.ino) else {
-        return refuse(format!("SysV shared memory {} is not in {path}", m.ino));
+        return refuse(RefusalKind::Memory, format!("SysV shared memory {} is not in {path}", m.ino));
     };
     // The kernel counts mappings: one that mprotect(2) has split counts twice.
     let own = scene.maps.iter().filter(|o| (o.dev, o.ino) == (m.dev, m.ino)).count() as u64 * processes;
     if segment.attached > own {
-        return refuse(format!(
-            "memory {:x}-{:x} of process {} is SysV shared memory {}, which other processes have attached, too: end them first",
-            m.start, m.end, scene.pid, m.ino
-        ));
+        return refuse(
+            RefusalKind::Shared,
+            format!(
+                "memory {:x}-{:x} of process {} is SysV shared memory {}, which other processes have attached, too: end them first",
+                m.start, m.end, scene.pid, m.ino
+            ),
+        );
     }
     // munmap(2) of a part leaves content that we cannot see.
     let mut parts: Vec<(u64, u64)> = scene
@@ -33,10 +36,13 @@ pub fn describe(object: &mut Object, scene: &Scene<'_>, m: &Mapping, processes: 
     parts.sort_unstable();
     let seen = parts.iter().fold(0, |to, p| if p.0 <= to { to.max(p.1) } else { to });
     if seen < segment.size {
-        return refuse(format!(
-            "memory {:x}-{:x} of process {} is a part of SysV shared memory {}, and the rest is not mapped: only whole segments are carried",
-            m.start, m.end, scene.pid, m.ino
-        ));
+        return refuse(
+            RefusalKind::Memory,
+            format!(
+                "memory {:x}-{:x} of process {} is a part of SysV shared memory {}, and the rest is not mapped: only whole segments are carried",
+                m.start, m.end, scene.pid, m.ino
+            ),
+        );
     }
     object.kind = ObjectKind::SYSV_SHM;
     object.mode = segment.perms;

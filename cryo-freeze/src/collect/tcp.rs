@@ -15,7 +15,7 @@ use super::socket_tables::Inside;
 use super::tcp_info::{
     CLOSE, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT1, FIN_WAIT2, Info, LAST_ACK, LISTEN, OF_CONNECTION,
 };
-use super::{refuse, tcp_keep};
+use super::{RefusalKind, refuse, tcp_keep};
 use crate::Result;
 use crate::options::Tcp;
 
@@ -72,11 +72,14 @@ fn listener(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
     if outside > 0 {
         let at = section.local.plain(s.family);
         if cx.scene.options.tcp != Tcp::Close {
-            return refuse(format!(
-                "{}: {outside} connections to {at} from other processes wait to be accepted: use --tcp close to drop them, or {}",
-                s.name(),
-                way(s)
-            ));
+            return refuse(
+                RefusalKind::Socket,
+                format!(
+                    "{}: {outside} connections to {at} from other processes wait to be accepted: use --tcp close to drop them, or {}",
+                    s.name(),
+                    way(s)
+                ),
+            );
         }
         cx.out.note(
             s.name(),
@@ -126,11 +129,10 @@ fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
     let listener = inside.and_then(|i| i.listener(remote));
     let (state, other) = match (peer, listener) {
         (Some(peer), _) if peer == s.d.id => {
-            return refuse(format!(
-                "{}: it is connected to itself ({local}), which is not carried: {}",
-                s.name(),
-                way(s)
-            ));
+            return refuse(
+                RefusalKind::Socket,
+                format!("{}: it is connected to itself ({local}), which is not carried: {}", s.name(), way(s)),
+            );
         }
         (Some(peer), _) => (State::CONNECTED, peer),
         (None, Some(listener)) if waits(cx, local, remote)? => (State::WAITING, listener),
@@ -139,11 +141,14 @@ fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
     };
     let events = kernel::events(&s.fd)?;
     if events & libc::POLLPRI != 0 {
-        return refuse(format!(
-            "{}: an urgent byte (MSG_OOB) waits in it, which is not carried: try again when it is read, or {}",
-            s.name(),
-            way(s)
-        ));
+        return refuse(
+            RefusalKind::Busy,
+            format!(
+                "{}: an urgent byte (MSG_OOB) waits in it, which is not carried: try again when it is read, or {}",
+                s.name(),
+                way(s)
+            ),
+        );
     }
     let mut section = section(cx, s, OF_CONNECTION)?;
     (section.state, section.peer) = (state, other);
@@ -155,18 +160,21 @@ fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
         FIN_WAIT1 | FIN_WAIT2 => 2 | deaf,
         LAST_ACK | CLOSING => 2,
         other => {
-            return refuse(format!(
-                "{}: TCP {local} - {remote} is in the midst of a change (state {other}): try again",
-                s.name()
-            ));
+            return refuse(
+                RefusalKind::Busy,
+                format!("{}: TCP {local} - {remote} is in the midst of a change (state {other}): try again", s.name()),
+            );
         }
     };
     if state == State::WAITING && info.sent() + u64::from(info.not_sent()) > 0 {
-        return refuse(format!(
-            "{}: it has written into a connection to {remote} that nobody has accepted yet: try again when it is, or {}",
-            s.name(),
-            way(s)
-        ));
+        return refuse(
+            RefusalKind::Busy,
+            format!(
+                "{}: it has written into a connection to {remote} that nobody has accepted yet: try again when it is, or {}",
+                s.name(),
+                way(s)
+            ),
+        );
     }
     if state == State::CONNECTED {
         arrive(cx, s, other, local, remote)?;
@@ -217,11 +225,14 @@ fn arrive(cx: &Cx<'_>, s: &Socket<'_>, peer: u64, local: SocketAddr, remote: Soc
         std::thread::sleep(std::time::Duration::from_millis(2));
     };
     if left > 0 {
-        return refuse(format!(
-            "{}: {left} bytes from {remote} to {local} are still on their way inside the process: try again when they are read, or {}",
-            s.name(),
-            way(s)
-        ));
+        return refuse(
+            RefusalKind::Busy,
+            format!(
+                "{}: {left} bytes from {remote} to {local} are still on their way inside the process: try again when they are read, or {}",
+                s.name(),
+                way(s)
+            ),
+        );
     }
     Ok(())
 }

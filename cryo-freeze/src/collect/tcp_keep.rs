@@ -7,9 +7,9 @@ use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
 use super::inet_socket::section;
-use super::refuse;
 use super::socket::{Socket, way};
 use super::tcp_info::{ESTABLISHED, Info, OF_CONNECTION};
+use super::{RefusalKind, refuse};
 use crate::Result;
 use crate::error::About;
 
@@ -29,10 +29,10 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>, what: &str) -> Result<bool> {
     let quiet = match Quiet::begin(fd, section.filter.to_vec()) {
         Ok(quiet) => quiet,
         Err(e) if e.errno() == Some(libc::EPERM) => {
-            return refuse(format!(
-                "{}: {what}: --tcp keep needs CAP_NET_ADMIN: freeze as root, or use --tcp close",
-                s.name()
-            ));
+            return refuse(
+                RefusalKind::Permission,
+                format!("{}: {what}: --tcp keep needs CAP_NET_ADMIN: freeze as root, or use --tcp close", s.name()),
+            );
         }
         Err(e) => return Err(e.into()),
     };
@@ -42,7 +42,10 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>, what: &str) -> Result<bool> {
     // Until it was quiet the peer may have ended it.
     let info = Info::of(quiet.fd())?;
     if info.state() != ESTABLISHED {
-        return refuse(format!("{}: {what}: its peer has just ended it: try again with --tcp close", s.name()));
+        return refuse(
+            RefusalKind::Busy,
+            format!("{}: {what}: its peer has just ended it: try again with --tcp close", s.name()),
+        );
     }
     let mut kept = state(s, quiet, &info)?;
     repair::queue(quiet.fd(), repair::RECEIVE)?;
@@ -100,7 +103,10 @@ fn peek(s: &Socket<'_>, quiet: &Quiet, len: usize) -> Result<Blob> {
     }
     let seen = kernel::peek(quiet.fd(), len)?.unwrap_or_default();
     if seen.data.len() != len {
-        return refuse(format!("{}: of {len} bytes in it {} can be seen: {}", s.name(), seen.data.len(), way(s)));
+        return refuse(
+            RefusalKind::Socket,
+            format!("{}: of {len} bytes in it {} can be seen: {}", s.name(), seen.data.len(), way(s)),
+        );
     }
     Ok(seen.data.into())
 }

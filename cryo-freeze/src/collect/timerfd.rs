@@ -4,7 +4,7 @@ use cryo_format::section::timerfd::Timerfd;
 use cryo_tracee::proc::FdInfo;
 
 use super::description::{Cx, Description};
-use super::refuse;
+use super::{RefusalKind, refuse};
 use crate::Result;
 
 /// Adds it, with the time that is left.
@@ -22,7 +22,10 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     }
     let info = fresh.as_ref().unwrap_or(&f.info);
     let (Some((value_ns, interval_ns)), Some(clock)) = (times, info.number("clockid")) else {
-        return refuse(format!("{}: this kernel does not tell its clock: use --fd {}=null", f.name(), f.fd));
+        return refuse(
+            RefusalKind::Machine,
+            format!("{}: this kernel does not tell its clock: use --fd {}=null", f.name(), f.fd),
+        );
     };
     let settime = info.all("settime flags").next().and_then(|t| u32::from_str_radix(t, 8).ok());
     cx.out.add(

@@ -11,8 +11,8 @@ use cryo_tracee::sock_diag::UnixSocket;
 use cryo_tracee::{proc, sockets as kernel};
 
 use super::description::{Cx, Description};
-use super::refuse;
 use super::socket::{self, Socket, way};
+use super::{RefusalKind, refuse};
 use crate::Result;
 use crate::options::Ends;
 
@@ -34,7 +34,10 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
     let ino = s.ino() as u32;
     let known = cx.sockets.unix()?;
     let Some(own) = known.by_ino.get(&ino).cloned() else {
-        return refuse(format!("{} is of another network namespace, which is not carried: {}", s.name(), way(s)));
+        return refuse(
+            RefusalKind::Socket,
+            format!("{} is of another network namespace, which is not carried: {}", s.name(), way(s)),
+        );
     };
     let place = known.waiting.get(&ino).copied();
     let listens = own.state == TCP_LISTEN;
@@ -66,11 +69,14 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         End::Listener(listener, place) => {
             (section.state, section.peer, section.place) = (State::WAITING, listener, place);
             if kernel::unsent(&s.fd)? != 0 {
-                return refuse(format!(
-                    "{}: it has written into a connection that nobody has accepted yet: try again when it is, or {}",
-                    s.name(),
-                    way(s)
-                ));
+                return refuse(
+                    RefusalKind::Busy,
+                    format!(
+                        "{}: it has written into a connection that nobody has accepted yet: try again when it is, or {}",
+                        s.name(),
+                        way(s)
+                    ),
+                );
             }
         }
         End::Closed | End::Outside => {
@@ -133,12 +139,15 @@ fn dropped(cx: &mut Cx<'_>, s: &Socket<'_>, own: &UnixSocket) -> Result<()> {
         return Ok(());
     }
     if cx.scene.options.unix != Ends::Close {
-        return refuse(format!(
-            "{}{}: {lost} connections from other processes wait to be accepted: use --unix close to drop them, or {}",
-            s.name(),
-            named(&own.name),
-            way(s)
-        ));
+        return refuse(
+            RefusalKind::Socket,
+            format!(
+                "{}{}: {lost} connections from other processes wait to be accepted: use --unix close to drop them, or {}",
+                s.name(),
+                named(&own.name),
+                way(s)
+            ),
+        );
     }
     cx.out.note(s.name(), format!("{lost} connections that waited to be accepted are dropped (--unix close)"));
     Ok(())
@@ -173,11 +182,14 @@ fn packets(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<UnixMessage>> {
     let strangers = queue.iter().filter(|m| !m.sender.is_empty() && !from_inside(cx, s, &m.sender)).count();
     if strangers > 0 {
         if cx.scene.options.unix != Ends::Close {
-            return refuse(format!(
-                "{}: {strangers} messages from named sockets of other processes wait in it: use --unix close to forget who sent them, or {}",
-                s.name(),
-                way(s)
-            ));
+            return refuse(
+                RefusalKind::Socket,
+                format!(
+                    "{}: {strangers} messages from named sockets of other processes wait in it: use --unix close to forget who sent them, or {}",
+                    s.name(),
+                    way(s)
+                ),
+            );
         }
         let inside: Vec<bool> = queue.iter().map(|m| from_inside(cx, s, &m.sender)).collect();
         for (m, _) in queue.iter_mut().zip(inside).filter(|(_, inside)| !inside) {

@@ -6,7 +6,7 @@ use cryo_tracee::fds::{self, Shared};
 use cryo_tracee::proc::{self, Mapping};
 
 use super::machine::{NAMESPACES, namespaces};
-use super::{Scene, parallel, refuse};
+use super::{RefusalKind, Scene, parallel, refuse};
 use crate::Result;
 
 /// Refuses what would be lost.
@@ -15,32 +15,39 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
     same_namespaces(scene)?;
     // arch_prctl(2), ARCH_ENABLE_TAGGED_ADDR.
     if scene.status.text("untag_mask").is_some_and(|mask| mask != "0xffffffffffffffff") {
-        return refuse(format!(
-            "process {pid} uses tagged addresses (Linear Address Masking), which are not carried yet"
-        ));
+        return refuse(
+            RefusalKind::Memory,
+            format!("process {pid} uses tagged addresses (Linear Address Masking), which are not carried yet"),
+        );
     }
     if let Some(m) = scene.maps.iter().find(|m| m.path == b"/secretmem (deleted)") {
-        return refuse(format!(
-            "memory {:x}-{:x} of process {pid} is secret (memfd_secret(2)): nobody but the process itself may read it, and so it cannot be in an image",
-            m.start, m.end
-        ));
+        return refuse(
+            RefusalKind::Memory,
+            format!(
+                "memory {:x}-{:x} of process {pid} is secret (memfd_secret(2)): nobody but the process itself may read it, and so it cannot be in an image",
+                m.start, m.end
+            ),
+        );
     }
     for m in &scene.maps {
         if let Some(flag) = unknown_flag(m) {
-            return refuse(format!(
-                "memory {:x}-{:x} of process {pid} is of a kind that this release does not know (VmFlags in /proc/{pid}/smaps: {flag}): a newer cryo-freeze may",
-                m.start, m.end
-            ));
+            return refuse(
+                RefusalKind::Memory,
+                format!(
+                    "memory {:x}-{:x} of process {pid} is of a kind that this release does not know (VmFlags in /proc/{pid}/smaps: {flag}): a newer cryo-freeze may",
+                    m.start, m.end
+                ),
+            );
         }
         let what =
             [("ss", "a shadow stack"), ("um", "registered with userfaultfd"), ("uw", "registered with userfaultfd")]
                 .into_iter()
                 .find(|(flag, _)| m.has(flag));
         if let Some((_, what)) = what {
-            return refuse(format!(
-                "memory {:x}-{:x} of process {pid} is {what}, which is not carried yet",
-                m.start, m.end
-            ));
+            return refuse(
+                RefusalKind::Memory,
+                format!("memory {:x}-{:x} of process {pid} is {what}, which is not carried yet", m.start, m.end),
+            );
         }
     }
     Ok(())
@@ -66,10 +73,13 @@ pub fn threads(scene: &Scene<'_>, tids: &[i32]) -> Result<()> {
 
 fn thread(pid: i32, first: i32, tid: i32, common: &[Vec<u8>]) -> Result<()> {
     let lost = |what: &str| {
-        refuse(format!(
-            "thread {tid} of process {pid} has {what} of its own (unshare(2), setns(2)), which is not carried yet: \
+        refuse(
+            RefusalKind::Thread,
+            format!(
+                "thread {tid} of process {pid} has {what} of its own (unshare(2), setns(2)), which is not carried yet: \
              freeze the process when that thread has ended"
-        ))
+            ),
+        )
     };
     if !fds::share(first, tid, Shared::Files) {
         return lost("a table of descriptors");
@@ -103,12 +113,15 @@ fn same_namespaces(scene: &Scene<'_>) -> Result<()> {
     // Called by the pid that it has here, as anywhere; and the first process of a namespace can be ended from outside only.
     let name = if inner == pid as u64 { String::new() } else { format!(" -o {pid}") };
     let end = if inner == 1 { format!(" --leave-running && kill -KILL {pid}") } else { String::new() };
-    refuse(format!(
-        "process {pid} lives in other namespaces ({}) than cryo-freeze: freeze it from inside: nsenter --target {pid} --wd=. {} {proc_too}cryo-freeze \
+    refuse(
+        RefusalKind::Namespace,
+        format!(
+            "process {pid} lives in other namespaces ({}) than cryo-freeze: freeze it from inside: nsenter --target {pid} --wd=. {} {proc_too}cryo-freeze \
          {inner}{name}{end}",
-        names.join(", "),
-        words.join(" ")
-    ))
+            names.join(", "),
+            words.join(" ")
+        ),
+    )
 }
 
 /// Is the /proc that it sees the one of its own pid namespace? Then the first process there is one of that namespace.

@@ -5,7 +5,7 @@ use cryo_tracee::proc::Status;
 use cryo_tracee::{Batch, FsRights, Host};
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::options::Options;
 
@@ -88,11 +88,14 @@ pub fn check(c: &Credentials, options: &Options) -> Result<()> {
     if lacking.is_empty() {
         return Ok(());
     }
-    refuse(format!(
-        "the program had what you may not give it: {}: thaw it as who it was or as root, or with --own-credentials (it goes on with your ids, groups \
+    refuse(
+        RefusalKind::Credentials,
+        format!(
+            "the program had what you may not give it: {}: thaw it as who it was or as root, or with --own-credentials (it goes on with your ids, groups \
          and capabilities)",
-        lacking.join(", ")
-    ))
+            lacking.join(", ")
+        ),
+    )
 }
 
 /// The rights by which process `id` reaches files. Its paths are followed with these, and no other ones.

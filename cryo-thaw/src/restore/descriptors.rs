@@ -28,10 +28,10 @@ use super::{
     removed, signalfd, timerfd, unix,
 };
 use crate::bound_files::BoundFiles;
-use crate::error::{Doing, refuse};
+use crate::error::{Doing, RefusalKind, refuse};
 use crate::identity::Paths;
 use crate::options::Options;
-use crate::{Error, Result};
+use crate::{Error, Refusal, Refusals, Result};
 
 /// So many descriptors are named in one line.
 const MANY: usize = 10;
@@ -215,18 +215,18 @@ fn is_outside(table: &Table<'_>, d: &Descriptor) -> bool {
 }
 
 /// Refuses if there is something to refuse; of several with what answers them all.
-fn answers(table: &Table<'_>, refused: Vec<(&Descriptor, String)>) -> Result<()> {
+fn answers(table: &Table<'_>, refused: Vec<(&Descriptor, Refusal)>) -> Result<()> {
     let outside = refused.iter().all(|(d, _)| is_outside(table, d));
     let each: Vec<String> = refused.iter().take(MANY).map(|(d, _)| format!("--fd {}=null", d.fd)).collect();
-    let mut all: Vec<String> = refused.into_iter().map(|(_, why)| why).collect();
+    let mut all: Vec<Refusal> = refused.into_iter().map(|(_, why)| why).collect();
     if all.len() < 2 {
-        return all.pop().map_or(Ok(()), refuse);
+        return all.pop().map_or(Ok(()), |one| Err(one.into()));
     }
     let at_once =
         if outside { "all are answered by --fd outside=null (or close), each by" } else { "they are answered by" };
     let more = if all.len() > MANY { " ..." } else { "" };
-    all.push(format!("{} descriptors stand in the way; {at_once} {}{more}", all.len(), each.join(" ")));
-    Err(Error::Several(all))
+    let answer = format!("{} descriptors stand in the way; {at_once} {}{more}", all.len(), each.join(" "));
+    Err(Refusals { all, answer }.into())
 }
 
 /// The rest, when all pages are there; `elapsed` is how much of the time in the ice counts.
@@ -245,7 +245,12 @@ fn by_rule(host: &mut Host, fd: u32, instead: &Instead, table: &Table<'_>) -> Re
         Instead::Close => return Ok(None),
         Instead::Inherit => match table.inherited(fd) {
             Some(parked) => return table.duplicate(host, parked).map(Some),
-            None => return refuse(format!("--fd {fd}=inherit: cryo-thaw itself has no descriptor {fd}")),
+            None => {
+                return refuse(
+                    RefusalKind::Argument,
+                    format!("--fd {fd}=inherit: cryo-thaw itself has no descriptor {fd}"),
+                );
+            }
         },
         Instead::Null => b"/dev/null".as_slice(),
         Instead::File(path) => &path[..],
@@ -260,5 +265,5 @@ fn description(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
             return Ok(made);
         }
     }
-    refuse(format!("fd {fd}: its description {id} is of a kind that is unknown to this release"))
+    refuse(RefusalKind::Image, format!("fd {fd}: its description {id} is of a kind that is unknown to this release"))
 }

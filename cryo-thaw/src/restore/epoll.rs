@@ -8,7 +8,7 @@ use cryo_tracee::Host;
 use super::open::set_flags;
 use super::table::Table;
 use crate::Result;
-use crate::error::{Doing, refuse};
+use crate::error::{Doing, RefusalKind, refuse};
 
 /// What is no event: EPOLLEXCLUSIVE, EPOLLWAKEUP, EPOLLONESHOT, EPOLLET.
 const FLAGS: u32 = 0xf000_0000;
@@ -36,7 +36,10 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
             break;
         }
         if depth > DEEPEST {
-            return refuse("the image has epoll sets that watch each other in more layers than the kernel allows");
+            return refuse(
+                RefusalKind::Image,
+                "the image has epoll sets that watch each other in more layers than the kernel allows",
+            );
         }
         let before = left.len();
         let empty: HashSet<u64> = left.iter().map(|(id, _)| *id).collect();
@@ -51,7 +54,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         }
         left = later;
         if left.len() == before {
-            return refuse("the image has epoll sets that watch each other in a circle");
+            return refuse(RefusalKind::Image, "the image has epoll sets that watch each other in a circle");
         }
     }
     Ok(())

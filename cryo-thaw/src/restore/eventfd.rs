@@ -6,13 +6,13 @@ use cryo_tracee::Host;
 use super::open::set_flags;
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 /// Makes it, with what it had counted.
 pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
     let Some(eventfd) = table.section::<Eventfd>(id) else { return Ok(None) };
     if eventfd.count == u64::MAX {
-        return refuse(format!("fd {fd}: an eventfd cannot count to {}", u64::MAX));
+        return refuse(RefusalKind::Image, format!("fd {fd}: an eventfd cannot count to {}", u64::MAX));
     }
     let semaphore = if eventfd.semaphore != 0 { libc::EFD_SEMAPHORE } else { 0 };
     let flags = semaphore | libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;

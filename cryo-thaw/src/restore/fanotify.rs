@@ -7,7 +7,7 @@ use super::open::set_flags;
 use super::paths;
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 const FAN_MARK_ADD: u32 = 1;
 const FAN_MARK_IGNORED_MASK: u32 = 0x20;
@@ -19,7 +19,12 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     let args = [(group.init_flags | FAN_CLOEXEC).into(), group.event_flags.into(), 0, 0, 0, 0];
     let made = match host.call(libc::SYS_fanotify_init, args) {
         Ok(made) => made,
-        Err(e) => return refuse(format!("fd {fd} (fanotify): {e}: thaw it as root, or use --fd {fd}=null")),
+        Err(e) => {
+            return refuse(
+                RefusalKind::Permission,
+                format!("fd {fd} (fanotify): {e}: thaw it as root, or use --fd {fd}=null"),
+            );
+        }
     };
     set_flags(host, made, group.open_flags.0)?;
     Ok(Some(made))
@@ -45,7 +50,10 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
             }
             batch.call(libc::SYS_close, &[found.handle]);
             if let Err(e) = host.run(batch)?.all() {
-                return refuse(format!("fd {fd} (fanotify): marking {}: {e}: use --fd {fd}=null", m.path));
+                return refuse(
+                    RefusalKind::File,
+                    format!("fd {fd} (fanotify): marking {}: {e}: use --fd {fd}=null", m.path),
+                );
             }
         }
     }

@@ -12,7 +12,7 @@ use super::open::{self, set_flags};
 use super::paths::{self, Found};
 use super::table::Table;
 use crate::Result;
-use crate::error::{reason, refuse};
+use crate::error::{RefusalKind, reason, refuse};
 use crate::notes::Notes;
 use crate::unlinked;
 
@@ -75,10 +75,10 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
         S_IFDIR => {}
         S_IFCHR if HARMLESS.contains(&file.rdev) => {}
         _ => {
-            return refuse(format!(
-                "fd {fd} ({}): devices are not opened for an image: use --fd {fd}=FILE|null",
-                found.path
-            ));
+            return refuse(
+                RefusalKind::File,
+                format!("fd {fd} ({}): devices are not opened for an image: use --fd {fd}=FILE|null", found.path),
+            );
         }
     }
     found.open(host, table, flags & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY)
@@ -117,10 +117,10 @@ fn from_image(host: &mut Host, fd: u32, file: &OpenFile, table: &mut Table<'_>) 
         Some(parked) => parked,
         None => {
             let Some(object) = table.objects.iter().find(|o| o.id == file.object).filter(|o| unlinked::is(o)) else {
-                return refuse(format!(
-                    "fd {fd} ({}): its content, object {}, is not in the image",
-                    file.path, file.object
-                ));
+                return refuse(
+                    RefusalKind::Image,
+                    format!("fd {fd} ({}): its content, object {}, is not in the image", file.path, file.object),
+                );
             };
             let made = unlinked::make(host, object)?;
             let parked = table.keep(host, file.object, 0, made)?;
@@ -161,7 +161,7 @@ fn seal(host: &mut Host, fd: u32, object: &Object) -> Result<()> {
     let sealed = host.call(libc::SYS_fcntl, [through, libc::F_ADD_SEALS as u64, object.seals.into(), 0, 0, 0]);
     host.call(libc::SYS_close, [through, 0, 0, 0, 0, 0])?;
     if let Err(e) = sealed {
-        return refuse(format!("fd {fd} (memfd {}): sealing it: {}", object.path, reason(&e)));
+        return refuse(RefusalKind::File, format!("fd {fd} (memfd {}): sealing it: {}", object.path, reason(&e)));
     }
     Ok(())
 }

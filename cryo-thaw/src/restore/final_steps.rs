@@ -15,7 +15,7 @@ use super::ptimers::Timers;
 use super::{credentials, itimers, limits, mm, process, scheduling, seccomp, semundo};
 use crate::Result;
 use crate::elapsed::elapsed;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::identity::Paths;
 use crate::ids::Ids;
@@ -26,7 +26,7 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
     ice.all::<Limits>().try_for_each(|(_, l)| limits::check(l, options))?;
     ice.all::<Credentials>().try_for_each(|(_, c)| credentials::check(c, options))?;
     if ice.all::<Process>().any(|(id, _)| ice.get::<Credentials>(id).is_none()) {
-        return refuse("the .frost does not say in whose name the program acts (no CRED section)");
+        return refuse(RefusalKind::Image, "the .frost does not say in whose name the program acts (no CRED section)");
     }
     if ice.all::<Seccomp>().any(|(_, s)| s.mode != 0) { seccomp::check() } else { Ok(()) }
 }

@@ -9,7 +9,7 @@ use super::inet_socket::{All, Made, bind, make, recorded};
 use super::table::Table;
 use super::{sockets, tcp, tcp_keep};
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::notes::Notes;
 use crate::options::Tcp;
 
@@ -41,16 +41,19 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
         if s.remote.port != 0
             && let Err(e) = socket::connect(&made[id].ours, &s.remote.sockaddr(s.family))
         {
-            return refuse(format!(
-                "fd {}: connecting it to {}: {e}: use --fd {0}=null|FILE",
-                made[id].fd,
-                s.remote.plain(s.family)
-            ));
+            return refuse(
+                RefusalKind::Socket,
+                format!(
+                    "fd {}: connecting it to {}: {e}: use --fd {0}=null|FILE",
+                    made[id].fd,
+                    s.remote.plain(s.family)
+                ),
+            );
         }
     }
     tcp::all(host, table, &streams, &mut made)?;
     let Some(own) = made.get(&id).map(|m| m.at) else {
-        return refuse(format!("description {id}: an internet socket that cannot be made"));
+        return refuse(RefusalKind::Socket, format!("description {id}: an internet socket that cannot be made"));
     };
     for (id, m) in made {
         let s = m.section;
@@ -95,10 +98,13 @@ fn join(m: &Made<'_>) -> Result<()> {
         request.resize(136, 0);
         if let Err(e) = socket::set_option(&m.ours, level as u32, MCAST_JOIN_GROUP, &request) {
             let group = g.group.plain(g.family).ip();
-            return refuse(format!(
-                "fd {}: joining multicast group {group} on interface {}: {e}: use --fd {0}=null|FILE",
-                m.fd, g.interface
-            ));
+            return refuse(
+                RefusalKind::Socket,
+                format!(
+                    "fd {}: joining multicast group {group} on interface {}: {e}: use --fd {0}=null|FILE",
+                    m.fd, g.interface
+                ),
+            );
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use cryo_tracee::{Host, sockets as socket};
 use super::sockets;
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
 const REUSEADDR: u32 = libc::SO_REUSEADDR as u32;
@@ -77,7 +77,9 @@ pub fn bind(m: &Made<'_>, shared: bool) -> Result<()> {
             Ok(socket::set_option(&m.ours, IP, BIND_ADDRESS_NO_PORT, &OFF)?)
         }
         Ok(()) => Ok(()),
-        Err(e) => refuse(format!("fd {}: {}", m.fd, unavailable(m.fd, s.local.plain(s.family), &e))),
+        Err(e) => {
+            refuse(RefusalKind::Socket, format!("fd {}: {}", m.fd, unavailable(m.fd, s.local.plain(s.family), &e)))
+        }
     }
 }
 

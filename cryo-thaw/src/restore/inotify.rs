@@ -9,7 +9,7 @@ use super::open::set_flags;
 use super::paths;
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 /// linux/inotify.h: _IOW('I', 0, __s32).
 const INOTIFY_IOC_SETNEXTWD: u64 = 0x4004_4900;
@@ -32,11 +32,14 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
             let found = paths::find(host, table, fd, &w.path)?;
             if found.meta.ino() != w.ino && !found.mapped {
                 if table.paths.same_machine && !found.made_up {
-                    return refuse(format!(
-                        "fd {fd}: it watches {0}, which is another file now: bring the right one back, or use --file-map {0}=NEW ({0}={0} if this \
+                    return refuse(
+                        RefusalKind::File,
+                        format!(
+                            "fd {fd}: it watches {0}, which is another file now: bring the right one back, or use --file-map {0}=NEW ({0}={0} if this \
                          one is right) or --fd {fd}=null",
-                        found.path
-                    ));
+                            found.path
+                        ),
+                    );
                 }
                 table.options.notes.add(format!("fd {fd}: it watches {}, which is another file here", found.path));
             }
@@ -44,8 +47,15 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
             host.call(libc::SYS_close, [found.handle, 0, 0, 0, 0, 0])?;
             match got {
                 Ok(wd) if wd == u64::from(w.wd) => {}
-                Ok(wd) => return refuse(format!("fd {fd}: its watch of {} has become {wd} and was {}", w.path, w.wd)),
-                Err(e) => return refuse(format!("fd {fd}: watching {}: {e}: use --fd {fd}=null", w.path)),
+                Ok(wd) => {
+                    return refuse(
+                        RefusalKind::File,
+                        format!("fd {fd}: its watch of {} has become {wd} and was {}", w.path, w.wd),
+                    );
+                }
+                Err(e) => {
+                    return refuse(RefusalKind::File, format!("fd {fd}: watching {}: {e}: use --fd {fd}=null", w.path));
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use cryo_tracee::limits::{self, COUNT, NAMES};
 use cryo_tracee::proc::Status;
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::notes::Notes;
 use crate::options::Options;
 
@@ -28,12 +28,15 @@ pub fn check(limits: &Limits, options: &Options) -> Result<()> {
     for l in known(limits) {
         let (_, hard) = limits::get(us, l.resource)?;
         if l.soft > hard {
-            return refuse(format!(
-                "RLIMIT_{} of the program is {}, and not more than {hard} is allowed here: raise the hard limit of this shell \
+            return refuse(
+                RefusalKind::Limits,
+                format!(
+                    "RLIMIT_{} of the program is {}, and not more than {hard} is allowed here: raise the hard limit of this shell \
                  (prlimit(1), as root), or use --lower-limits",
-                name(l),
-                shown(l.soft)
-            ));
+                    name(l),
+                    shown(l.soft)
+                ),
+            );
         }
     }
     Ok(())

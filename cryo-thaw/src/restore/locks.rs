@@ -5,7 +5,7 @@ use cryo_tracee::Host;
 
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 const F_OFD_GETLK: i32 = 36;
 const F_OFD_SETLK: i32 = 37;
@@ -22,9 +22,10 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
             && let Err(e) = host.call(libc::SYS_fcntl, [fd.into(), F_SETLEASE as u64, locks.lease.into(), 0, 0, 0])
         {
             let name = table.name(id);
-            return refuse(format!(
-                "fd {fd} ({name}): its lease: {e}: end who has it open, or use --fd {fd}=FILE|null"
-            ));
+            return refuse(
+                RefusalKind::File,
+                format!("fd {fd} ({name}): its lease: {e}: end who has it open, or use --fd {fd}=FILE|null"),
+            );
         }
     }
     Ok(())
@@ -41,10 +42,15 @@ fn take(host: &mut Host, table: &Table<'_>, fd: u32, lock: &Lock) -> Result<()> 
                 Err(e) => held(table, fd, "all of it", e.errno(), None),
             };
         }
-        other => return refuse(format!("fd {fd}: a lock of kind {other} is unknown to this release")),
+        other => {
+            return refuse(RefusalKind::Image, format!("fd {fd}: a lock of kind {other} is unknown to this release"));
+        }
     };
     if lock.end < lock.start {
-        return refuse(format!("fd {fd}: its lock ends at byte {} and begins at {}", lock.end, lock.start));
+        return refuse(
+            RefusalKind::Image,
+            format!("fd {fd}: its lock ends at byte {} and begins at {}", lock.end, lock.start),
+        );
     }
     let len = if lock.end >= i64::MAX as u64 { 0 } else { lock.end - lock.start + 1 };
     let kind = if lock.write != 0 { libc::F_WRLCK } else { libc::F_RDLCK };
@@ -68,9 +74,10 @@ fn held(table: &Table<'_>, fd: u32, what: &str, errno: Option<i32>, holder: Opti
     let way = format!("end it, or use --fd {fd}=FILE|null");
     if !matches!(errno, Some(libc::EAGAIN | libc::EACCES)) {
         let e = std::io::Error::from_raw_os_error(errno.unwrap_or(0));
-        return refuse(format!(
-            "fd {fd} ({name}): it had {what} locked, which fails here: {e}: use --fd {fd}=FILE|null"
-        ));
+        return refuse(
+            RefusalKind::File,
+            format!("fd {fd} ({name}): it had {what} locked, which fails here: {e}: use --fd {fd}=FILE|null"),
+        );
     }
     let who = match holder {
         Some(pid) if pid > 0 => {
@@ -79,5 +86,5 @@ fn held(table: &Table<'_>, fd: u32, what: &str, errno: Option<i32>, holder: Opti
         }
         _ => "somebody else".to_owned(),
     };
-    refuse(format!("fd {fd} ({name}): it had {what} locked, which {who} has locked now: {way}"))
+    refuse(RefusalKind::File, format!("fd {fd} ({name}): it had {what} locked, which {who} has locked now: {way}"))
 }

@@ -4,7 +4,7 @@ use cryo_format::section::mm::Mm;
 use cryo_tracee::Host;
 
 use crate::Result;
-use crate::error::{About, Doing, reason, refuse};
+use crate::error::{About, Doing, RefusalKind, reason, refuse};
 
 /// prctl(PR_SET_MM_MAP) takes all of it at once and, as long as the executable's link is left alone, needs no capability.
 pub fn restore(host: &mut Host, mm: &Mm) -> Result<()> {
@@ -44,10 +44,10 @@ pub fn restore(host: &mut Host, mm: &Mm) -> Result<()> {
 pub fn adjust(host: &mut Host, mm: &Mm) -> Result<()> {
     for command in (0..64).map(|bit| 1 << bit).filter(|command| mm.membarrier.0 & command != 0) {
         if let Err(e) = host.call(libc::SYS_membarrier, [command, 0, 0, 0, 0, 0]) {
-            return refuse(format!(
-                "membarrier(2), which the program has registered for (command {command}): {}",
-                reason(&e)
-            ));
+            return refuse(
+                RefusalKind::Machine,
+                format!("membarrier(2), which the program has registered for (command {command}): {}", reason(&e)),
+            );
         }
     }
     let path = format!("/proc/{}/coredump_filter", host.pid());
@@ -63,7 +63,10 @@ pub fn lock_future(host: &mut Host, mm: &Mm) -> Result<()> {
     if mm.mlock_future != 0
         && let Err(e) = host.call(libc::SYS_mlockall, [mm.mlock_future.into(), 0, 0, 0, 0, 0])
     {
-        return refuse(format!("mlockall(2) for memory to come: {}: raise RLIMIT_MEMLOCK (ulimit -l)", reason(&e)));
+        return refuse(
+            RefusalKind::Limits,
+            format!("mlockall(2) for memory to come: {}: raise RLIMIT_MEMLOCK (ulimit -l)", reason(&e)),
+        );
     }
     Ok(())
 }

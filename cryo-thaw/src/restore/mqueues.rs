@@ -11,7 +11,7 @@ use rustix::fs::{Mode, fchmod};
 use super::open::{self, set_flags};
 use super::table::Table;
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 
 /// Under which role the queue itself is parked, by its inode, for further descriptions of it.
 const QUEUE: u8 = 200;
@@ -62,19 +62,25 @@ fn by_name(host: &mut Host, table: &Table<'_>, fd: u32, queue: &Mqueue, access: 
             return Ok(made);
         }
         Err(e) if e.errno() == Some(libc::ENOENT) => {
-            return refuse(format!(
-                "fd {fd}: the message queue {} is not here, and {} messages waited in it that it kept itself: {way}",
-                queue.name, queue.waiting
-            ));
+            return refuse(
+                RefusalKind::Ipc,
+                format!(
+                    "fd {fd}: the message queue {} is not here, and {} messages waited in it that it kept itself: {way}",
+                    queue.name, queue.waiting
+                ),
+            );
         }
-        Err(e) => return refuse(format!("fd {fd}: the message queue {}: {e}: {way}", queue.name)),
+        Err(e) => return refuse(RefusalKind::Ipc, format!("fd {fd}: the message queue {}: {e}: {way}", queue.name)),
     };
     let ours = table.take(opened)?;
     let now = mqueue::attributes(&ours)?;
     let ino = std::fs::File::from(ours).metadata().about(|| format!("looking at fd {fd}"))?.ino();
     let alike = (now.max_messages as u64, now.message_size as u64) == (queue.max_messages, queue.message_size);
     if ino != queue.ino && (queue.waiting > 0 || !alike) {
-        return refuse(format!("fd {fd}: {} is another message queue than it was: {way}", queue.name));
+        return refuse(
+            RefusalKind::Ipc,
+            format!("fd {fd}: {} is another message queue than it was: {way}", queue.name),
+        );
     }
     Ok(opened)
 }
@@ -99,6 +105,9 @@ fn without_name(host: &mut Host, table: &Table<'_>, fd: u32, queue: &Mqueue) -> 
 fn made(fd: u32, queue: &Mqueue, opened: cryo_tracee::Result<u64>) -> Result<u64> {
     opened.or_else(|e| {
         let limits = "/proc/sys/fs/mqueue and `ulimit -q` may be in the way";
-        refuse(format!("fd {fd}: making the message queue {}: {e}: {limits}, or use --fd {fd}=null|FILE", queue.name))
+        refuse(
+            RefusalKind::Ipc,
+            format!("fd {fd}: making the message queue {}: {e}: {limits}, or use --fd {fd}=null|FILE", queue.name),
+        )
     })
 }

@@ -6,7 +6,7 @@ use cryo_tracee::{Host, sockets as socket};
 use super::sockets;
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 const NETLINK_ADD_MEMBERSHIP: u32 = 1;
 
@@ -21,17 +21,21 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
         && let Err(e) = socket::bind(&ours, &address(s.port, 0))
     {
         return match e.errno() {
-            Some(libc::EADDRINUSE) => {
-                refuse(format!("fd {fd}: netlink port {} is taken: end who has it, or {way}", s.port))
-            }
-            _ => refuse(format!("fd {fd}: netlink port {}: {e}: {way}", s.port)),
+            Some(libc::EADDRINUSE) => refuse(
+                RefusalKind::Socket,
+                format!("fd {fd}: netlink port {} is taken: end who has it, or {way}", s.port),
+            ),
+            _ => refuse(RefusalKind::Socket, format!("fd {fd}: netlink port {}: {e}: {way}", s.port)),
         };
     }
     for group in &s.groups {
         if let Err(e) =
             socket::set_option(&ours, libc::SOL_NETLINK as u32, NETLINK_ADD_MEMBERSHIP, &group.to_le_bytes())
         {
-            return refuse(format!("fd {fd}: netlink group {group} of protocol {}: {e}: {way}", s.protocol));
+            return refuse(
+                RefusalKind::Socket,
+                format!("fd {fd}: netlink group {group} of protocol {}: {e}: {way}", s.protocol),
+            );
         }
     }
     if s.remote_port != 0 || s.remote_groups != 0 {

@@ -10,7 +10,7 @@ use cryo_tracee::Host;
 use super::open::open;
 use super::table::Table;
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 
 /// /dev/null.
 const NULL: u64 = 0x103;
@@ -76,21 +76,30 @@ fn end(host: &mut Host, table: &Table<'_>, fd: u32, outside: &Outside) -> Result
         }
         Policy::INHERIT => match table.inherited(outside.inherit) {
             Some(parked) => table.duplicate(host, parked),
-            None => refuse(format!(
-                "fd {fd} ({}): cryo-thaw itself has no descriptor {}: open it, or use --fd {fd}=null|FILE",
-                outside.what, outside.inherit
-            )),
+            None => refuse(
+                RefusalKind::Descriptor,
+                format!(
+                    "fd {fd} ({}): cryo-thaw itself has no descriptor {}: open it, or use --fd {fd}=null|FILE",
+                    outside.what, outside.inherit
+                ),
+            ),
         },
         Policy::NULL => path(host, fd, b"/dev/null", flags),
         Policy::PATH => path(host, fd, &outside.path, flags),
         Policy::TERMINAL => match table.terminal(host)? {
             Some(opened) => Ok(opened),
-            None => refuse(format!(
-                "fd {fd} ({}): it was a terminal, and cryo-thaw has none: use --fd {fd}=null|FILE",
-                outside.what
-            )),
+            None => refuse(
+                RefusalKind::Terminal,
+                format!(
+                    "fd {fd} ({}): it was a terminal, and cryo-thaw has none: use --fd {fd}=null|FILE",
+                    outside.what
+                ),
+            ),
         },
-        other => refuse(format!("fd {fd} ({}): policy {} is unknown to this release", outside.what, other.0)),
+        other => refuse(
+            RefusalKind::Image,
+            format!("fd {fd} ({}): policy {} is unknown to this release", outside.what, other.0),
+        ),
     }
 }
 
@@ -107,7 +116,7 @@ fn reads_our_output(fd: u32) -> bool {
 pub fn path(host: &mut Host, fd: u32, path: &[u8], flags: i32) -> Result<u64> {
     let opened = match open(host, path, flags | libc::O_NOCTTY | libc::O_NONBLOCK)? {
         Ok(opened) => opened,
-        Err(e) => return refuse(format!("fd {fd}: {e}")),
+        Err(e) => return refuse(RefusalKind::Descriptor, format!("fd {fd}: {e}")),
     };
     host.call(
         libc::SYS_fcntl,

@@ -6,7 +6,7 @@ use cryo_tracee::Host;
 
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 const F_SETSIG: u64 = 10;
 const F_SETOWN_EX: u64 = 15;
@@ -31,7 +31,12 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
                     .add(format!("fd {fd}: {}, whom it sent signals to, is not in the image", owner.owner));
                 None
             }
-            other => return refuse(format!("fd {fd}: an owner of kind {other} is unknown to this release")),
+            other => {
+                return refuse(
+                    RefusalKind::Image,
+                    format!("fd {fd}: an owner of kind {other} is unknown to this release"),
+                );
+            }
         };
         let flags = host.call(libc::SYS_fcntl, [fd, libc::F_GETFL as u64, 0, 0, 0, 0])?;
         let mut batch = host.batch()?;
@@ -53,6 +58,6 @@ fn thread(host: &mut Host, table: &Table<'_>, fd: u64, id: u64) -> Result<u64> {
     match table.frost.get::<Thread>(id) {
         Some(_) if table.frost.all::<Thread>().count() == 1 => Ok(host.call(libc::SYS_gettid, [0; 6])?),
         Some(t) => Ok(t.tid),
-        None => refuse(format!("fd {fd}: its owner, thread {id}, is not in the image")),
+        None => refuse(RefusalKind::Image, format!("fd {fd}: its owner, thread {id}, is not in the image")),
     }
 }

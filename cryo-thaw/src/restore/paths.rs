@@ -10,7 +10,7 @@ use cryo_tracee::Host;
 use super::open::{Held, look, open};
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::identity::Frozen;
 
 const S_IFMT: u32 = 0o170_000;
@@ -42,7 +42,10 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
     if mapped.is_none() {
         let strange = |c: &[u8]| matches!(c, b"" | b"." | b"..");
         if path != b"/" && (!path.starts_with(b"/") || path[1..].split(|b| *b == b'/').any(strange)) {
-            return refuse(format!("fd {fd} ({shown}): this is not a path as the kernel shows one: {way}"));
+            return refuse(
+                RefusalKind::File,
+                format!("fd {fd} ({shown}): this is not a path as the kernel shows one: {way}"),
+            );
         }
         // /proc/self is one.
         flags |= if own.is_some() { 0 } else { libc::O_NOFOLLOW };
@@ -51,7 +54,10 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
         Ok(Held { handle, meta, made_up }) => {
             Ok(Found { fd, path: shown, mapped: mapped.is_some(), handle, meta, made_up })
         }
-        Err(e) => refuse(format!("fd {fd}: {e}: bring the file back, or use --file-map {shown}=NEW or {}", &way[4..])),
+        Err(e) => refuse(
+            RefusalKind::File,
+            format!("fd {fd}: {e}: bring the file back, or use --file-map {shown}=NEW or {}", &way[4..]),
+        ),
     }
 }
 
@@ -68,19 +74,25 @@ impl Found {
         if self.meta.mode() & S_IFMT == mode & S_IFMT && self.meta.rdev() == rdev {
             return Ok(());
         }
-        refuse(format!(
-            "fd {} ({}): it is another kind of file than it was: use --fd {}=FILE|null",
-            self.fd, self.path, self.fd
-        ))
+        refuse(
+            RefusalKind::File,
+            format!(
+                "fd {} ({}): it is another kind of file than it was: use --fd {}=FILE|null",
+                self.fd, self.path, self.fd
+            ),
+        )
     }
 
     /// Refuses another file than the one that was frozen, unless the person named it.
     pub fn must_be_file(&self, was: Frozen, table: &Table<'_>) -> Result<()> {
         match was.differs(&self.meta, table.paths.same_machine) {
-            Some(why) if !self.mapped && !self.made_up => refuse(format!(
-                "fd {0} ({1}): {why}: bring the right one back, or use --file-map {1}=NEW ({1}={1} if this one is right) or --fd {0}=FILE|null",
-                self.fd, self.path
-            )),
+            Some(why) if !self.mapped && !self.made_up => refuse(
+                RefusalKind::File,
+                format!(
+                    "fd {0} ({1}): {why}: bring the right one back, or use --file-map {1}=NEW ({1}={1} if this one is right) or --fd {0}=FILE|null",
+                    self.fd, self.path
+                ),
+            ),
             _ => Ok(()),
         }
     }
@@ -91,13 +103,19 @@ impl Found {
         host.call(libc::SYS_close, [self.handle, 0, 0, 0, 0, 0])?;
         match opened {
             Ok(fd) => Ok(fd),
-            Err(e) if e.errno() == Some(libc::EACCES) => refuse(format!(
-                "fd {0} ({1}): user {2} may not open it: open it for the program and use --fd {0}=inherit, or use --fd {0}=FILE|null",
-                self.fd, self.path, table.paths.rights.uid
-            )),
+            Err(e) if e.errno() == Some(libc::EACCES) => refuse(
+                RefusalKind::File,
+                format!(
+                    "fd {0} ({1}): user {2} may not open it: open it for the program and use --fd {0}=inherit, or use --fd {0}=FILE|null",
+                    self.fd, self.path, table.paths.rights.uid
+                ),
+            ),
             Err(e) => {
                 let why = e.errno().map_or_else(|| e.to_string(), |n| std::io::Error::from_raw_os_error(n).to_string());
-                refuse(format!("fd {} ({}): {why}: use --fd {}=FILE|null", self.fd, self.path, self.fd))
+                refuse(
+                    RefusalKind::File,
+                    format!("fd {} ({}): {why}: use --fd {}=FILE|null", self.fd, self.path, self.fd),
+                )
             }
         }
     }

@@ -5,7 +5,7 @@ use cryo_format::section::pending::Pending;
 use cryo_tracee::{AWAY, Host};
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 /// Signals in one batch of remote calls.
 const AT_ONCE: usize = 256;
@@ -28,10 +28,13 @@ fn is_kept_away(info: &[u8]) -> bool {
 }
 
 fn too_many(count: usize) -> Result<()> {
-    refuse(format!(
-        "{count} signals are pending, more than RLIMIT_SIGPENDING allows you to queue (all that your processes have count together): raise it \
+    refuse(
+        RefusalKind::Signals,
+        format!(
+            "{count} signals are pending, more than RLIMIT_SIGPENDING allows you to queue (all that your processes have count together): raise it \
          (ulimit -i, prlimit(1)), or end what has many pending"
-    ))
+        ),
+    )
 }
 
 fn send(host: &mut Host, i: usize, signals: &[Blob], tid: Option<i32>) -> Result<()> {

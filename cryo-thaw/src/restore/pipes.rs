@@ -11,7 +11,7 @@ use super::open::{self, set_flags};
 use super::paths;
 use super::table::Table;
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 use crate::identity::Frozen;
 use crate::notes::Notes;
 
@@ -28,7 +28,10 @@ const O_RDWR_NOW: i32 = libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC;
 pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
     let Some(end) = table.section::<PipeEnd>(id) else { return Ok(None) };
     let Some(pipe) = table.section::<Pipe>(end.pipe) else {
-        return refuse(format!("fd {fd}: it is an end of pipe {}, which is not in the image", end.pipe));
+        return refuse(
+            RefusalKind::Image,
+            format!("fd {fd}: it is an end of pipe {}, which is not in the image", end.pipe),
+        );
     };
     let mode = end.open_flags.0 as i32 & libc::O_ACCMODE;
     if table.parked(end.pipe, ANY).is_none() {
@@ -44,7 +47,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
         (Some(made), _) => made,
         // Further openings of one pipe come from /proc, as the program's own did.
         (None, Some(from)) => open::reopen(host, from, mode | libc::O_NONBLOCK | libc::O_CLOEXEC)?,
-        (None, None) => return refuse(format!("fd {fd}: its pipe is gone")),
+        (None, None) => return refuse(RefusalKind::Descriptor, format!("fd {fd}: its pipe is gone")),
     };
     set_flags(host, made, end.open_flags.0)?;
     table.remember(end.pipe, ANY, fd.into());

@@ -5,7 +5,7 @@ use cryo_tracee::{Host, fds};
 
 use super::open;
 use crate::Result;
-use crate::error::{About, Doing, refuse};
+use crate::error::{About, Doing, RefusalKind, refuse};
 use crate::identity::{Frozen, Paths};
 use crate::notes::Notes;
 use crate::options::Options;
@@ -28,7 +28,7 @@ pub fn enter_directory(host: &mut Host, process: &Process, paths: Paths<'_>, opt
     let done = host.run(batch)?;
     if let Err(e) = done.result(chdir) {
         let e = e.during(format!("its working directory {}", process.cwd));
-        return refuse(format!("{e}: bring it back, or use --file-map {}=NEW", process.cwd));
+        return refuse(RefusalKind::File, format!("{e}: bring it back, or use --file-map {}=NEW", process.cwd));
     }
     done.all().doing(|| format!("entering its working directory {}", process.cwd))
 }
@@ -46,13 +46,16 @@ pub fn enter_root(host: &mut Host, process: &Process, paths: Paths<'_>, options:
     batch.call(libc::SYS_close, &[root]);
     match host.run(batch)?.result(chroot).map_err(|e| e.errno()) {
         Ok(_) => Ok(()),
-        Err(Some(libc::EPERM)) => refuse(format!(
-            "its root directory is {}: to give it that (chroot) takes root: thaw it as root",
-            process.root
-        )),
+        Err(Some(libc::EPERM)) => refuse(
+            RefusalKind::Permission,
+            format!("its root directory is {}: to give it that (chroot) takes root: thaw it as root", process.root),
+        ),
         Err(errno) => {
             let why = errno.map_or_else(String::new, |e| format!(": {}", std::io::Error::from_raw_os_error(e)));
-            refuse(format!("its root directory {}{why}: bring it back, or use --file-map {0}=NEW", process.root))
+            refuse(
+                RefusalKind::File,
+                format!("its root directory {}{why}: bring it back, or use --file-map {0}=NEW", process.root),
+            )
         }
     }
 }
@@ -73,12 +76,17 @@ fn directory(
     let shown = String::from_utf8_lossy(path);
     let held = match open::look(host, &pidfd, mapped.as_deref().unwrap_or(path), flags)? {
         Ok(held) => held,
-        Err(e) => return refuse(format!("its {what}: {e}: bring it back, or use --file-map {shown}=NEW")),
+        Err(e) => {
+            return refuse(RefusalKind::File, format!("its {what}: {e}: bring it back, or use --file-map {shown}=NEW"));
+        }
     };
     match was.differs(&held.meta, paths.same_machine) {
-        Some(why) if mapped.is_none() && !held.made_up => refuse(format!(
-            "its {what} {shown}: {why}: bring the right one back, or use --file-map {shown}=NEW ({shown}={shown} if this one is right)"
-        )),
+        Some(why) if mapped.is_none() && !held.made_up => refuse(
+            RefusalKind::File,
+            format!(
+                "its {what} {shown}: {why}: bring the right one back, or use --file-map {shown}=NEW ({shown}={shown} if this one is right)"
+            ),
+        ),
         _ => Ok(held.handle),
     }
 }

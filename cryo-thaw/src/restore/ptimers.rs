@@ -10,7 +10,7 @@ use cryo_format::section::ptimers::{Ptimer, Ptimers};
 use cryo_tracee::{Batch, Host};
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::ice::Ice;
 
 const PR_TIMER_CREATE_RESTORE_IDS: u64 = 77;
@@ -57,7 +57,10 @@ impl<'a> Timers<'a> {
         match self.ids.iter().position(|id| *id == thread) {
             Some(i) => Ok(i),
             None if thread == 0 => Ok(0),
-            None => refuse(format!("POSIX timer {timer}: its thread (local id {thread}) is not in the image")),
+            None => refuse(
+                RefusalKind::Image,
+                format!("POSIX timer {timer}: its thread (local id {thread}) is not in the image"),
+            ),
         }
     }
 
@@ -74,10 +77,10 @@ impl<'a> Timers<'a> {
             }
             let got = self.make(host, t)?;
             if got != t.id {
-                return refuse(format!(
-                    "POSIX timer {} would become {got}: this kernel gives out ids in another order",
-                    t.id
-                ));
+                return refuse(
+                    RefusalKind::Timer,
+                    format!("POSIX timer {} would become {got}: this kernel gives out ids in another order", t.id),
+                );
             }
             if t.overrun > 0 && t.interval_ns > 0 && !self.pending.contains(&t.id) && self.overrun(host, t)? {
                 self.armed.push(t.id);
@@ -108,7 +111,7 @@ impl<'a> Timers<'a> {
         let call = batch.call(libc::SYS_timer_create, &[t.clock as u64, event.addr, id.addr]);
         let done = remote.run(batch)?;
         if let Err(e) = done.result(call) {
-            return refuse(format!("POSIX timer {} (clock {}): {e}", t.id, t.clock));
+            return refuse(RefusalKind::Timer, format!("POSIX timer {} (clock {}): {e}", t.id, t.clock));
         }
         Ok(done.bytes(id).try_into().map_or(0, u32::from_le_bytes))
     }
@@ -177,9 +180,12 @@ fn past(next: u64, back: u64, interval: u64) -> (u64, bool) {
 /// Makes timers and deletes them, until the next one has this id.
 fn count_up(host: &mut Host, next: &mut u32, id: u32) -> Result<()> {
     if id > PATIENCE {
-        return refuse(format!(
-            "POSIX timer {id}: this kernel has no PR_TIMER_CREATE_RESTORE_IDS, and to count up to that id takes too long: thaw on Linux 6.16 or later"
-        ));
+        return refuse(
+            RefusalKind::Machine,
+            format!(
+                "POSIX timer {id}: this kernel has no PR_TIMER_CREATE_RESTORE_IDS, and to count up to that id takes too long: thaw on Linux 6.16 or later"
+            ),
+        );
     }
     while *next < id {
         let mut batch = host.batch()?;

@@ -6,7 +6,7 @@ use cryo_tracee::Host;
 use super::open::{self, set_flags};
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::notes::Notes;
 
 /// ioctl_tty(2).
@@ -24,7 +24,10 @@ const CONTROLS: usize = 19;
 pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
     let Some(end) = table.section::<PtyEnd>(id) else { return Ok(None) };
     let Some(pty) = table.section::<Pty>(end.pty) else {
-        return refuse(format!("fd {fd}: it is an end of pseudo-terminal {}, which is not in the image", end.pty));
+        return refuse(
+            RefusalKind::Image,
+            format!("fd {fd}: it is an end of pseudo-terminal {}, which is not in the image", end.pty),
+        );
     };
     let master = match table.parked(end.pty, 0) {
         Some(master) => master,
@@ -48,7 +51,12 @@ fn peer(host: &mut Host, master: u64, open_flags: u64) -> Result<u64> {
 fn make(host: &mut Host, notes: &Notes, fd: u32, pty: &Pty) -> Result<u64> {
     let master = match open::open(host, b"/dev/ptmx", libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC)? {
         Ok(master) => master,
-        Err(e) => return refuse(format!("fd {fd}: a new pseudo-terminal: {e}: use --fd {fd}=FILE|null")),
+        Err(e) => {
+            return refuse(
+                RefusalKind::Terminal,
+                format!("fd {fd}: a new pseudo-terminal: {e}: use --fd {fd}=FILE|null"),
+            );
+        }
     };
     // struct termios2.
     let set = &pty.settings;

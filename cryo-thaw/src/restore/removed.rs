@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::open::{open, reopen, set_flags};
 use super::table::Table;
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 use crate::notes::Notes;
 
 /// Under which role an inode is parked, by its id.
@@ -67,17 +67,23 @@ fn parked(host: &mut Host, table: &mut Table<'_>, inode: u64, removed: &Removed)
         }
     }
     let Some(made) = made else {
-        return refuse(format!("{}: there is no place where one could be made: free {} for it", what(), removed.path));
+        return refuse(
+            RefusalKind::File,
+            format!("{}: there is no place where one could be made: free {} for it", what(), removed.path),
+        );
     };
     let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     let handle = match open(host, made.path.as_os_str().as_bytes(), flags)? {
         Ok(handle) => handle,
-        Err(e) => return refuse(format!("{}: {e}", what())),
+        Err(e) => return refuse(RefusalKind::File, format!("{}: {e}", what())),
     };
     let held = table.take(handle)?;
     let meta = std::fs::File::from(held.try_clone().about(what)?).metadata().about(what)?;
     if (meta.dev(), meta.ino()) != made.inode {
-        return refuse(format!("{}: another file took the place of the one that was made for it", what()));
+        return refuse(
+            RefusalKind::File,
+            format!("{}: another file took the place of the one that was made for it", what()),
+        );
     }
     drop(made);
     give(&held, removed).about(what)?;
@@ -135,7 +141,9 @@ struct Temporary<'r> {
 impl<'r> Temporary<'r> {
     fn make(path: &Path, removed: &Removed, rights: &'r FsRights, notes: &'r Notes) -> Result<Self> {
         let about = || format!("making {}", path.display());
-        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return refuse(about()) };
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+            return refuse(RefusalKind::File, about());
+        };
         let _entered = rights.enter()?;
         let dir = rustix::fs::open(above, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let dir = dir.about(about)?;

@@ -5,7 +5,7 @@ use cryo_tracee::Host;
 use cryo_tracee::proc::Status;
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 const CAP_SYS_ADMIN: u32 = 21;
 const STRICT: u32 = 1;
@@ -18,6 +18,7 @@ pub fn check() -> Result<()> {
     let us = Status::of(std::process::id() as i32)?;
     if us.hex("CapEff") >> CAP_SYS_ADMIN & 1 == 0 || us.number("Seccomp").unwrap_or(0) != 0 {
         return refuse(
+            RefusalKind::Seccomp,
             "the program is restricted by seccomp, and to put that in force again takes CAP_SYS_ADMIN: thaw it as root (itself not under seccomp)",
         );
     }
@@ -61,6 +62,6 @@ fn install(host: &mut Host, i: usize, filter: &Filter, flags: u64) -> Result<()>
     let call = batch.call(libc::SYS_seccomp, &[SECCOMP_SET_MODE_FILTER, flags | u64::from(filter.flags), header.addr]);
     match remote.run(batch)?.result(call)? {
         0 => Ok(()),
-        tid => refuse(format!("a seccomp filter could not be put in force for thread {tid}")),
+        tid => refuse(RefusalKind::Seccomp, format!("a seccomp filter could not be put in force for thread {tid}")),
     }
 }

@@ -4,19 +4,22 @@ use cryo_format::section::semundo::{Adjustment, SemUndo};
 use cryo_tracee::Host;
 
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 
 /// Takes all of them, or says which one is somebody else's by now.
 pub fn restore(host: &mut Host, undo: &SemUndo) -> Result<()> {
     for a in &undo.adjustments {
         let name = format!("SysV semaphore {} of set {} (key {:#x})", a.number, a.semid, a.key);
         if !is_here(a)? {
-            return refuse(format!(
-                "{name}: the program held it (SEM_UNDO), and the set is not here: semaphores do not outlast a restart of the machine"
-            ));
+            return refuse(
+                RefusalKind::Ipc,
+                format!(
+                    "{name}: the program held it (SEM_UNDO), and the set is not here: semaphores do not outlast a restart of the machine"
+                ),
+            );
         }
         let (Ok(number), Ok(change)) = (u16::try_from(a.number), i16::try_from(-a.adjust)) else {
-            return refuse(format!("{name}: semop(2) cannot change it by {}", -a.adjust));
+            return refuse(RefusalKind::Ipc, format!("{name}: semop(2) cannot change it by {}", -a.adjust));
         };
         // struct sembuf.
         let flags = (libc::SEM_UNDO | libc::IPC_NOWAIT) as i16;
@@ -27,12 +30,15 @@ pub fn restore(host: &mut Host, undo: &SemUndo) -> Result<()> {
         match host.run(batch)?.result(call) {
             Ok(_) => {}
             Err(e) if e.errno() == Some(libc::EAGAIN) => {
-                return refuse(format!(
-                    "{name}: the program held it, and somebody else does now: end who it is (ipcs -s -i {}), or wait",
-                    a.semid
-                ));
+                return refuse(
+                    RefusalKind::Ipc,
+                    format!(
+                        "{name}: the program held it, and somebody else does now: end who it is (ipcs -s -i {}), or wait",
+                        a.semid
+                    ),
+                );
             }
-            Err(e) => return refuse(format!("{name}: taking it again: {e}")),
+            Err(e) => return refuse(RefusalKind::Ipc, format!("{name}: taking it again: {e}")),
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use cryo_format::socket::{OPTIONS, SocketOption};
 use cryo_tracee::{Host, sockets};
 
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 use crate::notes::Notes;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
@@ -187,6 +187,9 @@ fn late_one(o: &SocketOption) -> bool {
 fn set(ours: &OwnedFd, fd: u32, o: &SocketOption) -> Result<()> {
     match sockets::set_option(ours, o.level, o.name, &o.value) {
         Ok(()) => Ok(()),
-        Err(e) => refuse(format!("fd {fd}: its {} cannot be set: {e}: use --fd {fd}=null|FILE", o.label())),
+        Err(e) => refuse(
+            RefusalKind::Socket,
+            format!("fd {fd}: its {} cannot be set: {e}: use --fd {fd}=null|FILE", o.label()),
+        ),
     }
 }

@@ -14,7 +14,7 @@ use super::inet_socket::{All, Made, adopt, bind, make, recorded, unavailable};
 use super::table::Table;
 use super::{sockets, tcp_keep};
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::options::Tcp;
 
 const AF_INET: u32 = libc::AF_INET as u32;
@@ -65,7 +65,10 @@ pub fn all<'a>(host: &mut Host, table: &mut Table<'_>, all: &[(u64, &'a Inet)], 
         let m = make(host, table, id, s)?;
         bind(&m, true)?;
         if let Err(e) = socket::listen(&m.ours, s.backlog) {
-            return refuse(format!("fd {}: {}", m.fd, unavailable(m.fd, s.local.plain(s.family), &e)));
+            return refuse(
+                RefusalKind::Socket,
+                format!("fd {}: {}", m.fd, unavailable(m.fd, s.local.plain(s.family), &e)),
+            );
         }
         made.insert(id, m);
     }
@@ -84,7 +87,10 @@ pub fn all<'a>(host: &mut Host, table: &mut Table<'_>, all: &[(u64, &'a Inet)], 
 
 fn no_end<T>(table: &Table<'_>, id: u64) -> Result<T> {
     let fd = table.number(id).unwrap_or_default();
-    refuse(format!("fd {fd}: the other end of this connection is not in the image: use --fd {fd}=null|FILE"))
+    refuse(
+        RefusalKind::Socket,
+        format!("fd {fd}: the other end of this connection is not in the image: use --fd {fd}=null|FILE"),
+    )
 }
 
 /// Both ends of a connection, with what waits in them.
@@ -110,7 +116,10 @@ fn connection<'a>(
             let m = adopt(host, table, server_id, server, gate)?;
             bind(&m, true)?;
             if let Err(e) = socket::listen(&m.ours, 16) {
-                return refuse(format!("fd {number}: {}", unavailable(number, server.local.plain(server.family), &e)));
+                return refuse(
+                    RefusalKind::Socket,
+                    format!("fd {number}: {}", unavailable(number, server.local.plain(server.family), &e)),
+                );
             }
             gates.insert((server.family, server.local), m.at);
             m.at
@@ -128,7 +137,10 @@ fn connection<'a>(
             break b;
         }
         if who.len() < 8 {
-            return refuse(format!("fd {number}: the connection from {caller} did not come about"));
+            return refuse(
+                RefusalKind::Socket,
+                format!("fd {number}: the connection from {caller} did not come about"),
+            );
         }
         sockets::close(host, b.at)?;
     };
@@ -192,12 +204,15 @@ fn connect(m: &Made<'_>, to: &InetAddress) -> Result<()> {
     rustix::fs::fcntl_setfl(&m.ours, rustix::fs::OFlags::NONBLOCK).map_err(|e| cryo_tracee::Error::sys("fcntl", e))?;
     match result {
         Ok(()) => Ok(()),
-        Err(e) => refuse(format!(
-            "fd {}: connecting {} to {}: {e}: use --fd {0}=null|FILE",
-            m.fd,
-            m.section.local.plain(m.section.family),
-            to.plain(m.section.family)
-        )),
+        Err(e) => refuse(
+            RefusalKind::Socket,
+            format!(
+                "fd {}: connecting {} to {}: {e}: use --fd {0}=null|FILE",
+                m.fd,
+                m.section.local.plain(m.section.family),
+                to.plain(m.section.family)
+            ),
+        ),
     }
 }
 
@@ -219,7 +234,10 @@ fn flow(from: &OwnedFd, to: &OwnedFd, data: &[u8]) -> Result<()> {
         socket::peek(to, 1)?;
         socket::set_option(to, SOL_SOCKET, RCVLOWAT, &lowat)?;
         if Instant::now() > end {
-            return refuse(format!("{} bytes that waited in a connection do not fit into it here", data.len()));
+            return refuse(
+                RefusalKind::Socket,
+                format!("{} bytes that waited in a connection do not fit into it here", data.len()),
+            );
         }
         if rest.is_empty() {
             std::thread::sleep(Duration::from_millis(1));

@@ -13,7 +13,7 @@ use super::inet_socket::{Made, make, recorded};
 use super::sockets::{self, Wide};
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 use crate::options::Tcp;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
@@ -32,12 +32,15 @@ pub fn begin<'a>(host: &mut Host, table: &mut Table<'_>, id: u64, s: &'a Inet) -
     let m = make(host, table, id, s)?;
     match socket::set_option(&m.ours, TCP, TCP_REPAIR, &1_i32.to_le_bytes()) {
         Ok(()) => Ok(m),
-        Err(e) => refuse(format!(
-            "fd {}: going on with TCP {} - {} needs CAP_NET_ADMIN ({e}): thaw as root, or use --tcp close",
-            m.fd,
-            s.local.plain(s.family),
-            s.remote.plain(s.family)
-        )),
+        Err(e) => refuse(
+            RefusalKind::Permission,
+            format!(
+                "fd {}: going on with TCP {} - {} needs CAP_NET_ADMIN ({e}): thaw as root, or use --tcp close",
+                m.fd,
+                s.local.plain(s.family),
+                s.remote.plain(s.family)
+            ),
+        ),
     }
 }
 
@@ -118,7 +121,10 @@ fn revive(table: &Table<'_>, fd: u32, s: &Inet, kept: &Kept) -> Result<()> {
             }
             _ => e.to_string(),
         };
-        return refuse(format!("fd {fd}: TCP {local} - {remote}: {why}: use --tcp close or --fd {fd}=null|FILE"));
+        return refuse(
+            RefusalKind::Socket,
+            format!("fd {fd}: TCP {local} - {remote}: {why}: use --tcp close or --fd {fd}=null|FILE"),
+        );
     }
     let mut options = vec![(MSS, kept.mss)];
     if kept.options & 4 != 0 {

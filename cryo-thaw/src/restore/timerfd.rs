@@ -6,7 +6,7 @@ use cryo_tracee::Host;
 use super::open::set_flags;
 use super::table::Table;
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 /// linux/timerfd.h: _IOW('T', 0, __u64).
 const TFD_IOC_SET_TICKS: u64 = 0x4008_5400;
@@ -17,7 +17,12 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     let flags = (libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) as u64;
     let made = match host.call(libc::SYS_timerfd_create, [timer.clock.into(), flags, 0, 0, 0, 0]) {
         Ok(made) => made,
-        Err(e) => return refuse(format!("fd {fd}: a timer on clock {}: {e}: use --fd {fd}=null", timer.clock)),
+        Err(e) => {
+            return refuse(
+                RefusalKind::Timer,
+                format!("fd {fd}: a timer on clock {}: {e}: use --fd {fd}=null", timer.clock),
+            );
+        }
     };
     set_flags(host, made, timer.open_flags.0)?;
     Ok(Some(made))

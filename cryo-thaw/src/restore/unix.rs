@@ -11,7 +11,7 @@ use super::table::Table;
 use super::unix_socket::Making;
 use super::{open, unix_dgram};
 use crate::Result;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 
 const SOCK_DGRAM: u32 = libc::SOCK_DGRAM as u32;
 
@@ -52,7 +52,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
     host.call(libc::SYS_fchdir, [here, 0, 0, 0, 0, 0])?;
     sockets::close(host, here)?;
     let Some(own) = made.get(&id).map(|m| m.at) else {
-        return refuse(format!("description {id}: a unix socket that cannot be made"));
+        return refuse(RefusalKind::Socket, format!("description {id}: a unix socket that cannot be made"));
     };
     for (id, m) in made {
         sockets::late(

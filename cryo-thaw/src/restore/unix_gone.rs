@@ -15,7 +15,7 @@ use super::sockets;
 use super::unix_socket::{Making, shown};
 use crate::Result;
 use crate::bound_files::address;
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 
 const HOLD: i32 = libc::O_PATH | libc::O_CLOEXEC;
 
@@ -63,7 +63,10 @@ impl Making<'_, '_, '_> {
         }
         sockets::close(self.host, root)?;
         if let Err(e) = bound {
-            return refuse(format!("unix socket {}: {e}: use --fd N=null|FILE for it", shown(&s.name)));
+            return refuse(
+                RefusalKind::Socket,
+                format!("unix socket {}: {e}: use --fd N=null|FILE for it", shown(&s.name)),
+            );
         }
         let file = self.table.park(self.host, file?)?;
         self.spare.push(file);

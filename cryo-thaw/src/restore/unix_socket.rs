@@ -13,7 +13,7 @@ use super::sockets;
 use super::table::Table;
 use crate::Result;
 use crate::bound_files::{BoundFile, NAME, Place, address};
-use crate::error::{About, refuse};
+use crate::error::{About, RefusalKind, refuse};
 
 /// A socket that is there.
 pub struct Made<'a> {
@@ -62,7 +62,10 @@ impl<'a> Making<'_, '_, 'a> {
     /// The other end is not what it should be.
     pub fn no_end<T>(&self, id: u64) -> Result<T> {
         let fd = self.number(id);
-        refuse(format!("fd {fd}: the other end of this unix socket is not in the image: use --fd {fd}=null|FILE"))
+        refuse(
+            RefusalKind::Socket,
+            format!("fd {fd}: the other end of this unix socket is not in the image: use --fd {fd}=null|FILE"),
+        )
     }
 
     /// A socket of its own.
@@ -99,7 +102,7 @@ impl<'a> Making<'_, '_, 'a> {
         let address = self.reach(there, to)?;
         match sockets::with_address(self.host, libc::SYS_connect, at, &address)? {
             Ok(_) => Ok(()),
-            Err(e) => refuse(format!("unix socket {}: {e}", shown(&to.name))),
+            Err(e) => refuse(RefusalKind::Socket, format!("unix socket {}: {e}", shown(&to.name))),
         }
     }
 
@@ -113,7 +116,10 @@ impl<'a> Making<'_, '_, 'a> {
         batch.call(libc::SYS_chdir, &[at.addr]);
         match self.host.run(batch)?.all() {
             Ok(()) => Ok(()),
-            Err(e) => refuse(format!("unix socket {}: its directory {}: {e}", shown(&s.name), s.directory)),
+            Err(e) => refuse(
+                RefusalKind::Socket,
+                format!("unix socket {}: its directory {}: {e}", shown(&s.name), s.directory),
+            ),
         }
     }
 
@@ -127,7 +133,7 @@ impl<'a> Making<'_, '_, 'a> {
     pub fn bind(&mut self, at: u64, s: &Unix) -> Result<()> {
         let Some(first) = s.name.first() else { return Ok(()) };
         if s.name.len() > NAME {
-            return refuse(format!("unix socket {}: its name is too long", shown(&s.name)));
+            return refuse(RefusalKind::Socket, format!("unix socket {}: its name is too long", shown(&s.name)));
         }
         let file = *first != 0;
         if file && s.mode == 0 && self.bind_gone(at, s)? {
@@ -151,10 +157,10 @@ impl<'a> Making<'_, '_, 'a> {
                 Some(n) => std::io::Error::from_raw_os_error(n).to_string(),
                 None => e.to_string(),
             };
-            return refuse(format!(
-                "unix socket {}: {why}: end what uses it, or use --fd N=null|FILE for it",
-                shown(&s.name)
-            ));
+            return refuse(
+                RefusalKind::Socket,
+                format!("unix socket {}: {why}: end what uses it, or use --fd N=null|FILE for it", shown(&s.name)),
+            );
         }
         let Some(place) = place else { return Ok(()) };
         let bound = {

@@ -4,7 +4,7 @@ use cryo_format::section::xstate::{Component, Xstate};
 use cryo_tracee::{Stopped, cpu};
 
 use crate::Result;
-use crate::error::refuse;
+use crate::error::{RefusalKind, refuse};
 
 const LEGACY: usize = 512;
 const HEADER: usize = 64;
@@ -35,7 +35,7 @@ pub fn restore(thread: &mut Stopped, x: &Xstate) -> Result<()> {
 fn translate(x: &Xstate, here: &[u8]) -> Result<Vec<u8>> {
     let from = &x.area[..];
     if from.len() < LEGACY {
-        return refuse(format!("the image's extended state has only {} bytes", from.len()));
+        return refuse(RefusalKind::Image, format!("the image's extended state has only {} bytes", from.len()));
     }
     if here.len() <= LEGACY {
         return Ok(from[..LEGACY].to_vec());
@@ -63,11 +63,14 @@ fn translate(x: &Xstate, here: &[u8]) -> Result<Vec<u8>> {
         let theirs = x.layout.iter().find(|l| l.number == c.number);
         let source = theirs.and_then(|l| from.get(l.offset as usize..)?.get(..l.size.min(c.size) as usize));
         let Some(source) = source else {
-            return refuse(format!("the image's extended state lacks component {} that it says is in use", c.number));
+            return refuse(
+                RefusalKind::Image,
+                format!("the image's extended state lacks component {} that it says is in use", c.number),
+            );
         };
         let at = c.offset as usize;
         if at < LEGACY + HEADER || at + source.len() > area.len() {
-            return refuse(format!("extended state: component {} does not fit", c.number));
+            return refuse(RefusalKind::Image, format!("extended state: component {} does not fit", c.number));
         }
         area[at..at + source.len()].copy_from_slice(source);
     }

@@ -12,10 +12,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::error::Context;
+use crate::error::{Context, refuse};
 use crate::host::CloneArgs;
 use crate::signals::{self, Ended};
-use crate::{Error, Result};
+use crate::{Error, Refusal, RefusalKind, Result};
 
 /// comm of our inits: cryo-freeze knows by it that a namespace is one of ours.
 pub const INIT: &str = "cryo-init";
@@ -54,7 +54,7 @@ impl Start {
         let mut byte = [0];
         match rustix::io::read(&self.go, &mut byte) {
             Ok(1) => Ok(()),
-            _ => Err(Error::Refused("the command has ended".into())),
+            _ => refuse(RefusalKind::Internal, "the command has ended"),
         }
     }
 }
@@ -99,7 +99,7 @@ pub fn enter(
         }
         _ => {
             let _ = signals::wait_child(init);
-            Err(Error::Refused("the namespace's init ended before the program was thawed".into()))
+            refuse(RefusalKind::Internal, "the namespace's init ended before the program was thawed")
         }
     }
 }
@@ -162,7 +162,7 @@ pub fn check() -> Result<()> {
         0 => Ok(()),
         errno => {
             let e = io::Error::from_raw_os_error(errno);
-            Err(Error::Refused(format!("no process may choose its pid in a namespace of its own ({e})")))
+            refuse(RefusalKind::Namespace, format!("no process may choose its pid in a namespace of its own ({e})"))
         }
     }
 }
@@ -219,7 +219,7 @@ fn fork_init() -> Result<i32> {
             }
             _ => e.to_string(),
         };
-        Error::Refused(format!("{whole} cannot be made: {way}"))
+        Refusal::new(RefusalKind::Namespace, format!("{whole} cannot be made: {way}")).into()
     })
 }
 

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use crate::host::Host;
 use crate::proc::Status;
-use crate::{Error, Result};
+use crate::{Error, Refusal, RefusalKind, Result};
 
 /// CAP_CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE: the ones that a change of the filesystem uid away
 /// from root takes, too (CAP_FS_MASK in include/linux/capability.h).
@@ -139,10 +139,10 @@ impl FsRights {
     }
 
     fn refused(&self) -> Error {
-        Error::Refused(format!(
+        Refusal::new(RefusalKind::Credentials, format!(
             "the rights of user {}, group {}, whose program it was, cannot be taken on here: use --own-credentials to thaw it with your own",
             self.uid, self.gid
-        ))
+        )).into()
     }
 }
 

@@ -5,7 +5,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::{Error, Result, fault, sockets};
+use crate::error::refuse;
+use crate::{Error, RefusalKind, Result, fault, sockets};
 
 /// IPPROTO_TCP.
 pub const TCP: u32 = libc::IPPROTO_TCP as u32;
@@ -205,7 +206,7 @@ pub fn knock(door: &[u8]) -> Result<bool> {
             Err(e) => return Err(Error::sys("knocking at the keeper of connections", e)),
         }
     }
-    Err(Error::Refused("the keeper of the connections does not answer: end it (cryo-keeper)".into()))
+    refuse(RefusalKind::Busy, "the keeper of the connections does not answer: end it (cryo-keeper)")
 }
 
 /// Sets which queue is meant.

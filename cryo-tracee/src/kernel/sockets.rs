@@ -6,7 +6,8 @@ use std::mem::size_of;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 
-use crate::{Error, Result, fault};
+use crate::error::refuse;
+use crate::{Error, RefusalKind, Result, fault};
 
 /// Longest address that the kernel knows (struct sockaddr_storage).
 const LONGEST: usize = 128;
@@ -36,7 +37,7 @@ fn plain(level: u32, name: u32) -> Result<()> {
     if plain {
         Ok(())
     } else {
-        Err(Error::Refused(format!("socket option {name} of level {level} is not a plain value")))
+        refuse(RefusalKind::Internal, format!("socket option {name} of level {level} is not a plain value"))
     }
 }
 

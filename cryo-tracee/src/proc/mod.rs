@@ -11,7 +11,8 @@ mod fdinfo;
 mod maps;
 mod pagemap;
 
-use crate::{Error, Result};
+use crate::error::refuse;
+use crate::{Error, RefusalKind, Result};
 pub use fdinfo::{FdDirs, FdInfo};
 pub use maps::{Mapping, mappings, parse_mappings};
 pub use pagemap::{Present, pagemap, present};
@@ -49,7 +50,7 @@ pub fn tasks(pid: i32) -> Result<Vec<i32>> {
     let dir = match fs::read_dir(&path) {
         Ok(d) => d,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::Refused(format!("there is no process {pid}")));
+            return refuse(RefusalKind::NoProcess, format!("there is no process {pid}"));
         }
         Err(e) => return Err(Error::sys(format!("reading {path}"), e)),
     };
@@ -63,9 +64,10 @@ pub fn tasks(pid: i32) -> Result<Vec<i32>> {
 pub(crate) fn one_thread(what: &str) -> Result<()> {
     match tasks(std::process::id() as i32)?.len() {
         1 => Ok(()),
-        n => Err(Error::Refused(format!(
-            "{what}: this process has {n} threads, and may have one: do it before the others are started"
-        ))),
+        n => refuse(
+            RefusalKind::Thread,
+            format!("{what}: this process has {n} threads, and may have one: do it before the others are started"),
+        ),
     }
 }
 

@@ -8,8 +8,9 @@
 use std::mem::zeroed;
 use std::ptr;
 
+use crate::error::refuse;
 use crate::signals::{self, Ended};
-use crate::{Error, Result, proc};
+use crate::{Error, RefusalKind, Result, proc};
 
 /// The exit code of a guardian that has ended because it was asked to: that of a SIGTERM in the shell's manner.
 pub const ASKED: i32 = 128 + libc::SIGTERM;
@@ -48,9 +49,10 @@ pub fn run(work: impl FnOnce() -> i32) -> Result<i32> {
             match (ended, asked) {
                 (Ended::Exit(ASKED) | Ended::Signal(libc::SIGTERM), Some(signal)) => Err(Error::Asked(signal)),
                 (Ended::Exit(code), _) => Ok(code),
-                (Ended::Signal(n), _) => Err(Error::Refused(format!(
-                    "the guardian (process {child}) was killed by signal {n}; nothing was frozen"
-                ))),
+                (Ended::Signal(n), _) => refuse(
+                    RefusalKind::Internal,
+                    format!("the guardian (process {child}) was killed by signal {n}; nothing was frozen"),
+                ),
             }
         }
     }

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::arch;
-use crate::error::Context;
+use crate::error::{Context, refuse};
 use crate::mem::Memory;
 use crate::proc;
 use crate::remote::{Batch, Done, Remote, SCRATCH, Scratch};
 use crate::stopped::Stopped;
 use crate::sys::{self, Fault, Request, Wait};
-use crate::{Error, Result, signals};
+use crate::{Error, RefusalKind, Result, signals};
 
 const PTRACE_EVENT_EXEC: i32 = 4;
 const PAGE: u64 = 4096;
@@ -71,7 +71,7 @@ impl Host {
                 let errno = libc::WEXITSTATUS(status);
                 return Err(Error::sys("starting the host", io::Error::from_raw_os_error(errno)));
             }
-            other => return Err(Error::Refused(format!("the host stopped unexpectedly: {other:?}"))),
+            other => return refuse(RefusalKind::Internal, format!("the host stopped unexpectedly: {other:?}")),
         }
         // The exec is still on its way out of the kernel, which will write its result into rax: go on to a stop where registers hold.
         sys::ptrace(Request::Interrupt, pid, 0, 0, Fault::Counted)?;
@@ -252,7 +252,7 @@ impl Host {
         let deadline = Instant::now() + sys::limit();
         while !proc::state(self.pid).ok_or(Error::Died(self.pid))?.starts_with('Z') {
             if Instant::now() > deadline {
-                return Err(Error::Refused(format!("the main thread {} of the host does not end", self.pid)));
+                return refuse(RefusalKind::Internal, format!("the main thread {} of the host does not end", self.pid));
             }
             std::thread::sleep(Duration::from_micros(100));
         }

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::arch::{Entry, Rest, SelfRestoring};
+use crate::error::refuse;
 use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc;
 use crate::sys::{self, Dispatch, Fault, Request, Wait};
-use crate::{Error, Result};
+use crate::{Error, RefusalKind, Result};
 
 /// General registers of x86-64, the kernel's own structure (sys/user.h).
 pub type Regs = libc::user_regs_struct;
@@ -194,7 +195,10 @@ impl Stopped {
         let mut bytes = [0; size_of::<Regs>()];
         let n = sys::get_regset(self.tid, sys::NT_PRSTATUS, &mut bytes)?;
         if n != bytes.len() {
-            return Err(Error::Refused(format!("thread {} runs 32-bit code, which cannot be frozen yet", self.tid)));
+            return refuse(
+                RefusalKind::Thread,
+                format!("thread {} runs 32-bit code, which cannot be frozen yet", self.tid),
+            );
         }
         let regs = regs_from(&bytes);
         self.cached_regs.set(Some(regs));
@@ -453,11 +457,14 @@ impl Stopped {
                             if signal == event {
                                 return Ok(());
                             }
-                            return Err(Error::Refused(format!(
-                                "a system call made inside process {} was answered by signal {signal}{}",
-                                self.pid,
-                                if signal == libc::SIGSYS { " (its seccomp filter forbids it)" } else { "" }
-                            )));
+                            let (kind, why) = match signal {
+                                libc::SIGSYS => (RefusalKind::Seccomp, " (its seccomp filter forbids it)"),
+                                _ => (RefusalKind::Thread, ""),
+                            };
+                            let pid = self.pid;
+                            let text =
+                                format!("a system call made inside process {pid} was answered by signal {signal}{why}");
+                            return refuse(kind, text);
                         }
                     }
                     // SIGSTOP cannot be blocked, and SIGTRAP is not; it is given back when the thread is let go.
@@ -554,7 +561,10 @@ impl Stopped {
         match sys::wait(self.tid)? {
             Wait::Syscall => {}
             other => {
-                return Err(Error::Refused(format!("thread {} did not enter its system call: {other:?}", self.tid)));
+                return refuse(
+                    RefusalKind::Thread,
+                    format!("thread {} did not enter its system call: {other:?}", self.tid),
+                );
             }
         }
         sys::ptrace(Request::Interrupt, self.tid, 0, 0, Fault::Counted)?;
