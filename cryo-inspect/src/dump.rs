@@ -1,4 +1,4 @@
-//! The text dump: a summary, then every process with its threads, then what belongs to all of them. Nothing is left out: what nobody
+//! The whole image as one tree: a summary, then every process with its threads, then what belongs to all of them. Nothing is left out: what nobody
 //! refers to, and what this program does not know, comes at the end.
 
 use std::collections::{BTreeMap, HashSet};
@@ -15,30 +15,42 @@ use cryo_format::section::vmas::Vmas;
 use cryo_format::section::{AnySection, Scope, Section};
 use cryo_format::{Kind, Profile};
 
+use crate::block::{Blocks, Cell, Group, Mark, Table};
+use crate::draw::text;
 use crate::ice::{Entry, Ice, Part};
 use crate::names::syscall;
 use crate::page_count::PageCount;
 use crate::print::descriptors::is_description;
-use crate::print::{self, Cx, Order, indented};
-use crate::style::{DIM, HEADING, WARN, paint};
-use crate::table::Table;
+use crate::print::{self, Cx, Order};
 use crate::text::{command_line, count, harmless, shown, size};
 
-/// Writes all of it.
+/// Draws all of it, as on a terminal without an end.
 pub fn dump(ice: &Ice, out: &mut dyn Write) -> io::Result<()> {
+    text::draw(&blocks(ice).into_vec(), None, out)
+}
+
+/// All of it.
+pub fn blocks(ice: &Ice) -> Blocks {
     let people = People::of(ice);
-    summary(ice, out)?;
+    let mut out = Blocks::default();
+    let mut about = summary(ice);
     let image = Cx { ice, owner: 0, process: None };
-    sections(&image, out, |order| order < Order::Late)?;
+    sections(&image, &mut about, |order| order < Order::Late);
+    out.group(Group::one("image", who(ice), about));
     for (id, threads) in &people.processes {
-        process(&Cx { ice, owner: *id, process: Some(*id) }, threads, out)?;
+        process(&Cx { ice, owner: *id, process: Some(*id) }, threads, &mut out);
     }
     for id in &people.strangers {
-        thread(&Cx { ice, owner: *id, process: None }, out)?;
+        thread(&Cx { ice, owner: *id, process: None }, &mut out);
     }
-    writeln!(out)?;
-    sections(&image, out, |order| order >= Order::Late)?;
-    others(ice, &people, out)
+    let mut late = Blocks::default();
+    sections(&image, &mut late, |order| order >= Order::Late);
+    if !late.is_empty() {
+        out.caption("");
+        out.group(Group::one("shared", "of the whole image", late));
+    }
+    others(ice, &people, &mut out);
+    out
 }
 
 /// Who is in the image.
@@ -70,78 +82,86 @@ fn scope(entry: &Entry) -> Option<Scope> {
     entry.section.as_ref().ok().and_then(AnySection::info).map(|info| info.scope)
 }
 
-fn heading(out: &mut dyn Write, text: &str) -> io::Result<()> {
-    writeln!(out, "\n{}", paint(HEADING, text))
-}
-
-/// The files, and how much of what is in them.
-fn summary(ice: &Ice, out: &mut dyn Write) -> io::Result<()> {
-    let Some(first) = ice.parts.first() else { return Ok(()) };
+/// Whose image it is.
+pub fn who(ice: &Ice) -> String {
     let mut all = ice.all::<Process>().map(|(_, p)| format!("{} (pid {})", command_line(&p.cmdline, 60), p.pid));
-    let who = match (all.next(), all.count()) {
+    match (all.next(), all.count()) {
         (None, _) => "A frozen process".to_owned(),
         (Some(who), 0) => who,
         (Some(who), more) => format!("{who} and {}", count(more as u64, "other", "others")),
-    };
-    writeln!(out, "{}", paint(HEADING, &who))?;
-    indented(out, 2, |out| {
-        let mut table = Table::new(&["file", ">size", "set", "format", "machine", ">page"]);
-        ice.parts.iter().for_each(|part| table.row(file(part)));
-        table.print(out)
-    })?;
+    }
+}
+
+/// The files, and how much of what is in them.
+pub fn summary(ice: &Ice) -> Blocks {
+    let mut out = Blocks::default();
+    let Some(first) = ice.parts.first() else { return out };
+    let mut table = Table::new(&["file", ">size", "set", "format", "machine", ">page"]);
+    ice.parts.iter().for_each(|part| table.row(file(part)));
+    out.group(Group::one("files", "", [table].into()));
     for profile in Profile::ALL {
         let single = ice.parts.len() == 1 && first.header.profile != Profile::Freeze;
         if ice.part(profile).is_none() && !single {
-            writeln!(out, "  {}", paint(WARN, &format!("no .{profile}: what it holds is not shown")))?;
+            out.warn(format!("no .{profile}: what it holds is not shown"));
         }
     }
-    memory(ice, out)
+    memory(ice, &mut out);
+    out
 }
 
-fn file(part: &Part) -> [String; 6] {
+fn file(part: &Part) -> [Cell; 6] {
     let h = &part.header;
     let machine = if h.machine == EM_386 { "i386" } else { "x86-64" };
-    let name = harmless(&part.name);
     let version = format!("{}.{}", h.major, h.minor);
-    [name, size(part.size), h.set.to_string(), version, machine.to_owned(), size(h.page_size())]
+    let name = harmless(&part.name);
+    [
+        name.into(),
+        Cell::size(part.size),
+        h.set.to_string().into(),
+        version.into(),
+        machine.into(),
+        Cell::size(h.page_size()),
+    ]
 }
 
 /// All pages of the image.
-fn memory(ice: &Ice, out: &mut dyn Write) -> io::Result<()> {
+fn memory(ice: &Ice, out: &mut Blocks) {
     let owners: HashSet<u64> = ice.all::<Extents>().map(|(owner, _)| owner).collect();
     if owners.is_empty() {
-        return Ok(());
+        return;
     }
     let all = owners.iter().fold(PageCount::default(), |sum, owner| sum.plus(ice.pages(*owner)));
     let bytes = |n: u64| size(n.saturating_mul(ice.page_size()));
-    writeln!(
-        out,
-        "  pages: {} stored ({}), {} stored that files have too ({}), {} zero ({})",
-        all.stored,
-        bytes(all.stored),
-        all.file,
-        bytes(all.file),
-        all.zero,
-        bytes(all.zero)
-    )
+    write!(out, "pages: ");
+    out.value("pages_stored", Cell::number(all.stored));
+    write!(out, " stored ({}), ", bytes(all.stored));
+    out.value("pages_as_file", Cell::number(all.file));
+    write!(out, " stored that files have too ({}), ", bytes(all.file));
+    out.value("pages_zero", Cell::number(all.zero));
+    writeln!(out, " zero ({})", bytes(all.zero));
 }
 
-fn process(cx: &Cx<'_>, threads: &[u64], out: &mut dyn Write) -> io::Result<()> {
-    let who = match cx.ice.get::<Process>(cx.owner) {
-        Some(p) => format!("process {}", p.pid),
-        None => "process".to_owned(),
-    };
+fn process(cx: &Cx<'_>, threads: &[u64], out: &mut Blocks) {
+    let known = cx.ice.get::<Process>(cx.owner);
+    let who = known.map_or_else(|| "process".to_owned(), |p| format!("process {}", p.pid));
     let mut about = vec![format!("local id {}", cx.owner)];
     if !threads.is_empty() {
         about.push(count(threads.len() as u64, "thread", "threads"));
     }
-    heading(out, &format!("{who} ({})", about.join(", ")))?;
-    sections(cx, out, |_| true)?;
-    threads.iter().try_for_each(|id| thread(&Cx { ice: cx.ice, owner: *id, process: cx.process }, out))
+    let mut id = vec![("local_id", cx.owner.into())];
+    id.extend(known.map(|p| ("pid", p.pid.into())));
+    let mut within = Blocks::default();
+    sections(cx, &mut within, |_| true);
+    out.caption("");
+    out.group(Group::many("processes", id, format!("{who} ({})", about.join(", ")), within));
+    for id in threads {
+        thread(&Cx { ice: cx.ice, owner: *id, process: cx.process }, out);
+    }
 }
 
-fn thread(cx: &Cx<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let mut who = match cx.ice.get::<Thread>(cx.owner) {
+fn thread(cx: &Cx<'_>, out: &mut Blocks) {
+    let known = cx.ice.get::<Thread>(cx.owner);
+    let mut who = match known {
         Some(t) => format!("thread {} \"{}\" (local id {})", t.tid, shown(&t.comm), cx.owner),
         None => format!("thread (local id {})", cx.owner),
     };
@@ -150,12 +170,16 @@ fn thread(cx: &Cx<'_>, out: &mut dyn Write) -> io::Result<()> {
     } else if let Some(place) = cx.ice.get::<RegsX86_64>(cx.owner).and_then(|r| cx.at(r.rip.0)) {
         who += &format!(" at {place}");
     }
-    heading(out, &who)?;
-    sections(cx, out, |_| true)
+    let mut id = vec![("local_id", cx.owner.into())];
+    id.extend(known.map(|t| ("tid", t.tid.into())));
+    let mut within = Blocks::default();
+    sections(cx, &mut within, |_| true);
+    out.caption("");
+    out.group(Group::many("threads", id, who, within));
 }
 
 /// The sections of an owner, in their order.
-fn sections(cx: &Cx<'_>, out: &mut dyn Write, wanted: impl Fn(Order) -> bool) -> io::Result<()> {
+fn sections(cx: &Cx<'_>, out: &mut Blocks, wanted: impl Fn(Order) -> bool) {
     let mut found: Vec<(Order, usize, &Entry)> = Vec::new();
     for entry in cx.ice.of(cx.owner) {
         // Unknown and broken ones come at the end of everything.
@@ -167,9 +191,8 @@ fn sections(cx: &Cx<'_>, out: &mut dyn Write, wanted: impl Fn(Order) -> bool) ->
     }
     found.sort_by_key(|(order, rank, _)| (*order, *rank));
     for (_, _, entry) in found {
-        block(entry, cx, out)?;
+        out.group(section(entry, cx));
     }
-    Ok(())
 }
 
 /// What the kernel keeps, then the template, then registers; within a file as in the table.
@@ -191,51 +214,56 @@ fn shown_elsewhere(entry: &Entry, ice: &Ice) -> bool {
             || ice.get::<Objects>(0).is_some_and(|o| o.objects.binary_search_by_key(&entry.owner, |o| o.id).is_ok()))
 }
 
-fn block(entry: &Entry, cx: &Cx<'_>, out: &mut dyn Write) -> io::Result<()> {
+/// A section under its heading.
+pub fn section(entry: &Entry, cx: &Cx<'_>) -> Group {
+    let mut within = Blocks::default();
     match &entry.section {
         Ok(section) => {
             let title = print::place(section).map_or("unknown section", |(title, _)| title);
             let version =
                 entry.older().map_or(String::new(), |version| format!(" (version {version} of {})", entry.kind));
-            writeln!(out, "  {}{version}", paint(HEADING, title))?;
-            indented(out, 4, |out| print::print(section, out, cx))
+            print::print(section, &mut within, cx);
+            Group::one(print::key(section), format!("{title}{version}"), within)
         }
-        Err(problem) => writeln!(out, "  {}", paint(WARN, &harmless(problem))),
+        Err(problem) => Group::one("broken", Cell::from(harmless(problem)).marked(Mark::Warn), within),
     }
 }
 
 /// What nobody refers to, and what cannot be understood.
-fn others(ice: &Ice, people: &People, out: &mut dyn Write) -> io::Result<()> {
+fn others(ice: &Ice, people: &People, out: &mut Blocks) {
     let mut known: HashSet<u64> = [0].into();
     known.extend(people.processes.keys().chain(people.processes.values().flatten()).chain(&people.strangers));
     let sections = ice.parts.iter().flat_map(|p| &p.entries).flat_map(|e| &e.section);
     let described: HashSet<u64> = sections.flat_map(print::shows).collect();
-    let mut first = true;
+    let mut also = Blocks::default();
     for owner in ice.owners() {
         let cx = Cx { ice, owner, process: None };
-        let mut listing = false;
+        let mut pages = Blocks::default();
         for entry in ice.of(owner) {
             let understood = entry.section.as_ref().is_ok_and(|s| print::place(s).is_some());
             let shown = known.contains(&owner) || (described.contains(&owner) && is_description(entry));
             if (understood && shown) || shown_elsewhere(entry, ice) {
                 continue;
             }
-            if std::mem::take(&mut first) {
-                heading(out, "also in the image")?;
-            }
             if entry.kind == Extents::KIND && understood {
                 // There may be thousands: one heading for all of an owner.
-                if !std::mem::replace(&mut listing, true) {
-                    writeln!(out, "  {}", paint(HEADING, &format!("pages of owner {owner}")))?;
-                }
-                indented(out, 4, |out| entry.section.iter().try_for_each(|s| print::print(s, out, &cx)))?;
+                entry.section.iter().for_each(|s| print::print(s, &mut pages, &cx));
                 continue;
             }
             let about =
                 format!("{} version {} of owner {owner}, at offset {:#x}", entry.kind, entry.version, entry.offset);
-            writeln!(out, "  {}", paint(DIM, &about))?;
-            block(entry, &cx, out)?;
+            also.caption(Cell::from(about).marked(Mark::Faint));
+            let mut group = section(entry, &cx);
+            group.many = true;
+            group.id = vec![("owner", owner.into()), ("kind", entry.kind.to_string().into())];
+            also.group(group);
+        }
+        if !pages.is_empty() {
+            also.group(Group::many("pages", vec![("owner", owner.into())], format!("pages of owner {owner}"), pages));
         }
     }
-    Ok(())
+    if !also.is_empty() {
+        out.caption("");
+        out.group(Group::one("also", "also in the image", also));
+    }
 }

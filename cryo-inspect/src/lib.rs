@@ -24,7 +24,7 @@
 //!
 //! # A new section
 //!
-//! Its printer is `src/print/NAME.rs`, an implementation of [`print::Print`]: a heading, and `print`, which writes lines. The table
+//! Its printer is `src/print/NAME.rs`, an implementation of [`print::Print`]: a heading, and `print`, which makes [blocks](block). The table
 //! `for_each_section!` of `cryo-format` dispatches to it; without it nothing compiles. Where it stands in the dump follows from the
 //! scope that the table gives it: beside the image, in its process, in its thread, or beside the descriptors that refer to it. Then an
 //! example of it goes into `tests/common/mod.rs` (a test says so), and `cargo xtask bless` records what it looks like.
@@ -34,14 +34,14 @@
 // Lines are put together piece by piece all over this crate; clarity is worth an allocation.
 #![allow(clippy::format_push_string)]
 
+pub mod block;
+pub mod draw;
 pub mod dump;
 pub mod ice;
 pub mod json;
 pub mod names;
 pub mod page_count;
 pub mod print;
-pub mod style;
-pub mod table;
 pub mod text;
 pub mod verify;
 

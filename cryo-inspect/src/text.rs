@@ -4,6 +4,7 @@
 use cryo_format::prim::Bytes;
 pub use cryo_format::text::harmless;
 use cryo_format::text::push;
+use unicode_width::UnicodeWidthStr;
 
 /// Characters of one value that are shown; JSON has the rest.
 const LONGEST: usize = 4096;
@@ -102,6 +103,26 @@ pub fn time(sec: i64) -> String {
     let month = if month0 < 10 { month0 + 3 } else { month0 - 9 };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
+/// Words, broken into lines of at most `width` columns.
+pub fn wrap<S: AsRef<str>>(words: impl IntoIterator<Item = S>, width: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in words {
+        let word = word.as_ref();
+        let len = word.width();
+        if column > 0 && column + 1 + len > width {
+            out.push('\n');
+            column = 0;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += len;
+    }
+    out
 }
 
 #[cfg(test)]

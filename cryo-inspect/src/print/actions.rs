@@ -1,13 +1,13 @@
 //! Signal handlers.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use cryo_format::section::actions::Actions;
 
 use super::{Cx, Print};
+use crate::block::{Blocks, Table};
 use crate::names::signal;
-use crate::table::{Table, wrap};
+use crate::text::wrap;
 
 /// Characters of a line of signals.
 const WIDTH: usize = 60;
@@ -15,7 +15,7 @@ const WIDTH: usize = 60;
 impl Print for Actions {
     const TITLE: &'static str = "signal handlers";
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         if self.actions.is_empty() {
             return writeln!(out, "none: every signal has its default action");
         }
@@ -41,6 +41,6 @@ impl Print for Actions {
             }
             table.row([handler, signal::action_flags(flags.0), which]);
         }
-        table.print(out)
+        out.table(table);
     }
 }

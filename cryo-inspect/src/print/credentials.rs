@@ -1,12 +1,11 @@
 //! In whose name, and with what powers.
 
-use std::io::{self, Write};
-
 use cryo_format::section::credentials::Credentials;
 
-use super::{Cx, Fields, Print};
+use super::{Cx, Print};
+use crate::block::{Blocks, Fields};
 use crate::names::{bits, capabilities, signal};
-use crate::table::wrap;
+use crate::text::wrap;
 
 const SECUREBITS: &[(u64, &str)] = &[
     (1 << 0, "NOROOT"),
@@ -25,7 +24,7 @@ const MOST: usize = 100;
 impl Print for Credentials {
     const TITLE: &'static str = "credentials";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let mut fields = Fields::default();
         fields.add("uid", four(self.uid));
         fields.add("gid", four(self.gid));
@@ -49,7 +48,7 @@ impl Print for Credentials {
         fields.add_if(self.no_new_privs != 0, "no_new_privs", || "yes".to_owned());
         let death = u64::from(self.parent_death_signal);
         fields.add_if(death != 0, "parent-death", || signal::name(death));
-        fields.print(out)
+        out.fields(fields);
     }
 }
 

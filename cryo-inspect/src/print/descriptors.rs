@@ -1,15 +1,16 @@
 //! The table of file descriptors, each with what it refers to.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
 
 use cryo_format::section::Scope;
 use cryo_format::section::descriptors::Descriptors;
+use serde_json::{Map, Value};
 
 use super::{Cx, Print};
+use crate::block::{Block, Blocks, Cell, Table};
+use crate::draw::json;
 use crate::ice::Entry;
 use crate::names::bits;
-use crate::table::Table;
 
 impl Print for Descriptors {
     const TITLE: &'static str = "descriptors";
@@ -18,21 +19,22 @@ impl Print for Descriptors {
         self.descriptors.iter().map(|d| d.description).collect()
     }
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         if self.descriptors.is_empty() {
-            return writeln!(out, "none");
+            out.caption("none");
+            return;
         }
         let mut table = Table::new(&[">fd", "flags", "what"]);
         let mut first: HashMap<u64, u32> = HashMap::new();
         for d in &self.descriptors {
             let what = match first.get(&d.description) {
-                Some(fd) => format!("shared with {fd}"),
-                None => description(d.description, cx)?,
+                Some(fd) => Cell::new(format!("shared with {fd}"), serde_json::json!({ "shared_with": fd })),
+                None => description(d.description, cx),
             };
             first.entry(d.description).or_insert(d.fd);
-            table.row([d.fd.to_string(), bits(d.flags.into(), &[(1, "cloexec")], " "), what]);
+            table.row([Cell::number(d.fd.into()), bits(d.flags.into(), &[(1, "cloexec")], " ").into(), what]);
         }
-        table.print(out)
+        out.table(table);
     }
 }
 
@@ -41,26 +43,34 @@ pub fn is_description(entry: &Entry) -> bool {
     cryo_format::section::info(entry.kind).is_some_and(|info| info.scope == Scope::Description)
 }
 
-/// What is known of an open file description, without the line break at the end.
-pub fn description(id: u64, cx: &Cx<'_>) -> io::Result<String> {
-    let mut text = Vec::new();
+/// What is known of an open file description: lines for people, and for programs an object of its sections.
+pub fn description(id: u64, cx: &Cx<'_>) -> Cell {
+    let mut lines = Vec::new();
+    let mut members = Map::new();
     // Only sections that are a description's: a file may lie about whose its sections are, even that this table is one of its own entries.
     for entry in cx.ice.of(id).filter(|e| is_description(e)) {
         match &entry.section {
             Ok(section) => {
                 let title = super::place(section).map_or("unknown", |(title, _)| title);
-                write!(text, "{title:9} ")?;
-                if let Some(version) = entry.older() {
-                    write!(text, "(version {version}) ")?;
-                }
-                super::print(section, &mut text, &Cx { ice: cx.ice, owner: id, process: cx.process })?;
+                let version = entry.older().map_or(String::new(), |version| format!("(version {version}) "));
+                let mut within = Blocks::default();
+                super::print(section, &mut within, &Cx { ice: cx.ice, owner: id, process: cx.process });
+                let within = within.into_vec();
+                let says =
+                    within.iter().filter_map(|b| if let Block::Line(line) = b { Some(line.text()) } else { None });
+                let says: Vec<String> = says.collect();
+                lines.push(format!("{title:9} {version}{}", says.join("\n")));
+                members.insert(super::key(section).to_owned(), json::value(&within));
             }
-            Err(problem) => writeln!(text, "broken    {problem}")?,
+            Err(problem) => {
+                lines.push(format!("broken    {problem}"));
+                members.insert("broken".to_owned(), problem.as_str().into());
+            }
         }
     }
-    if text.is_empty() {
-        return Ok(format!("description {id} (not in the image)"));
+    if lines.is_empty() {
+        return Cell::new(format!("description {id} (not in the image)"), Value::Null);
     }
     // What goes on stands below what it is, not below its title.
-    Ok(String::from_utf8_lossy(&text).trim_end().replace('\n', "\n  "))
+    Cell::new(lines.join("\n").trim_end().replace('\n', "\n  "), members)
 }

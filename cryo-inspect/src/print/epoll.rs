@@ -1,10 +1,9 @@
 //! Epoll sets.
 
-use std::io::{self, Write};
-
 use cryo_format::section::epoll::Epoll;
 
 use super::{Cx, Print};
+use crate::block::Blocks;
 use crate::names::bits;
 use crate::names::open::open_flags;
 
@@ -30,16 +29,15 @@ const EVENTS: &[(u64, &str)] = &[
 impl Print for Epoll {
     const TITLE: &'static str = "epoll";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
-        writeln!(out, "{} watched  {}", self.watches.len(), open_flags(self.open_flags.0))?;
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
+        writeln!(out, "{} watched  {}", self.watches.len(), open_flags(self.open_flags.0));
         for w in &self.watches {
-            write!(out, "fd {}", w.fd)?;
+            write!(out, "fd {}", w.fd);
             if w.through != w.fd {
-                write!(out, " (now {})", w.through)?;
+                write!(out, " (now {})", w.through);
             }
             let reported = if w.state & 1 != 0 { "  reported already" } else { "" };
-            writeln!(out, "  {}  data {}{reported}", bits(w.events.into(), EVENTS, "|"), w.data)?;
+            writeln!(out, "  {}  data {}{reported}", bits(w.events.into(), EVENTS, "|"), w.data);
         }
-        Ok(())
     }
 }

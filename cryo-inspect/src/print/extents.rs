@@ -1,11 +1,9 @@
 //! Which pages the image holds: shown within the segment map, and by themselves where that is in another file.
 
-use std::io::{self, Write};
-
 use cryo_format::section::extents::{Content, Extents};
 
 use super::{Cx, Order, Print};
-use crate::table::Table;
+use crate::block::{Blocks, Table};
 use crate::text::size;
 
 /// Lines that one batch may take.
@@ -15,7 +13,7 @@ impl Print for Extents {
     const TITLE: &'static str = "pages";
     const ORDER: Order = Order::Within;
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let page = cx.ice.page_size();
         let mut table = Table::new(&["", ">", ""]);
         for e in self.extents.iter().take(MOST) {
@@ -27,10 +25,10 @@ impl Print for Extents {
             };
             table.row([format!("{:012x}", e.vaddr.0), size(e.pages.saturating_mul(page)), content]);
         }
-        table.print(out)?;
+        out.table(table);
         match self.extents.len() {
             n if n > MOST => writeln!(out, "... and {} more", n - MOST),
-            _ => Ok(()),
+            _ => {}
         }
     }
 }

@@ -1,10 +1,9 @@
 //! An open file that is reached by a path.
 
-use std::io::{self, Write};
-
 use cryo_format::section::files::OpenFile;
 
 use super::{Cx, Print};
+use crate::block::Blocks;
 use crate::names::open;
 use crate::text::shown_or;
 
@@ -17,12 +16,12 @@ const BLOCK: u32 = 0o060_000;
 impl Print for OpenFile {
     const TITLE: &'static str = "file";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
-        write!(out, "{}", shown_or(&self.path, "(no path)"))?;
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
+        write!(out, "{}", shown_or(&self.path, "(no path)"));
         if self.object != 0 {
-            write!(out, " (deleted; its content is object {})", self.object)?;
+            write!(out, " (deleted; its content is object {})", self.object);
         }
-        write!(out, "  {}", open::open_flags(self.open_flags.0))?;
+        write!(out, "  {}", open::open_flags(self.open_flags.0));
         match self.mode & TYPE {
             REGULAR => writeln!(out, "  at {} of {} bytes", self.offset, self.size),
             DIRECTORY if self.offset == 0 => writeln!(out, "  directory"),

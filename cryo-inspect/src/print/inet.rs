@@ -1,12 +1,12 @@
 //! An internet socket.
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use cryo_format::section::inet::{Inet, State};
 use cryo_format::socket::InetAddress;
 
 use super::{Cx, Print, sockets};
+use crate::block::Blocks;
 use crate::text::{count, size};
 
 /// `127.0.0.1:80`.
@@ -17,7 +17,7 @@ fn address(family: u32, a: &InetAddress) -> String {
 impl Print for Inet {
     const TITLE: &'static str = "inet";
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let protocol = match self.protocol {
             1 | 58 => "ICMP".to_owned(),
             6 => "TCP".to_owned(),
@@ -26,31 +26,31 @@ impl Print for Inet {
             262 => "MPTCP".to_owned(),
             other => format!("protocol {other}"),
         };
-        write!(out, "{protocol} {}", address(self.family, &self.local))?;
+        write!(out, "{protocol} {}", address(self.family, &self.local));
         if self.remote.port != 0 {
-            write!(out, " - {}", address(self.family, &self.remote))?;
+            write!(out, " - {}", address(self.family, &self.remote));
         }
         let peer = || sockets::description(self.peer, cx);
         match self.state {
             State::FREE => {}
-            State::CONNECTED => write!(out, "  connected to {}", peer())?,
-            State::LISTENING => write!(out, "  listening, backlog {}", self.backlog)?,
-            State::RESET => write!(out, "  the program finds it reset")?,
-            State::WAITING => write!(out, "  waits for {} to accept it", peer())?,
-            State::KEPT => write!(out, "  kept")?,
-            State::OVER => write!(out, "  over")?,
-            State::ALONE => write!(out, "  the other end is closed")?,
-            State(other) => write!(out, "  state {other}")?,
+            State::CONNECTED => write!(out, "  connected to {}", peer()),
+            State::LISTENING => write!(out, "  listening, backlog {}", self.backlog),
+            State::RESET => write!(out, "  the program finds it reset"),
+            State::WAITING => write!(out, "  waits for {} to accept it", peer()),
+            State::KEPT => write!(out, "  kept"),
+            State::OVER => write!(out, "  over"),
+            State::ALONE => write!(out, "  the other end is closed"),
+            State(other) => write!(out, "  state {other}"),
         }
         let queue: Vec<&[u8]> = self.queue.iter().map(|m| m.data.as_slice()).collect();
-        write!(out, "{}{}", sockets::shutdown(self.shutdown), sockets::waiting(self.kind, &queue))?;
+        write!(out, "{}{}", sockets::shutdown(self.shutdown), sockets::waiting(self.kind, &queue));
         for kept in self.kept.iter().filter(|k| !k.sent.is_empty()) {
-            write!(out, ", {} on their way", size(kept.sent.len() as u64))?;
+            write!(out, ", {} on their way", size(kept.sent.len() as u64));
         }
         if !self.groups.is_empty() {
-            write!(out, ", in {}", count(self.groups.len() as u64, "multicast group", "multicast groups"))?;
+            write!(out, ", in {}", count(self.groups.len() as u64, "multicast group", "multicast groups"));
         }
         let options = sockets::options(&self.options, &self.filter);
-        writeln!(out, "{}{options}", sockets::flags(self.open_flags.0))
+        writeln!(out, "{}{options}", sockets::flags(self.open_flags.0));
     }
 }

@@ -1,10 +1,9 @@
 //! Watched files.
 
-use std::io::{self, Write};
-
 use cryo_format::section::inotify::Inotify;
 
 use super::{Cx, Print};
+use crate::block::Blocks;
 use crate::names::bits;
 use crate::names::open::open_flags;
 use crate::text::shown;
@@ -29,11 +28,10 @@ const EVENTS: &[(u64, &str)] = &[
 impl Print for Inotify {
     const TITLE: &'static str = "inotify";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
-        writeln!(out, "{} watches  {}", self.watches.len(), open_flags(self.open_flags.0))?;
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
+        writeln!(out, "{} watches  {}", self.watches.len(), open_flags(self.open_flags.0));
         for w in &self.watches {
-            writeln!(out, "{}: {}  {}", w.wd, shown(&w.path), bits(w.mask.into(), EVENTS, "|"))?;
+            writeln!(out, "{}: {}  {}", w.wd, shown(&w.path), bits(w.mask.into(), EVENTS, "|"));
         }
-        Ok(())
     }
 }

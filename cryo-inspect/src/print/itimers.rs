@@ -1,18 +1,16 @@
 //! Interval timers.
 
-use std::io::{self, Write};
-
 use cryo_format::section::itimers::Itimers;
 
 use super::{Cx, Print};
+use crate::block::{Blocks, Table};
 use crate::names::one_of;
-use crate::table::Table;
 use crate::text::duration;
 
 impl Print for Itimers {
     const TITLE: &'static str = "interval timers";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let mut table = Table::new(&["timer", ">left", ">interval"]);
         for t in &self.timers {
             let name = one_of(t.which.into(), &[(0, "ITIMER_REAL"), (1, "ITIMER_VIRTUAL"), (2, "ITIMER_PROF")]);
@@ -20,7 +18,7 @@ impl Print for Itimers {
             let interval = if t.interval_us == 0 { "-".to_owned() } else { time(t.interval_us) };
             table.row([name, left, interval]);
         }
-        table.print(out)
+        out.table(table);
     }
 }
 

@@ -1,12 +1,10 @@
 //! Resource limits.
 
-use std::io::{self, Write};
-
 use cryo_format::section::limits::Limits;
 
 use super::{Cx, Print};
+use crate::block::{Blocks, Table};
 use crate::names::one_of;
-use crate::table::Table;
 
 const NAMES: &[(u64, &str)] = &[
     (0, "CPU"),
@@ -30,12 +28,12 @@ const NAMES: &[(u64, &str)] = &[
 impl Print for Limits {
     const TITLE: &'static str = "limits";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let mut table = Table::new(&["RLIMIT_", ">soft", ">hard"]);
         for l in &self.limits {
             table.row([one_of(l.resource.into(), NAMES), value(l.soft), value(l.hard)]);
         }
-        table.print(out)
+        out.table(table);
     }
 }
 

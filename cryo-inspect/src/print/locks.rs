@@ -1,27 +1,25 @@
 //! Locks and leases.
 
-use std::io::{self, Write};
-
 use cryo_format::section::locks::Locks;
 
 use super::{Cx, Print};
+use crate::block::Blocks;
 use crate::names::one_of;
 
 impl Print for Locks {
     const TITLE: &'static str = "locks";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         if self.lease != 2 {
-            writeln!(out, "lease {}", one_of(self.lease.into(), &[(0, "F_RDLCK"), (1, "F_WRLCK")]))?;
+            writeln!(out, "lease {}", one_of(self.lease.into(), &[(0, "F_RDLCK"), (1, "F_WRLCK")]));
         }
         for l in &self.locks {
             let kind = one_of(l.kind.into(), &[(0, "POSIX"), (1, "OFD"), (2, "flock")]);
             let how = if l.write != 0 { "exclusive" } else { "shared" };
             match l.end {
-                end if end >= i64::MAX as u64 => writeln!(out, "{kind} {how}, from byte {}", l.start)?,
-                end => writeln!(out, "{kind} {how}, bytes {} to {end}", l.start)?,
+                end if end >= i64::MAX as u64 => writeln!(out, "{kind} {how}, from byte {}", l.start),
+                end => writeln!(out, "{kind} {how}, bytes {} to {end}", l.start),
             }
         }
-        Ok(())
     }
 }

@@ -1,14 +1,13 @@
 //! The landmarks of an address space.
 
-use std::io::{self, Write};
-
 use cryo_format::prim::Addr;
 use cryo_format::section::mm::Mm;
 
-use super::{Cx, Fields, Print};
+use super::{Cx, Print};
+use crate::block::{Blocks, Fields};
 use crate::names::bits;
-use crate::table::wrap;
 use crate::text::size;
+use crate::text::wrap;
 
 /// Entries of the auxiliary vector that are shown; programs have about twenty.
 const MOST: usize = 64;
@@ -24,7 +23,7 @@ const MEMBARRIER: &[(u64, &str)] = &[
 impl Print for Mm {
     const TITLE: &'static str = "address space";
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let mut fields = Fields::default();
         fields.add_if(self.exe != 0, "executable", || format!("{} (object {})", cx.object_name(self.exe), self.exe));
         for (label, start, end) in [
@@ -45,7 +44,7 @@ impl Print for Mm {
         fields.add_if(self.membarrier.0 != 0, "membarrier", || bits(self.membarrier.0, MEMBARRIER, " "));
         fields.add_if(self.coredump_filter.0 != 0x33, "core dumps", || format!("filter {:#x}", self.coredump_filter.0));
         fields.add_if(!self.auxv.is_empty(), "auxv", || wrap(auxv(&self.auxv), 100));
-        fields.print(out)
+        out.fields(fields);
     }
 }
 

@@ -1,15 +1,14 @@
 //! The printers: one module per section, of the section's own name. The table `for_each_section!` dispatches to them, so that a section
 //! without one does not compile.
 //!
-//! A printer writes lines that begin at the left; whoever calls it has written the heading and indents. That of a section whose scope
-//! is an open file description writes what stands beside the descriptor's number: one line, or more if need be.
-
-use std::io::{self, Write};
+//! A printer makes [blocks](crate::block) and draws nothing: tables and fields, or, of a section whose scope is an open file description, what
+//! stands beside the descriptor's number: one line, or more if need be.
 
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::vmas::Vmas;
 use cryo_format::section::{AnySection, Section};
 
+use crate::block::Blocks;
 use crate::ice::Ice;
 use crate::text::{clipped, cut, shown, shown_or};
 
@@ -81,8 +80,8 @@ pub trait Print: Section {
         Vec::new()
     }
 
-    /// Writes it.
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()>;
+    /// Says it, in blocks.
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>);
 }
 
 /// Where a section stands among those of its owner; among equals the files' order and the table's decide.
@@ -109,6 +108,14 @@ macro_rules! dispatch {
             }
         }
 
+        /// What programs call a section: the name of its module.
+        pub fn key(section: &AnySection) -> &'static str {
+            match section {
+                $(AnySection::$ty(_) => stringify!($module),)*
+                _ => "unknown",
+            }
+        }
+
         /// Owners whose sections a section shows within its own lines.
         pub fn shows(section: &AnySection) -> Vec<u64> {
             match section {
@@ -117,13 +124,13 @@ macro_rules! dispatch {
             }
         }
 
-        /// Writes whatever it is.
-        pub fn print(section: &AnySection, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+        /// Says whatever it is.
+        pub fn print(section: &AnySection, out: &mut Blocks, cx: &Cx<'_>) {
             match section {
                 $(AnySection::$ty(section) => Print::print(section, out, cx),)*
                 AnySection::Unknown(bytes) => unknown::print(bytes, out),
                 // The container's own, and what a later cryo-format may add.
-                _ => Ok(()),
+                _ => {}
             }
         }
     };
@@ -201,66 +208,5 @@ pub fn object_name(o: &Object) -> String {
         ObjectKind::VDSO => "[vdso]".to_owned(),
         ObjectKind::SYSV_SHM => "SysV shared memory".to_owned(),
         ObjectKind(other) => format!("{} (kind {other})", shown(&o.path)),
-    }
-}
-
-/// Writes every line of `body` behind `indent` spaces.
-pub fn indented(
-    out: &mut dyn Write,
-    indent: usize,
-    body: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut inner = Indent { out, width: indent, at_start: true };
-    body(&mut inner)
-}
-
-struct Indent<'a> {
-    out: &'a mut dyn Write,
-    width: usize,
-    at_start: bool,
-}
-
-impl Write for Indent<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        for line in buf.split_inclusive(|b| *b == b'\n') {
-            if self.at_start && line != b"\n" {
-                write!(self.out, "{:1$}", "", self.width)?;
-            }
-            self.out.write_all(line)?;
-            self.at_start = line.ends_with(b"\n");
-        }
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
-/// Lines of a label and a value.
-pub struct Fields(crate::table::Table);
-
-impl Default for Fields {
-    fn default() -> Self {
-        Self(crate::table::Table::new(&["", ""]))
-    }
-}
-
-impl Fields {
-    /// One more line.
-    pub fn add(&mut self, label: &str, value: impl Into<String>) {
-        self.0.row([label.to_owned(), value.into()]);
-    }
-
-    /// One more line, unless there is nothing to say.
-    pub fn add_if(&mut self, says: bool, label: &str, value: impl FnOnce() -> String) {
-        if says {
-            self.add(label, value());
-        }
-    }
-
-    /// Writes them.
-    pub fn print(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.0.print(out)
     }
 }

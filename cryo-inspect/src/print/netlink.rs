@@ -1,10 +1,9 @@
 //! A netlink socket.
 
-use std::io::{self, Write};
-
 use cryo_format::section::netlink::Netlink;
 
 use super::{Cx, Print, sockets};
+use crate::block::Blocks;
 use crate::names::one_of;
 
 /// linux/netlink.h
@@ -25,23 +24,23 @@ const PROTOCOLS: &[(u64, &str)] = &[
 impl Print for Netlink {
     const TITLE: &'static str = "netlink";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
-        write!(out, "{} {}", sockets::kind(self.kind), one_of(self.protocol.into(), PROTOCOLS))?;
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
+        write!(out, "{} {}", sockets::kind(self.kind), one_of(self.protocol.into(), PROTOCOLS));
         match self.port {
-            0 => write!(out, "  not bound")?,
-            port => write!(out, "  port {port}")?,
+            0 => write!(out, "  not bound"),
+            port => write!(out, "  port {port}"),
         }
         if !self.groups.is_empty() {
             let groups: Vec<String> = self.groups.iter().map(u32::to_string).collect();
-            write!(out, ", groups {}", groups.join(" "))?;
+            write!(out, ", groups {}", groups.join(" "));
         }
         if self.remote_port != 0 || self.remote_groups != 0 {
-            write!(out, ", connected to port {}", self.remote_port)?;
+            write!(out, ", connected to port {}", self.remote_port);
         }
         if self.remote_groups != 0 {
-            write!(out, " and groups {:#x}", self.remote_groups)?;
+            write!(out, " and groups {:#x}", self.remote_groups);
         }
         let options = sockets::options(&self.options, &self.filter);
-        writeln!(out, "{}{options}", sockets::flags(self.open_flags.0))
+        writeln!(out, "{}{options}", sockets::flags(self.open_flags.0));
     }
 }

@@ -1,13 +1,11 @@
 //! The files and memory objects that mappings and descriptors refer to.
 
-use std::io::{self, Write};
-
 use cryo_format::prim::hex;
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 
 use super::{Cx, Order, Print, object_name};
+use crate::block::{Blocks, Table};
 use crate::names::{bits, one_of, open};
-use crate::table::Table;
 use crate::text::{count, size, time};
 
 const SEALS: &[(u64, &str)] =
@@ -17,7 +15,7 @@ impl Print for Objects {
     const TITLE: &'static str = "objects";
     const ORDER: Order = Order::Late;
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         if self.objects.is_empty() {
             return writeln!(out, "none");
         }
@@ -32,7 +30,7 @@ impl Print for Objects {
             };
             table.row([o.id.to_string(), kind(o.kind), size(o.size), mode, changed, name]);
         }
-        table.print(out)
+        out.table(table);
     }
 }
 

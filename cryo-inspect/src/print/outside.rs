@@ -1,17 +1,16 @@
 //! An open file description whose other end is not in the image.
 
-use std::io::{self, Write};
-
 use cryo_format::section::outside::{Outside, Policy};
 
 use super::{Cx, Print};
+use crate::block::Blocks;
 use crate::names::open::open_flags;
 use crate::text::{shown, shown_or};
 
 impl Print for Outside {
     const TITLE: &'static str = "outside";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let instead = match self.policy {
             Policy::INHERIT => format!("the thawer's descriptor {}", self.inherit),
             Policy::NULL => "/dev/null".to_owned(),
@@ -19,6 +18,6 @@ impl Print for Outside {
             Policy::TERMINAL => "the thawer's terminal".to_owned(),
             Policy(other) => format!("policy {other}"),
         };
-        writeln!(out, "{}  {}  thawed as {instead}", shown_or(&self.what, "(unnamed)"), open_flags(self.open_flags.0))
+        writeln!(out, "{}  {}  thawed as {instead}", shown_or(&self.what, "(unnamed)"), open_flags(self.open_flags.0));
     }
 }

@@ -1,20 +1,21 @@
 //! Signals sent and not yet delivered.
 
-use std::io::{self, Write};
-
 use cryo_format::section::pending::Pending;
 
 use super::{Cx, Print};
+use crate::block::Blocks;
 use crate::names::signal;
 
 impl Print for Pending {
     const TITLE: &'static str = "pending signals";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         if self.signals.is_empty() {
             return writeln!(out, "none");
         }
-        self.signals.iter().try_for_each(|s| writeln!(out, "{}", siginfo(s)))
+        for s in &self.signals {
+            writeln!(out, "{}", siginfo(s));
+        }
     }
 }
 

@@ -1,21 +1,20 @@
 //! Processes as files.
 
-use std::io::{self, Write};
-
 use cryo_format::section::pidfd::Pidfd;
 use cryo_format::section::process::Process;
 
 use super::{Cx, Print};
+use crate::block::Blocks;
 use crate::names::open::open_flags;
 
 impl Print for Pidfd {
     const TITLE: &'static str = "pidfd";
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let who = match cx.ice.get::<Process>(self.process) {
             Some(p) => format!("process {}", p.pid),
             None => format!("process with the local id {} (not in the image)", self.process),
         };
-        writeln!(out, "{who}  {}", open_flags(self.open_flags.0))
+        writeln!(out, "{who}  {}", open_flags(self.open_flags.0));
     }
 }

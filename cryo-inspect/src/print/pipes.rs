@@ -1,10 +1,9 @@
 //! Pipes and FIFOs whose ends are inside.
 
-use std::io::{self, Write};
-
 use cryo_format::section::pipes::{Pipe, PipeEnd};
 
 use super::{Cx, Order, Print};
+use crate::block::Blocks;
 use crate::names::open::open_flags;
 use crate::text::{clipped, shown_or};
 
@@ -15,11 +14,11 @@ impl Print for Pipe {
     const TITLE: &'static str = "pipe";
     const ORDER: Order = Order::Within;
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let bytes: usize = self.content.iter().map(|c| c.len()).sum();
-        write!(out, "{}, {bytes} of {} bytes used", shown_or(&self.path, "a pipe"), self.capacity)?;
+        write!(out, "{}, {bytes} of {} bytes used", shown_or(&self.path, "a pipe"), self.capacity);
         if self.packets != 0 {
-            write!(out, " in {} packets", self.content.len())?;
+            write!(out, " in {} packets", self.content.len());
         }
         match self.content.first() {
             Some(first) => writeln!(out, ": {}", clipped(first, GLIMPSE)),
@@ -35,8 +34,8 @@ impl Print for PipeEnd {
         vec![self.pipe]
     }
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
-        write!(out, "end of pipe {}  {}  ", self.pipe, open_flags(self.open_flags.0))?;
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
+        write!(out, "end of pipe {}  {}  ", self.pipe, open_flags(self.open_flags.0));
         match cx.ice.get::<Pipe>(self.pipe) {
             Some(pipe) => pipe.print(out, cx),
             None => writeln!(out, "(the pipe is not in the image)"),

@@ -1,10 +1,9 @@
 //! Who a process is.
 
-use std::io::{self, Write};
-
 use cryo_format::section::process::{Process, ProcessFlags};
 
-use super::{Cx, Fields, Order, Print};
+use super::{Cx, Order, Print};
+use crate::block::{Blocks, Fields};
 use crate::names::{bits, signal};
 use crate::text::{command_line, shown_or};
 
@@ -36,7 +35,7 @@ impl Print for Process {
     const TITLE: &'static str = "identity";
     const ORDER: Order = Order::First;
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let mut fields = Fields::default();
         fields.add("command", command_line(&self.cmdline, 1000));
         fields.add("executable", shown_or(&self.exe, "(unknown)"));
@@ -52,7 +51,7 @@ impl Print for Process {
         let death = u64::from(self.parent_death_signal);
         fields.add_if(death != 0, "parent-death", || signal::name(death));
         fields.add_if(self.stopped_by != 0, "stopped by", || signal::name(self.stopped_by.into()));
-        fields.print(out)
+        out.fields(fields);
     }
 }
 

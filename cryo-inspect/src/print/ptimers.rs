@@ -1,13 +1,11 @@
 //! POSIX timers.
 
-use std::io::{self, Write};
-
 use cryo_format::section::ptimers::{Ptimer, Ptimers};
 use cryo_format::section::thread::Thread;
 
 use super::{Cx, Print};
+use crate::block::{Blocks, Table};
 use crate::names::{one_of, signal};
-use crate::table::Table;
 use crate::text::duration;
 
 const CLOCKS: &[(u64, &str)] = &[
@@ -23,7 +21,7 @@ const CLOCKS: &[(u64, &str)] = &[
 impl Print for Ptimers {
     const TITLE: &'static str = "POSIX timers";
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let mut table = Table::new(&[">id", "clock", ">left", ">interval", ">overrun", "notification"]);
         for t in &self.timers {
             let left = if t.value_ns == 0 { "(not armed)".to_owned() } else { duration(t.value_ns) };
@@ -31,7 +29,7 @@ impl Print for Ptimers {
             let overrun = t.overrun.to_string();
             table.row([t.id.to_string(), clock(t, cx), left, interval, overrun, notification(t, cx)]);
         }
-        table.print(out)
+        out.table(table);
     }
 }
 

@@ -1,14 +1,13 @@
 //! Pseudo-terminals whose master is inside.
 
-use std::io::{self, Write};
-
 use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
 
 use super::terminal::modes;
 use super::{Cx, Order, Print};
+use crate::block::Blocks;
 use crate::names::bits;
 use crate::names::open::open_flags;
-use crate::table::wrap;
+use crate::text::wrap;
 
 /// A line of names is at most that long.
 const WIDTH: usize = 90;
@@ -17,8 +16,8 @@ impl Print for Pty {
     const TITLE: &'static str = "pseudo-terminal";
     const ORDER: Order = Order::Within;
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
-        write!(out, "/dev/pts/{}, {} lines of {} columns", self.number, self.settings.rows, self.settings.columns)?;
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
+        write!(out, "/dev/pts/{}, {} lines of {} columns", self.number, self.settings.rows, self.settings.columns);
         if self.flags != 0 {
             let names = &[
                 (PtyFlags::LOCKED.into(), "locked"),
@@ -26,10 +25,10 @@ impl Print for Pty {
                 (PtyFlags::EXCLUSIVE.into(), "exclusive"),
                 (PtyFlags::HUNG_UP.into(), "hung up"),
             ];
-            write!(out, ", {}", bits(self.flags.into(), names, ", "))?;
+            write!(out, ", {}", bits(self.flags.into(), names, ", "));
         }
         let modes = modes(&self.settings).join(" ");
-        writeln!(out, "\n{}", wrap(modes.split(' ').filter(|word| *word != "-"), WIDTH))
+        writeln!(out, "\n{}", wrap(modes.split(' ').filter(|word| *word != "-"), WIDTH));
     }
 }
 
@@ -40,9 +39,9 @@ impl Print for PtyEnd {
         vec![self.pty]
     }
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let end = if self.master != 0 { "master" } else { "slave" };
-        write!(out, "{end}  {}  of ", open_flags(self.open_flags.0))?;
+        write!(out, "{end}  {}  of ", open_flags(self.open_flags.0));
         match cx.ice.get::<Pty>(self.pty) {
             // What it is like is said once.
             Some(pty) if self.master != 0 => pty.print(out, cx),

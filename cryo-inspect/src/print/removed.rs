@@ -1,22 +1,21 @@
 //! A directory or symbolic link without a name.
 
-use std::io::{self, Write};
-
 use cryo_format::section::removed::Removed;
 
 use super::{Cx, Print};
+use crate::block::Blocks;
 use crate::text::shown;
 
 impl Print for Removed {
     const TITLE: &'static str = "removed";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         if self.is_directory() {
             let cwd = if self.cwd != 0 { "working directory" } else { "directory" };
-            write!(out, "{cwd} {}", shown(&self.path))?;
+            write!(out, "{cwd} {}", shown(&self.path));
         } else {
-            write!(out, "link {} to {}", shown(&self.path), shown(&self.target))?;
+            write!(out, "link {} to {}", shown(&self.path), shown(&self.target));
         }
-        writeln!(out, "  {:o} uid {} gid {}", self.mode & 0o7777, self.uid, self.gid)
+        writeln!(out, "  {:o} uid {} gid {}", self.mode & 0o7777, self.uid, self.gid);
     }
 }

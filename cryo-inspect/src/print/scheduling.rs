@@ -1,10 +1,9 @@
 //! How the kernel shares out CPUs, disks and timers.
 
-use std::io::{self, Write};
-
 use cryo_format::section::scheduling::Scheduling;
 
-use super::{Cx, Fields, Print};
+use super::{Cx, Print};
+use crate::block::{Blocks, Fields};
 use crate::names::{bits, one_of};
 use crate::text::duration;
 
@@ -24,7 +23,7 @@ const DEADLINE: u32 = 6;
 impl Print for Scheduling {
     const TITLE: &'static str = "scheduling";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let mut fields = Fields::default();
         let mut policy = one_of(self.policy.into(), POLICIES);
         if self.priority != 0 {
@@ -45,7 +44,7 @@ impl Print for Scheduling {
         fields.add_if(clamped, "utilization", || format!("{} to {} of 1024", self.util_min, self.util_max));
         fields.add_if(self.timer_slack_ns != 0, "timer slack", || duration(self.timer_slack_ns));
         fields.add_if(!self.affinity.is_empty(), "CPUs", || cpus(&self.affinity));
-        fields.print(out)
+        out.fields(fields);
     }
 }
 

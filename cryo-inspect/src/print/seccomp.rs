@@ -1,10 +1,9 @@
 //! What a thread may ask of the kernel.
 
-use std::io::{self, Write};
-
 use cryo_format::section::seccomp::{Filter, Seccomp};
 
 use super::{Cx, Print};
+use crate::block::Blocks;
 use crate::text::count;
 
 /// Filters that are shown; JSON has the rest, and their instructions.
@@ -13,17 +12,16 @@ const MOST: usize = 32;
 impl Print for Seccomp {
     const TITLE: &'static str = "seccomp";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         match self.mode {
-            0 => writeln!(out, "none")?,
-            1 => writeln!(out, "strict: read, write, exit and sigreturn only")?,
-            _ => writeln!(out, "{}", count(self.filters.len() as u64, "filter", "filters"))?,
+            0 => writeln!(out, "none"),
+            1 => writeln!(out, "strict: read, write, exit and sigreturn only"),
+            _ => writeln!(out, "{}", count(self.filters.len() as u64, "filter", "filters")),
         }
         for f in self.filters.iter().take(MOST) {
             let log = if f.flags & 2 != 0 { ", logs" } else { "" };
-            writeln!(out, "{}{log}: {}", count(f.program.len() as u64, "instruction", "instructions"), outcomes(f))?;
+            writeln!(out, "{}{log}: {}", count(f.program.len() as u64, "instruction", "instructions"), outcomes(f));
         }
-        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use cryo_format::socket::SocketOption;
 
 use super::Cx;
 use crate::names::one_of;
-use crate::table::wrap;
+use crate::text::wrap;
 use crate::text::{clipped, count, size};
 
 /// A line of options is at most that long.

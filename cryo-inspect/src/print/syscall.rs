@@ -1,10 +1,9 @@
 //! The system call that a thread was stopped in, and how it goes on.
 
-use std::io::{self, Write};
-
 use cryo_format::section::syscall::{Restart, Syscall};
 
 use super::{Cx, Order, Print};
+use crate::block::Blocks;
 use crate::names::syscall;
 use crate::text::duration;
 
@@ -15,12 +14,12 @@ impl Print for Syscall {
     const TITLE: &'static str = "system call";
     const ORDER: Order = Order::First;
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let name = syscall::name(cx.machine(), self.number);
         let shown = name.map_or(6, syscall::arguments);
         let args: Vec<String> = self.args.iter().take(shown).map(|a| argument(a.0)).collect();
         let name = name.map_or_else(|| format!("number {}", self.number), str::to_owned);
-        writeln!(out, "{name}({})", args.join(", "))?;
+        writeln!(out, "{name}({})", args.join(", "));
         let how = match self.restart {
             Restart::NONE => "done: rax is its result".to_owned(),
             Restart::SYS => "starts again, unless a handler without SA_RESTART runs (ERESTARTSYS)".to_owned(),
@@ -29,12 +28,12 @@ impl Print for Syscall {
             Restart::RESTARTBLOCK => "goes on for the time that is left (ERESTART_RESTARTBLOCK)".to_owned(),
             Restart(other) => format!("unknown restart code {other}"),
         };
-        writeln!(out, "{how}")?;
+        writeln!(out, "{how}");
         if self.flags & REMAINING != 0 {
-            writeln!(out, "time left: {}", duration(self.remaining_ns))?;
+            writeln!(out, "time left: {}", duration(self.remaining_ns));
         }
         match self.flags & !REMAINING {
-            0 => Ok(()),
+            0 => {}
             rest => writeln!(out, "unknown flags {rest:#x}"),
         }
     }

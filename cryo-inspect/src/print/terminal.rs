@@ -1,12 +1,11 @@
 //! The terminal that a process ran on.
 
-use std::io::{self, Write};
-
 use cryo_format::section::terminal::{Settings, Terminal};
 
-use super::{Cx, Fields, Print};
+use super::{Cx, Print};
+use crate::block::{Blocks, Fields};
 use crate::names::{bits, one_of};
-use crate::table::wrap;
+use crate::text::wrap;
 
 const INPUT: &[(u64, &str)] = &[
     (0o1, "IGNBRK"),
@@ -92,7 +91,7 @@ fn characters(controls: &[u8]) -> String {
 impl Print for Terminal {
     const TITLE: &'static str = "terminal";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let (mut fields, set) = (Fields::default(), &self.settings);
         fields.add("window", format!("{} lines of {} columns", set.rows, set.columns));
         for (label, names) in ["input", "output", "local"].iter().zip(modes(set)) {
@@ -101,6 +100,6 @@ impl Print for Terminal {
         fields.add("control", format!("{}  {} bit/s", control(set.cflag.0), set.ospeed));
         fields.add("characters", characters(&set.controls));
         fields.add("group", if self.foreground != 0 { "in the foreground" } else { "in the background" });
-        fields.print(out)
+        out.fields(fields);
     }
 }

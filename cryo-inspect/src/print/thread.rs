@@ -1,10 +1,9 @@
 //! What the kernel keeps for one thread beside its registers.
 
-use std::io::{self, Write};
-
 use cryo_format::section::thread::Thread;
 
-use super::{Cx, Fields, Order, Print};
+use super::{Cx, Order, Print};
+use crate::block::{Blocks, Fields};
 use crate::names::{bits, signal};
 use crate::text::size;
 
@@ -14,11 +13,11 @@ impl Print for Thread {
     const TITLE: &'static str = "kernel state";
     const ORDER: Order = Order::First;
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let mut fields = Fields::default();
         if self.exited != 0 {
             fields.add("has exited", format!("with status {}, while others run", self.exit_code >> 8));
-            return fields.print(out);
+            return out.fields(fields);
         }
         fields.add("blocked signals", signal::set(self.sigmask.0));
         let mode = bits(self.altstack_flags, &[(1, "onstack"), (2, "disabled"), (1 << 31, "autodisarm")], " ");
@@ -43,6 +42,6 @@ impl Print for Thread {
             let selector = self.dispatch_selector.0;
             format!("{mode} {start:#x}, {}, selector {}", size(len), cx.address(selector))
         });
-        fields.print(out)
+        out.fields(fields);
     }
 }

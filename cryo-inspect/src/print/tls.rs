@@ -1,12 +1,10 @@
 //! The thread-local segments of an i386 thread.
 
-use std::io::{self, Write};
-
 use cryo_format::section::tls::Tls;
 
 use super::{Cx, Print};
+use crate::block::{Blocks, Table};
 use crate::names::bits;
-use crate::table::Table;
 
 const FLAGS: &[(u64, &str)] =
     &[(1, "32-bit"), (8, "read-execute-only"), (16, "limit-in-pages"), (32, "not-present"), (64, "useable")];
@@ -14,7 +12,7 @@ const FLAGS: &[(u64, &str)] =
 impl Print for Tls {
     const TITLE: &'static str = "thread-local segments";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         if self.entries.is_empty() {
             return writeln!(out, "none");
         }
@@ -24,6 +22,6 @@ impl Print for Tls {
             let flags = format!("{contents} {}", bits(u64::from(e.flags & !6), FLAGS, " "));
             table.row([e.entry.to_string(), format!("{:#010x}", e.base), format!("{:#x}", e.limit), flags]);
         }
-        table.print(out)
+        out.table(table);
     }
 }

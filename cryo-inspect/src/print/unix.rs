@@ -1,16 +1,15 @@
 //! A unix socket.
 
-use std::io::{self, Write};
-
 use cryo_format::section::unix::{State, Unix};
 
 use super::{Cx, Print, sockets};
+use crate::block::Blocks;
 use crate::text::shown;
 
 impl Print for Unix {
     const TITLE: &'static str = "unix";
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let name = match self.name.as_slice() {
             [] => String::new(),
             [0, rest @ ..] => format!(" @{}", shown(rest)),
@@ -26,12 +25,12 @@ impl Print for Unix {
             State(other) => format!("state {other}"),
         };
         let queue: Vec<&[u8]> = self.queue.iter().map(|m| m.data.as_slice()).collect();
-        write!(out, "{}{name}  {state}{}", sockets::kind(self.kind), sockets::shutdown(self.shutdown))?;
-        write!(out, "{}", sockets::waiting(self.kind, &queue))?;
+        write!(out, "{}{name}  {state}{}", sockets::kind(self.kind), sockets::shutdown(self.shutdown));
+        write!(out, "{}", sockets::waiting(self.kind, &queue));
         if self.error != 0 {
-            write!(out, ", error {}", self.error)?;
+            write!(out, ", error {}", self.error);
         }
         let options = sockets::options(&self.options, &self.filter);
-        writeln!(out, "{}{options}", sockets::flags(self.open_flags.0))
+        writeln!(out, "{}{options}", sockets::flags(self.open_flags.0));
     }
 }

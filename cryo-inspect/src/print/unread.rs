@@ -1,10 +1,9 @@
 //! Bytes that waited at an end whose other end is outside.
 
-use std::io::{self, Write};
-
 use cryo_format::section::unread::Unread;
 
 use super::{Cx, Print};
+use crate::block::Blocks;
 use crate::text::clipped;
 
 /// Bytes that are shown.
@@ -13,7 +12,7 @@ const GLIMPSE: usize = 32;
 impl Print for Unread {
     const TITLE: &'static str = "not read yet";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
-        writeln!(out, "{} bytes: {}", self.content.len(), clipped(&self.content, GLIMPSE))
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
+        writeln!(out, "{} bytes: {}", self.content.len(), clipped(&self.content, GLIMPSE));
     }
 }

@@ -1,13 +1,10 @@
 //! The segment map, with the pages that the image holds of each segment.
 
-use std::io::{self, Write};
-
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
 
 use super::{Cx, Print, pages, short_name};
+use crate::block::{Blocks, Cell, Table};
 use crate::names::bits;
-use crate::style::{WARN, paint};
-use crate::table::Table;
 use crate::text::{clipped, count, size};
 
 const FLAGS: &[(u64, &str)] = &[
@@ -35,32 +32,42 @@ const USUAL: u64 = VmFlags::ACCOUNT | VmFlags::MAYWRITE;
 impl Print for Vmas {
     const TITLE: &'static str = "segments";
 
-    fn print(&self, out: &mut dyn Write, cx: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let ranges: Vec<_> = self.vmas.iter().map(|v| (v.start.0, v.end.0)).collect();
         let (held, outside) = pages::by_range(cx.ice, cx.owner, &ranges);
         let whole = ranges.iter().fold(0u64, |sum, (start, end)| sum.saturating_add(end - start));
-        writeln!(out, "{}, {}", count(ranges.len() as u64, "segment", "segments"), size(whole))?;
+        out.caption(format!("{}, {}", count(ranges.len() as u64, "segment", "segments"), size(whole)));
         let mut table = Table::new(&["range", ">size", "perm", "backing", ">stored", ">as file", ">zero", "what"]);
         let mut last = 0;
         for (v, p) in self.vmas.iter().zip(held) {
-            let range = format!("{:012x}-{:012x}", v.start.0, v.end.0);
-            let n = |n: u64| if n == 0 { "-".to_owned() } else { n.to_string() };
-            let [stored, file, zero] = [p.stored, p.file, p.zero].map(n);
-            let what = what(v, last != v.object, cx);
+            let [stored, file, zero] = [p.stored, p.file, p.zero].map(Cell::count);
+            let what = Cell::new(what(v, last != v.object, cx), what(v, true, cx));
             last = v.object;
-            table.row([range, size(v.end.0 - v.start.0), perm(v), backing(v), stored, file, zero, what]);
+            table.row([
+                range(v).into(),
+                Cell::size(v.end.0 - v.start.0),
+                perm(v).into(),
+                backing(v).into(),
+                stored,
+                file,
+                zero,
+                what,
+            ]);
         }
-        table.print(out)?;
+        out.table(table);
         if outside != 0 {
-            let text = format!("{} in no segment", count(outside, "page lies", "pages lie"));
-            writeln!(out, "{}", paint(WARN, &text))?;
+            out.warn(format!("{} in no segment", count(outside, "page lies", "pages lie")));
         }
-        Ok(())
     }
 }
 
+/// As /proc/PID/maps shows it, with twelve digits.
+pub fn range(v: &Vma) -> String {
+    format!("{:012x}-{:012x}", v.start.0, v.end.0)
+}
+
 /// As /proc/PID/maps shows it.
-fn perm(v: &Vma) -> String {
+pub fn perm(v: &Vma) -> String {
     let mut text: String =
         [(1, 'r'), (2, 'w'), (4, 'x')].iter().map(|(b, c)| if v.prot & b != 0 { *c } else { '-' }).collect();
     text.push(if v.backing == Backing::SHARED { 's' } else { 'p' });
@@ -70,7 +77,7 @@ fn perm(v: &Vma) -> String {
     text
 }
 
-fn backing(v: &Vma) -> String {
+pub fn backing(v: &Vma) -> String {
     match v.backing {
         Backing::ANONYMOUS => "anon".to_owned(),
         Backing::PRIVATE_FILE => "file".to_owned(),
@@ -81,7 +88,7 @@ fn backing(v: &Vma) -> String {
 }
 
 /// Paths are long: only the first of the segments of a file says all of it.
-fn what(v: &Vma, first: bool, cx: &Cx<'_>) -> String {
+pub fn what(v: &Vma, first: bool, cx: &Cx<'_>) -> String {
     let mut parts = Vec::new();
     if v.object != 0 {
         let name = match cx.object(v.object) {

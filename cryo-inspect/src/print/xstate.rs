@@ -1,10 +1,9 @@
 //! x87, SSE, AVX, AVX-512 and the other components of the XSAVE area.
 
-use std::io::{self, Write};
-
 use cryo_format::section::xstate::{LEGACY_LEN, Xstate};
 
 use super::{Cx, Print, fpu};
+use crate::block::Blocks;
 
 /// Offset of XSTATE_BV in the XSAVE header.
 const XSTATE_BV: usize = LEGACY_LEN;
@@ -19,46 +18,45 @@ const PKRU: u32 = 9;
 impl Print for Xstate {
     const TITLE: &'static str = "extended registers";
 
-    fn print(&self, out: &mut dyn Write, _: &Cx<'_>) -> io::Result<()> {
+    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let area = &self.area[..];
         // Without the XSAVE header (FXSAVE) x87 and SSE are all there is.
         let used = if area.len() >= XSTATE_BV + 8 { word(area, XSTATE_BV) } else { 0b11 };
-        writeln!(out, "in use: {}   enabled: {}", fpu::components(used), fpu::components(self.xcr0.0))?;
+        writeln!(out, "in use: {}   enabled: {}", fpu::components(used), fpu::components(self.xcr0.0));
         let short = |at: usize| word(area, at) as u16;
         if used & 1 != 0 {
-            writeln!(out, "fcw {:04x}  {}", short(0), fpu::fcw(short(0)))?;
-            writeln!(out, "fsw {:04x}  {}", short(2), fpu::fsw(short(2)))?;
-            self.x87(out)?;
+            writeln!(out, "fcw {:04x}  {}", short(0), fpu::fcw(short(0)));
+            writeln!(out, "fsw {:04x}  {}", short(2), fpu::fsw(short(2)));
+            self.x87(out);
         }
         // MXCSR is saved with SSE or AVX (SDM vol. 1, 13.7).
         if used & 0b110 != 0 {
             let mxcsr = word(area, 24) as u32;
-            writeln!(out, "mxcsr {mxcsr:08x}  {}", fpu::mxcsr(mxcsr))?;
+            writeln!(out, "mxcsr {mxcsr:08x}  {}", fpu::mxcsr(mxcsr));
         }
-        self.vectors(used, out)?;
+        self.vectors(used, out);
         if let Some(masks) = self.component(OPMASK, used) {
             for (k, bytes) in masks.chunks_exact(8).enumerate().filter(|(_, b)| b.iter().any(|b| *b != 0)) {
-                writeln!(out, "k{k}     {}", number(bytes))?;
+                writeln!(out, "k{k}     {}", number(bytes));
             }
         }
         if let Some(pkru) = self.component(PKRU, used) {
-            writeln!(out, "pkru   {}", number(&pkru[..pkru.len().min(4)]))?;
+            writeln!(out, "pkru   {}", number(&pkru[..pkru.len().min(4)]));
         }
         let shown = [AVX, OPMASK, ZMM_HI256, HI16_ZMM, PKRU];
         for c in self.layout.iter().filter(|c| !shown.contains(&c.number)) {
             if self.component(c.number, used).is_some() {
-                writeln!(out, "{}: {} bytes at {:#x} of the area", fpu::component(c.number), c.size, c.offset)?;
+                writeln!(out, "{}: {} bytes at {:#x} of the area", fpu::component(c.number), c.size, c.offset);
             }
         }
-        Ok(())
     }
 }
 
 trait Area {
     fn component(&self, number: u32, used: u64) -> Option<&[u8]>;
-    fn x87(&self, out: &mut dyn Write) -> io::Result<()>;
+    fn x87(&self, out: &mut Blocks);
     fn vector(&self, i: usize, used: u64) -> Vec<u8>;
-    fn vectors(&self, used: u64, out: &mut dyn Write) -> io::Result<()>;
+    fn vectors(&self, used: u64, out: &mut Blocks);
 }
 
 impl Area for Xstate {
@@ -71,7 +69,7 @@ impl Area for Xstate {
     }
 
     /// The registers of the x87 stack that are not empty.
-    fn x87(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn x87(&self, out: &mut Blocks) {
         let (tags, top) = (self.area[4], usize::from(self.area[3] >> 3 & 7));
         for i in 0..8 {
             let at = 32 + 16 * i;
@@ -80,10 +78,9 @@ impl Area for Xstate {
                 continue;
             }
             if let Some(bytes) = self.area.get(at..at + 10).and_then(|b| <&[u8; 10]>::try_from(b).ok()) {
-                writeln!(out, "st{i}    {}  {}", number(bytes), fpu::float80(bytes))?;
+                writeln!(out, "st{i}    {}  {}", number(bytes), fpu::float80(bytes));
             }
         }
-        Ok(())
     }
 
     /// A vector register in its full width; the parts that are not in use are zero.
@@ -107,24 +104,23 @@ impl Area for Xstate {
     }
 
     /// Each register that is not zero, by the name of the width that it needs.
-    fn vectors(&self, used: u64, out: &mut dyn Write) -> io::Result<()> {
+    fn vectors(&self, used: u64, out: &mut Blocks) {
         let mut zero = 0;
         for i in 0..if used & 1 << HI16_ZMM == 0 { 16 } else { 32 } {
             let register = self.vector(i, used);
             match register.iter().rposition(|b| *b != 0) {
                 None => zero += 1,
-                Some(0..16) => writeln!(out, "{:6} {}", format!("xmm{i}"), number(&register[..16]))?,
-                Some(16..32) => writeln!(out, "{:6} {}", format!("ymm{i}"), number(&register[..32]))?,
+                Some(0..16) => writeln!(out, "{:6} {}", format!("xmm{i}"), number(&register[..16])),
+                Some(16..32) => writeln!(out, "{:6} {}", format!("ymm{i}"), number(&register[..32])),
                 Some(_) => {
-                    writeln!(out, "{:6} {}", format!("zmm{i}"), number(&register[32..]))?;
-                    writeln!(out, "{:6} {}", "", number(&register[..32]))?;
+                    writeln!(out, "{:6} {}", format!("zmm{i}"), number(&register[32..]));
+                    writeln!(out, "{:6} {}", "", number(&register[..32]));
                 }
             }
         }
         if zero > 0 {
-            writeln!(out, "({zero} vector registers are zero)")?;
+            writeln!(out, "({zero} vector registers are zero)");
         }
-        Ok(())
     }
 }
 
