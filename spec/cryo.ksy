@@ -158,6 +158,8 @@ types:
             '"NTLK1"': netlink
             '"PTTY1"': pty
             '"PTYE1"': pty_end
+            '"SESS1"': sessions
+            '"CTTY1"': dev_tty
             '"TERM1"': terminal
             '"INET1"': inet
             '"NOTE1"': notes
@@ -1225,6 +1227,28 @@ types:
       - id: reserved
         type: u4
         valid: 0
+  sessions:
+    seq:
+      - id: num_sessions
+        type: u8
+      - id: sessions
+        type: session
+        repeat: expr
+        repeat-expr: num_sessions
+  session:
+    seq:
+      - id: sid
+        type: u8
+      - id: pty
+        type: u8
+      - id: foreground
+        type: u8
+  dev_tty:
+    seq:
+      - id: pty
+        type: u8
+      - id: open_flags
+        type: u8
   terminal:
     seq:
       - id: foreground

@@ -52,6 +52,8 @@ macro_rules! for_each_section {
             owners      Owner       b"OWNR" 1 Frost  Description     CRITICAL;
             ptys        Pty         b"PTTY" 1 Frost  Description     CRITICAL;
             ptys        PtyEnd      b"PTYE" 1 Frost  Description     CRITICAL;
+            sessions    Sessions    b"SESS" 1 Frost  Image           CRITICAL;
+            sessions    DevTty      b"CTTY" 1 Frost  Description     CRITICAL;
             terminal    Terminal    b"TERM" 1 Frost  Process         CRITICAL;
             notes       Notes       b"NOTE" 1 Frost  Image           SAFE_TO_COPY;
             origin      Origin      b"ORIG" 1 Frost  Image           SAFE_TO_COPY;

@@ -23,6 +23,7 @@ use crate::error::{About, RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
+use crate::restore::sessions;
 use crate::same_file::{Hashes, same_file};
 use crate::unlinked;
 
@@ -61,7 +62,7 @@ pub fn start(ice: &Ice, id: u64, ids: Ids, rights: &FsRights, options: &Options)
         let start = |program| Start {
             program,
             pid, // A daemon stays the leader of its own session.
-            new_session: options.detach || led_session(process),
+            new_session: options.detach || led_session(process) || sessions::leads(&ice.frost, id).is_some(),
             keep: if embedded.is_some() { &kept } else { &[] },
             personality: process.personality,
         };

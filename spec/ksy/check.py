@@ -50,6 +50,7 @@ SECTIONS = {
     "OWNR": ("frost", CRITICAL),
     "PTTY": ("frost", CRITICAL),
     "PTYE": ("frost", CRITICAL),
+    "SESS": ("frost", CRITICAL), "CTTY": ("frost", CRITICAL),
     "TERM": ("frost", CRITICAL),
     "DATA": (None, CRITICAL), "PAD ": (None, 0), "INDX": (None, 0), "END ": (None, CRITICAL),
 }  # fmt: skip
@@ -220,6 +221,11 @@ def sem_undo(s):
     need(ascending((a.semid, a.number) for a in s.adjustments), 63, "adjustments not sorted")
 
 
+def sessions(s):
+    need(all(x.sid and x.pty for x in s.sessions), 32, "a session without a number or a terminal")
+    need(ascending(x.sid for x in s.sessions), 63, "sessions not sorted")
+
+
 def cpu(s):
     need(ascending(f.data for f in s.features), 63, "features not sorted")
     need(not s.in_use & ~s.xcr0 & ~3, 62, "components in use that XCR0 lacks")
@@ -262,6 +268,7 @@ RULES = {
     "FDTB": lambda s: need(ascending(d.fd for d in s.descriptors), 54, "descriptors not sorted"),
     "TLSE": lambda s: need(ascending(e.entry for e in s.entries), 63, "entries not sorted"),
     "SEMU": sem_undo,
+    "SESS": sessions,
     "RMVD": removed,
     "ATTR": lambda s: need(ascending(i.object for i in s.inodes), 63, "inodes not sorted"),
     "INOT": lambda s: need(ascending(w.wd for w in s.watches), 63, "watches not sorted"),

@@ -55,6 +55,7 @@ pub mod removed;
 pub mod scheduling;
 pub mod seccomp;
 pub mod semundo;
+pub mod sessions;
 pub mod signalfd;
 pub mod syscall;
 pub mod terminal;

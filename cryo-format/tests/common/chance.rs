@@ -198,6 +198,11 @@ fn mend(section: &mut AnySection) {
             s.adjustments.sort_by_key(|a| (a.semid, a.number));
             s.adjustments.dedup_by_key(|a| (a.semid, a.number));
         }
+        AnySection::Sessions(s) => {
+            s.sessions.iter_mut().for_each(|s| (s.sid, s.pty) = (s.sid | 1, s.pty | 1));
+            s.sessions.sort_by_key(|s| s.sid);
+            s.sessions.dedup_by_key(|s| s.sid);
+        }
         AnySection::Attributes(s) => {
             s.inodes.sort_by_key(|i| i.object);
             s.inodes.dedup_by_key(|i| i.object);

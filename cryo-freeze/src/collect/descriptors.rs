@@ -14,8 +14,8 @@ use super::objects::Objects;
 use super::socket_tables::SocketTables;
 use super::{
     Collected, Held, Ids, RefusalKind, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues, outside,
-    owners, parallel, pidfd, pipes, ptys, refuse, refused_fds, removed, shared_fds, signalfd, sockets, terminal,
-    timerfd,
+    owners, parallel, pidfd, pipes, ptys, refuse, refused_fds, removed, sessions, shared_fds, signalfd, sockets,
+    terminal, timerfd,
 };
 use crate::{Error, Refusal, Refusals, Result};
 
@@ -112,6 +112,7 @@ pub fn collect(
     }
     answers(scene.pid, refused)?;
     removed::cwd(&mut cx);
+    sessions::collect(&mut cx)?;
     terminal::collect(&mut cx)?;
     let mut table = cx.table;
     table.sort_by_key(|(f, _)| f.fd);

@@ -57,6 +57,7 @@ pub mod scheduling;
 pub mod seccomp;
 pub mod semundo;
 mod session;
+pub mod sessions;
 mod shared;
 mod shared_fds;
 pub mod signalfd;

@@ -3,41 +3,78 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
-use cryo_tracee::tty::{self, Question};
+use cryo_format::section::sessions::DevTty;
+use cryo_tracee::tty::{self, Number, Question};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::description::{Cx, Description, Fd};
+use super::sessions;
 use super::termios::settings;
 use crate::Result;
 use crate::error::About;
 
+/// What a descriptor is of a pseudo-terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Master,
+    Slave,
+    /// The slave by the name of /dev/tty.
+    DevTty,
+}
+
 /// Which end of which pseudo-terminal it is.
-fn end(f: &Fd) -> Option<(bool, u64)> {
-    let (major, minor) = (rustix::fs::major(f.meta.rdev()), rustix::fs::minor(f.meta.rdev()));
-    match (f.meta.file_type().is_char_device(), major) {
-        (true, 5) => Some((true, f.info.number("tty-index")? as u64)),
-        (true, 136..=143) => Some((false, u64::from(major - 136) * 256 + u64::from(minor))),
-        _ => None,
+fn end(cx: &Cx<'_>, f: &Fd) -> Option<(End, u64)> {
+    if !f.meta.file_type().is_char_device() {
+        return None;
     }
+    match (rustix::fs::major(f.meta.rdev()), rustix::fs::minor(f.meta.rdev())) {
+        (5, 0) => {
+            let device = tty::number(&cx.take(f).ok()?, Number::DEVICE).ok()??;
+            Some((End::DevTty, index(device)?))
+        }
+        (5, 2) => Some((End::Master, f.info.number("tty-index")? as u64)),
+        _ => Some((End::Slave, index(f.meta.rdev())?)),
+    }
+}
+
+/// N of /dev/pts/N. Of pseudo-terminals 256 have one major number (Documentation/admin-guide/devices.txt).
+pub fn index(device: u64) -> Option<u64> {
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    matches!(major, 136..=143).then(|| u64::from(major - 136) * 256 + u64::from(minor))
 }
 
 /// Does the process have the master of it?
 pub fn inside(cx: &Cx<'_>, f: &Fd) -> bool {
-    end(f).is_some_and(|(_, index)| master(cx, index).is_some())
+    end(cx, f).is_some_and(|(_, index)| master(cx, index).is_some())
 }
 
 fn master<'c>(cx: &Cx<'c>, index: u64) -> Option<&'c Description<'c>> {
-    cx.all.iter().find(|d| end(d.first()) == Some((true, index)))
+    cx.all.iter().find(|d| is_master(d.first(), index))
+}
+
+fn is_master(f: &Fd, index: u64) -> bool {
+    // /dev/ptmx, and the ptmx of each devpts.
+    f.meta.file_type().is_char_device()
+        && f.meta.rdev() == rustix::fs::makedev(5, 2)
+        && f.info.number("tty-index") == Some(index as i64)
+}
+
+/// The local id of pseudo-terminal /dev/pts/`index`, if it is in the image.
+pub fn id(cx: &Cx<'_>, index: u64) -> Option<u64> {
+    cx.seen.get(&key(index)).copied().flatten()
+}
+
+/// No file has this device.
+fn key(index: u64) -> (u64, u64) {
+    (u64::MAX, index)
 }
 
 /// Adds an end, and with the first end of a pseudo-terminal that itself.
 pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let f = d.first();
-    let Some((is_master, index)) = end(f) else { return Ok(false) };
-    // No file has this device.
-    let key = (u64::MAX, index);
-    let pty = match cx.seen.get(&key) {
-        Some(pty) => *pty,
+    let Some((end, index)) = end(cx, f) else { return Ok(false) };
+    let pty = match id(cx, index) {
+        Some(pty) => Some(pty),
         None => {
             let pty = match master(cx, index) {
                 Some(master) => add(cx, master, index)?,
@@ -45,7 +82,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
             };
             // One that is refused is refused at each end, with the reason.
             if pty.is_some() {
-                cx.seen.insert(key, pty);
+                cx.seen.insert(key(index), pty);
             }
             pty
         }
@@ -55,24 +92,33 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     if waiting > 0 {
         cx.out.note(f.name(), format!("{waiting} bytes that it had not read yet are not in the image"));
     }
-    cx.out.add(d.id, PtyEnd { pty, open_flags: f.open_flags(), master: is_master.into(), reserved: 0 });
+    let open_flags = f.open_flags();
+    if end == End::DevTty && sessions::terminal(cx)? == Some(index) {
+        cx.out.add(d.id, DevTty { pty, open_flags });
+        return Ok(true);
+    }
+    if end == End::DevTty {
+        cx.out.note(
+            f.name(),
+            format!("its terminal /dev/pts/{index} controls this session no more: it will be called so"),
+        );
+    }
+    cx.out.add(d.id, PtyEnd { pty, open_flags, master: u32::from(end == End::Master), reserved: 0 });
     Ok(true)
 }
 
 /// Adds the pseudo-terminal, if no other process has its other end.
 fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<Option<u64>> {
     let f = master.first();
-    // Field 7 is the controlling terminal (proc_pid_stat(5)); of pseudo-terminals 256 have one major number.
-    let device = rustix::fs::makedev(136 + (number / 256) as u32, (number % 256) as u32);
-    if cx.scene.stat.field(7)? as u64 == device {
-        cx.why = Some("it is the program's own controlling terminal, which is not carried".into());
+    let taken = cx.take(f)?;
+    if let Some(why) = sessions::stranger(cx, &taken)? {
+        cx.why = Some(why);
         return Ok(None);
     }
     if let Some(other) = cx.scene.machine.others.holder(format!("/dev/pts/{number}").as_bytes()) {
         cx.why = Some(format!("{other} has its other end open"));
         return Ok(None);
     }
-    let taken = cx.take(f)?;
     let settings = settings(&taken).about(|| format!("asking {} for its settings", f.name()))?;
     let mut flags = 0;
     let mut flag = |bit, set| flags |= if set { bit } else { 0 };

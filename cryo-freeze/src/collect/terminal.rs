@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use cryo_format::section::terminal::Terminal;
 
 use super::description::{Cx, Fd};
-use super::ptys;
 use super::termios::settings;
+use super::{ptys, sessions};
 use crate::Result;
 
 /// Terminals by device number: 4 (consoles, serial), 5 (/dev/tty), 136-143 (pseudo-terminals). Documentation/admin-guide/devices.txt
@@ -22,7 +22,9 @@ pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
     };
     // One that has hung up has no settings any more.
     let Ok(settings) = settings(&cx.take(f)?) else { return Ok(()) };
+    // The foreground is that of the controlling terminal, which may be one of its own.
     let (group, foreground) = (cx.scene.stat.field(5)?, cx.scene.stat.field(8)?);
-    cx.out.add(cx.scene.id, Terminal { foreground: u32::from(group == foreground), reserved: 0, settings });
+    let own = sessions::terminal(cx)?.and_then(|index| ptys::id(cx, index)).is_some();
+    cx.out.add(cx.scene.id, Terminal { foreground: u32::from(group == foreground && !own), reserved: 0, settings });
     Ok(())
 }

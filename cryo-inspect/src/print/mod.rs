@@ -53,6 +53,7 @@ mod removed;
 mod scheduling;
 mod seccomp;
 mod semundo;
+mod sessions;
 mod signalfd;
 mod sockets;
 mod syscall;

@@ -25,7 +25,7 @@ use cryo_tracee::{Host, fds, proc};
 use super::table::Table;
 use super::{
     epoll, eventfd, fanotify, files, inet, inotify, locks, mqueues, netlink, outside, owners, pidfd, pipes, ptys,
-    removed, signalfd, timerfd, unix,
+    removed, sessions, signalfd, timerfd, unix,
 };
 use crate::bound_files::BoundFiles;
 use crate::error::{Doing, RefusalKind, refuse};
@@ -58,6 +58,7 @@ const RESTORERS: &[Restorer] = &[
     inotify::restore,
     fanotify::restore,
     ptys::restore,
+    sessions::dev_tty,
 ];
 
 /// What is done when every descriptor is at its number, the parking place is closed and all pages are there, in this order.

@@ -35,6 +35,7 @@ mod removed;
 pub mod scheduling;
 pub mod seccomp;
 pub mod semundo;
+pub mod sessions;
 pub mod signalfd;
 mod sockets;
 pub mod syscall;

@@ -4,6 +4,7 @@ use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
 use cryo_tracee::Host;
 
 use super::open::{self, set_flags};
+use super::sessions;
 use super::table::Table;
 use crate::Result;
 use crate::error::{RefusalKind, refuse};
@@ -23,22 +24,32 @@ const CONTROLS: usize = 19;
 /// Makes one end, and the pseudo-terminal with its first end.
 pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
     let Some(end) = table.section::<PtyEnd>(id) else { return Ok(None) };
-    let Some(pty) = table.section::<Pty>(end.pty) else {
-        return refuse(
-            RefusalKind::Image,
-            format!("fd {fd}: it is an end of pseudo-terminal {}, which is not in the image", end.pty),
-        );
-    };
-    let master = match table.parked(end.pty, 0) {
-        Some(master) => master,
-        None => {
-            let made = make(host, &table.options.notes, fd, pty)?;
-            table.keep(host, end.pty, 0, made)?
-        }
-    };
+    let master = master(host, table, fd, end.pty)?;
     let made = if end.master != 0 { table.duplicate(host, master)? } else { peer(host, master, end.open_flags.0)? };
     set_flags(host, made, end.open_flags.0)?;
     Ok(Some(made))
+}
+
+/// The master of pseudo-terminal `id`, where it is parked; made if it is not there yet, with the session that it controls.
+pub fn master(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<u64> {
+    let Some(pty) = table.section::<Pty>(id) else {
+        return refuse(
+            RefusalKind::Image,
+            format!("fd {fd}: it is an end of pseudo-terminal {id}, which is not in the image"),
+        );
+    };
+    if let Some(master) = table.parked(id, 0) {
+        return Ok(master);
+    }
+    let made = make(host, &table.options.notes, fd, pty)?;
+    let master = table.keep(host, id, 0, made)?;
+    if sessions::leads(table.frost, table.process).is_some_and(|session| session.pty == id) {
+        let slave = peer(host, master, libc::O_RDWR as u64)?;
+        // Open until all descriptors are there: see spec/sections/sessions.md.
+        let slave = table.keep(host, id, 1, slave)?;
+        sessions::restore(host, slave)?;
+    }
+    Ok(master)
 }
 
 fn peer(host: &mut Host, master: u64, open_flags: u64) -> Result<u64> {

@@ -16,6 +16,7 @@ use cryo_format::section::{AnySection, Section};
 use cryo_tracee::{Host, fds};
 
 use super::open::open;
+use super::sessions;
 use crate::Result;
 use crate::bound_files::BoundFiles;
 use crate::identity::Paths;
@@ -120,7 +121,9 @@ impl<'a> Table<'a> {
 
     /// The thawer's terminal: its controlling one, else the first of its standard descriptors that is one.
     pub fn terminal(&self, host: &mut Host) -> Result<Option<u64>> {
-        if let Ok(opened) = open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)? {
+        // A leader of a session of its own has another controlling terminal, or none.
+        let own = sessions::leads(self.frost, self.process).is_some();
+        if !own && let Ok(opened) = open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)? {
             return Ok(Some(opened));
         }
         let terminals =

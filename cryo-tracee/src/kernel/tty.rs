@@ -29,6 +29,28 @@ pub fn ask(tty: &OwnedFd, question: Question) -> Result<bool> {
     Ok(answer != 0)
 }
 
+/// A number that a terminal has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number(libc::Ioctl);
+
+impl Number {
+    /// TIOCGSID: the session that it controls; of a pseudo-terminal's master that of its other end.
+    pub const SESSION: Self = Self(0x5429);
+    /// TIOCGPGRP: the process group in its foreground.
+    pub const FOREGROUND: Self = Self(0x540f);
+    /// TIOCGDEV: its device, as fields of /proc/PID/stat write it; /dev/tty leads to another one.
+    pub const DEVICE: Self = Self(0x8004_5432u32 as libc::Ioctl);
+}
+
+/// A number of a terminal; none where it has none (it controls no session, it has hung up).
+pub fn number(tty: &OwnedFd, number: Number) -> Result<Option<u64>> {
+    fault::point().map_err(|e| Error::sys("asking a terminal", e))?;
+    let mut answer: libc::c_int = 0;
+    // SAFETY: each of these writes one int.
+    let done = unsafe { libc::ioctl(tty.as_raw_fd(), number.0, &raw mut answer) };
+    Ok((done == 0).then_some(answer as u32 as u64))
+}
+
 /// We may change a terminal that we are in the background of, from now on: SIGTTOU is ignored.
 pub fn ignore_background() {
     // SAFETY: sets one signal's disposition; no code of ours runs in a handler.
