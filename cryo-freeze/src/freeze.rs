@@ -158,7 +158,7 @@ fn write<W: Write + Send>(
     let mut writer = Writer::new(freeze(out)?, &header(Profile::Freeze))?;
     writer.section(0, &Link { frore_set: set, frore_root, frost_root })?;
     collected.write(&mut writer)?;
-    let writer = pages::stream(writer, memory, runs, options.digests, options.progress)?;
+    let writer = pages::stream(writer, memory, runs, options.digests, &options.progress)?;
     Ok(writer.finish()?.0)
 }
 

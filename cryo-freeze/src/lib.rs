@@ -9,9 +9,10 @@ pub mod freeze;
 pub mod options;
 pub mod output;
 pub mod pages;
-mod progress;
+pub mod progress;
 mod refused;
 
 pub use error::{Error, Refusal, RefusalKind, Refusals, Result, Untraceable};
 pub use freeze::{Frozen, freeze};
 pub use options::{Afterwards, Children, Ends, Files, Options, Shared, Tcp};
+pub use progress::Progress;

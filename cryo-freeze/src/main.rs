@@ -1,5 +1,7 @@
 //! `cryo-freeze`: freezes a running program into files, or down a pipe.
 
+mod progress_line;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -121,7 +123,7 @@ impl Cli {
             },
             force: self.force,
             digests: !self.no_digest,
-            progress: true,
+            progress: progress_line::on_stderr(),
         }
     }
 

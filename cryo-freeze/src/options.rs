@@ -2,6 +2,8 @@
 
 use cryo_format::section::outside::FdRule;
 
+use crate::progress::Progress;
+
 /// What becomes of the original when the image is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Afterwards {
@@ -87,8 +89,8 @@ pub struct Options {
     pub force: bool,
     /// Compute BLAKE3 digests of the page data.
     pub digests: bool,
-    /// Show progress on stderr when it takes long.
-    pub progress: bool,
+    /// Who is told how far it has come.
+    pub progress: Progress,
 }
 
 impl Default for Options {
@@ -103,7 +105,7 @@ impl Default for Options {
             children: Children::default(),
             force: false,
             digests: true,
-            progress: false,
+            progress: Progress::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ use cryo_tracee::Memory;
 
 use crate::collect::refuse;
 use crate::error::{Refusal, RefusalKind, not_asked_to_end};
-use crate::progress::Progress;
+use crate::progress::{Counter, Progress};
 use crate::{Error, Result};
 
 /// Page size of x86.
@@ -70,10 +70,10 @@ pub fn stream<W: Write + Send>(
     memory: &Memory,
     runs: &[Run<'_>],
     digest: bool,
-    progress: bool,
+    progress: &Progress,
 ) -> Result<Writer<W>> {
     let total = runs.iter().map(|r| r.len).sum();
-    let mut progress = Progress::new(total, progress);
+    let mut progress = progress.of(total);
     if total <= SMALL {
         let mut sink = |batch: Batch| {
             writer.pages(batch.owner, &batch.extents, batch.data(), batch.digest)?;
@@ -151,12 +151,12 @@ impl<'a> Reader<'a> {
         Self { memory, sink, batch: None, buffer: vec![0; RUN], digest }
     }
 
-    fn all(mut self, runs: &[Run<'_>], progress: &mut Progress) -> std::result::Result<(), Stop> {
+    fn all(mut self, runs: &[Run<'_>], progress: &mut Counter<'_>) -> std::result::Result<(), Stop> {
         runs.iter().try_for_each(|run| self.run(run, progress))?;
         self.send()
     }
 
-    fn run(&mut self, run: &Run<'_>, progress: &mut Progress) -> std::result::Result<(), Stop> {
+    fn run(&mut self, run: &Run<'_>, progress: &mut Counter<'_>) -> std::result::Result<(), Stop> {
         let mut done = 0;
         while done < run.len {
             let at = run.start + done;

@@ -1,47 +1,49 @@
-//! Progress on stderr, when it takes longer than half a second and stderr is a terminal.
+//! How far a freeze has come, for whoever wants to show it.
 
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::sync::Arc;
 
-/// Counts bytes.
-pub struct Progress {
-    begun: Instant,
-    shown: Option<Instant>,
-    done: u64,
-    total: u64,
-    enabled: bool,
-}
+/// Takes the bytes of pages that are read, and how many there are, again and again while they are read: thousands of times a second, so it has to
+/// choose when to show them.
+///
+/// The default forgets them.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(u64, u64) + Send + Sync>);
 
 impl Progress {
-    pub fn new(total: u64, enabled: bool) -> Self {
-        let enabled = enabled && std::io::stderr().is_terminal();
-        Self { begun: Instant::now(), shown: None, done: 0, total, enabled }
+    /// Gives them to `take`.
+    pub fn to(take: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
     }
 
-    pub fn add(&mut self, bytes: u64) {
-        self.done += bytes;
-        let now = Instant::now();
-        let due = self.shown.map_or(self.begun + Duration::from_millis(500), |t| t + Duration::from_millis(100));
-        if !self.enabled || now < due {
-            return;
-        }
-        self.shown = Some(now);
-        let rate = (self.done >> 10) as u32 as f64 / 1024.0 / (now - self.begun).as_secs_f64();
-        let mib = |b: u64| b >> 20;
-        let _ = write!(
-            std::io::stderr(),
-            "\rfreezing: {} of {} MiB ({:.0} MiB/s) ",
-            mib(self.done),
-            mib(self.total.max(self.done)),
-            rate
-        );
+    pub(crate) fn of(&self, total: u64) -> Counter<'_> {
+        Counter { progress: self, done: 0, total }
     }
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.shown.is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
+impl Default for Progress {
+    fn default() -> Self {
+        Self::to(|_, _| ())
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
+/// Counts the bytes of one freeze.
+pub(crate) struct Counter<'a> {
+    progress: &'a Progress,
+    done: u64,
+    total: u64,
+}
+
+impl Counter<'_> {
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.done += bytes;
+        // A range that has grown since it was measured is no reason to show more than there is.
+        (self.progress.0)(self.done, self.total.max(self.done));
     }
 }

@@ -10,7 +10,9 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::error::{Context, refuse};
 use crate::host::CloneArgs;
@@ -97,6 +99,10 @@ pub fn enter(
             let _ = signals::wait_child(init);
             Ok(Err(code))
         }
+        Some((letter @ (NO_PROC | NO_PID), errno)) => {
+            let _ = signals::wait_child(init);
+            Err(lacking(letter, errno))
+        }
         _ => {
             let _ = signals::wait_child(init);
             refuse(RefusalKind::Internal, "the namespace's init ended before the program was thawed")
@@ -120,6 +126,24 @@ impl Namespace {
     }
 }
 
+/// There can be no /proc of the namespace.
+const NO_PROC: u8 = b'M';
+/// No process can choose its pid in it.
+const NO_PID: u8 = b'W';
+
+/// What a namespace lacks in which no program can be thawed, as it is told from inside.
+fn lacking(letter: u8, errno: i32) -> Error {
+    let e = io::Error::from_raw_os_error(errno);
+    let text = match letter {
+        // mount_namespaces(7): who is in a container sees no more through a /proc of his own than the container shows.
+        NO_PROC => {
+            format!("a pid namespace could have no /proc of its own here, where parts of /proc are hidden ({e})")
+        }
+        _ => format!("no process may choose its pid in a namespace of its own ({e})"),
+    };
+    Refusal::new(RefusalKind::Namespace, text).into()
+}
+
 /// A letter and a number.
 fn read_event(from: &mut File) -> Result<Option<(u8, i32)>> {
     let mut raw = [0; 5];
@@ -140,30 +164,35 @@ fn tell(to: &mut File, letter: u8, number: i32) {
 /// container, or AppArmor, which lets it be made and gives no rights in it) cannot be told in advance.
 pub fn check() -> Result<()> {
     let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
+    let (events_out, events_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
     let init = fork_init()?;
     if init == 0 {
         drop(gate_in);
         let mut byte = [0];
-        let chosen = match rustix::io::read(&gate_out, &mut byte) {
-            Ok(1) => fork(0, Some(2)).map_err(|e| e.raw_os_error().unwrap_or(libc::EPERM)),
-            _ => Err(libc::ECANCELED),
-        };
+        if matches!(rustix::io::read(&gate_out, &mut byte), Ok(1)) {
+            let number = |e: io::Error| e.raw_os_error().unwrap_or(libc::EPERM);
+            let (letter, errno) = match own_proc() {
+                Err(e) => (NO_PROC, number(e)),
+                Ok(()) => (NO_PID, fork(0, Some(2)).map_or_else(number, |_| 0)),
+            };
+            tell(&mut File::from(events_in), letter, errno);
+        }
         // SAFETY: ends this process, and in it the other one that it has made.
-        unsafe { libc::_exit(chosen.err().unwrap_or(0)) };
+        unsafe { libc::_exit(0) };
     }
+    drop((gate_out, events_in));
     let mapped = map_ids(init);
     if mapped.is_ok() {
         rustix::io::write(&gate_in, b"g").about(|| "releasing the namespace's init".into())?;
     }
     drop(gate_in);
-    let ended = signals::wait_child(init)?;
+    let told = read_event(&mut File::from(events_out));
+    signals::wait_child(init)?;
     mapped?;
-    match ended.code() {
-        0 => Ok(()),
-        errno => {
-            let e = io::Error::from_raw_os_error(errno);
-            refuse(RefusalKind::Namespace, format!("no process may choose its pid in a namespace of its own ({e})"))
-        }
+    match told? {
+        Some((_, 0)) => Ok(()),
+        Some((letter, errno)) => Err(lacking(letter, errno)),
+        None => refuse(RefusalKind::Internal, "the namespace's init ended before it was asked"),
     }
 }
 
@@ -229,8 +258,7 @@ fn map_ids(init: i32) -> Result<()> {
     if !needs_user_namespace() {
         return Ok(());
     }
-    // SAFETY: takes nothing.
-    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
     for (file, text) in
         [("setgroups", "deny".to_owned()), ("uid_map", format!("{uid} {uid} 1")), ("gid_map", format!("{gid} {gid} 1"))]
     {
@@ -259,22 +287,13 @@ fn be_init(
     if !matches!(rustix::io::read(gate, &mut byte), Ok(1)) {
         return 1;
     }
-    // SAFETY: a literal name, numbers, and literal paths; each call checks what it is given. A /proc that cannot be mounted (in some containers)
-    // leaves the one that is there, which shows other pids: unpleasant, not fatal, and said.
-    unsafe {
-        libc::prctl(libc::PR_SET_NAME, c"cryo-init".as_ptr());
-        let none = std::ptr::null::<libc::c_char>();
-        let private = (libc::MS_REC | libc::MS_PRIVATE) as libc::c_ulong;
-        libc::mount(none.cast(), c"/".as_ptr(), none.cast(), private, none.cast());
-        let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-        if libc::mount(c"proc".as_ptr(), c"/proc".as_ptr(), c"proc".as_ptr(), flags, none.cast()) != 0 {
-            #[allow(clippy::disallowed_methods)] // nothing of an image in it
-            crate::say(&format!("cryo-thaw: /proc inside shows the pids of outside: {}", io::Error::last_os_error()));
-        }
+    let _ = rustix::thread::set_name(c"cryo-init");
+    if let Err(e) = own_proc() {
+        tell(&mut File::from(events), NO_PROC, e.raw_os_error().unwrap_or(libc::EPERM));
+        return 1;
     }
     // The worker may choose pids for as long as it and the host need to: capabilities that survive the host's exec.
-    // SAFETY: takes nothing.
-    if unsafe { libc::geteuid() } != 0 {
+    if !rustix::process::geteuid().is_root() {
         keep_capabilities();
     }
     // Not earlier: a change of credentials takes it away. Whoever has ended by now has closed the other end of the gate.
@@ -287,8 +306,7 @@ fn be_init(
     let pid = match fork(0, Some(worker)) {
         Ok(pid) => pid,
         Err(e) => {
-            #[allow(clippy::disallowed_methods)] // nothing of an image in it
-            crate::say(&format!("cryo-thaw: making a process with pid {worker} in its pid namespace: {e}"));
+            tell(&mut File::from(events), NO_PID, e.raw_os_error().unwrap_or(libc::EPERM));
             return 1;
         }
     };
@@ -333,11 +351,16 @@ fn be_init(
     reap(program, events)
 }
 
+/// Puts the namespace's own /proc in the place of the one of outside, for us and who comes after us.
+fn own_proc() -> io::Result<()> {
+    // In a chroot there is no mount at /; nothing is then passed on that should not.
+    let _ = mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE);
+    Ok(mount("proc", "/proc", "proc", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, None)?)
+}
+
 /// Shall the kernel kill us when the command ends? (To the init of a namespace a SIGKILL from outside is one.)
 fn end_with_parent(yes: bool) {
-    let signal = if yes { libc::SIGKILL } else { 0 };
-    // SAFETY: numbers only.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) };
+    let _ = rustix::process::set_parent_process_death_signal(yes.then_some(rustix::process::Signal::KILL));
 }
 
 /// Has everybody who could write into this pipe gone?
@@ -391,26 +414,11 @@ fn reap(program: i32, events: File) -> i32 {
 /// Makes all capabilities that we have in our namespace ambient, so that an exec as an ordinary user keeps them. What the program is given in the end
 /// is another matter (`drop_capabilities` in the thawer).
 fn keep_capabilities() {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    let mut header = Header { version: 0x2008_0522, pid: 0 };
-    let mut data = [[0_u32; 3]; 2];
-    // SAFETY: version 3 of the interface reads and writes a header and two triples of u32.
-    unsafe {
-        if libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) != 0 {
-            return;
-        }
-        for set in &mut data {
-            set[2] = set[1];
-        }
-        libc::syscall(libc::SYS_capset, &raw mut header, data.as_ptr());
-        for cap in 0..64_u32 {
-            if data[(cap / 32) as usize][1] >> (cap % 32) & 1 != 0 {
-                libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, cap, 0, 0);
-            }
-        }
+    let Ok(sets) = rustix::thread::capabilities(None) else { return };
+    let sets = CapabilitySets { inheritable: sets.permitted, ..sets };
+    // What lacks of them is missed by whoever needs it, and named there.
+    let _ = rustix::thread::set_capabilities(None, sets);
+    for capability in (0..u64::BITS).map(|n| CapabilitySet::from_bits_retain(1 << n) & sets.permitted) {
+        let _ = rustix::thread::configure_capability_in_ambient_set(capability, true);
     }
 }

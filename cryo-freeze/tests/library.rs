@@ -1,14 +1,15 @@
-//! What is refused is told by a kind that a caller can match, not by its words alone.
+//! What a program gets that calls the library: kinds of refusals that it can match, and numbers for a progress of its own.
 
 #![allow(clippy::unwrap_used)] // also outside of test functions
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use cryo_format::section::outside::{FdRule, Instead};
 use cryo_freeze::freeze::Target;
-use cryo_freeze::{Error, Options, RefusalKind, Refusals, freeze};
+use cryo_freeze::{Afterwards, Error, Options, Progress, RefusalKind, Refusals, freeze};
 
 /// A shell that has run a script, and waits; it ends with this.
 struct Shell(Child);
@@ -81,4 +82,19 @@ fn a_process_that_is_not_there() {
     let error = refused(ended.id() as i32, &dir.path().join("set"), &Options::default());
     assert_eq!(error.kind(), Some(RefusalKind::NoProcess), "{error}");
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn how_far_it_has_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let shell = Shell::that("exec 2>/dev/null");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = Arc::clone(&told);
+    let progress = Progress::to(move |done, total| list.lock().unwrap().push((done, total)));
+    let options = Options { afterwards: Afterwards::Run, progress, ..Options::default() };
+    freeze(shell.pid(), Target::Name(&dir.path().join("set")), &options).unwrap();
+    let told = told.lock().unwrap();
+    let (done, total) = told.last().unwrap();
+    assert!(done == total && *total > 0, "{told:?}");
+    assert!(told.is_sorted_by_key(|(done, _)| done) && told.iter().all(|(_, t)| t == total), "{told:?}");
 }
