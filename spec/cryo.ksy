@@ -120,6 +120,7 @@ types:
             '"MM  2"': mm
             '"VMAS1"': vmas
             '"GARD1"': guards
+            '"MBND1"': mbind
             '"ATTR1"': attributes
             '"FMLY1"': family
             '"PROC1"': process_v1
@@ -151,6 +152,7 @@ types:
             '"UNIX1"': unix
             '"MQUE1"': mqueue
             '"RMVD1"': removed
+            '"MPOL1"': mempolicy
             '"SEMU1"': sem_undo
             '"UNRD1"': unread
             '"LOCK1"': locks
@@ -697,6 +699,34 @@ types:
         type: u8
       - id: end
         type: u8
+  mempolicy:
+    seq:
+      - id: mode
+        type: u4
+      - id: flags
+        type: u4
+      - id: nodes
+        type: blob
+  mbind:
+    seq:
+      - id: num_ranges
+        type: u8
+      - id: ranges
+        type: bound_range
+        repeat: expr
+        repeat-expr: num_ranges
+  bound_range:
+    seq:
+      - id: start
+        type: u8
+      - id: end
+        type: u8
+      - id: mode
+        type: u4
+      - id: flags
+        type: u4
+      - id: nodes
+        type: blob
   clocks:
     seq:
       - id: monotonic_ns

@@ -15,6 +15,7 @@ macro_rules! for_each_section {
             mm          Mm          b"MM  " 2 Frore  Process         CRITICAL;
             vmas        Vmas        b"VMAS" 1 Frore  Process         CRITICAL;
             guards      Guards      b"GARD" 1 Frore  Process         CRITICAL;
+            mempolicy   Mbind       b"MBND" 1 Frore  Process         CRITICAL;
             attributes  Attributes  b"ATTR" 1 Frore  Image           CRITICAL;
 
             family      Family      b"FMLY" 1 Frost  Image           CRITICAL;
@@ -29,6 +30,7 @@ macro_rules! for_each_section {
             credentials Credentials b"CRED" 1 Frost  ProcessOrThread CRITICAL;
             seccomp     Seccomp     b"SECC" 1 Frost  ProcessOrThread CRITICAL;
             scheduling  Scheduling  b"SCHD" 1 Frost  ProcessOrThread CRITICAL;
+            mempolicy   Mempolicy   b"MPOL" 1 Frost  Thread          CRITICAL;
             semundo     SemUndo     b"SEMU" 1 Frost  Process         CRITICAL;
             descriptors Descriptors b"FDTB" 1 Frost  Process         CRITICAL;
             files       OpenFile    b"FILE" 1 Frost  Description     CRITICAL;

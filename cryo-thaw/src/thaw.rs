@@ -29,8 +29,8 @@ use crate::options::Options;
 use crate::remap::{self, Inject, Remapper, Shape, Template};
 use crate::restore::ptimers::Timers;
 use crate::restore::{
-    actions, clocks, credentials, descriptors, final_steps, guards, limits, mm, pending, process, regs, syscall,
-    terminal, thread, xstate,
+    actions, clocks, credentials, descriptors, final_steps, guards, limits, mempolicy, mm, pending, process, regs,
+    syscall, terminal, thread, xstate,
 };
 use crate::{Result, check, file_map, host, identity};
 
@@ -88,6 +88,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
     let host::Started { mut host, executable } = host::start(&ice, id, ids, &rights, options)?;
     limits::lift(host.pid(), ice.get(id))?;
     let shape = Inject { paths, executable, notes: &options.notes }.remap(&mut host, &Template::of(&ice, id)?)?;
+    mempolicy::ranges(&mut host, ice.get(id), &options.notes)?;
     let files = descriptors::restore(&mut host, &ice.frore, &ice.frost, id, &shape.unlinked, paths, options)?;
     mm::restore(&mut host, ice.need::<Mm>(id)?)?;
     // A directory that was removed (`RMVD`) it is in already.
@@ -132,6 +133,9 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
     let mut registers = Vec::with_capacity(threads.len());
     for (i, (thread_id, thread)) in living(&threads) {
         registers.push(services(&mut host, &ice, i, *thread_id, thread, &timers)?);
+        if let Some(policy) = ice.get(*thread_id) {
+            mempolicy::thread(&mut host, i, policy, &options.notes)?;
+        }
     }
     if let Some(p) = ice.get::<Pending>(id) {
         pending::restore(&mut host, 0, &timers.others(p), None)?;

@@ -25,7 +25,7 @@ CRITICAL, SAFE_TO_COPY = 1, 2
 # Kind: (profile, flags). The registry of spec/06-registry.md, written a second time.
 SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
-    "GARD": ("frore", CRITICAL),
+    "GARD": ("frore", CRITICAL), "MBND": ("frore", CRITICAL), "MPOL": ("frost", CRITICAL),
     "FMLY": ("frost", CRITICAL), "FORK": ("freeze", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
@@ -211,6 +211,12 @@ def forked(s):
     need(all(a.end <= b.start for a, b in pairwise(s.ranges)), 40, "ranges overlap")
 
 
+def mbind(s):
+    need(all(r.start % 4096 == 0 and r.end % 4096 == 0 for r in s.ranges), 41, "ranges not aligned")
+    need(all(r.start < r.end for r in s.ranges), 40, "an empty range")
+    need(all(a.end <= b.start for a, b in pairwise(s.ranges)), 40, "ranges overlap")
+
+
 def removed(s):
     need(s.mode & 0o170000 in (0o040000, 0o120000), 32, "neither a directory nor a link")
     need(not s.cwd or s.mode & 0o170000 == 0o040000, 32, "a link as a working directory")
@@ -255,6 +261,7 @@ RULES = {
     "GARD": guards,
     "FMLY": family,
     "FORK": forked,
+    "MBND": mbind,
     "UNIX": unix,
     "INET": inet,
     "NTLK": netlink,

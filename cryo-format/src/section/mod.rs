@@ -36,6 +36,7 @@ pub mod itimers;
 pub mod limits;
 pub mod link;
 pub mod locks;
+pub mod mempolicy;
 pub mod mm;
 pub mod mqueues;
 pub mod netlink;

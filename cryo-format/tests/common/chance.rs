@@ -110,6 +110,14 @@ fn mend(section: &mut AnySection) {
                 at = r.end.0;
             }
         }
+        AnySection::Mbind(s) => {
+            let mut at = 0;
+            for r in s.ranges.iter_mut() {
+                r.start = Addr(at + (r.start.0 % 1000) * PAGE as u64);
+                r.end = Addr(r.start.0 + (r.end.0 % 1000 + 1) * PAGE as u64);
+                at = r.end.0;
+            }
+        }
         AnySection::Thread(s) => {
             s.process |= 1;
             s.exited %= 2;

@@ -8,8 +8,8 @@ use cryo_tracee::{Batch, ForkedCopy, Process, fds};
 
 use super::residence::{self, Residence};
 use super::{
-    Collected, Held, Scene, actions, credentials, itimers, keyrings, ldt, limits, mm, numa, pkeys, prctls, process,
-    ptimers, scheduling, semundo, snapshot,
+    Collected, Held, Scene, actions, credentials, itimers, keyrings, ldt, limits, mempolicy, mm, pkeys, prctls,
+    process, ptimers, scheduling, semundo, snapshot,
 };
 use crate::Result;
 
@@ -19,7 +19,7 @@ struct Questions {
     tid_address: Slot,
     credentials: credentials::Questions,
     scheduling: scheduling::Questions,
-    numa: numa::Question,
+    mempolicy: mempolicy::Question,
     keyrings: keyrings::Questions,
     prctls: prctls::Questions,
 }
@@ -37,7 +37,7 @@ impl Questions {
             tid_address,
             credentials,
             scheduling,
-            numa: numa::Question::ask(batch),
+            mempolicy: mempolicy::Question::ask(batch),
             keyrings: keyrings::Questions::ask(batch, session),
             prctls: prctls::Questions::ask(batch),
         }
@@ -45,7 +45,6 @@ impl Questions {
 
     /// Refuses or notes what is not carried.
     fn check(&self, tid: i32, status: &Status, done: &Done, out: &mut Collected) -> Result<()> {
-        numa::note(tid, &self.numa, done, out);
         keyrings::check(tid, &self.keyrings, done, out)?;
         prctls::check(tid, status, &self.prctls, done, out)
     }
@@ -110,6 +109,7 @@ pub fn ask(
     each(main_tid, *main_id, scene.thread(0)?, &questions, &done)?;
     let main_thread = with_answers(main_rest, &questions, &done)?;
     out.add(*main_id, main_thread);
+    mempolicy::thread(*main_id, &questions.mempolicy, &done, out);
 
     let answers = remote.run_each(others, |batch| Questions::ask(batch, session))?;
     for (i, ((thread, id), (questions, done))) in (1..).zip(others.iter().zip(other_ids).zip(&answers)) {
@@ -118,12 +118,13 @@ pub fn ask(
         questions.check(thread.tid(), status, done, out)?;
         each(thread.tid(), *id, status, questions, done)?;
         out.add(*id, with_answers(rest, questions, done)?);
+        mempolicy::thread(*id, &questions.mempolicy, done, out);
     }
     out.add_each(scene.id, credentials);
     out.add_each(scene.id, scheduling);
     ptimers::collect(&mut remote, scene, ids, out)?;
     semundo::collect(&mut remote, scene, out)?;
-    numa::note_mappings(&mut remote, scene, out)?;
+    mempolicy::ranges(&mut remote, scene, out)?;
     let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
     let possible = snapshot::possible(scene) && !process.adopts(scene, &done);

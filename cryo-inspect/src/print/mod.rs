@@ -33,6 +33,7 @@ mod itimers;
 mod limits;
 mod link;
 mod locks;
+mod mempolicy;
 mod mm;
 mod mqueues;
 mod netlink;

@@ -43,14 +43,14 @@ impl Print for Scheduling {
         let clamped = (self.util_min, self.util_max) != (0, 1024) && (self.util_min, self.util_max) != (0, 0);
         fields.add_if(clamped, "utilization", || format!("{} to {} of 1024", self.util_min, self.util_max));
         fields.add_if(self.timer_slack_ns != 0, "timer slack", || duration(self.timer_slack_ns));
-        fields.add_if(!self.affinity.is_empty(), "CPUs", || cpus(&self.affinity));
+        fields.add_if(!self.affinity.is_empty(), "CPUs", || numbers(&self.affinity));
         out.fields(fields);
     }
 }
 
-/// `0-3,8`.
-fn cpus(mask: &[u8]) -> String {
-    // Kernels of today know 8192 CPUs at most.
+/// The numbers of the bits that are set: `0-3,8`.
+pub fn numbers(mask: &[u8]) -> String {
+    // Kernels of today know 8192 CPUs and 1024 nodes at most.
     let known = mask.len().min(1024) * 8;
     let has = |n: usize| n < known && mask[n / 8] >> (n % 8) & 1 != 0;
     let mut out: Vec<String> = Vec::new();
@@ -71,12 +71,12 @@ fn cpus(mask: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::cpus;
+    use super::numbers;
 
     #[test]
     fn ranges() {
-        assert_eq!(cpus(&[0b0000_1111, 0b1000_0001]), "0-3,8,15");
-        assert_eq!(cpus(&[0xff, 0xff, 1]), "0-16");
-        assert_eq!(cpus(&[]), "");
+        assert_eq!(numbers(&[0b0000_1111, 0b1000_0001]), "0-3,8,15");
+        assert_eq!(numbers(&[0xff, 0xff, 1]), "0-16");
+        assert_eq!(numbers(&[]), "");
     }
 }

@@ -20,6 +20,7 @@ use cryo_format::section::files::OpenFile;
 use cryo_format::section::forked::{Forked, ForkedRange};
 use cryo_format::section::guards::{Guard, Guards};
 use cryo_format::section::link::Link;
+use cryo_format::section::mempolicy::{BoundRange, Mbind, Mempolicy};
 use cryo_format::section::mm::Mm;
 use cryo_format::section::notes::{Note, Notes};
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
@@ -170,6 +171,9 @@ pub fn set() -> Files {
     w.section(1, &Vmas { vmas: vmas.into() }).unwrap();
     let guards = vec![Guard { start: Addr(0x50_4000), end: Addr(0x50_6000) }];
     w.section(1, &Guards { guards: guards.into() }).unwrap();
+    let (start, end, nodes) = (Addr(0x50_4000), Addr(0x50_8000), vec![0b101].into());
+    let ranges = vec![BoundRange { start, end, mode: 3, flags: 0x8000, nodes }];
+    w.section(1, &Mbind { ranges: ranges.into() }).unwrap();
     let (frore, frore_root) = w.finish().unwrap();
 
     let (frost, frost_root) = frost();
@@ -238,6 +242,7 @@ fn frost() -> (Vec<u8>, Raw<32>) {
     w.section(2, &main).unwrap();
     w.section(3, &Thread { process: 1, tid: 4243, comm: "worker".into(), altstack_flags: 2, ..Thread::default() })
         .unwrap();
+    w.section(3, &Mempolicy { mode: 2, flags: 0, nodes: vec![1].into() }).unwrap();
     let actions = vec![
         action(1, 0x40_1234, 0x1400_0004, 0b10),
         action(2, 1, 0x0400_0000, 0),

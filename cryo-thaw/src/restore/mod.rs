@@ -17,6 +17,7 @@ pub mod inotify;
 pub mod itimers;
 pub mod limits;
 pub mod locks;
+pub mod mempolicy;
 pub mod mm;
 pub mod mqueues;
 pub mod netlink;

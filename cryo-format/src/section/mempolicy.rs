@@ -1,0 +1,64 @@
+//! `MPOL` and `MBND`: from which nodes of the machine memory comes, for a thread and for ranges. (set_mempolicy(2), mbind(2))
+
+use binrw::binrw;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::MIN_PAGE_SHIFT;
+use crate::prim::{Addr, Blob, List};
+use crate::rules::{Rule, Violation, ensure};
+use crate::section::Validate;
+
+/// The policy of one thread. Owner: the thread; there is none for one with the default policy.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mempolicy {
+    /// MPOL_DEFAULT 0, PREFERRED 1, BIND 2, INTERLEAVE 3, LOCAL 4, PREFERRED_MANY 5, WEIGHTED_INTERLEAVE 6.
+    pub mode: u32,
+    /// MPOL_F_NUMA_BALANCING 0x2000, RELATIVE_NODES 0x4000, STATIC_NODES 0x8000.
+    pub flags: u32,
+    /// The nodes, bit n%8 of byte n/8 for node n, without trailing zeros.
+    pub nodes: Blob,
+}
+
+/// All ranges of one process that have a policy of their own, sorted by start, without overlap. Owner: the process.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mbind {
+    /// The ranges.
+    pub ranges: List<BoundRange>,
+}
+
+/// A range of addresses with a policy of its own. In shared memory it is a policy of the memory, whoever maps it.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundRange {
+    /// First address; page-aligned.
+    pub start: Addr,
+    /// First address behind it; page-aligned, above `start`.
+    pub end: Addr,
+    /// As in [`Mempolicy`].
+    pub mode: u32,
+    /// As in [`Mempolicy`].
+    pub flags: u32,
+    /// As in [`Mempolicy`].
+    pub nodes: Blob,
+}
+
+impl Validate for Mempolicy {}
+
+impl Validate for Mbind {
+    fn validate(&self) -> Result<(), Violation> {
+        let mut end = 0;
+        for r in &self.ranges {
+            let range = || format!("{}-{}", r.start, r.end);
+            ensure((r.start.0 | r.end.0) % (1 << MIN_PAGE_SHIFT) == 0, Rule::VMA_ALIGN, || {
+                format!("{} is not page-aligned", range())
+            })?;
+            ensure(r.start < r.end && r.start.0 >= end, Rule::VMA_ORDER, || {
+                format!("{} is empty, or begins before {end:#x}", range())
+            })?;
+            end = r.end.0;
+        }
+        Ok(())
+    }
+}
