@@ -113,6 +113,11 @@ impl<R: Read> Stream<R> {
         self.offset
     }
 
+    /// What the bytes come from, behind what was read.
+    pub fn input_mut(&mut self) -> &mut R {
+        &mut self.input
+    }
+
     /// What the bytes come from. After the end it stands exactly behind the footer.
     pub fn into_inner(self) -> R {
         self.input

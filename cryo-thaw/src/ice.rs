@@ -20,6 +20,7 @@ use cryo_format::set::{self, Set};
 use crate::Result;
 use crate::error::{About, RefusalKind, refuse};
 use crate::options::Options;
+use crate::original::Stdin;
 
 /// An open set.
 pub struct Ice {
@@ -45,6 +46,11 @@ pub enum Pages {
 pub trait Pipe: Read {
     /// How many more are there already.
     fn waiting(&self) -> u64;
+
+    /// Reads into memory what is still to come, for as long as `go_on` says; what is at hand already need not be.
+    fn read_ahead(&mut self, _go_on: &mut dyn FnMut() -> bool) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Pipe for File {
@@ -124,7 +130,7 @@ impl Ice {
         if !options.trust {
             roots_own(&input, "the set on standard input")?;
         }
-        Self::pipe(Box::new(input))
+        Self::pipe(Box::new(Stdin::new(input)))
     }
 
     /// Reads a set from a pipe, up to its first page.

@@ -21,6 +21,8 @@ use crate::restore::clocks;
 
 /// CAP_SYS_ADMIN.
 const ADMIN: u64 = 1 << 21;
+/// CAP_CHECKPOINT_RESTORE.
+const CHECKPOINT_RESTORE: u64 = 1 << 40;
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +109,11 @@ fn obstacle(process: &Process, tids: &[u64]) -> Option<String> {
         Some(libc::EINVAL) => format!("pid {pid} is above this machine's /proc/sys/kernel/pid_max"),
         _ => format!("pid {pid} cannot be had ({e})"),
     })
+}
+
+/// May ids be chosen here (clone(2), set_tid), if they are free?
+pub(crate) fn may_choose() -> bool {
+    capable(ADMIN | CHECKPOINT_RESTORE)
 }
 
 /// Have we one of these capabilities?

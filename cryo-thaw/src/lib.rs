@@ -18,6 +18,7 @@ mod identity;
 pub mod ids;
 pub mod notes;
 pub mod options;
+pub mod original;
 pub mod remap;
 pub mod restore;
 mod same_file;

@@ -12,6 +12,7 @@ use cryo_thaw::foreground::{self, Foreground, Handover};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Decision, Ids};
 use cryo_thaw::options::{FileMap, Tcp, Time};
+use cryo_thaw::original;
 use cryo_thaw::{Notes, Options, Pid, thaw};
 use cryo_tracee::foreground::ForegroundTerminal;
 use cryo_tracee::namespace;
@@ -119,7 +120,8 @@ impl Cli {
             ignore_cpu: self.ignore_cpu,
         };
         let ice = if self.image == Path::new("-") {
-            let ice = Ice::stdin(&options)?;
+            let mut ice = Ice::stdin(&options)?;
+            original::let_end(&mut ice, &options)?;
             foreground::replace_stdin(&ice, &options)?;
             ice
         } else {
