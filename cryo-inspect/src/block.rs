@@ -108,6 +108,8 @@ pub struct Line {
     pub parts: Vec<(Option<&'static str>, Cell)>,
     /// It says in words what the other blocks say to programs already, or that there is nothing.
     pub caption: bool,
+    /// It is one of a list that programs call by this name.
+    pub list: Option<&'static str>,
 }
 
 impl Line {
@@ -240,6 +242,11 @@ impl Blocks {
         self.open.parts.push((Some(name), cell.into()));
     }
 
+    /// The line that is open is one of a list of this name: there may be any number of such lines.
+    pub fn list(&mut self, name: &'static str) {
+        self.open.list = Some(name);
+    }
+
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.open);
         self.blocks.push(Block::Line(line));
@@ -276,13 +283,13 @@ impl Blocks {
 
     /// A line for people, which tells programs nothing that they do not see.
     pub fn caption(&mut self, text: impl Into<Cell>) {
-        self.push(Block::Line(Line { parts: vec![(None, text.into())], caption: true }));
+        self.push(Block::Line(Line { parts: vec![(None, text.into())], caption: true, list: None }));
     }
 
     /// A line that somebody should look at.
     pub fn warn(&mut self, text: impl Into<String>) {
         let text = Cell::from(text).marked(Mark::Warn);
-        self.push(Block::Line(Line { parts: vec![(Some("warning"), text)], caption: false }));
+        self.push(Block::Line(Line { parts: vec![(None, text)], caption: false, list: Some("warnings") }));
     }
 
     /// All that other has, behind what is here.

@@ -1,10 +1,11 @@
 //! The whole image as one tree: a summary, then every process with its threads, then what belongs to all of them. Nothing is left out: what nobody
 //! refers to, and what this program does not know, comes at the end.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use cryo_format::header::EM_386;
+use cryo_format::section::Section;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::process::Process;
@@ -12,7 +13,6 @@ use cryo_format::section::regs::RegsX86_64;
 use cryo_format::section::syscall::Syscall;
 use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
-use cryo_format::section::{AnySection, Scope, Section};
 use cryo_format::{Kind, Profile};
 
 use crate::block::{Blocks, Cell, Group, Mark, Table};
@@ -20,6 +20,7 @@ use crate::draw::text;
 use crate::ice::{Entry, Ice, Part};
 use crate::names::syscall;
 use crate::page_count::PageCount;
+use crate::people::People;
 use crate::print::descriptors::is_description;
 use crate::print::{self, Cx, Order};
 use crate::text::{command_line, count, harmless, shown, size};
@@ -31,7 +32,11 @@ pub fn dump(ice: &Ice, out: &mut dyn Write) -> io::Result<()> {
 
 /// All of it.
 pub fn blocks(ice: &Ice) -> Blocks {
-    let people = People::of(ice);
+    chosen(ice, &People::of(ice))
+}
+
+/// What is of the whole image, and what is of these people.
+pub fn chosen(ice: &Ice, people: &People) -> Blocks {
     let mut out = Blocks::default();
     let mut about = summary(ice);
     let image = Cx { ice, owner: 0, process: None };
@@ -49,37 +54,8 @@ pub fn blocks(ice: &Ice) -> Blocks {
         out.caption("");
         out.group(Group::one("shared", "of the whole image", late));
     }
-    others(ice, &people, &mut out);
+    others(ice, &mut out);
     out
-}
-
-/// Who is in the image.
-struct People {
-    /// Processes with their threads.
-    processes: BTreeMap<u64, Vec<u64>>,
-    /// Threads of which nobody says whose they are.
-    strangers: Vec<u64>,
-}
-
-impl People {
-    fn of(ice: &Ice) -> Self {
-        let mut processes: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-        let mut strangers = Vec::new();
-        for owner in ice.owners() {
-            if let Some(thread) = ice.get::<Thread>(owner) {
-                processes.entry(thread.process).or_default().push(owner);
-            } else if ice.of(owner).any(|e| scope(e) == Some(Scope::Process)) {
-                processes.entry(owner).or_default();
-            } else if ice.of(owner).any(|e| scope(e) == Some(Scope::Thread)) {
-                strangers.push(owner);
-            }
-        }
-        Self { processes, strangers }
-    }
-}
-
-fn scope(entry: &Entry) -> Option<Scope> {
-    entry.section.as_ref().ok().and_then(AnySection::info).map(|info| info.scope)
 }
 
 /// Whose image it is.
@@ -223,14 +199,15 @@ pub fn section(entry: &Entry, cx: &Cx<'_>) -> Group {
             let version =
                 entry.older().map_or(String::new(), |version| format!(" (version {version} of {})", entry.kind));
             print::print(section, &mut within, cx);
-            Group::one(print::key(section), format!("{title}{version}"), within)
+            Group::one(&print::key(section), format!("{title}{version}"), within)
         }
         Err(problem) => Group::one("broken", Cell::from(harmless(problem)).marked(Mark::Warn), within),
     }
 }
 
 /// What nobody refers to, and what cannot be understood.
-fn others(ice: &Ice, people: &People, out: &mut Blocks) {
+fn others(ice: &Ice, out: &mut Blocks) {
+    let people = People::of(ice);
     let mut known: HashSet<u64> = [0].into();
     known.extend(people.processes.keys().chain(people.processes.values().flatten()).chain(&people.strangers));
     let sections = ice.parts.iter().flat_map(|p| &p.entries).flat_map(|e| &e.section);

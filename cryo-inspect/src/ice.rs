@@ -1,12 +1,12 @@
 //! What is to be looked at: one file, or the files of a set, with every section of theirs in memory and the pages left where they are.
 
 use std::collections::HashMap;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use cryo_format::chunk::ChunkFlags;
 use cryo_format::given::{self, Given};
-use cryo_format::image::Image;
+use cryo_format::image::{Image, Sequential};
 use cryo_format::prim::Raw;
 use cryo_format::read::Stream;
 use cryo_format::section::extents::Extents;
@@ -15,6 +15,7 @@ use cryo_format::set::{self, Set};
 use cryo_format::{Error, Header, Kind, Profile, Result};
 
 use crate::page_count::PageCount;
+use crate::source::{Source, io_error, spool};
 
 /// One file.
 pub struct Part {
@@ -28,6 +29,8 @@ pub struct Part {
     pub size: u64,
     /// Its sections and its unknown chunks, in file order.
     pub entries: Vec<Entry>,
+    /// The file itself, where it can be read at random: then its pages can be read.
+    pub image: Option<Image<Source>>,
 }
 
 /// One chunk that is not of the container's own kinds.
@@ -108,6 +111,19 @@ impl Ice {
                 // Where the next file would begin is not known.
                 ice.problems.push(e.to_string());
                 break;
+            }
+        }
+        Ok(ice)
+    }
+
+    /// From a pipe, laid down in a file first, so that pages can be read.
+    pub fn keep(input: impl Read) -> Result<Self> {
+        let mut ice = Self::default();
+        for source in spool(input)? {
+            match read_source(&source, &mut ice.problems) {
+                Ok(part) => ice.add(part),
+                Err(e) if ice.parts.is_empty() => return Err(e),
+                Err(e) => ice.problems.push(e.to_string()),
             }
         }
         Ok(ice)
@@ -207,19 +223,23 @@ pub fn siblings(path: &Path) -> Vec<(Option<Profile>, PathBuf)> {
 
 /// Through the index; where that is broken, as far as the stream goes.
 fn read_file(path: &Path, problems: &mut Vec<String>) -> Result<Part> {
-    let indexed = match Image::open(path) {
-        Ok(image) => return read_image(&image),
+    read_source(&Source::open(path)?, problems)
+}
+
+fn read_source(source: &Source, problems: &mut Vec<String>) -> Result<Part> {
+    let name = source.name.clone();
+    let indexed = match Image::new(source.again()?, &name) {
+        Ok(image) => return read_image(image),
         Err(e) if e.rule().is_none() => return Err(e),
         Err(e) => e,
     };
-    let name = path.display().to_string();
-    let file = std::fs::File::open(path).map_err(|e| io_error(&name, e))?;
-    let (part, problem) = read_stream(std::io::BufReader::new(file), &name)?;
+    let sequential = Sequential::new(source).map_err(|e| io_error(&name, e))?;
+    let (part, problem) = read_stream(BufReader::new(sequential), &name)?;
     problems.push(problem.unwrap_or(indexed).to_string());
     Ok(part)
 }
 
-fn read_image(image: &Image) -> Result<Part> {
+fn read_image(image: Image<Source>) -> Result<Part> {
     let mut entries = Vec::new();
     for e in image.chunks().iter().filter(|e| e.kind != Kind::DATA) {
         let section = match image.any(e) {
@@ -235,9 +255,9 @@ fn read_image(image: &Image) -> Result<Part> {
             section,
         });
     }
-    let size = image.input().metadata().map_err(|e| io_error(image.name(), e))?.len();
     let (header, root) = (image.header().clone(), Some(image.end().root));
-    Ok(Part { name: image.name().to_owned(), header, root, size, entries })
+    let (name, size) = (image.name().to_owned(), image.input().len);
+    Ok(Part { name, header, root, size, entries, image: Some(image) })
 }
 
 /// One file from where `input` stands. With a file that breaks off comes what was before that, and the error.
@@ -245,7 +265,7 @@ fn read_stream(input: impl Read, name: &str) -> Result<(Part, Option<Error>)> {
     let mut stream = Stream::named(input, name)?;
     let header = stream.header().clone();
     let name = if name == "-" { format!("-: .{}", header.profile) } else { name.to_owned() };
-    let mut part = Part { name, header, root: None, size: 0, entries: Vec::new() };
+    let mut part = Part { name, header, root: None, size: 0, entries: Vec::new(), image: None };
     let problem = loop {
         match stream.next() {
             Ok(Some(chunk)) if chunk.kind().is_structural() => {}
@@ -268,9 +288,4 @@ fn read_stream(input: impl Read, name: &str) -> Result<(Part, Option<Error>)> {
     part.root = stream.end().map(|end| end.root);
     part.size = stream.offset();
     Ok((part, problem))
-}
-
-pub(crate) fn io_error(file: &str, error: std::io::Error) -> Error {
-    let place = cryo_format::error::Place { file: file.to_owned(), kind: None, offset: 0 };
-    Error::Io { place, error }
 }

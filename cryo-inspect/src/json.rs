@@ -7,7 +7,8 @@ use std::path::Path;
 use cryo_format::dump::FileDump;
 use cryo_format::image::open_file;
 
-use crate::ice::{io_error, siblings};
+use crate::ice::siblings;
+use crate::source::io_error;
 
 /// The file; of a .freeze with siblings, an object with the files of the set by their profiles.
 pub fn dump(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {

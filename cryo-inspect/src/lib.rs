@@ -34,14 +34,19 @@
 // Lines are put together piece by piece all over this crate; clarity is worth an allocation.
 #![allow(clippy::format_push_string)]
 
+pub mod address;
 pub mod block;
+pub mod command;
 pub mod draw;
 pub mod dump;
 pub mod ice;
 pub mod json;
 pub mod names;
 pub mod page_count;
+pub mod people;
 pub mod print;
+pub mod source;
+pub mod space;
 pub mod text;
 pub mod verify;
 
@@ -52,4 +57,11 @@ pub enum Outcome {
     Good,
     /// 1: it was read, and something in it is broken.
     Problems,
+}
+
+/// A line on standard error, in one write: other programs may write there too.
+pub fn say(message: &str) {
+    use std::io::Write;
+    let line = format!("cryo-inspect: {}\n", cryo_format::text::message(message));
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

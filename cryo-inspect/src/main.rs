@@ -8,9 +8,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use cryo_format::given::{self, Given};
-use cryo_inspect::Outcome;
 use cryo_inspect::ice::{Ice, is_name};
-use cryo_inspect::{dump, json, verify};
+use cryo_inspect::{Outcome, command, dump, json, say, verify};
 
 /// Look into a frozen process, without thawing it.
 #[derive(Parser)]
@@ -43,6 +42,26 @@ enum Command {
         /// NAME, NAME.freeze, NAME.frore or NAME.frost; `-` is standard input
         image: PathBuf,
     },
+    #[command(flatten)]
+    Shown(Shown),
+}
+
+/// Those that are files of their own in src/command/.
+#[derive(Subcommand)]
+enum Shown {
+    Info(command::info::Info),
+    Map(command::map::Map),
+    Regs(command::regs::Regs),
+    Syscall(command::syscall::Syscall),
+    Fds(command::fds::Fds),
+    Signals(command::signals::Signals),
+    Timers(command::timers::Timers),
+    Tree(command::tree::Tree),
+    Threads(command::threads::Threads),
+    Env(command::env::Env),
+    Auxv(command::auxv::Auxv),
+    Notes(command::notes::Notes),
+    Query(command::query::Query),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -65,7 +84,7 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
                 Some(input) => Ice::read(input)?,
                 None => Ice::open(image)?,
             };
-            dump::dump(&ice, out)?;
+            command::draw(&dump::blocks(&ice).into_vec(), command::Format::Table, out)?;
             out.flush()?;
             for problem in &ice.problems {
                 say(problem);
@@ -75,6 +94,21 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Command::Verify { image } => match pipe(image)? {
             Some(input) => verify::pipe(input, out),
             None => verify::files(image, out),
+        },
+        Command::Shown(shown) => match shown {
+            Shown::Info(command) => command.run(out),
+            Shown::Map(command) => command.run(out),
+            Shown::Regs(command) => command.run(out),
+            Shown::Syscall(command) => command.run(out),
+            Shown::Fds(command) => command.run(out),
+            Shown::Signals(command) => command.run(out),
+            Shown::Timers(command) => command.run(out),
+            Shown::Tree(command) => command.run(out),
+            Shown::Threads(command) => command.run(out),
+            Shown::Env(command) => command.run(out),
+            Shown::Auxv(command) => command.run(out),
+            Shown::Notes(command) => command.run(out),
+            Shown::Query(command) => command.run(out),
         },
     }
 }
@@ -95,12 +129,6 @@ fn pipe(image: &Path) -> anyhow::Result<Option<Box<dyn BufRead>>> {
         }
         Given::Ours | Given::Other => Ok(None),
     }
-}
-
-/// A line on standard error, in one write: other programs may write there too.
-fn say(message: &str) {
-    let line = format!("cryo-inspect: {}\n", cryo_format::text::message(message));
-    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Did the reader of our output go away? It has seen what it wanted.

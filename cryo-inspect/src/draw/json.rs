@@ -4,11 +4,11 @@
 //! |---|---|
 //! | fields | an object, by their labels in snake case |
 //! | a table | an array of objects, by the heads in snake case |
-//! | a line | an object of its named values; a string where none has a name |
+//! | a line | its named values are members of the object; one of a list is an object, or a string, in that list; mere words are strings in `lines` |
 //! | bytes | `{"address", "hex", "more"}` |
 //! | groups | members of an object by their keys; an array of those of which there may be many |
 //!
-//! Of several blocks beside each other fields and groups make one object, in which tables are `rows` and lines are `lines`.
+//! Blocks beside each other make one object, in which tables are `rows`.
 
 use serde_json::{Map, Value, json};
 
@@ -30,7 +30,13 @@ pub fn value(blocks: &[Block]) -> Value {
     for block in blocks {
         match block {
             Block::Line(line) if line.caption => {}
-            Block::Line(line) => list(&mut object, "lines").push(words(line)),
+            Block::Line(line) => match (line.list, words(line)) {
+                (Some(name), value) => list(&mut object, name).push(value),
+                (None, Value::Object(members)) => {
+                    members.into_iter().for_each(|(name, value)| put(&mut object, &name, value));
+                }
+                (None, text) => list(&mut object, "lines").push(text),
+            },
             Block::Fields(fields) => {
                 for (label, cell) in &fields.0 {
                     put(&mut object, &name(label), cell.json());
@@ -55,15 +61,6 @@ pub fn value(blocks: &[Block]) -> Value {
             }
         }
     }
-    // Lines by themselves are a list, and one line is what it says.
-    if object.len() == 1
-        && let Some(lines) = object.get_mut("lines")
-    {
-        return match lines.take() {
-            Value::Array(mut lines) if lines.len() == 1 && lines[0].is_object() => lines.remove(0),
-            lines => lines,
-        };
-    }
     Value::Object(object)
 }
 
@@ -71,7 +68,10 @@ pub fn value(blocks: &[Block]) -> Value {
 pub fn name(label: &str) -> String {
     let mut name = String::new();
     for c in label.trim().chars() {
-        name.push(if c.is_alphanumeric() || c == '_' { c } else { '_' });
+        let c = if c.is_alphanumeric() { c } else { '_' };
+        if c != '_' || !name.ends_with('_') {
+            name.push(c);
+        }
     }
     if name.is_empty() { "value".to_owned() } else { name }
 }

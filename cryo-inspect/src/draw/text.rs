@@ -16,6 +16,14 @@ pub fn draw(blocks: &[Block], width: Option<usize>, out: &mut dyn Write) -> io::
     Drawer { width, indent: 0 }.all(blocks, out)
 }
 
+/// Columns of the terminal that standard output is; none if it is none.
+pub fn terminal_width() -> Option<usize> {
+    if !io::IsTerminal::is_terminal(&io::stdout()) {
+        return None;
+    }
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
+}
+
 struct Drawer {
     width: Option<usize>,
     indent: usize,

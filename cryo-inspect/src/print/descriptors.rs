@@ -60,7 +60,7 @@ pub fn description(id: u64, cx: &Cx<'_>) -> Cell {
                     within.iter().filter_map(|b| if let Block::Line(line) = b { Some(line.text()) } else { None });
                 let says: Vec<String> = says.collect();
                 lines.push(format!("{title:9} {version}{}", says.join("\n")));
-                members.insert(super::key(section).to_owned(), json::value(&within));
+                members.insert(super::key(section), json::value(&within));
             }
             Err(problem) => {
                 lines.push(format!("broken    {problem}"));

@@ -3,7 +3,7 @@
 use cryo_format::section::epoll::Epoll;
 
 use super::{Cx, Print};
-use crate::block::Blocks;
+use crate::block::{Blocks, Cell};
 use crate::names::bits;
 use crate::names::open::open_flags;
 
@@ -30,14 +30,27 @@ impl Print for Epoll {
     const TITLE: &'static str = "epoll";
 
     fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
-        writeln!(out, "{} watched  {}", self.watches.len(), open_flags(self.open_flags.0));
+        write!(out, "{} watched  ", self.watches.len());
+        out.value("flags", open_flags(self.open_flags.0));
+        writeln!(out);
         for w in &self.watches {
-            write!(out, "fd {}", w.fd);
+            out.list("watches");
+            write!(out, "fd ");
+            out.value("fd", Cell::number(w.fd.into()));
             if w.through != w.fd {
-                write!(out, " (now {})", w.through);
+                write!(out, " (now ");
+                out.value("now", Cell::number(w.through.into()));
+                write!(out, ")");
             }
-            let reported = if w.state & 1 != 0 { "  reported already" } else { "" };
-            writeln!(out, "  {}  data {}{reported}", bits(w.events.into(), EVENTS, "|"), w.data);
+            write!(out, "  ");
+            out.value("events", bits(w.events.into(), EVENTS, "|"));
+            write!(out, "  data ");
+            out.value("data", w.data.to_string());
+            if w.state & 1 != 0 {
+                write!(out, "  ");
+                out.value("state", "reported already");
+            }
+            writeln!(out);
         }
     }
 }

@@ -3,7 +3,7 @@
 use cryo_format::section::eventfd::Eventfd;
 
 use super::{Cx, Print};
-use crate::block::Blocks;
+use crate::block::{Blocks, Cell};
 use crate::names::open::open_flags;
 
 impl Print for Eventfd {
@@ -11,6 +11,11 @@ impl Print for Eventfd {
 
     fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let kind = if self.semaphore != 0 { "semaphore" } else { "counter" };
-        writeln!(out, "{kind} at {}  {}", self.count, open_flags(self.open_flags.0));
+        out.value("kind", kind);
+        write!(out, " at ");
+        out.value("count", Cell::number(self.count));
+        write!(out, "  ");
+        out.value("flags", open_flags(self.open_flags.0));
+        writeln!(out);
     }
 }

@@ -23,8 +23,9 @@ impl Print for Family {
         out.value("root", process(self.root));
         writeln!(out);
         for z in &self.zombies {
+            out.list("zombies");
             write!(out, "zombie ");
-            out.value("zombie", Cell::number(z.pid));
+            out.value("pid", Cell::number(z.pid));
             write!(out, " (");
             out.value("name", shown(&z.name));
             write!(out, "), child of ");
@@ -36,6 +37,7 @@ impl Print for Family {
         for c in &self.common {
             let what: Vec<&str> =
                 COMMON.iter().filter(|(flag, _)| c.flags & flag != 0).map(|(_, what)| *what).collect();
+            out.list("common");
             write!(out, "processes ");
             out.value("first", process(c.other));
             write!(out, " and ");

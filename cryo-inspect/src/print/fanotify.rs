@@ -17,6 +17,7 @@ impl Print for Fanotify {
         writeln!(out, "{count} marks  {}  flags {init:#x}, event flags {event:#x}", open_flags(self.open_flags.0));
         for m in &self.marks {
             let kind = one_of(m.kind.into(), &[(0, "inode"), (0x10, "mount"), (0x100, "file system")]);
+            out.list("marks");
             writeln!(out, "{kind} {}  flags {:#x}  mask {}  ignored {}", shown(&m.path), m.flags, m.mask, m.ignored);
         }
     }

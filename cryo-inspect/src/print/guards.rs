@@ -11,6 +11,7 @@ impl Print for Guards {
 
     fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         for g in &self.guards {
+            out.list("ranges");
             out.value("start", Cell::hex(format!("{:012x}", g.start.0), g.start.0));
             write!(out, "-");
             out.value("end", Cell::hex(format!("{:012x}", g.end.0), g.end.0));

@@ -26,24 +26,31 @@ impl Print for Inet {
             262 => "MPTCP".to_owned(),
             other => format!("protocol {other}"),
         };
-        write!(out, "{protocol} {}", address(self.family, &self.local));
+        out.value("protocol", protocol);
+        write!(out, " ");
+        out.value("local", address(self.family, &self.local));
         if self.remote.port != 0 {
-            write!(out, " - {}", address(self.family, &self.remote));
+            write!(out, " - ");
+            out.value("remote", address(self.family, &self.remote));
         }
         let peer = || sockets::description(self.peer, cx);
-        match self.state {
-            State::FREE => {}
-            State::CONNECTED => write!(out, "  connected to {}", peer()),
-            State::LISTENING => write!(out, "  listening, backlog {}", self.backlog),
-            State::RESET => write!(out, "  the program finds it reset"),
-            State::WAITING => write!(out, "  waits for {} to accept it", peer()),
-            State::KEPT => write!(out, "  kept"),
-            State::OVER => write!(out, "  over"),
-            State::ALONE => write!(out, "  the other end is closed"),
-            State(other) => write!(out, "  state {other}"),
+        let state = match self.state {
+            State::FREE => String::new(),
+            State::CONNECTED => format!("connected to {}", peer()),
+            State::LISTENING => format!("listening, backlog {}", self.backlog),
+            State::RESET => "the program finds it reset".to_owned(),
+            State::WAITING => format!("waits for {} to accept it", peer()),
+            State::KEPT => "kept".to_owned(),
+            State::OVER => "over".to_owned(),
+            State::ALONE => "the other end is closed".to_owned(),
+            State(other) => format!("state {other}"),
+        };
+        if !state.is_empty() {
+            write!(out, "  ");
+            out.value("state", state);
         }
         let queue: Vec<&[u8]> = self.queue.iter().map(|m| m.data.as_slice()).collect();
-        write!(out, "{}{}", sockets::shutdown(self.shutdown), sockets::waiting(self.kind, &queue));
+        sockets::status(out, self.shutdown, self.kind, &queue);
         for kept in self.kept.iter().filter(|k| !k.sent.is_empty()) {
             write!(out, ", {} on their way", size(kept.sent.len() as u64));
         }

@@ -29,9 +29,17 @@ impl Print for Inotify {
     const TITLE: &'static str = "inotify";
 
     fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
-        writeln!(out, "{} watches  {}", self.watches.len(), open_flags(self.open_flags.0));
+        write!(out, "{} watches  ", self.watches.len());
+        out.value("flags", open_flags(self.open_flags.0));
+        writeln!(out);
         for w in &self.watches {
-            writeln!(out, "{}: {}  {}", w.wd, shown(&w.path), bits(w.mask.into(), EVENTS, "|"));
+            out.list("watches");
+            out.value("wd", w.wd.to_string());
+            write!(out, ": ");
+            out.value("path", shown(&w.path));
+            write!(out, "  ");
+            out.value("events", bits(w.mask.into(), EVENTS, "|"));
+            writeln!(out);
         }
     }
 }

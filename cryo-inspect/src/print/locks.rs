@@ -16,6 +16,7 @@ impl Print for Locks {
         for l in &self.locks {
             let kind = one_of(l.kind.into(), &[(0, "POSIX"), (1, "OFD"), (2, "flock")]);
             let how = if l.write != 0 { "exclusive" } else { "shared" };
+            out.list("locks");
             match l.end {
                 end if end >= i64::MAX as u64 => writeln!(out, "{kind} {how}, from byte {}", l.start),
                 end => writeln!(out, "{kind} {how}, bytes {} to {end}", l.start),

@@ -64,6 +64,15 @@ fn auxv(words: &[Addr]) -> Vec<String> {
 }
 
 fn entry((kind, value): (u64, u64)) -> String {
+    match auxv_name(kind) {
+        (None, _) => format!("{kind}={value:#x}"),
+        (Some(name), true) => format!("{name}={value}"),
+        (Some(name), false) => format!("{name}={value:#x}"),
+    }
+}
+
+/// The name of an AT_* without these letters, if it has one, and whether its value is a plain number.
+pub fn auxv_name(kind: u64) -> (Option<&'static str>, bool) {
     let name = match kind {
         2 => "EXECFD",
         3 => "PHDR",
@@ -92,8 +101,7 @@ fn entry((kind, value): (u64, u64)) -> String {
         32 => "SYSINFO",
         33 => "SYSINFO_EHDR",
         51 => "MINSIGSTKSZ",
-        other => return format!("{other}={value:#x}"),
+        _ => return (None, false),
     };
-    let decimal = matches!(kind, 4..=6 | 8 | 11..=14 | 17 | 23 | 27 | 28 | 51);
-    if decimal { format!("{name}={value}") } else { format!("{name}={value:#x}") }
+    (Some(name), matches!(kind, 4..=6 | 8 | 11..=14 | 17 | 23 | 27 | 28 | 51))
 }

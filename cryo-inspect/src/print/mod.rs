@@ -34,7 +34,7 @@ mod limits;
 mod link;
 mod locks;
 mod mempolicy;
-mod mm;
+pub mod mm;
 mod mqueues;
 mod netlink;
 mod notes;
@@ -49,7 +49,7 @@ mod pipes;
 mod process;
 mod ptimers;
 mod ptys;
-mod regs;
+pub mod regs;
 mod removed;
 mod scheduling;
 mod seccomp;
@@ -57,7 +57,7 @@ mod semundo;
 mod sessions;
 mod signalfd;
 mod sockets;
-mod syscall;
+pub mod syscall;
 mod terminal;
 mod thread;
 mod timerfd;
@@ -65,8 +65,8 @@ mod tls;
 mod unix;
 mod unknown;
 mod unread;
-mod vmas;
-mod xstate;
+pub mod vmas;
+pub mod xstate;
 
 pub use unknown::print as print_unknown;
 
@@ -110,14 +110,6 @@ macro_rules! dispatch {
             }
         }
 
-        /// What programs call a section: the name of its module.
-        pub fn key(section: &AnySection) -> &'static str {
-            match section {
-                $(AnySection::$ty(_) => stringify!($module),)*
-                _ => "unknown",
-            }
-        }
-
         /// Owners whose sections a section shows within its own lines.
         pub fn shows(section: &AnySection) -> Vec<u64> {
             match section {
@@ -139,6 +131,11 @@ macro_rules! dispatch {
 }
 
 cryo_format::for_each_section!(dispatch);
+
+/// What programs call a section: its heading, as a member's name.
+pub fn key(section: &AnySection) -> String {
+    place(section).map_or_else(|| "unknown".to_owned(), |(title, _)| crate::draw::json::name(title))
+}
 
 /// What a printer may want to know beside its section.
 pub struct Cx<'a> {

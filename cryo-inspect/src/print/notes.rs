@@ -15,6 +15,7 @@ impl Print for Notes {
             return writeln!(out, "none");
         }
         for n in &self.notes {
+            out.list("notes");
             out.value("object", shown(&n.object));
             write!(out, ": ");
             out.value("text", shown(&n.text));

@@ -18,6 +18,11 @@ impl Print for Outside {
             Policy::TERMINAL => "the thawer's terminal".to_owned(),
             Policy(other) => format!("policy {other}"),
         };
-        writeln!(out, "{}  {}  thawed as {instead}", shown_or(&self.what, "(unnamed)"), open_flags(self.open_flags.0));
+        out.value("what", shown_or(&self.what, "(unnamed)"));
+        write!(out, "  ");
+        out.value("flags", open_flags(self.open_flags.0));
+        write!(out, "  thawed as ");
+        out.value("thawed_as", instead);
+        writeln!(out);
     }
 }

@@ -14,6 +14,7 @@ impl Print for Pending {
             return writeln!(out, "none");
         }
         for s in &self.signals {
+            out.list("signals");
             writeln!(out, "{}", siginfo(s));
         }
     }

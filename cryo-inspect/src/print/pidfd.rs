@@ -15,6 +15,9 @@ impl Print for Pidfd {
             Some(p) => format!("process {}", p.pid),
             None => format!("process with the local id {} (not in the image)", self.process),
         };
-        writeln!(out, "{who}  {}", open_flags(self.open_flags.0));
+        out.value("process", who);
+        write!(out, "  ");
+        out.value("flags", open_flags(self.open_flags.0));
+        writeln!(out);
     }
 }

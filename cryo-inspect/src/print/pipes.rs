@@ -3,7 +3,7 @@
 use cryo_format::section::pipes::{Pipe, PipeEnd};
 
 use super::{Cx, Order, Print};
-use crate::block::Blocks;
+use crate::block::{Blocks, Cell};
 use crate::names::open::open_flags;
 use crate::text::{clipped, shown_or};
 
@@ -16,12 +16,21 @@ impl Print for Pipe {
 
     fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
         let bytes: usize = self.content.iter().map(|c| c.len()).sum();
-        write!(out, "{}, {bytes} of {} bytes used", shown_or(&self.path, "a pipe"), self.capacity);
+        out.value("path", shown_or(&self.path, "a pipe"));
+        write!(out, ", ");
+        out.value("used", Cell::number(bytes as u64));
+        write!(out, " of ");
+        out.value("capacity", Cell::number(self.capacity.into()));
+        write!(out, " bytes used");
         if self.packets != 0 {
             write!(out, " in {} packets", self.content.len());
         }
         match self.content.first() {
-            Some(first) => writeln!(out, ": {}", clipped(first, GLIMPSE)),
+            Some(first) => {
+                write!(out, ": ");
+                out.value("begins", clipped(first, GLIMPSE));
+                writeln!(out);
+            }
             None => writeln!(out),
         }
     }
@@ -35,7 +44,11 @@ impl Print for PipeEnd {
     }
 
     fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
-        write!(out, "end of pipe {}  {}  ", self.pipe, open_flags(self.open_flags.0));
+        write!(out, "end of pipe ");
+        out.value("pipe", Cell::number(self.pipe));
+        write!(out, "  ");
+        out.value("flags", open_flags(self.open_flags.0));
+        write!(out, "  ");
         match cx.ice.get::<Pipe>(self.pipe) {
             Some(pipe) => pipe.print(out, cx),
             None => writeln!(out, "(the pipe is not in the image)"),

@@ -11,6 +11,9 @@ impl Print for Signalfd {
     const TITLE: &'static str = "signalfd";
 
     fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
-        writeln!(out, "{}  {}", signal::set(self.mask.0), open_flags(self.open_flags.0));
+        out.value("signals", signal::set(self.mask.0));
+        write!(out, "  ");
+        out.value("flags", open_flags(self.open_flags.0));
+        writeln!(out);
     }
 }

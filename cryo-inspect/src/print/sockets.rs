@@ -4,6 +4,7 @@ use cryo_format::section::descriptors::Descriptors;
 use cryo_format::socket::SocketOption;
 
 use super::Cx;
+use crate::block::Blocks;
 use crate::names::one_of;
 use crate::text::wrap;
 use crate::text::{clipped, count, size};
@@ -23,8 +24,18 @@ pub fn description(id: u64, cx: &Cx<'_>) -> String {
     fd.map_or_else(|| format!("description {id}"), |fd| format!("fd {fd}"))
 }
 
+/// What of its ends is shut, and what waits in it.
+pub fn status(out: &mut Blocks, shut: u32, kind: u32, queue: &[&[u8]]) {
+    for (name, text) in [("shutdown", shutdown(shut).to_owned()), ("waiting", waiting(kind, queue))] {
+        if let Some(text) = text.strip_prefix(", ") {
+            write!(out, ", ");
+            out.value(name, text);
+        }
+    }
+}
+
 /// `, receives no more`.
-pub fn shutdown(bits: u32) -> &'static str {
+fn shutdown(bits: u32) -> &'static str {
     match bits {
         0 => "",
         1 => ", receives no more",
@@ -34,7 +45,7 @@ pub fn shutdown(bits: u32) -> &'static str {
 }
 
 /// `, 3 messages of 120 B wait`.
-pub fn waiting(kind: u32, queue: &[&[u8]]) -> String {
+fn waiting(kind: u32, queue: &[&[u8]]) -> String {
     let bytes = size(queue.iter().map(|m| m.len() as u64).sum());
     match (kind, queue) {
         (_, []) => String::new(),

@@ -3,9 +3,8 @@
 use cryo_format::section::syscall::{Restart, Syscall};
 
 use super::{Cx, Order, Print};
-use crate::block::Blocks;
+use crate::block::{Blocks, Cell};
 use crate::names::syscall;
-use crate::text::duration;
 
 /// `remaining_ns` is known.
 const REMAINING: u32 = 1;
@@ -15,11 +14,8 @@ impl Print for Syscall {
     const ORDER: Order = Order::First;
 
     fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
-        let name = syscall::name(cx.machine(), self.number);
-        let shown = name.map_or(6, syscall::arguments);
-        let args: Vec<String> = self.args.iter().take(shown).map(|a| argument(a.0)).collect();
-        let name = name.map_or_else(|| format!("number {}", self.number), str::to_owned);
-        writeln!(out, "{name}({})", args.join(", "));
+        out.value("call", call(self, cx));
+        writeln!(out);
         let how = match self.restart {
             Restart::NONE => "done: rax is its result".to_owned(),
             Restart::SYS => "starts again, unless a handler without SA_RESTART runs (ERESTARTSYS)".to_owned(),
@@ -28,15 +24,27 @@ impl Print for Syscall {
             Restart::RESTARTBLOCK => "goes on for the time that is left (ERESTART_RESTARTBLOCK)".to_owned(),
             Restart(other) => format!("unknown restart code {other}"),
         };
-        writeln!(out, "{how}");
+        out.value("then", how);
+        writeln!(out);
         if self.flags & REMAINING != 0 {
-            writeln!(out, "time left: {}", duration(self.remaining_ns));
+            write!(out, "time left: ");
+            out.value("left_ns", Cell::duration(self.remaining_ns));
+            writeln!(out);
         }
         match self.flags & !REMAINING {
             0 => {}
             rest => writeln!(out, "unknown flags {rest:#x}"),
         }
     }
+}
+
+/// `clock_nanosleep(1, 0, 0x7ffd00010010, 0x7ffd00010020)`
+pub fn call(call: &Syscall, cx: &Cx<'_>) -> String {
+    let name = syscall::name(cx.machine(), call.number);
+    let shown = name.map_or(6, syscall::arguments);
+    let args: Vec<String> = call.args.iter().take(shown).map(|a| argument(a.0)).collect();
+    let name = name.map_or_else(|| format!("number {}", call.number), str::to_owned);
+    format!("{name}({})", args.join(", "))
 }
 
 /// Small numbers as they are, negative ones too (AT_FDCWD, -1), the rest in hex.

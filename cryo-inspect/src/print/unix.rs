@@ -25,8 +25,14 @@ impl Print for Unix {
             State(other) => format!("state {other}"),
         };
         let queue: Vec<&[u8]> = self.queue.iter().map(|m| m.data.as_slice()).collect();
-        write!(out, "{}{name}  {state}{}", sockets::kind(self.kind), sockets::shutdown(self.shutdown));
-        write!(out, "{}", sockets::waiting(self.kind, &queue));
+        out.value("type", sockets::kind(self.kind));
+        if !name.is_empty() {
+            write!(out, " ");
+            out.value("name", name.trim_start());
+        }
+        write!(out, "  ");
+        out.value("state", state);
+        sockets::status(out, self.shutdown, self.kind, &queue);
         if self.error != 0 {
             write!(out, ", error {}", self.error);
         }

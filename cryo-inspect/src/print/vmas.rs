@@ -77,6 +77,7 @@ pub fn perm(v: &Vma) -> String {
     text
 }
 
+/// What is under it, in a word.
 pub fn backing(v: &Vma) -> String {
     match v.backing {
         Backing::ANONYMOUS => "anon".to_owned(),

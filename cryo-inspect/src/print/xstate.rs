@@ -3,7 +3,7 @@
 use cryo_format::section::xstate::{LEGACY_LEN, Xstate};
 
 use super::{Cx, Print, fpu};
-use crate::block::Blocks;
+use crate::block::{Blocks, Cell, Table};
 
 /// Offset of XSTATE_BV in the XSAVE header.
 const XSTATE_BV: usize = LEGACY_LEN;
@@ -122,6 +122,64 @@ impl Area for Xstate {
             writeln!(out, "({zero} vector registers are zero)");
         }
     }
+}
+
+/// What a vector register is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // their names say it
+pub enum Lane {
+    U8,
+    U16,
+    U32,
+    U64,
+    I32,
+    I64,
+    F32,
+    F64,
+}
+
+/// Every vector register that is not zero, in lanes, the lowest first.
+pub fn lanes(x: &Xstate, lane: Lane) -> Table {
+    let used = if x.area.len() >= XSTATE_BV + 8 { word(&x.area, XSTATE_BV) } else { 0b11 };
+    let mut table = Table::new(&["register", "lanes"]);
+    for i in 0..if used & 1 << HI16_ZMM == 0 { 16 } else { 32 } {
+        let register = x.vector(i, used);
+        let (name, width) = match register.iter().rposition(|b| *b != 0) {
+            None => continue,
+            Some(0..16) => ("xmm", 16),
+            Some(16..32) => ("ymm", 32),
+            Some(_) => ("zmm", 64),
+        };
+        let values = values(&register[..width], lane);
+        let text = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        table.row([Cell::from(format!("{name}{i}")), Cell::new(text, values)]);
+    }
+    table
+}
+
+/// Bytes as numbers of this type.
+pub fn values(bytes: &[u8], lane: Lane) -> Vec<serde_json::Value> {
+    macro_rules! all {
+        ($type:ty) => {{
+            let (chunks, _) = bytes.as_chunks::<{ size_of::<$type>() }>();
+            chunks.iter().map(|b| <$type>::from_le_bytes(*b)).map(|n| serde_json::json!(n)).collect()
+        }};
+    }
+    match lane {
+        Lane::U8 => all!(u8),
+        Lane::U16 => all!(u16),
+        Lane::U32 => all!(u32),
+        Lane::U64 => all!(u64),
+        Lane::I32 => all!(i32),
+        Lane::I64 => all!(i64),
+        Lane::F32 => floats(bytes.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b)))),
+        Lane::F64 => floats(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b))),
+    }
+}
+
+/// JSON has no infinities: what is no number is its name.
+fn floats(all: impl Iterator<Item = f64>) -> Vec<serde_json::Value> {
+    all.map(|f| serde_json::Number::from_f64(f).map_or_else(|| f.to_string().into(), Into::into)).collect()
 }
 
 /// Eight bytes, or as many as there are, as a little-endian number.

@@ -1,0 +1,64 @@
+//! `fds`: the table of descriptors.
+
+use std::io::Write;
+
+use clap::Args;
+use cryo_format::section::descriptors::Descriptors;
+
+use super::Look;
+use crate::Outcome;
+use crate::block::{Blocks, Cell, Group, Table};
+use crate::names::bits;
+use crate::print::descriptors::description;
+
+/// Every descriptor, and what it refers to: files, pipes with what is in them, sockets with their peers and queues, ...
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cryo-inspect fds 4242.freeze
+  cryo-inspect fds 4242.freeze --kind unix --kind inet
+  cryo-inspect fds 4242.freeze --format jsonl | jq -r '.what.file.path // empty'")]
+pub struct Fds {
+    #[command(flatten)]
+    look: Look,
+    /// Only what is of this kind: file, pipe, unix, inet, eventfd, ... (may be given more than once)
+    #[arg(long, value_name = "KIND")]
+    kind: Vec<String>,
+}
+
+impl Fds {
+    /// Shows them.
+    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+        let opened = self.look.open()?;
+        let blocks = opened.each(|cx, _, out| {
+            let Some(table) = cx.ice.get::<Descriptors>(cx.owner) else {
+                return out.caption("no descriptors in these files: they are in the .frost");
+            };
+            let mut rows = Table::new(&[">fd", "flags", "kind", "what"]);
+            let mut first = std::collections::HashMap::new();
+            for d in &table.descriptors {
+                let what = description(d.description, cx);
+                let kind = what.value.as_ref().and_then(|v| v.as_object()?.keys().next().cloned()).unwrap_or_default();
+                if !self.kind.is_empty() && !self.kind.contains(&kind) {
+                    continue;
+                }
+                let text = match first.get(&d.description) {
+                    Some(fd) => format!("shared with {fd}"),
+                    // What it is stands in a column of its own.
+                    None => what.text.trim_start_matches(kind.as_str()).trim_start().to_owned(),
+                };
+                first.entry(d.description).or_insert(d.fd);
+                let what = Cell { text, ..what };
+                rows.row([
+                    Cell::number(d.fd.into()),
+                    bits(d.flags.into(), &[(1, "cloexec")], " ").into(),
+                    kind.into(),
+                    what,
+                ]);
+            }
+            let mut within = Blocks::default();
+            within.table(rows);
+            out.group(Group::one("descriptors", "", within));
+        });
+        self.look.draw(&opened, blocks, out)
+    }
+}

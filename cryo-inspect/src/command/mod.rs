@@ -1,0 +1,202 @@
+//! The subcommands, each in a file of its own name. One that only shows something makes [blocks](crate::block), and is drawn in the format that is
+//! asked for; one that may have very much to say writes it as it goes.
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use cryo_format::given::{self, Given};
+use cryo_format::section::process::Process;
+use cryo_format::section::thread::Thread;
+use serde_json::Value;
+
+use crate::Outcome;
+use crate::block::{Block, Blocks, Group};
+use crate::draw;
+use crate::ice::{Ice, is_name};
+use crate::people::People;
+use crate::print::Cx;
+use crate::text::{command_line, shown};
+
+pub mod auxv;
+pub mod env;
+pub mod fds;
+pub mod info;
+pub mod map;
+pub mod notes;
+pub mod query;
+pub mod regs;
+pub mod signals;
+pub mod syscall;
+pub mod threads;
+pub mod timers;
+pub mod tree;
+
+/// Opens what is given: a file, a set by its name, a set in one file, or `-`.
+pub fn open(image: &Path) -> anyhow::Result<Ice> {
+    if image.as_os_str() == "-" {
+        return Ok(Ice::keep(io::stdin().lock())?);
+    }
+    if !is_name(image) {
+        match given::look(image) {
+            Given::Compressed(program) => anyhow::bail!(given::unpack(image, program, "cryo-inspect")),
+            Given::Saved => {
+                let file = File::open(image).with_context(|| image.display().to_string())?;
+                return Ok(Ice::keep(BufReader::new(file))?);
+            }
+            Given::Ours | Given::Other => {}
+        }
+    }
+    Ok(Ice::open(image)?)
+}
+
+/// How it is to be drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One JSON value
+    Json,
+    /// One JSON object on a line for each row
+    Jsonl,
+    /// Comma-separated values under a line of heads
+    Csv,
+}
+
+/// What all commands take that show something of an image.
+#[derive(Args, Clone, Debug)]
+pub struct Look {
+    /// NAME, NAME.freeze, NAME.frore or NAME.frost; `-` is standard input, one file or a set
+    pub image: PathBuf,
+    /// How to draw it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Only the process with this id (may be given more than once)
+    #[arg(long, value_name = "PID")]
+    pub pid: Vec<u64>,
+    /// Only the thread with this id (may be given more than once)
+    #[arg(long, value_name = "TID")]
+    pub tid: Vec<u64>,
+}
+
+impl Look {
+    /// Opens the image and chooses who is looked at.
+    pub fn open(&self) -> anyhow::Result<Opened> {
+        let ice = open(&self.image)?;
+        let people = People::chosen(&ice, &self.pid, &self.tid)?;
+        Ok(Opened { ice, people })
+    }
+
+    /// Draws blocks, says what could not be read, and tells how to exit.
+    pub fn draw(&self, opened: &Opened, blocks: Blocks, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+        draw(blocks.into_vec().as_slice(), self.format, out)?;
+        out.flush()?;
+        Ok(opened.outcome())
+    }
+}
+
+/// Draws blocks in this format.
+pub fn draw(blocks: &[Block], format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
+    match format {
+        Format::Table => draw::text::draw(blocks, draw::text::terminal_width(), out)?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, &draw::json::value(blocks))?;
+            writeln!(out)?;
+        }
+        Format::Jsonl => draw::rows::jsonl(blocks, out)?,
+        Format::Csv => draw::rows::csv(blocks, out)?,
+    }
+    Ok(())
+}
+
+/// An image, and who is looked at.
+pub struct Opened {
+    /// All that is in the image.
+    pub ice: Ice,
+    /// Who is looked at.
+    pub people: People,
+}
+
+impl Opened {
+    /// Everything that could be read was: or it is said what could not.
+    pub fn outcome(&self) -> Outcome {
+        for problem in &self.ice.problems {
+            crate::say(problem);
+        }
+        if self.ice.problems.is_empty() { Outcome::Good } else { Outcome::Problems }
+    }
+
+    /// The processes that are looked at.
+    pub fn processes(&self) -> impl Iterator<Item = (Cx<'_>, &[u64])> {
+        let all = self.people.processes.iter();
+        all.map(|(id, threads)| (Cx { ice: &self.ice, owner: *id, process: Some(*id) }, threads.as_slice()))
+    }
+
+    /// The only process that is looked at, for what can be asked of one only.
+    pub fn process(&self) -> anyhow::Result<Cx<'_>> {
+        let mut all = self.processes();
+        match (all.next(), all.next()) {
+            (Some((cx, _)), None) => Ok(cx),
+            (None, _) => {
+                anyhow::bail!("there is no process in this file: give NAME or NAME.freeze, with the .frost beside it")
+            }
+            _ => {
+                let pids: Vec<String> = self.ice.all::<Process>().map(|(_, p)| p.pid.to_string()).collect();
+                anyhow::bail!("there are several processes: choose one with --pid ({})", pids.join(", "))
+            }
+        }
+    }
+
+    /// One group for each process, of what `make` makes of it. Where there is one process only, its heading is left out for people.
+    pub fn each(&self, mut make: impl FnMut(&Cx<'_>, &[u64], &mut Blocks)) -> Blocks {
+        let mut out = Blocks::default();
+        let several = self.people.processes.len() > 1;
+        for (cx, threads) in self.processes() {
+            let mut within = Blocks::default();
+            make(&cx, threads, &mut within);
+            let title = if several { process_title(&cx) } else { String::new() };
+            out.group(Group::many("processes", process_id(&cx), title, within));
+        }
+        out
+    }
+}
+
+/// `process 4242 example`
+pub fn process_title(cx: &Cx<'_>) -> String {
+    match cx.ice.get::<Process>(cx.owner) {
+        Some(p) => format!("process {} {}", p.pid, command_line(&p.cmdline, 60)),
+        None => format!("process of local id {}", cx.owner),
+    }
+}
+
+/// Whose it is, for programs.
+pub fn process_id(cx: &Cx<'_>) -> Vec<(&'static str, Value)> {
+    match cx.ice.get::<Process>(cx.owner) {
+        Some(p) => vec![("pid", p.pid.into())],
+        None => vec![("local_id", cx.owner.into())],
+    }
+}
+
+/// `thread 4243 "worker"`
+pub fn thread_title(cx: &Cx<'_>) -> String {
+    match cx.ice.get::<Thread>(cx.owner) {
+        Some(t) => format!("thread {} \"{}\"", t.tid, shown(&t.comm)),
+        None => format!("thread of local id {}", cx.owner),
+    }
+}
+
+/// Whose it is, for programs.
+pub fn thread_id(cx: &Cx<'_>) -> Vec<(&'static str, Value)> {
+    match cx.ice.get::<Thread>(cx.owner) {
+        Some(t) => vec![("tid", t.tid.into())],
+        None => vec![("local_id", cx.owner.into())],
+    }
+}
+
+/// A thread of the same image.
+pub fn thread_of<'a>(cx: &Cx<'a>, id: u64) -> Cx<'a> {
+    Cx { ice: cx.ice, owner: id, process: cx.process }
+}

@@ -1,0 +1,96 @@
+//! `syscall`: what each thread was doing.
+
+use std::io::Write;
+
+use clap::Args;
+use cryo_format::section::regs::{RegsI386, RegsX86_64};
+use cryo_format::section::syscall::{Restart, Syscall as Call};
+use cryo_format::section::thread::Thread;
+
+use super::Look;
+use crate::Outcome;
+use crate::block::{Cell, Table};
+use crate::names::syscall;
+use crate::print::Cx;
+use crate::print::syscall::call;
+use crate::text::{duration, shown};
+
+/// What each thread was doing: the system call, its arguments, how it goes on and how much time is left
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cryo-inspect syscall 4242.freeze
+  cryo-inspect syscall 4242.freeze --format csv | grep futex")]
+pub struct Syscall {
+    #[command(flatten)]
+    look: Look,
+}
+
+impl Syscall {
+    /// Shows it.
+    pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+        let opened = self.look.open()?;
+        let blocks = opened.each(|cx, threads, out| {
+            let mut table = Table::new(&[">tid", "name", "call", "then", ">left"]);
+            for id in threads {
+                let cx = super::thread_of(cx, *id);
+                let thread = cx.ice.get::<Thread>(*id);
+                let found = cx.ice.get::<Call>(*id);
+                let left = found
+                    .and_then(Remaining::remaining)
+                    .map_or_else(|| Cell::new("-", serde_json::Value::Null), Cell::duration);
+                table.row([
+                    thread.map_or_else(|| Cell::from("-"), |t| Cell::number(t.tid)),
+                    thread.map_or_else(String::new, |t| shown(&t.comm)).into(),
+                    found.map_or_else(|| place(&cx).unwrap_or_else(|| "-".to_owned()), |c| call(c, &cx)).into(),
+                    found.map_or("", |c| then(c.restart)).into(),
+                    left,
+                ]);
+            }
+            out.table(table);
+        });
+        self.look.draw(&opened, blocks, out)
+    }
+}
+
+trait Remaining {
+    fn remaining(&self) -> Option<u64>;
+}
+
+impl Remaining for Call {
+    /// Nanoseconds that are left, if they are known.
+    fn remaining(&self) -> Option<u64> {
+        (self.flags & 1 != 0).then_some(self.remaining_ns)
+    }
+}
+
+fn then(restart: Restart) -> &'static str {
+    match restart {
+        Restart::NONE => "done",
+        Restart::SYS | Restart::NOINTR | Restart::NOHAND => "starts again",
+        Restart::RESTARTBLOCK => "goes on",
+        _ => "unknown",
+    }
+}
+
+/// Where a thread is that is in no system call.
+fn place(cx: &Cx<'_>) -> Option<String> {
+    let pc = match cx.ice.get::<RegsX86_64>(cx.owner) {
+        Some(r) => r.rip.0,
+        None => cx.ice.get::<RegsI386>(cx.owner)?.eip.into(),
+    };
+    Some(format!("runs at {}", cx.at(pc).unwrap_or_else(|| format!("{pc:#x}"))))
+}
+
+/// In a few words: `in clock_nanosleep, goes on, 3.200 s left`.
+pub fn doing(cx: &Cx<'_>) -> String {
+    if cx.ice.get::<Thread>(cx.owner).is_some_and(|t| t.exited != 0) {
+        return "has exited".to_owned();
+    }
+    let Some(c) = cx.ice.get::<Call>(cx.owner) else { return place(cx).unwrap_or_default() };
+    let mut text =
+        format!("in {}, {}", syscall::name(cx.machine(), c.number).unwrap_or("an unknown call"), then(c.restart));
+    if let Some(ns) = c.remaining() {
+        text += &format!(", {} left", duration(ns));
+    }
+    text
+}
