@@ -24,7 +24,7 @@ fn one_file() {
     let dir = tempfile::tempdir().unwrap();
     set().store(&dir.path().join("img"));
     let text = stdout(&inspect(dir.path(), &["verify", "img.frore"], b""), 0);
-    assert!(text.starts_with("ok: img.frore: 5 sections, "), "{text}");
+    assert!(text.starts_with("ok: img.frore: ") && text.contains(" sections, "), "{text}");
 }
 
 #[test]

@@ -143,7 +143,10 @@ fn member<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a Value>) {
 fn holds(value: &Value, text: &str) -> bool {
     match value {
         Value::String(s) => s.contains(text),
-        other => *other == text,
+        other => {
+            let said = other.to_string();
+            said == text
+        }
     }
 }
 
