@@ -9,18 +9,18 @@ use cryo_format::header::{EM_X86_64, Header};
 use cryo_format::prim::Raw;
 use cryo_format::section::link::Link;
 use cryo_format::write::Writer;
+use cryo_tracee::Process;
 use cryo_tracee::repair::{Keeper, Quiet};
 use cryo_tracee::signals::{Interruptible, Uninterrupted};
-use cryo_tracee::{Memory, Process};
 
+use crate::Result;
 use crate::collect::machine::Machine;
 use crate::collect::{self, Collected, Held};
 use crate::collect::{RefusalKind, refuse};
 use crate::error::{About, not_asked_to_end};
-use crate::options::{Afterwards, Options};
+use crate::options::{Afterwards, Children, Options};
 use crate::output::{self, OutputFiles};
 use crate::pages::{self, Run};
-use crate::{Result, refused};
 
 /// Where the set goes.
 pub enum Target<'a> {
@@ -39,7 +39,7 @@ pub struct Frozen {
     pub notes: Vec<String>,
 }
 
-/// Freezes process `pid`.
+/// Freezes process `pid`, with its descendants as [`Options::children`] says.
 ///
 /// Call it in a process that is asked to end by SIGTERM and killed only in need (see [`cryo_tracee::guardian`]): the target survives either, but
 /// only who is asked cleans up.
@@ -58,60 +58,57 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         Target::Name(name) => Some(OutputFiles::create(name, options.force)?),
         Target::Pipe(_) => None,
     };
-    let mut machine = Machine::look(pid)?;
-    let children = collect::family::check(pid, options.children)?;
+    let mut machine = Machine::look(&collect::family::check(pid, options.children)?)?;
+    let left = if options.children == Children::Leave { collect::family::left_behind(pid) } else { Vec::new() };
     not_asked_to_end()?;
     let mut collected = Collected::default();
-    // Declared before the process, and so dropped after it: a copy takes its last trace out of an original that runs again.
+    // Declared before the processes, and so dropped after them: a copy takes its last trace out of an original that runs again.
     let mut held = Held::default();
-    let mut process = Process::seize(pid).map_err(|e| refused::explain(pid, e))?;
-    for child in children {
-        collected.note(format!("child {child}"), "left behind (--children leave)");
+    let mut family = collect::family::seize(pid, options.children)?;
+    for child in left {
+        collected.note(format!("child {child}"), "left behind (--only)");
     }
-    let done = collect::collect(&mut process, &mut machine, options, &mut collected, &mut held);
-    // Declared after the process (both times), and so dropped before it: it must not run while a connection of its is quiet.
+    let done = collect::collect(&mut family, &mut machine, options, &mut collected, &mut held);
+    // Declared after the family (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut held.quiet);
-    let id = done?;
+    let members = done?;
     not_asked_to_end()?;
-    let early = collect::snapshot::enough(&held, id);
-    let process = if early {
+    let copies = held.copied(&members);
+    let family = if copies.is_some() {
         quiet.clear();
-        drop(process);
+        drop(family);
         None
     } else {
-        Some(process)
+        Some(family)
     };
     let mut quiet = quiet;
     let keeper = match options.afterwards {
         Afterwards::End if !quiet.is_empty() => Some(Keeper::start(&quiet, &held.door)?),
         _ => None,
     };
-    let Some(memory) = held.copy.as_ref().filter(|_| early).map(|c| &c.memory).or(process.as_ref().map(|p| &p.memory))
-    else {
-        return Err(cryo_tracee::Error::Died(pid).into());
-    };
-
-    let runs = held.runs();
+    let stopped = || family.iter().flat_map(|family| family.members.iter().map(|member| &member.memory));
+    let memories = copies.unwrap_or_else(|| stopped().collect());
+    let runs = held.runs(&memories);
     let path = match (target, files) {
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
             let _interruptible = quiet.is_empty().then(Interruptible::begin);
-            let written = write(out, Ok, Ok, &collected, &runs, memory, options).and_then(|out| output::taken(out));
+            let written = write(out, Ok, Ok, &collected, &runs, options).and_then(|out| output::taken(out));
             written.map_err(|e| e.if_full("standard output"))?;
             None
         }
         (Target::Name(name), Some(files)) => {
             let frore = files.file(Profile::Frore)?;
             let (frost, freeze) = (|_| files.file(Profile::Frost), |_| files.file(Profile::Freeze));
-            let written = write(frore, frost, freeze, &collected, &runs, memory, options).and_then(|_| files.commit());
+            let written = write(frore, frost, freeze, &collected, &runs, options).and_then(|_| files.commit());
             Some(written.map_err(|e| e.if_full(&name.display().to_string()))?)
         }
         (Target::Name(_), None) => None,
     };
-    match (options.afterwards, process) {
-        (Afterwards::End, Some(process)) => {
-            collect::before_kill(&process, &held)?;
-            process.kill()?;
+    match (options.afterwards, family) {
+        (Afterwards::End, Some(family)) => {
+            collect::before_kill(&family, &held)?;
+            family.kill()?;
             quiet.drain(..).for_each(Quiet::stay);
             if let Some(keeper) = keeper {
                 let pid = keeper.stay()?;
@@ -121,14 +118,15 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
                 );
             }
         }
-        (Afterwards::Stop, process) => {
+        (Afterwards::Stop, family) => {
             quiet.clear();
-            cryo_tracee::signals::kill(pid, libc::SIGSTOP)?;
-            drop(process);
+            let pids = family.iter().flat_map(|family| family.members.iter().map(Process::pid));
+            pids.into_iter().try_for_each(|pid| cryo_tracee::signals::kill(pid, libc::SIGSTOP))?;
+            drop(family);
         }
-        (_, process) => {
+        (_, family) => {
             quiet.clear();
-            drop(process);
+            drop(family);
         }
     }
     Ok(Frozen { path, notes: collected.notes() })
@@ -141,7 +139,6 @@ fn write<W: Write + Send>(
     freeze: impl FnOnce(W) -> Result<W>,
     collected: &Collected,
     runs: &[Run<'_>],
-    memory: &Memory,
     options: &Options,
 ) -> Result<W> {
     let set = set_id()?;
@@ -158,7 +155,7 @@ fn write<W: Write + Send>(
     let mut writer = Writer::new(freeze(out)?, &header(Profile::Freeze))?;
     writer.section(0, &Link { frore_set: set, frore_root, frost_root })?;
     collected.write(&mut writer)?;
-    let writer = pages::stream(writer, memory, runs, options.digests, &options.progress)?;
+    let writer = pages::stream(writer, runs, options.digests, &options.progress)?;
     Ok(writer.finish()?.0)
 }
 

@@ -40,8 +40,11 @@ struct Cli {
     /// Pages of mapped files (libraries, the program itself): in the image, or named with size, build-id and hash
     #[arg(long, value_enum, default_value_t = FilesArg::Embed)]
     files: FilesArg,
-    /// A process that has children: not frozen, or frozen without them
-    #[arg(long, value_enum, default_value_t = ChildrenArg::Refuse)]
+    /// This process alone: its children stay behind
+    #[arg(long, conflicts_with = "children")]
+    only: bool,
+    /// Children, and theirs: frozen together with the process, left behind (as by --only), or a reason not to freeze it
+    #[arg(long, value_enum, default_value_t = ChildrenArg::Take)]
     children: ChildrenArg,
     /// What takes the place of descriptor N: `N=inherit` (the thawer's own), `N=null`, `N=close`, `N=FILE`; of all that would be refused: `outside=null`
     #[arg(long = "fd", value_name = "N|outside=inherit|null|close|FILE")]
@@ -62,8 +65,9 @@ struct Cli {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ChildrenArg {
-    Refuse,
+    Take,
     Leave,
+    Refuse,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -104,8 +108,9 @@ impl Cli {
                 FilesArg::Refer => Files::Refer,
             },
             children: match self.children {
+                ChildrenArg::Take if !self.only => Children::Take,
                 ChildrenArg::Refuse => Children::Refuse,
-                ChildrenArg::Leave => Children::Leave,
+                ChildrenArg::Take | ChildrenArg::Leave => Children::Leave,
             },
             shared: match self.shared {
                 SharedArg::Refuse => Shared::Refuse,

@@ -61,11 +61,13 @@ pub enum Shared {
 /// What is done about children.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Children {
-    /// A process that has some is not frozen.
+    /// They are taken along, and theirs, all as of one moment.
     #[default]
-    Refuse,
+    Take,
     /// They stay behind.
     Leave,
+    /// A process that has some is not frozen.
+    Refuse,
 }
 
 /// Choices of one freeze.

@@ -35,8 +35,8 @@ const EXTENTS: usize = 16 << 10;
 /// Where bytes come from.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
-    /// The process's memory, at the extent's own address plus this difference.
-    Memory(i64),
+    /// A process's memory, at the extent's own address plus this difference.
+    Memory(&'a Memory, i64),
     /// A file, at this offset for the first page.
     File(&'a File, u64),
 }
@@ -67,7 +67,6 @@ struct Batch {
 /// Streams all `runs` (ascending within each owner) into `writer`.
 pub fn stream<W: Write + Send>(
     mut writer: Writer<W>,
-    memory: &Memory,
     runs: &[Run<'_>],
     digest: bool,
     progress: &Progress,
@@ -79,7 +78,7 @@ pub fn stream<W: Write + Send>(
             writer.pages(batch.owner, &batch.extents, batch.data(), batch.digest)?;
             Ok(batch.buffer)
         };
-        return match Reader::new(memory, &mut sink, digest).all(runs, &mut progress) {
+        return match Reader::new(&mut sink, digest).all(runs, &mut progress) {
             Ok(()) => Ok(writer),
             Err(Stop::Error(e)) => Err(e),
             Err(Stop::Writer) => refuse(RefusalKind::Internal, "the writer stopped"),
@@ -96,7 +95,7 @@ pub fn stream<W: Write + Send>(
             full.send(batch).map_err(|_| Stop::Writer)?;
             empties.recv().map_err(|_| Stop::Writer)
         };
-        let read = Reader::new(memory, &mut sink, digest).all(runs, &mut progress);
+        let read = Reader::new(&mut sink, digest).all(runs, &mut progress);
         drop(full);
         let written = writing.join().map_err(|_| Refusal::new(RefusalKind::Internal, "the writing thread failed"))?;
         // A reader that found the channel closed has only seen the writer's error.
@@ -139,7 +138,6 @@ impl Batch {
 }
 
 struct Reader<'a> {
-    memory: &'a Memory,
     sink: &'a mut Sink<'a>,
     batch: Option<Batch>,
     buffer: Vec<u8>,
@@ -147,8 +145,8 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(memory: &'a Memory, sink: &'a mut Sink<'a>, digest: bool) -> Self {
-        Self { memory, sink, batch: None, buffer: vec![0; RUN], digest }
+    fn new(sink: &'a mut Sink<'a>, digest: bool) -> Self {
+        Self { sink, batch: None, buffer: vec![0; RUN], digest }
     }
 
     fn all(mut self, runs: &[Run<'_>], progress: &mut Counter<'_>) -> std::result::Result<(), Stop> {
@@ -160,12 +158,11 @@ impl<'a> Reader<'a> {
         let mut done = 0;
         while done < run.len {
             let at = run.start + done;
-            let memory = self.memory;
             let batch = self.batch(run.owner)?;
             let n = ((RUN - batch.used).min(PIECE) as u64).min(run.len - done) as usize;
             let room = &mut batch.buffer[batch.used..batch.used + n];
             match run.source {
-                Source::Memory(shift) => memory.read(at.wrapping_add_signed(shift), room)?,
+                Source::Memory(memory, shift) => memory.read(at.wrapping_add_signed(shift), room)?,
                 Source::File(file, offset) => read_file(file, offset + done, room)?,
             }
             sift(batch, n, at, run.content);

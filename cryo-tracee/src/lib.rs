@@ -20,9 +20,10 @@ pub(crate) use kernel::sys;
 pub use kernel::{
     cpu, fds, fs_rights, keys, limits, mqueue, repair, sched, seccomp, signals, sock_diag, sockets, sysv, timens, tty,
 };
-pub use tracee::{fault, forked_copy, guardian, host, interrupted, mem, process, remote, stopped};
+pub use tracee::{family, fault, forked_copy, guardian, host, interrupted, mem, process, remote, stopped};
 
 pub use error::{Error, Result};
+pub use family::{Family, NotSeized};
 pub use forked_copy::ForkedCopy;
 pub use fs_rights::FsRights;
 pub use host::Host;

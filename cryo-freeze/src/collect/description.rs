@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 pub use super::fd::Fd;
+use super::machine::Machine;
 use super::objects::Objects;
 use super::socket_tables::SocketTables;
 use super::{Collected, Held, Ids, Scene};
 use crate::Result;
+use crate::options::Options;
 
-/// An open file description, and the descriptors that refer to it.
+/// An open file description, and the descriptors that refer to it, of one process or of several.
 pub struct Description<'f> {
     /// Its local id: its sections' owner.
     pub id: u64,
-    /// The descriptors, ascending; never empty.
+    /// The descriptors: by their holders, then ascending; never empty.
     pub fds: Vec<&'f Fd>,
 }
 
@@ -26,8 +28,12 @@ impl<'f> Description<'f> {
 
 /// What a collector of descriptions works with.
 pub struct Cx<'c> {
-    /// The process.
-    pub scene: &'c Scene<'c>,
+    /// The processes; whose a descriptor is says [`Cx::of`].
+    pub scenes: &'c [Scene<'c>],
+    /// What was known before they stood still.
+    pub machine: &'c Machine,
+    /// The person's choices.
+    pub options: &'c Options,
     /// For ids beyond the description's own.
     pub ids: &'c mut Ids,
     /// For content that is stored like memory.
@@ -36,7 +42,7 @@ pub struct Cx<'c> {
     pub out: &'c mut Collected,
     /// What is held until the image is written.
     pub held: &'c mut Held,
-    /// Every description of the process: the other end of a pair is found here, and its id is known before it is collected.
+    /// Every description of theirs: the other end of a pair is found here, and its id is known before it is collected.
     pub all: &'c [Description<'c>],
     /// What was decided about things that several descriptions share, by device and inode: its id, or that it is outside.
     pub seen: HashMap<(u64, u64), Option<u64>>,
@@ -45,15 +51,15 @@ pub struct Cx<'c> {
     /// Why a collector did not take a description of its kind, for the refusal.
     pub why: Option<String>,
     pub(super) inodes: HashMap<(u64, u64), Vec<usize>>,
-    pub(super) numbers: HashMap<i32, &'c Fd>,
+    pub(super) numbers: HashMap<(usize, i32), &'c Fd>,
     pub(super) table: Vec<(&'c Fd, u64)>,
-    pub(super) pidfd: OwnedFd,
+    pub(super) pidfds: &'c [OwnedFd],
 }
 
 impl<'c> Cx<'c> {
     /// A descriptor of ours for the same description. Whatever is done through it, the program sees.
     pub fn take(&self, f: &Fd) -> Result<OwnedFd> {
-        Ok(cryo_tracee::fds::take(&self.pidfd, f.fd)?)
+        Ok(cryo_tracee::fds::take(&self.pidfds[f.holder], f.fd)?)
     }
 
     /// The descriptions with this inode: both ends of a pipe, every opening of a file.
@@ -62,9 +68,14 @@ impl<'c> Cx<'c> {
         self.inodes.get(&(dev, ino)).into_iter().flatten().map(move |i| &all[*i])
     }
 
-    /// The descriptor of this number.
-    pub fn number(&self, fd: i32) -> Option<&'c Fd> {
-        self.numbers.get(&fd).copied()
+    /// The process that has this descriptor.
+    pub fn of(&self, f: &Fd) -> &'c Scene<'c> {
+        &self.scenes[f.holder]
+    }
+
+    /// The descriptor of this number that the same process has.
+    pub fn beside(&self, f: &Fd, number: i32) -> Option<&'c Fd> {
+        self.numbers.get(&(f.holder, number)).copied()
     }
 
     /// Gives one descriptor a description of its own, apart from the others of its group.

@@ -3,7 +3,7 @@
 //! To carry a further kind: a module with `fn collect(cx: &mut Cx, d: &Description) -> Result<bool>`, and its line in `COLLECTORS`.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::outside::FdRule;
@@ -45,27 +45,35 @@ const COLLECTORS: &[Collector] = &[
 /// What a description of any kind may have besides.
 const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &[owners::collect, locks::collect];
 
-/// Adds the table, and every description once.
+/// Adds every description once, and the table of each process.
 pub fn collect(
-    scene: &Scene<'_>,
+    scenes: &[Scene<'_>],
     ids: &mut Ids,
     objects: &mut Objects,
     out: &mut Collected,
     held: &mut Held,
 ) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
-    let pidfd = cryo_tracee::fds::pidfd(scene.live_tid)?;
-    let fds = fd::look(scene.live_tid, &pidfd)?;
-    let rules = &scene.options.fds;
-    if let Some(fd) = rules.iter().filter_map(|r| r.fd).find(|n| fds.iter().all(|f| f.fd as u32 != *n)) {
-        return refuse(RefusalKind::Argument, format!("--fd {fd}: process {} has no such descriptor", scene.pid));
+    let Some(root) = scenes.first() else { return Ok(()) };
+    let (mut pidfds, mut fds) = (Vec::with_capacity(scenes.len()), Vec::new());
+    for scene in scenes {
+        let pidfd = cryo_tracee::fds::pidfd(scene.live_tid)?;
+        fds.extend(fd::look(scene, &pidfd)?);
+        pidfds.push(pidfd);
     }
-    // A rule of the person's comes first, then what we can carry.
+    let rules = &root.options.fds;
+    if let Some(fd) = rules.iter().filter_map(|r| r.fd).find(|n| fds.iter().all(|f| f.fd as u32 != *n)) {
+        let whose = if scenes.len() > 1 { " and its descendants have" } else { " has" };
+        return refuse(RefusalKind::Argument, format!("--fd {fd}: process {}{whose} no such descriptor", root.pid));
+    }
+    // A rule of the person's comes first, then what we can carry. A number means the descriptor of the process that was asked for, and whoever has got
+    // that by fork(2); of the others' own one that would be refused.
     let rule = |f: &Fd| FdRule::of(rules, f.fd as u32);
     let mut all = Vec::new();
     let mut by_rule = Vec::new();
-    for mut group in descriptions(scene.live_tid, &fds)? {
-        by_rule.extend(group.extract_if(.., |f| rule(f).is_some()));
+    for mut group in descriptions(scenes, &fds)? {
+        let asked: HashSet<i32> = group.iter().filter(|f| f.holder == 0 && rule(f).is_some()).map(|f| f.fd).collect();
+        by_rule.extend(by_number(group.extract_if(.., |f| asked.contains(&f.fd))));
         if !group.is_empty() {
             all.push(Description { id: ids.fresh(), fds: group });
         }
@@ -77,7 +85,9 @@ pub fn collect(
     }
     let table = Vec::with_capacity(fds.len());
     let mut cx = Cx {
-        scene,
+        scenes,
+        machine: root.machine,
+        options: root.options,
         ids,
         objects,
         out,
@@ -87,40 +97,56 @@ pub fn collect(
         sockets: SocketTables::default(),
         why: None,
         inodes,
-        numbers: all.iter().flat_map(|d| &d.fds).chain(&by_rule).map(|f| (f.fd, *f)).collect(),
+        numbers: fds.iter().map(|f| ((f.holder, f.fd), f)).collect(),
         table,
-        pidfd,
+        pidfds: &pidfds,
     };
-    for f in by_rule {
-        if let Some(instead) = rule(f) {
-            outside::by_rule(&mut cx, f, instead, "");
+    for same in &by_rule {
+        if let Some(instead) = rule(same[0]) {
+            outside::by_rule(&mut cx, same, instead, "");
         }
     }
     // All that stands in the way is told at once.
     let mut refused = Vec::new();
     for d in cx.all {
         let (mark, placed) = (cx.out.mark(), cx.table.len());
-        match (description(&mut cx, d), FdRule::outside(rules)) {
-            (Err(Error::Refused(why)), Some(instead)) => {
+        match description(&mut cx, d) {
+            Err(Error::Refused(why)) => {
                 cx.out.back_to(mark);
                 cx.table.truncate(placed);
-                d.fds.iter().for_each(|f| outside::by_rule(&mut cx, f, instead, &why.text));
+                let instead = |f: &Fd| rule(f).or(FdRule::outside(rules));
+                let unanswered = d.fds.iter().find(|f| instead(f).is_none());
+                for same in by_number(d.fds.iter().copied()) {
+                    if let (None, Some(instead)) = (unanswered, instead(same[0])) {
+                        outside::by_rule(&mut cx, &same, instead, &why.text);
+                    }
+                }
+                refused.extend(unanswered.map(|f| (f.fd, why)));
             }
-            (Err(Error::Refused(why)), None) => refused.push((d.first().fd, why)),
-            (done, _) => done?,
+            done => done?,
         }
     }
-    answers(scene.pid, refused)?;
+    answers(root.pid, refused)?;
     removed::cwd(&mut cx);
     sessions::collect(&mut cx)?;
     terminal::collect(&mut cx)?;
-    let mut table = cx.table;
-    table.sort_by_key(|(f, _)| f.fd);
     let cloexec = |f: &Fd| u32::from(f.info.flags() & libc::O_CLOEXEC as u64 != 0);
-    let descriptors =
-        table.iter().map(|(f, id)| Descriptor { fd: f.fd as u32, flags: cloexec(f), description: *id }).collect();
-    out.add(scene.id, Descriptors { descriptors });
+    let mut tables: Vec<Vec<Descriptor>> = vec![Vec::new(); scenes.len()];
+    for (f, id) in cx.table {
+        tables[f.holder].push(Descriptor { fd: f.fd as u32, flags: cloexec(f), description: id });
+    }
+    for (scene, mut descriptors) in scenes.iter().zip(tables) {
+        descriptors.sort_by_key(|d| d.fd);
+        out.add(scene.id, Descriptors { descriptors: descriptors.into() });
+    }
     Ok(())
+}
+
+/// The descriptors of one description by their numbers: one that several processes have is one.
+fn by_number<'f>(fds: impl Iterator<Item = &'f Fd>) -> impl Iterator<Item = Vec<&'f Fd>> {
+    let mut numbers: BTreeMap<i32, Vec<&Fd>> = BTreeMap::new();
+    fds.for_each(|f| numbers.entry(f.fd).or_default().push(f));
+    numbers.into_values()
 }
 
 /// Adds one description, of whatever kind it is.
@@ -170,39 +196,48 @@ fn answers(pid: i32, refused: Vec<(i32, Refusal)>) -> Result<()> {
     Err(Refusals { all, answer }.into())
 }
 
-/// Groups descriptors by their open file description, each group and the groups themselves by number. kcmp(2) orders descriptions, so that
-/// sorting finds equal ones without comparing each with each; each part is sorted by a thread of ours, and the whole from these.
-fn descriptions(pid: i32, fds: &[Fd]) -> Result<Vec<Vec<&Fd>>> {
+/// Groups descriptors by their open file description, each group and the groups themselves by holder and number. kcmp(2) orders descriptions, so
+/// that sorting finds equal ones without comparing each with each; each part is sorted by a thread of ours, and the whole from these.
+fn descriptions<'f>(scenes: &[Scene<'_>], fds: &'f [Fd]) -> Result<Vec<Vec<&'f Fd>>> {
+    let tids: Vec<i32> = scenes.iter().map(|s| s.live_tid).collect();
     let mut sorted: Vec<(&Fd, _)> = fds.iter().map(|f| (f, f.looks())).collect();
-    sorted.sort_by_key(|(f, looks)| (*looks, f.fd));
+    sorted.sort_by_key(|(f, looks)| (*looks, f.holder, f.fd));
     let mut groups: Vec<Vec<&Fd>> = Vec::new();
     for alike in sorted.chunk_by(|a, b| a.1 == b.1) {
         let alike: Vec<&Fd> = alike.iter().map(|(f, _)| *f).collect();
         let parts = parallel::side_by_side(&alike, fd::PER_THREAD, |part| {
-            by_description(pid, part.to_vec()).map(|(part, _)| part)
+            by_description(&tids, part.to_vec()).map(|(part, _)| part)
         })?;
-        let (whole, same) = by_description(pid, parts)?;
-        groups.extend(whole.chunk_by(|a, b| same.contains(&(a.fd, b.fd))).map(<[&Fd]>::to_vec));
+        let (whole, same) = by_description(&tids, parts)?;
+        groups.extend(whole.chunk_by(|a, b| same.contains(&pair(a, b))).map(<[&Fd]>::to_vec));
     }
-    groups.sort_by_key(|g| g[0].fd);
+    groups.sort_by_key(|g| (g[0].holder, g[0].fd));
     Ok(groups)
 }
 
-/// Pairs of descriptors, the lower first, that are of one description.
-type Same = HashSet<(i32, i32)>;
+/// A descriptor by its holder and its number.
+type Place = (usize, i32);
 
-/// Sorts by description, then number; and says which neighbours are of one description: to sort them it must have compared them.
-fn by_description(pid: i32, mut fds: Vec<&Fd>) -> Result<(Vec<&Fd>, Same)> {
+/// Pairs of descriptors, the lower first, that are of one description.
+type Same = HashSet<(Place, Place)>;
+
+fn pair(a: &Fd, b: &Fd) -> (Place, Place) {
+    let (a, b) = ((a.holder, a.fd), (b.holder, b.fd));
+    (a.min(b), a.max(b))
+}
+
+/// Sorts by description, then holder and number; and says which neighbours are of one description: to sort them it must have compared them.
+fn by_description<'f>(tids: &[i32], mut fds: Vec<&'f Fd>) -> Result<(Vec<&'f Fd>, Same)> {
     let (mut error, mut same) = (None, HashSet::new());
     fds.sort_by(|a, b| {
-        let order = cryo_tracee::fds::compare(pid, a.fd, b.fd).unwrap_or_else(|e| {
+        let order = cryo_tracee::fds::compare((tids[a.holder], a.fd), (tids[b.holder], b.fd)).unwrap_or_else(|e| {
             error.get_or_insert(e);
             Ordering::Equal
         });
         if order.is_eq() {
-            same.insert((a.fd.min(b.fd), a.fd.max(b.fd)));
+            same.insert(pair(a, b));
         }
-        order.then(a.fd.cmp(&b.fd))
+        order.then((a.holder, a.fd).cmp(&(b.holder, b.fd)))
     });
     error.map_or(Ok((fds, same)), |e| Err(e.into()))
 }

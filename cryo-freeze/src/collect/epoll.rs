@@ -90,7 +90,7 @@ impl Seen {
 /// A descriptor for the watched file: the number that it was added under, or another one.
 fn find<'c>(cx: &Cx<'c>, epoll: &Fd, seen: &Seen, earlier: u32) -> Result<Option<&'c Fd>> {
     use std::os::unix::fs::MetadataExt;
-    let pid = cx.scene.live_tid;
+    let pid = cx.of(epoll).live_tid;
     let is = |f: &Fd| -> Result<bool> {
         if f.meta.ino() != seen.ino {
             return Ok(false);
@@ -101,14 +101,17 @@ fn find<'c>(cx: &Cx<'c>, epoll: &Fd, seen: &Seen, earlier: u32) -> Result<Option
             other => Ok(other?),
         }
     };
-    if let Some(f) = cx.number(seen.fd as i32)
+    if let Some(f) = cx.beside(epoll, seen.fd as i32)
         && is(f)?
     {
         return Ok(Some(f));
     }
+    // Of the process that has the set: by its numbers the set is made again.
     for d in cx.all {
-        if is(d.first())? {
-            return Ok(Some(d.first()));
+        if let Some(f) = d.fds.iter().find(|f| f.holder == epoll.holder)
+            && is(f)?
+        {
+            return Ok(Some(f));
         }
     }
     Ok(None)

@@ -1,47 +1,243 @@
-//! Children: they are not taken along yet, and a program that waits for them would wait in vain.
+//! `FMLY`: who is frozen together, and what ties them.
 
-use cryo_tracee::proc::{self, Stat};
+use std::cmp::Ordering;
 
-use super::{RefusalKind, refuse};
-use crate::Result;
+use cryo_format::section::family::{Common, Family as Section, Zombie};
+use cryo_tracee::family::{Family, NotSeized, children};
+use cryo_tracee::fds::{self, Shared};
+use cryo_tracee::proc::{self, Stat, Status};
+
+use super::{Collected, RefusalKind, Scene, refuse};
 use crate::options::Children;
+use crate::{Error, Result, refused};
 
-/// Refuses a process that has children, unless they are to be left behind. Returns their names then, for the notes.
-///
-/// Asked before the process stands still: where the kernel has no list of children, all of /proc is looked through.
-pub fn check(pid: i32, choice: Children) -> Result<Vec<String>> {
+/// So many are named in one line.
+const MANY: usize = 50;
+
+/// What can be refused before anything stands still. Returns the processes that will be frozen, as far as they are there already.
+pub fn check(pid: i32, choice: Children) -> Result<Vec<i32>> {
     // A thread of the kernel, or somebody else's process: that is said first, by whoever tries to stop it.
-    if proc::link(pid, "exe").is_err() {
-        return Ok(Vec::new());
+    if choice == Children::Leave || proc::link(pid, "exe").is_err() {
+        return Ok(vec![pid]);
     }
-    if choice == Children::Refuse && started_us(pid) {
-        let comm = proc::bytes(pid, "comm").unwrap_or_default();
+    if started_us(pid) {
         return refuse(
             RefusalKind::Argument,
             format!(
-                "process {pid} ({}) is the shell, or whatever it is, that has started this cryo-freeze and waits for it: type cryo-freeze {pid} in another \
-             terminal",
-                String::from_utf8_lossy(comm.trim_ascii_end())
+                "{} is the shell, or whatever it is, that has started this cryo-freeze and waits for it: type cryo-freeze {pid} in another terminal",
+                name(pid)
             ),
         );
     }
-    let names: Vec<String> = children(pid)
-        .into_iter()
-        .map(|child| {
-            let comm = proc::bytes(child, "comm").unwrap_or_default();
-            format!("{child} ({})", String::from_utf8_lossy(comm.trim_ascii_end()))
-        })
-        .collect();
-    if names.is_empty() || choice == Children::Leave {
-        return Ok(names);
+    let below = children(pid);
+    if choice == Children::Refuse && !below.is_empty() {
+        let names: Vec<String> = below.into_iter().map(short).collect();
+        return refuse(
+            RefusalKind::Children,
+            format!(
+                "process {pid} has children: {}: leave out --children refuse to take them along, or use --only (it will not find them)",
+                names.join(", ")
+            ),
+        );
     }
-    refuse(
-        RefusalKind::Children,
-        format!(
-            "process {pid} has children, which cannot be taken along yet: {}: wait for them to end, or use --children leave (it will not find them)",
-            names.join(", ")
-        ),
-    )
+    let mut all = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = all.get(next) {
+        let found: Vec<i32> = children(*parent).into_iter().filter(|child| !all.contains(child)).collect();
+        all.extend(found);
+        next += 1;
+    }
+    Ok(all)
+}
+
+/// Stops the process, with its descendants if they shall be taken along.
+pub fn seize(pid: i32, choice: Children) -> Result<Family> {
+    let seized = if choice == Children::Leave { Family::only(pid) } else { Family::seize(pid) };
+    let family = seized.map_err(|NotSeized { pid: member, error }| {
+        let error = in_vfork(member).unwrap_or_else(|| refused::explain(member, error));
+        if member == pid { error } else { among(pid, error) }
+    })?;
+    if choice == Children::Refuse && family.members.len() + family.zombies.len() > 1 {
+        return refuse(RefusalKind::Children, format!("process {pid} has made a child just now: try again"));
+    }
+    Ok(family)
+}
+
+/// A thread that waits for a child of vfork(2) cannot be stopped: the child neither executes a program nor ends.
+fn in_vfork(pid: i32) -> Option<Error> {
+    let shares = |child: &i32| fds::order(pid, *child, Shared::Memory).is_ok_and(Ordering::is_eq);
+    let child = children(pid).into_iter().find(shares)?;
+    let text = format!(
+        "{} waits for its child {} (vfork(2)), which neither executes a program nor ends, and cannot be stopped meanwhile: try again when it has",
+        name(pid),
+        short(child)
+    );
+    refuse::<()>(RefusalKind::Children, text).err()
+}
+
+/// An error of a member as one of the family of `root`.
+fn among(root: i32, error: Error) -> Error {
+    match error {
+        Error::Refused(mut one) => {
+            one.text = format!(
+                "{}; nothing of the family of process {root} was frozen (--only: without its children)",
+                one.text
+            );
+            Error::Refused(one)
+        }
+        Error::Untraceable { why, text } => Error::Untraceable {
+            why,
+            text: format!("{text}; it descends from process {root} (--only: without its children)"),
+        },
+        other => other,
+    }
+}
+
+/// The same of one that has been stopped: its command is named, too.
+pub fn of_member(scene: &Scene<'_>, error: Error) -> Error {
+    match error {
+        Error::Refused(mut one) if scene.members > 1 => {
+            one.text = format!("process {} ({}): {}", scene.pid, scene.comm(), one.text);
+            Error::Refused(one)
+        }
+        other => other,
+    }
+}
+
+/// The parent of a member, if that is one of them.
+pub fn parent<'s>(scenes: &'s [Scene<'s>], of: &Scene<'_>) -> Option<&'s Scene<'s>> {
+    let ppid = of.stat.field(4).ok()?;
+    scenes[..of.member].iter().find(|s| i64::from(s.pid) == ppid)
+}
+
+/// Adds the section, if there is more than one process to tell of.
+pub fn collect(scenes: &[Scene<'_>], zombies: &[i32], out: &mut Collected) -> Result<()> {
+    let Some((root, others)) = scenes.split_first() else { return Ok(()) };
+    if others.is_empty() && zombies.is_empty() {
+        return Ok(());
+    }
+    let namespace = |pid| proc::link(pid, "ns/pid");
+    let common = namespace(root.live_tid)?;
+    for scene in others {
+        if namespace(scene.live_tid)? != common {
+            return refuse(
+                RefusalKind::Children,
+                format!(
+                    "process {} ({}) is in another pid namespace than process {}, of whose family it is: freeze it by itself, and that one with --only",
+                    scene.pid,
+                    scene.comm(),
+                    root.pid
+                ),
+            );
+        }
+    }
+    let mut dead = zombies.iter().map(|pid| zombie(*pid)).collect::<Result<Vec<_>>>()?;
+    dead.sort_by_key(|z| z.pid);
+    let mut names: Vec<String> = scenes.iter().map(|s| format!("{} ({})", s.pid, s.comm())).collect();
+    let more = names.len().saturating_sub(MANY);
+    names.truncate(MANY);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    out.note("family", format!("frozen together: {}{more}", names.join(", ")));
+    out.add(0, Section { root: root.id, zombies: dead.into(), common: shared(scenes)?.into() });
+    Ok(())
+}
+
+/// What fork(2) would have given each a copy of, and several have together.
+fn shared(scenes: &[Scene<'_>]) -> Result<Vec<Common>> {
+    const CLONE_VM: u32 = libc::CLONE_VM as u32;
+    const WHAT: [(Shared, i32); 4] = [
+        (Shared::Memory, libc::CLONE_VM),
+        (Shared::Files, libc::CLONE_FILES),
+        (Shared::Fs, libc::CLONE_FS),
+        (Shared::Handlers, libc::CLONE_SIGHAND),
+    ];
+    let mut all: Vec<Common> = Vec::new();
+    for (what, flag) in WHAT {
+        // As with descriptors: kcmp(2) orders, so that nobody has to be compared with everybody.
+        let mut error = None;
+        let mut sorted: Vec<&Scene<'_>> = scenes.iter().collect();
+        let mut order = |a: &Scene<'_>, b: &Scene<'_>| {
+            fds::order(a.live_tid, b.live_tid, what).unwrap_or_else(|e| {
+                error.get_or_insert(e);
+                Ordering::Equal
+            })
+        };
+        sorted.sort_by(|a, b| order(a, b).then(a.member.cmp(&b.member)));
+        let groups: Vec<Vec<&Scene<'_>>> = sorted.chunk_by(|a, b| order(a, b).is_eq()).map(<[_]>::to_vec).collect();
+        if let Some(e) = error {
+            return Err(e.into());
+        }
+        for group in groups {
+            let Some((first, others)) = group.split_first() else { continue };
+            for scene in others {
+                let same = |c: &&mut Common| (c.process, c.other) == (scene.id, first.id);
+                match all.iter_mut().find(same) {
+                    Some(known) => known.flags |= flag as u32,
+                    None => {
+                        all.push(Common { process: scene.id, other: first.id, flags: flag as u32, reserved: 0 });
+                    }
+                }
+            }
+        }
+    }
+    if let Some(one) = all.iter().find(|c| c.flags & CLONE_VM != 0) {
+        let called = |id| {
+            scenes.iter().find(|s| s.id == id).map_or_else(String::new, |s| format!("process {} ({})", s.pid, s.comm()))
+        };
+        return refuse(
+            RefusalKind::Children,
+            format!(
+                "{} has its memory in common with {} (clone(2), CLONE_VM), which is not carried yet",
+                called(one.process),
+                called(one.other)
+            ),
+        );
+    }
+    all.sort_by_key(|c| (c.process, c.other));
+    Ok(all)
+}
+
+/// A child that has ended, as /proc tells of it.
+fn zombie(pid: i32) -> Result<Zombie> {
+    let (status, stat) = (Status::of(pid)?, Stat::of(pid)?);
+    let inner = |key, field| Ok::<u64, Error>(status.inner(key).unwrap_or(stat.field(field)? as u64));
+    // The exit code is told to those who may look into the process (proc_pid_stat(5)), and is 0 to others.
+    let ours = Status::of(std::process::id() as i32)?.ids("Uid")[1];
+    if ours != 0 && status.ids("Uid") != [ours; 4] {
+        return refuse(
+            RefusalKind::Permission,
+            format!(
+                "process {pid} ({}) has ended as user {}, and its parent has not waited for it: its exit status is told to root only",
+                String::from_utf8_lossy(&status.name()),
+                status.ids("Uid")[0]
+            ),
+        );
+    }
+    let ppid = stat.field(4)? as i32;
+    Ok(Zombie {
+        pid: inner("NStgid", 1)?,
+        ppid: Status::of(ppid)?.inner("NStgid").unwrap_or(ppid as u64),
+        pgid: inner("NSpgid", 5)?,
+        sid: inner("NSsid", 6)?,
+        exit_signal: stat.field(38)? as u32,
+        status: stat.field(52)? as u32,
+        name: status.name().into(),
+    })
+}
+
+/// Children that stay behind, for the notes.
+pub fn left_behind(pid: i32) -> Vec<String> {
+    children(pid).into_iter().map(short).collect()
+}
+
+/// `4242 (bash)`.
+fn short(pid: i32) -> String {
+    let comm = proc::bytes(pid, "comm").unwrap_or_default();
+    format!("{pid} ({})", String::from_utf8_lossy(comm.trim_ascii_end()))
+}
+
+fn name(pid: i32) -> String {
+    format!("process {}", short(pid))
 }
 
 /// Is it among our ancestors? It would wait for us, and we for it to stand still.
@@ -49,21 +245,4 @@ fn started_us(pid: i32) -> bool {
     let parent = |of: &i32| Stat::of(*of).and_then(|s| s.field(4)).ok().map(|parent| parent as i32).filter(|p| *p > 1);
     // A pid of 1 is a container's first process, and that is nobody's shell.
     std::iter::successors(parent(&(std::process::id() as i32)), parent).take(1000).any(|ancestor| ancestor == pid)
-}
-
-fn children(pid: i32) -> Vec<i32> {
-    // CONFIG_PROC_CHILDREN: a list for each thread.
-    let lists: Option<Vec<String>> = proc::tasks(pid)
-        .unwrap_or_default()
-        .iter()
-        .map(|tid| std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).ok())
-        .collect();
-    if let Some(lists) = lists {
-        return lists.iter().flat_map(|l| l.split_whitespace()).filter_map(|t| t.parse().ok()).collect();
-    }
-    let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
-    all.flatten()
-        .filter_map(|e| e.file_name().to_str()?.parse().ok())
-        .filter(|child| Stat::of(*child).and_then(|s| s.field(4)).is_ok_and(|parent| parent == i64::from(pid)))
-        .collect()
 }

@@ -26,8 +26,8 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let mut wanted = Vec::new();
     let lines: Vec<&str> = f.info.0.lines().filter_map(|l| l.strip_prefix("fanotify ")).collect();
     wanted.extend(lines.iter().filter(|l| l.starts_with("ino:")).filter_map(|l| Inode::parse(l)));
-    let found = if wanted.is_empty() { HashMap::default() } else { inodes::find(cx.scene, &wanted) };
-    let mounts = inodes::mounts(cx.scene.live_tid);
+    let found = if wanted.is_empty() { HashMap::default() } else { inodes::find(cx.of(f), &wanted) };
+    let mounts = inodes::mounts(cx.of(f).live_tid);
     for line in lines {
         let value = |key: &str| line.split_whitespace().find_map(|w| w.strip_prefix(key)?.strip_prefix(':'));
         let hex = |key| u64::from_str_radix(value(key)?, 16).ok();

@@ -8,7 +8,7 @@ use cryo_format::prim::Addr;
 use cryo_tracee::fds;
 use cryo_tracee::proc::{self, FdDirs, FdInfo};
 
-use super::parallel;
+use super::{Scene, parallel};
 use crate::Result;
 use crate::error::About;
 
@@ -17,6 +17,10 @@ pub const PER_THREAD: usize = 250;
 
 /// One open descriptor.
 pub struct Fd {
+    /// Whose: a place among the members.
+    pub holder: usize,
+    /// In a family its process, for messages.
+    process: Option<i32>,
     /// Its number.
     pub fd: i32,
     /// What the link says.
@@ -29,27 +33,33 @@ pub struct Fd {
     pub owner: (i32, i32, i32),
 }
 
-/// All of them, by number. The process stands still, and with thousands of descriptors that is where the time goes.
-pub fn look(pid: i32, pidfd: &OwnedFd) -> Result<Vec<Fd>> {
-    let dirs = FdDirs::open(pid)?;
-    let numbers = proc::descriptors(pid)?;
+/// All of a process, by number. It stands still, and with thousands of descriptors that is where the time goes.
+pub fn look(scene: &Scene<'_>, pidfd: &OwnedFd) -> Result<Vec<Fd>> {
+    let dirs = FdDirs::open(scene.live_tid)?;
+    let numbers = proc::descriptors(scene.live_tid)?;
     parallel::side_by_side(&numbers, PER_THREAD, |numbers| {
         let mut buf = Vec::new();
-        numbers.iter().map(|fd| Fd::of(&dirs, pidfd, *fd, &mut buf)).collect()
+        numbers.iter().map(|fd| Fd::of(scene, &dirs, pidfd, *fd, &mut buf)).collect()
     })
 }
 
 impl Fd {
-    fn of(dirs: &FdDirs, pidfd: &OwnedFd, fd: i32, buf: &mut Vec<u8>) -> Result<Self> {
+    fn of(scene: &Scene<'_>, dirs: &FdDirs, pidfd: &OwnedFd, fd: i32, buf: &mut Vec<u8>) -> Result<Self> {
         let (link, info) = (dirs.link(fd)?, dirs.info(fd, buf)?);
         let taken = fds::take(pidfd, fd)?;
         let owner = fds::owner(&taken)?;
         let meta = File::from(taken).metadata().about(|| format!("looking at fd {fd}"))?;
-        Ok(Self { fd, link, meta, info, owner })
+        let process = (scene.members > 1).then_some(scene.pid);
+        Ok(Self { holder: scene.member, process, fd, link, meta, info, owner })
     }
 
-    /// `fd 7 (pipe:[123])`, for messages.
+    /// `fd 7 (pipe:[123])`, for messages; in a family `fd 7 (pipe:[123]) of process 311`.
     pub fn name(&self) -> String {
+        self.process.map_or_else(|| self.short_name(), |pid| format!("{} of process {pid}", self.short_name()))
+    }
+
+    /// `fd 7 (pipe:[123])`, where the process is named, too.
+    pub fn short_name(&self) -> String {
         format!("fd {} ({})", self.fd, String::from_utf8_lossy(&self.link))
     }
 

@@ -33,7 +33,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     if !f.link.starts_with(b"/") || !(kind.is_file() || kind.is_dir() || harmless.is_some() || held) {
         return Ok(false);
     }
-    let named = named(f, cx.scene.live_tid);
+    let named = named(f, cx.of(f).live_tid);
     let other = if named || f.meta.nlink() == 0 { None } else { other_name(f)? };
     let (path, object) = if let Some(other) = &other {
         (&other[..], 0)
@@ -126,7 +126,7 @@ fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
             format!("{} is made of huge pages, which is not carried yet: use --fd {}=null|FILE", f.name(), f.fd),
         );
     }
-    let path = format!("/proc/{}/fd/{}", cx.scene.live_tid, f.fd);
+    let path = format!("/proc/{}/fd/{}", cx.of(f).live_tid, f.fd);
     let file = unnoticed(&path).about(|| format!("reading the file without a name under {}", f.name()))?;
     let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
     let object = cx.objects.unlinked(kind, name, &f.meta, file, seals, cx.ids)?;

@@ -36,7 +36,7 @@ fn groups(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<Membership>> {
         return Ok(List::default());
     }
     let mut joined = Vec::new();
-    for m in cx.sockets.groups(cx.scene.live_tid) {
+    for m in cx.sockets.groups(cx.of(s.d.first()).live_tid) {
         let level = if m.family == AF_INET { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
         if m.family == AF_INET6 && s.family == AF_INET {
             continue;

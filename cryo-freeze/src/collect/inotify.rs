@@ -33,7 +33,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let mut wanted: Vec<Inode> = seen.iter().map(|(.., inode)| inode.clone()).collect();
     wanted.sort_by_key(|i| (i.dev, i.ino));
     wanted.dedup();
-    let found = if wanted.is_empty() { HashMap::default() } else { inodes::find(cx.scene, &wanted) };
+    let found = if wanted.is_empty() { HashMap::default() } else { inodes::find(cx.of(f), &wanted) };
     let mut watches = Vec::with_capacity(seen.len());
     for (wd, mask, inode) in seen {
         let Some(path) = found.get(&inode) else {

@@ -29,11 +29,11 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Looks around, for process `pid`.
-    pub fn look(pid: i32) -> Result<Self> {
+    /// Looks around, for these processes.
+    pub fn look(pids: &[i32]) -> Result<Self> {
         cpu::brand_and_features(); // asked once, and kept there: under a hypervisor it takes a while
         let namespaces = namespaces(std::process::id() as i32)?;
-        Ok(Self { online: sched::online()?, namespaces, others: OtherHolders::look(pid) })
+        Ok(Self { online: sched::online()?, namespaces, others: OtherHolders::look(pids) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Collectors: one module per kind of state, of the same name as its section.
 //!
-//! They run while the process stands still, in this order: what /proc tells, what only the process itself can be asked (one batch of remote
-//! calls for the process, one for each thread), what is under its descriptors. Pages come later, see [`crate::pages`].
+//! They run while the processes stand still, in this order: of each process what /proc tells, and what only the process itself can be asked (one
+//! batch of remote calls for the process, one for each thread); then what is under the descriptors of all. Pages come later, see [`crate::pages`].
 
 pub mod actions;
 pub mod attributes;
@@ -84,7 +84,7 @@ pub use held::Held;
 pub use scene::{Ids, Scene};
 
 use cryo_tracee::proc::{Mapping, Stat, Status};
-use cryo_tracee::{Process, Stopped};
+use cryo_tracee::{Family, Process, Stopped};
 
 pub(crate) use crate::error::RefusalKind;
 use crate::error::{Refusal, Result};
@@ -94,17 +94,58 @@ use machine::Machine;
 /// From this many threads on, /proc is read by several of our own threads (see [`parallel`]): the process stands still meanwhile.
 const THREADS: usize = 32;
 
-/// Collects the whole state of a process. Returns its local id.
+/// Collects the whole state of a process, or of a family of them. Returns the local ids of the members.
 pub fn collect(
-    process: &mut Process,
+    family: &mut Family,
     machine: &mut Machine,
     options: &Options,
     out: &mut Collected,
     held: &mut Held,
-) -> Result<u64> {
-    let (pid, live_tid) = (process.pid(), process.live_tid());
+) -> Result<Vec<u64>> {
+    let members = &mut family.members;
+    let looks = members.iter().map(look).collect::<Result<Vec<_>>>()?;
+    let pids: Vec<i32> = members.iter().map(Process::pid).collect();
+    machine.others.update(&pids, looks.iter().flat_map(|(maps, _)| maps));
+    let machine = &*machine;
     let mut ids = Ids::default();
+    let mut scenes = Vec::with_capacity(members.len());
+    for (member, (process, (maps, threads))) in members.iter().zip(looks).enumerate() {
+        let (pid, live_tid) = (process.pid(), process.live_tid());
+        scenes.push(Scene {
+            member,
+            members: pids.len(),
+            pid,
+            live_tid,
+            id: ids.fresh(),
+            thread_ids: threads.iter().map(|_| ids.fresh()).collect(),
+            stat: Stat::of(live_tid)?,
+            status: threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?,
+            threads,
+            maps,
+            machine,
+            options,
+        });
+    }
+    family::collect(&scenes, &family.zombies, out)?;
+    let mut objects = objects::Objects::new(&scenes);
+    let mut adopt = Vec::with_capacity(scenes.len());
+    for (process, scene) in members.iter_mut().zip(&scenes) {
+        let parent = family::parent(&scenes, scene).is_some_and(|parent| adopt[parent.member]);
+        let adopts = member(process, scene, parent, &mut ids, &mut objects, out, held);
+        adopt.push(adopts.map_err(|e| family::of_member(scene, e))?);
+    }
+    descriptors::collect(&scenes, &mut ids, &mut objects, out, held)?;
+    held.content = objects.finish(&scenes, out);
+    if let Some(root) = members.first() {
+        origin::collect(root.since, out);
+    }
+    Ok(scenes.iter().map(|scene| scene.id).collect())
+}
+
+/// The mappings of a process, and what /proc says of each of its threads.
+fn look(process: &Process) -> Result<(Vec<Mapping>, Vec<Status>)> {
     let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
+    let live_tid = process.live_tid();
     let (maps, threads) = parallel::both(
         tids.len() >= THREADS,
         || Ok(cryo_tracee::proc::mappings(live_tid)?),
@@ -114,22 +155,29 @@ pub fn collect(
             })
         },
     )?;
-    let maps: Vec<Mapping> = maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
-    machine.others.update(&maps);
-    let machine = &*machine;
-    let status = threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?;
-    let scene =
-        Scene { pid, live_tid, id: ids.fresh(), stat: Stat::of(live_tid)?, status, threads, maps, machine, options };
-    unsupported::check(&scene)?;
-    unsupported::threads(&scene, &tids)?;
-    cgroups::note(&scene, out)?;
-    session::note(&scene, out);
-    let thread_ids: Vec<u64> = process.threads.iter().map(|_| ids.fresh()).collect();
-    seccomp::collect(process, &scene, &thread_ids, out)?;
+    Ok((maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect(), threads))
+}
+
+/// Adds what is one member's own. Returns whether it [adopts](thread::Answers::adopts); `adopted` says it of its parent.
+fn member(
+    process: &mut Process,
+    scene: &Scene<'_>,
+    adopted: bool,
+    ids: &mut Ids,
+    objects: &mut objects::Objects,
+    out: &mut Collected,
+    held: &mut Held,
+) -> Result<bool> {
+    let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
+    unsupported::check(scene)?;
+    unsupported::threads(scene, &tids)?;
+    cgroups::note(scene, out)?;
+    session::note(scene, out);
+    seccomp::collect(process, scene, &scene.thread_ids, out)?;
 
     // Registers first: they show what the remote calls must not disturb.
     let vdso = scene.maps.iter().find(|m| m.path == b"[vdso]");
-    for ((thread, id), status) in process.threads.iter_mut().zip(&thread_ids).zip(&scene.threads) {
+    for ((thread, id), status) in process.threads.iter_mut().zip(&scene.thread_ids).zip(&scene.threads) {
         if let Some(vdso) = vdso {
             regs::outside_vdso(thread, vdso)?;
         }
@@ -139,30 +187,37 @@ pub fn collect(
         pending::collect(thread, *id, false, status.hex("SigPnd"), out)?;
     }
     pending::collect(&process.threads[0], scene.id, true, scene.status.hex("ShdPnd"), out)?;
-    cpu::collect(out);
-
-    let answers = thread::ask(process, &scene, &thread_ids, out, held)?;
-    if live_tid != pid {
-        thread::exited(&scene, ids.fresh(), out)?;
+    if scene.member == 0 {
+        cpu::collect(out);
     }
-    let mut objects = objects::Objects::new(&scene, held.copy.is_some());
-    vmas::collect(&scene, &answers.residence, &mut ids, &mut objects, out)?;
-    mm::collect(&scene, &answers.mm, &answers.done, &mut ids, &mut objects, out)?;
-    actions::collect(&scene, &answers.actions, &answers.done, answers.ignores_traps, out);
-    limits::collect(&scene, &answers.limits, &answers.done, out)?;
+
+    let answers = thread::ask(process, scene, adopted, out, held)?;
+    if scene.live_tid != scene.pid {
+        thread::exited(scene, ids.fresh(), out)?;
+    }
+    if held.copies.last().is_some_and(Option::is_some) {
+        objects.copied(scene.member);
+    }
+    vmas::collect(scene, &answers.residence, ids, objects, out)?;
+    mm::collect(scene, &answers.mm, &answers.done, ids, objects, out)?;
+    actions::collect(scene, &answers.actions, &answers.done, answers.ignores_traps, out);
+    limits::collect(scene, &answers.limits, &answers.done, out)?;
     pending::check(out)?;
-    clocks::collect(&scene, out)?;
-    itimers::collect(&scene, &answers.itimers, &answers.done, out)?;
-    process::collect(&scene, process, &answers.process, &answers.done, out)?;
-    descriptors::collect(&scene, &mut ids, &mut objects, out, held)?;
-    held.content = objects.finish(scene.id, out);
-    origin::collect(process.since, out);
-    Ok(scene.id)
+    clocks::collect(scene, out)?;
+    itimers::collect(scene, &answers.itimers, &answers.done, out)?;
+    process::collect(scene, process, &answers.process, &answers.done, out)?;
+    Ok(answers.adopts)
 }
 
-/// What has to happen immediately before the original is killed, when the image is complete.
-pub fn before_kill(process: &Process, held: &Held) -> Result<()> {
-    tcp::abort(process.live_tid(), &held.abort)
+/// What has to happen immediately before the originals are killed, when the image is complete.
+pub fn before_kill(family: &Family, held: &Held) -> Result<()> {
+    for (member, process) in family.members.iter().enumerate() {
+        let mut fds = held.abort.iter().filter(|(of, _)| *of == member).map(|(_, fd)| *fd).peekable();
+        if fds.peek().is_some() {
+            tcp::abort(process.live_tid(), fds)?;
+        }
+    }
+    Ok(())
 }
 
 /// A refusal that names its object.

@@ -31,7 +31,7 @@ fn way_in(scene: &Scene<'_>, f: &Fd) -> String {
 /// Adds it.
 pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let f = d.first();
-    if !is(cx.scene, f) {
+    if !is(cx.of(f), f) {
         return Ok(false);
     }
     // mq_open(3) shows `/name`, open(2) where the queues' file system is mounted `/dev/mqueue/name`.
@@ -67,9 +67,9 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
 /// Refuses one that tells the process of a message (mq_notify(3)): with which value, nobody can ask.
 fn notified(cx: &Cx<'_>, f: &Fd) -> Result<()> {
     // `QSIZE:0          NOTIFY:0     SIGNO:10    NOTIFY_PID:4242  `; who may only write cannot read it, and then we may not either.
-    let status = std::fs::read_to_string(way_in(cx.scene, f)).unwrap_or_default();
+    let status = std::fs::read_to_string(way_in(cx.of(f), f)).unwrap_or_default();
     let pid = status.split_whitespace().find_map(|w| w.strip_prefix("NOTIFY_PID:")?.parse::<i32>().ok());
-    if pid == Some(cx.scene.pid) {
+    if cx.scenes.iter().any(|s| pid == Some(s.pid)) {
         return refuse(
             RefusalKind::Ipc,
             format!(
@@ -87,7 +87,7 @@ fn notified(cx: &Cx<'_>, f: &Fd) -> Result<()> {
 fn messages(cx: &Cx<'_>, f: &Fd, size: usize) -> Result<Vec<Message>> {
     let about = || format!("looking into {}", f.name());
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let queue = rustix::fs::open(way_in(cx.scene, f), flags, Mode::empty()).about(about)?;
+    let queue = rustix::fs::open(way_in(cx.of(f), f), flags, Mode::empty()).about(about)?;
     let mut taken = Vec::new();
     let mut outcome = Ok(());
     loop {

@@ -56,7 +56,7 @@ fn groups(s: &Socket<'_>) -> Result<List<u32>> {
 
 /// Is a list under way to it, of which more comes as it reads? (/proc/net/netlink: column 7, the last one is the inode.)
 fn dumps(cx: &Cx<'_>, s: &Socket<'_>, port: u32) -> Result<bool> {
-    let path = format!("/proc/{}/net/netlink", cx.scene.live_tid);
+    let path = format!("/proc/{}/net/netlink", cx.of(s.d.first()).live_tid);
     let text = std::fs::read_to_string(&path).about(|| format!("reading {path}"))?;
     let ino = s.ino().to_string();
     let own = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).find(|l| l.last() == Some(&ino.as_str()));

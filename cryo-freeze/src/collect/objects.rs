@@ -11,6 +11,7 @@ use cryo_format::prim::Raw;
 use cryo_format::section::attributes::{Attributes, InodeAttributes};
 use cryo_format::section::extents::Content as Kind;
 use cryo_format::section::objects::{Object, ObjectKind, Objects as Section};
+use cryo_tracee::Memory;
 use cryo_tracee::elf::{build_id, build_id_of};
 use cryo_tracee::proc::{self, Mapping, Present};
 
@@ -40,35 +41,31 @@ struct Part {
 impl Part {
     /// What is left of pages of a file without those in `shown`.
     fn without(self, shown: &Range<u64>) -> Vec<Self> {
-        let PageSource::Memory(shift) = self.from else { return vec![self] };
+        let PageSource::Memory(..) = self.from else { return vec![self] };
         let end = self.start + self.len;
         if self.kind != Kind::FILE_DATA || shown.end <= self.start || end <= shown.start {
             return vec![self];
         }
         let rest = [self.start..shown.start.max(self.start), shown.end.min(end)..end];
-        let part = |r: Range<u64>| Self {
-            start: r.start,
-            len: r.end - r.start,
-            kind: self.kind,
-            from: PageSource::Memory(shift),
-        };
+        let part = |r: Range<u64>| Self { start: r.start, len: r.end - r.start, kind: self.kind, from: self.from };
         rest.into_iter().filter(|r| r.start < r.end).map(part).collect()
     }
 }
 
+#[derive(Clone, Copy)]
 enum PageSource {
-    /// The process's memory, at `start` plus this.
-    Memory(i64),
+    /// A member's memory, at `start` plus this.
+    Memory(usize, i64),
     /// The file, at this offset.
     File(u64),
 }
 
 impl Content {
-    /// As runs for the writer.
-    pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
+    /// As runs for the writer; `memories` are the members'.
+    pub fn runs<'c>(&'c self, memories: &[&'c Memory]) -> impl Iterator<Item = Run<'c>> {
         self.runs.iter().filter_map(|p| {
             let source = match p.from {
-                PageSource::Memory(shift) => Source::Memory(shift),
+                PageSource::Memory(member, shift) => Source::Memory(memories.get(member)?, shift),
                 PageSource::File(offset) => Source::File(self.file.as_ref()?, offset),
             };
             Some(Run { owner: self.owner, start: p.start, len: p.len, content: p.kind, source })
@@ -93,11 +90,14 @@ struct SharedPages {
     object: u64,
     start: u64,
     end: u64,
+    member: usize,
     shift: i64,
 }
 
-/// Objects found so far.
+/// Objects found so far, of all members.
 pub struct Objects {
+    /// What the members have mapped for sharing that no path leads to: each member, and the offsets.
+    mapped: HashMap<Key, Vec<(usize, Range<u64>)>>,
     objects: Vec<Object>,
     /// The file behind an object, where it can be read.
     files: HashMap<u64, File>,
@@ -110,14 +110,15 @@ pub struct Objects {
     whole: HashSet<u64>,
     /// What their inodes have besides.
     attributes: Vec<InodeAttributes>,
-    /// Guards that the page map showed.
-    guards: Vec<Present>,
-    pagemap: Option<File>,
+    /// Guards that the page maps showed, and whose.
+    guards: Vec<(u64, Present)>,
+    /// Of the member at this place.
+    pagemap: Option<(usize, File)>,
     /// What all of it is read from.
     content: Vec<Content>,
     refer: bool,
-    /// How many have these mappings: the process, and its copy.
-    processes: u64,
+    /// How many have the mappings of each member: it, and its copy.
+    processes: Vec<u64>,
 }
 
 fn makedev(m: &Mapping) -> u64 {
@@ -126,8 +127,16 @@ fn makedev(m: &Mapping) -> u64 {
 
 impl Objects {
     /// None yet.
-    pub fn new(scene: &Scene<'_>, copied: bool) -> Self {
+    pub fn new(scenes: &[Scene<'_>]) -> Self {
+        let mut mapped: HashMap<Key, Vec<(usize, Range<u64>)>> = HashMap::new();
+        for scene in scenes {
+            for m in scene.maps.iter().filter(|m| m.shared && m.path.ends_with(b" (deleted)")) {
+                let window = m.offset..m.offset + (m.end - m.start);
+                mapped.entry((makedev(m), m.ino)).or_default().push((scene.member, window));
+            }
+        }
         Self {
+            mapped,
             objects: Vec::new(),
             files: HashMap::new(),
             by_inode: HashMap::new(),
@@ -138,9 +147,14 @@ impl Objects {
             guards: Vec::new(),
             pagemap: None,
             content: Vec::new(),
-            refer: scene.options.files == Files::Refer,
-            processes: 1 + u64::from(copied),
+            refer: scenes.first().is_some_and(|s| s.options.files == Files::Refer),
+            processes: vec![1; scenes.len()],
         }
+    }
+
+    /// The member at this place has been copied, with all its mappings.
+    pub fn copied(&mut self, member: usize) {
+        self.processes[member] = 2;
     }
 
     /// Finds or makes the object under a mapping.
@@ -164,8 +178,7 @@ impl Objects {
             return Ok(Place::Anonymous);
         }
         if m.has("ht") {
-            let mapped_once =
-                m.offset == 0 && scene.maps.iter().filter(|o| (o.dev, o.ino) == (m.dev, m.ino)).count() == 1;
+            let mapped_once = m.offset == 0 && self.mapped.get(&(makedev(m), m.ino)).is_some_and(|all| all.len() == 1);
             match &m.path[..] {
                 b"/anon_hugepage (deleted)" if !m.shared => return Ok(Place::Anonymous),
                 b"/anon_hugepage (deleted)" if mapped_once => {}
@@ -221,7 +234,15 @@ impl Objects {
         } else {
             object.kind = kind_of(&path);
             if object.kind == ObjectKind::SYSV_SHM {
-                sysv::describe(&mut object, scene, m, self.processes)?;
+                let mapped = self.mapped.get(&key).map(Vec::as_slice).unwrap_or_default();
+                let attached = mapped.iter().map(|(member, _)| self.processes[*member]).sum();
+                sysv::describe(
+                    &mut object,
+                    scene,
+                    m,
+                    mapped.iter().map(|(_, window)| window.clone()).collect(),
+                    attached,
+                )?;
             }
             if object.kind == ObjectKind::SHARED_ANONYMOUS {
                 object.path = Vec::new().into();
@@ -239,12 +260,14 @@ impl Objects {
     }
 
     fn present(&mut self, scene: &Scene<'_>, start: u64, end: u64) -> Result<Vec<Present>> {
-        if self.pagemap.is_none() {
-            self.pagemap = Some(proc::pagemap(scene.live_tid)?);
-        }
-        let Some(pagemap) = &self.pagemap else { return Ok(Vec::new()) };
-        let (guards, present) = proc::present(pagemap, start, end)?.into_iter().partition(|p| p.guard);
-        self.guards.extend::<Vec<Present>>(guards);
+        let pagemap = match self.pagemap.take() {
+            Some((member, pagemap)) if member == scene.member => pagemap,
+            _ => proc::pagemap(scene.live_tid)?,
+        };
+        let (_, pagemap) = self.pagemap.insert((scene.member, pagemap));
+        let (guards, present): (Vec<_>, Vec<_>) =
+            proc::present(pagemap, start, end)?.into_iter().partition(|p| p.guard);
+        self.guards.extend(guards.into_iter().map(|guard| (scene.id, guard)));
         Ok(present)
     }
 
@@ -252,9 +275,9 @@ impl Objects {
     pub fn anonymous(&mut self, scene: &Scene<'_>, m: &Mapping) -> Result<()> {
         let special = cryo_tracee::host::is_special(m);
         let runs = if special {
-            vec![part(m.start, m.end - m.start, Kind::DATA)]
+            vec![own(scene, m.start, m.end)]
         } else {
-            self.present(scene, m.start, m.end)?.iter().map(|p| part(p.start, p.end - p.start, Kind::DATA)).collect()
+            self.present(scene, m.start, m.end)?.iter().map(|p| own(scene, p.start, p.end)).collect()
         };
         self.content.push(Content { owner: scene.id, private: None, file: None, runs });
         Ok(())
@@ -262,7 +285,7 @@ impl Objects {
 
     /// Content of a private file mapping: the process's own pages, and the file's if the image shall hold them or nobody else does.
     pub fn private(&mut self, scene: &Scene<'_>, m: &Mapping, id: u64) -> Result<()> {
-        let own: Vec<Present> = self.present(scene, m.start, m.end)?.into_iter().filter(|p| !p.file).collect();
+        let written: Vec<Present> = self.present(scene, m.start, m.end)?.into_iter().filter(|p| !p.file).collect();
         let file = self.files.get(&id).and_then(|f| f.try_clone().ok());
         let size = self.get(id).map_or(0, |o| o.size);
         let embed = !self.refer || file.is_none();
@@ -275,16 +298,19 @@ impl Objects {
                 to
             };
             if embed && from < to {
-                let from_where =
-                    if file.is_some() { PageSource::File(m.offset + (from - m.start)) } else { PageSource::Memory(0) };
+                let from_where = if file.is_some() {
+                    PageSource::File(m.offset + (from - m.start))
+                } else {
+                    PageSource::Memory(scene.member, 0)
+                };
                 runs.push(Part { start: from, len: to - from, kind: Kind::FILE_DATA, from: from_where });
             }
         };
         let mut at = m.start;
         let mut edges = Vec::new();
-        for p in &own {
+        for p in &written {
             file_pages(at, p.start);
-            edges.push(part(p.start, p.end - p.start, Kind::DATA));
+            edges.push(own(scene, p.start, p.end));
             at = p.end;
         }
         file_pages(at, m.end);
@@ -309,7 +335,7 @@ impl Objects {
         let seen = self.guards.len();
         self.present(scene, m.start, m.end)?;
         let below = |g: &&Present| present.into_iter().flatten().any(|p| p.start < g.end && g.start < p.end);
-        if let Some(guard) = self.guards[seen..].iter().find(below) {
+        if let Some(guard) = self.guards[seen..].iter().map(|(_, guard)| guard).find(below) {
             return refuse(
                 RefusalKind::Memory,
                 format!(
@@ -337,6 +363,7 @@ impl Objects {
                     object: id,
                     start: offset(p.start),
                     end: offset(p.end),
+                    member: scene.member,
                     shift,
                 }));
                 Ok(())
@@ -356,7 +383,12 @@ impl Objects {
             for p in pages {
                 let start = p.start.max(at);
                 if start < p.end {
-                    runs.push(Part { start, len: p.end - start, kind: Kind::DATA, from: PageSource::Memory(p.shift) });
+                    runs.push(Part {
+                        start,
+                        len: p.end - start,
+                        kind: Kind::DATA,
+                        from: PageSource::Memory(p.member, p.shift),
+                    });
                     at = p.end;
                 }
             }
@@ -367,13 +399,20 @@ impl Objects {
     /// The vDSO: its build-id tells the thawer whether its kernel has the same.
     pub fn vdso(&mut self, scene: &Scene<'_>, m: &Mapping, ids: &mut Ids) -> Result<u64> {
         let mut image = vec![0; (m.end - m.start) as usize];
-        cryo_tracee::Memory::open(scene.live_tid)?.read(m.start, &mut image)?;
+        Memory::open(scene.live_tid)?.read(m.start, &mut image)?;
+        let build_id = build_id(&image);
+        let mut objects = self.objects.iter();
+        if let Some(same) = objects
+            .find(|o| o.kind == ObjectKind::VDSO && o.size == image.len() as u64 && o.build_id.0[..] == build_id[..])
+        {
+            return Ok(same.id);
+        }
         let id = ids.fresh();
         self.objects.push(Object {
             id,
             kind: ObjectKind::VDSO,
             size: m.end - m.start,
-            build_id: build_id(&image).into(),
+            build_id: build_id.into(),
             ..Object::default()
         });
         Ok(id)
@@ -479,9 +518,12 @@ impl Objects {
         }
     }
 
-    /// Adds the section, and returns what all content is read from.
-    pub fn finish(mut self, process: u64, out: &mut Collected) -> Vec<Content> {
-        guards::collect(process, std::mem::take(&mut self.guards), out);
+    /// Adds the section, and returns what all content is read from: that of the members in their order, then that of objects.
+    pub fn finish(mut self, scenes: &[Scene<'_>], out: &mut Collected) -> Vec<Content> {
+        for scene in scenes {
+            let own = self.guards.iter().filter(|(process, _)| *process == scene.id);
+            guards::collect(scene.id, own.map(|(_, guard)| *guard).collect(), out);
+        }
         self.shared_content();
         self.shown_content();
         if !self.attributes.is_empty() {
@@ -490,12 +532,16 @@ impl Objects {
         }
         self.objects.sort_by_key(|o| o.id);
         out.add(0, Section { objects: self.objects.into() });
-        self.content
+        let of_member = |c: &Content| scenes.iter().any(|s| s.id == c.owner);
+        let (mut content, of_objects): (Vec<_>, Vec<_>) = self.content.into_iter().partition(of_member);
+        content.extend(of_objects);
+        content
     }
 }
 
-fn part(start: u64, len: u64, kind: Kind) -> Part {
-    Part { start, len, kind, from: PageSource::Memory(0) }
+/// Pages of the process's own.
+fn own(scene: &Scene<'_>, start: u64, end: u64) -> Part {
+    Part { start, len: end - start, kind: Kind::DATA, from: PageSource::Memory(scene.member, 0) }
 }
 
 /// The parts of a file that are no holes, as whole pages.

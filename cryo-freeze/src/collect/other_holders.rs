@@ -33,7 +33,7 @@ type Inode = (u64, u64);
 /// What other processes have.
 #[derive(Default)]
 pub struct OtherHolders {
-    /// The process itself and us.
+    /// The processes that are frozen, and us.
     passed_over: HashSet<i32>,
     /// All others.
     looked_at: Vec<i32>,
@@ -48,9 +48,10 @@ pub struct OtherHolders {
 }
 
 impl OtherHolders {
-    /// Looks, past process `pid` and us.
-    pub fn look(pid: i32) -> Self {
-        let mut passed_over = HashSet::from([pid, std::process::id() as i32]);
+    /// Looks, past these processes and us.
+    pub fn look(pids: &[i32]) -> Self {
+        let mut passed_over: HashSet<i32> = pids.iter().copied().collect();
+        passed_over.insert(std::process::id() as i32);
         // The command that waits for us (see [`cryo_tracee::guardian`]) has the descriptors that we have.
         let parent = rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get());
         let exe = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok();
@@ -58,18 +59,20 @@ impl OtherHolders {
             passed_over.insert(parent);
         }
         let mut all = Self { passed_over, ..Self::default() };
-        if shared_maps(pid).next().is_some() {
+        if pids.iter().any(|pid| shared_maps(*pid).next().is_some()) {
             all.mapped = Some(HashMap::new());
         }
         all.look_at_new();
         all
     }
 
-    /// Looks at those that came since, when the process stands still and has these mappings.
-    pub fn update(&mut self, maps: &[Mapping]) {
+    /// Looks at those that came since, when these processes stand still, which have these mappings.
+    pub fn update<'m>(&mut self, pids: &[i32], mut maps: impl Iterator<Item = &'m Mapping>) {
+        self.passed_over.extend(pids);
+        self.looked_at.retain(|pid| !self.passed_over.contains(pid));
         self.look_at_new();
-        // It has mapped such memory in the meantime: seldom enough to look at all again.
-        if self.mapped.is_none() && maps.iter().any(|m| m.shared && m.path.ends_with(b" (deleted)")) {
+        // They have mapped such memory in the meantime: seldom enough to look at all again.
+        if self.mapped.is_none() && maps.any(|m| m.shared && m.path.ends_with(b" (deleted)")) {
             self.mapped = Some(HashMap::new());
             self.looked_at.clone().into_iter().for_each(|pid| self.look_at_maps(pid));
         }
@@ -116,36 +119,43 @@ impl OtherHolders {
         shared_maps(pid).for_each(|(inode, _)| mapped.entry(inode).or_default().push(pid));
     }
 
+    /// One that was looked at before it was known to be frozen, too, is no other.
+    fn other(&self, held: Held) -> bool {
+        !self.passed_over.contains(&held.pid)
+    }
+
     /// Another process that has this pipe, socket or terminal open.
     pub fn holder(&self, link: &[u8]) -> Option<String> {
         let held = self
             .links
             .get(link)?
             .iter()
-            .find(|h| proc::link(h.pid, &format!("fd/{}", h.fd)).is_ok_and(|now| now == link))?;
+            .find(|h| self.other(**h) && proc::link(h.pid, &format!("fd/{}", h.fd)).is_ok_and(|now| now == link))?;
         Some(name(held.pid))
     }
 
     /// Another process with a descriptor of the open file description that is descriptor `fd`, with this link, of process `pid`.
     pub fn description(&self, pid: i32, fd: i32, link: &[u8]) -> Option<Holder> {
-        let same = |h: &&Held| cryo_tracee::fds::is_description(pid, fd, h.pid, h.fd);
+        let same = |h: &&Held| self.other(**h) && cryo_tracee::fds::is_description(pid, fd, h.pid, h.fd);
         self.links.get(link)?.iter().find(same).copied().map(holder)
     }
 
     /// Another process that has this event counter.
     pub fn eventfd(&self, id: i64) -> Option<Holder> {
-        let same = |h: &&Held| FdInfo::of(h.pid, h.fd).is_ok_and(|i| i.number("eventfd-id") == Some(id));
+        let same =
+            |h: &&Held| self.other(**h) && FdInfo::of(h.pid, h.fd).is_ok_and(|i| i.number("eventfd-id") == Some(id));
         self.eventfds.get(&id)?.iter().find(same).copied().map(holder)
     }
 
     /// Another process that has this file, to which no path leads, open or mapped for sharing; one that may write rather than one that reads.
     pub fn unlinked(&self, dev: u64, ino: u64) -> Option<Holder> {
         let same = |h: &&Held| {
-            fs::metadata(format!("/proc/{}/fd/{}", h.pid, h.fd)).is_ok_and(|m| (m.dev(), m.ino()) == (dev, ino))
+            self.other(**h)
+                && fs::metadata(format!("/proc/{}/fd/{}", h.pid, h.fd)).is_ok_and(|m| (m.dev(), m.ino()) == (dev, ino))
         };
         let open = self.unlinked.get(&(dev, ino)).into_iter().flatten().filter(same).copied().map(holder);
         let pids = self.mapped.as_ref().and_then(|m| m.get(&(dev, ino))).into_iter().flatten();
-        let mapped = pids.filter_map(|pid| {
+        let mapped = pids.filter(|pid| !self.passed_over.contains(pid)).filter_map(|pid| {
             let (_, writes) = shared_maps(*pid).find(|(inode, _)| *inode == (dev, ino))?;
             Some(Holder { name: name(*pid), writes })
         });

@@ -1,5 +1,6 @@
 //! `OUTS`: descriptors whose other end is not in the image.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt;
 
 use cryo_format::prim::Addr;
@@ -20,8 +21,10 @@ fn section(f: &Fd, policy: Policy) -> Outside {
     }
 }
 
-/// What the person asked for with --fd, and `why` it had to be asked for. A descriptor that is closed has no place in the table.
-pub fn by_rule<'c>(cx: &mut Cx<'c>, f: &'c Fd, instead: &Instead, why: &str) {
+/// What the person asked for with --fd, and `why` it had to be asked for: of a description's descriptors those of one number, which several processes may
+/// have. One that is closed has no place in the table.
+pub fn by_rule<'c>(cx: &mut Cx<'c>, fds: &[&'c Fd], instead: &Instead, why: &str) {
+    let Some(f) = fds.first() else { return };
     let colon = if why.is_empty() { "" } else { ": " };
     cx.out.note(f.name(), format!("replaced by {instead} (--fd){colon}{why}"));
     let section = match instead {
@@ -33,7 +36,9 @@ pub fn by_rule<'c>(cx: &mut Cx<'c>, f: &'c Fd, instead: &Instead, why: &str) {
     let id = cx.ids.fresh();
     cx.out.add(id, section);
     unread(cx, f, id);
-    cx.place(f, id);
+    for f in fds {
+        cx.place(f, id);
+    }
 }
 
 /// What waits in a pipe that something else replaces: its writer will not write it again. The thawer puts it in front where it can.
@@ -70,19 +75,27 @@ pub fn unread(cx: &mut Cx<'_>, f: &Fd, id: u64) {
 /// Standard descriptors that share one description (a terminal is open once, for all three) are told apart from here on: whoever thaws may
 /// have redirected one of them.
 pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
-    let mut shared = None;
-    for f in &d.fds {
-        // What has no inode of its own is the program's, not a way to the outside.
-        if f.fd <= 2 && !f.link.starts_with(b"anon_inode:") {
-            let id = cx.ids.fresh();
-            cx.out.add(id, section(f, Policy::INHERIT));
-            if shared.is_none() {
-                unread(cx, f, id);
+    let mut standard: BTreeMap<i32, u64> = BTreeMap::new();
+    // What has no inode of its own is the program's, not a way to the outside.
+    let is_standard = |f: &Fd| f.fd <= 2 && !f.link.starts_with(b"anon_inode:");
+    for f in d.fds.iter().filter(|f| is_standard(f)) {
+        let id = match standard.get(&f.fd) {
+            // Another process has it, too.
+            Some(id) => *id,
+            None => {
+                let id = cx.ids.fresh();
+                cx.out.add(id, section(f, Policy::INHERIT));
+                if standard.is_empty() {
+                    unread(cx, f, id);
+                }
+                standard.insert(f.fd, id);
+                id
             }
-            shared.get_or_insert(id);
-            cx.place(f, id);
-            continue;
-        }
+        };
+        cx.place(f, id);
+    }
+    let mut shared = standard.values().next().copied();
+    for f in d.fds.iter().filter(|f| !is_standard(f)) {
         let id = match shared {
             Some(id) => id,
             // One of the program's own that could not be carried is nobody's to replace.
@@ -96,8 +109,8 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
                     RefusalKind::Descriptor,
                     format!(
                         "{} of process {}: {why}: use --fd {}=inherit|null|close|FILE",
-                        f.name(),
-                        cx.scene.pid,
+                        f.short_name(),
+                        cx.of(f).pid,
                         f.fd
                     ),
                 );

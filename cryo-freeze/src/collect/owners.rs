@@ -1,8 +1,6 @@
 //! `OWNR`: who is told when a file can be read or written.
 
-use cryo_format::section::Section;
 use cryo_format::section::owners::{NOBODY, OUTSIDE, OWN_GROUP, Owner, PROCESS, THREAD};
-use cryo_format::section::thread::Thread;
 
 use super::description::{Cx, Description};
 use crate::Result;
@@ -19,17 +17,21 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     if number == 0 && signal == 0 && !asynchronous {
         return Ok(());
     }
+    let process = || cx.scenes.iter().find(|s| s.pid == number).map(|s| s.id);
     let thread = || {
-        let mut threads = cx.out.sections.iter().filter_map(|(id, s)| Some((*id, Thread::of(s)?)));
-        threads.find(|(_, t)| t.tid == number as u64).map(|(id, _)| id)
+        let mut threads = cx.scenes.iter().flat_map(|s| s.threads.iter().zip(&s.thread_ids));
+        threads.find(|(status, _)| status.number("Pid") == Some(number as u64)).map(|(_, id)| *id)
     };
-    let own_group = cx.scene.stat.field(5)?;
+    let of_group = || cx.scenes.iter().find(|s| s.stat.field(5).is_ok_and(|group| group == number.into()));
     let (kind, owner) = match kind {
         _ if number == 0 => (NOBODY, 0),
-        F_OWNER_PID if number == cx.scene.pid => (PROCESS, cx.scene.id),
+        F_OWNER_PID if let Some(id) = process() => (PROCESS, id),
         F_OWNER_TID if let Some(id) = thread() => (THREAD, id),
         F_OWNER_TID | F_OWNER_PID => (OUTSIDE, number as u64),
-        _ if i64::from(number) == own_group => (OWN_GROUP, 0),
+        // Of one process there is one group; in a family it has to be said which.
+        _ if let Some(member) = of_group() => {
+            (OWN_GROUP, if cx.scenes.len() > 1 { member.status.inner("NSpgid").unwrap_or(0) } else { 0 })
+        }
         _ => (OUTSIDE, number as u64),
     };
     if kind == OUTSIDE {

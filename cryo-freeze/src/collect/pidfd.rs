@@ -1,4 +1,4 @@
-//! `PIDF`: processes as files; those of the image, which is the process itself.
+//! `PIDF`: processes as files; those of the image.
 
 use cryo_format::section::pidfd::Pidfd;
 
@@ -11,18 +11,18 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     if !f.is_anon("pidfd") {
         return Ok(false);
     }
-    match f.info.number("Pid") {
-        Some(pid) if pid == i64::from(cx.scene.pid) => {}
+    let pid = f.info.number("Pid");
+    if let Some(process) = cx.scenes.iter().find(|s| pid == Some(s.pid.into())) {
+        cx.out.add(d.id, Pidfd { open_flags: f.open_flags(), process: process.id });
+        return Ok(true);
+    }
+    let pid = match pid {
         Some(-1) => {
             cx.why = Some("the process that it refers to has ended".into());
             return Ok(false);
         }
-        pid => {
-            let pid = pid.map_or_else(String::new, |p| format!(" {p}"));
-            cx.why = Some(format!("the process{pid} that it refers to is not in the image"));
-            return Ok(false);
-        }
-    }
-    cx.out.add(d.id, Pidfd { open_flags: f.open_flags(), process: cx.scene.id });
-    Ok(true)
+        pid => pid.map_or_else(String::new, |p| format!(" {p}")),
+    };
+    cx.why = Some(format!("the process{pid} that it refers to is not in the image"));
+    Ok(false)
 }

@@ -49,15 +49,15 @@ fn inside<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<Option<u64>> {
     let both = ends.iter().any(|e| reads(e)) && ends.iter().any(|e| writes(e));
     let named = f.link.starts_with(b"/");
     if !both {
-        // Standard descriptors lead outside by their nature, also when nobody is there any more.
-        let standard = ends.iter().any(|e| e.first().fd <= 2);
+        // Standard descriptors lead outside by their nature, also when nobody is there any more. Those of a child are what its parent made of them.
+        let standard = ends.iter().flat_map(|e| &e.fds).any(|f| f.holder == 0 && f.fd <= 2);
         // A FIFO that nobody has come to yet does not say that its other end is closed.
         if standard || !(named || closed(&cx.take(f)?)?) {
             return Ok(None);
         }
     }
     if (both || named)
-        && let Some(other) = cx.scene.machine.others.holder(&f.link)
+        && let Some(other) = cx.machine.others.holder(&f.link)
     {
         cx.why = Some(format!("{other} has an end of it, too"));
         return Ok(None);

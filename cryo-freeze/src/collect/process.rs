@@ -72,7 +72,7 @@ pub fn collect(
         scene.id,
         Process {
             pid: scene.status.inner("NStgid").unwrap_or(scene.pid as u64),
-            ppid: number(4)?,
+            ppid: parent(scene)?,
             pgid: scene.status.inner("NSpgid").unwrap_or(number(5)?),
             sid: scene.status.inner("NSsid").unwrap_or(number(6)?),
             exit_signal: proc::Stat::of(scene.pid)?.field(38)? as u64,
@@ -95,6 +95,17 @@ pub fn collect(
         },
     );
     Ok(())
+}
+
+/// The parent's pid as the process sees it: 0 if that is in no pid namespace of its.
+fn parent(scene: &Scene<'_>) -> Result<u64> {
+    let ppid = scene.stat.field(4)? as i32;
+    if ppid == 0 {
+        return Ok(0);
+    }
+    let namespace = |pid| proc::link(pid, "ns/pid").ok();
+    let (Ok(status), Some(theirs)) = (proc::Status::of(ppid), namespace(ppid)) else { return Ok(ppid as u64) };
+    Ok(if namespace(scene.live_tid) == Some(theirs) { status.inner("NStgid").unwrap_or(ppid as u64) } else { 0 })
 }
 
 /// stat(2) of the directory itself, whatever its path leads to by now.

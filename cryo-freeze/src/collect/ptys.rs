@@ -43,7 +43,7 @@ pub fn index(device: u64) -> Option<u64> {
     matches!(major, 136..=143).then(|| u64::from(major - 136) * 256 + u64::from(minor))
 }
 
-/// Does the process have the master of it?
+/// Does one of the processes have the master of it?
 pub fn inside(cx: &Cx<'_>, f: &Fd) -> bool {
     end(cx, f).is_some_and(|(_, index)| master(cx, index).is_some())
 }
@@ -93,7 +93,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         cx.out.note(f.name(), format!("{waiting} bytes that it had not read yet are not in the image"));
     }
     let open_flags = f.open_flags();
-    if end == End::DevTty && sessions::terminal(cx)? == Some(index) {
+    if end == End::DevTty && sessions::terminal(cx.of(f))? == Some(index) {
         cx.out.add(d.id, DevTty { pty, open_flags });
         return Ok(true);
     }
@@ -115,7 +115,7 @@ fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<
         cx.why = Some(why);
         return Ok(None);
     }
-    if let Some(other) = cx.scene.machine.others.holder(format!("/dev/pts/{number}").as_bytes()) {
+    if let Some(other) = cx.machine.others.holder(format!("/dev/pts/{number}").as_bytes()) {
         cx.why = Some(format!("{other} has its other end open"));
         return Ok(None);
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 use cryo_format::section::removed::Removed;
 use cryo_tracee::proc;
 
+use super::Scene;
 use super::description::{Cx, Fd};
 use crate::Result;
 use crate::error::About;
@@ -34,7 +35,7 @@ pub fn collect(cx: &mut Cx<'_>, f: &Fd) -> Result<bool> {
     }
     let held = cx.take(f)?;
     let target = if f.meta.is_symlink() { target(&held, f)? } else { Vec::new() };
-    let works_here = working_directory(cx).is_some_and(|(_, meta)| (meta.dev(), meta.ino()) == key);
+    let works_here = cx.scenes.iter().filter_map(working_directory).any(|(_, meta)| (meta.dev(), meta.ino()) == key);
     let id = add(cx, &f.link, &f.meta, target, works_here);
     cx.seen.insert(key, Some(id));
     let what =
@@ -43,18 +44,22 @@ pub fn collect(cx: &mut Cx<'_>, f: &Fd) -> Result<bool> {
     Ok(true)
 }
 
-/// Adds the working directory, if that was removed and no descriptor has it.
+/// Adds the working directories that were removed and that no descriptor has.
 pub fn cwd(cx: &mut Cx<'_>) {
-    let Some((link, meta)) = working_directory(cx) else { return };
-    if is(&link, &meta) && !cx.seen.contains_key(&(meta.dev(), meta.ino())) {
-        add(cx, &link, &meta, Vec::new(), true);
+    for (link, meta) in cx.scenes.iter().filter_map(working_directory) {
+        let key = (meta.dev(), meta.ino());
+        if !is(&link, &meta) || cx.seen.contains_key(&key) {
+            continue;
+        }
+        let id = add(cx, &link, &meta, Vec::new(), true);
+        cx.seen.insert(key, Some(id));
         let what = format!("working directory {}", String::from_utf8_lossy(&link));
         cx.out.note(what, "an empty one, with the same owner and permissions, takes its place, and is removed, too");
     }
 }
 
-fn working_directory(cx: &Cx<'_>) -> Option<(Vec<u8>, Metadata)> {
-    let pid = cx.scene.live_tid;
+fn working_directory(scene: &Scene<'_>) -> Option<(Vec<u8>, Metadata)> {
+    let pid = scene.live_tid;
     Some((proc::link(pid, "cwd").ok()?, std::fs::metadata(format!("/proc/{pid}/cwd")).ok()?))
 }
 

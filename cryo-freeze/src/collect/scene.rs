@@ -18,14 +18,20 @@ impl Ids {
     }
 }
 
-/// What every collector may look at.
+/// What every collector may look at: one process, of one that is frozen alone or of a family.
 pub struct Scene<'a> {
+    /// Its place among those that are frozen; the first is the one that was asked for.
+    pub member: usize,
+    /// How many there are.
+    pub members: usize,
     /// The process's pid.
     pub pid: i32,
     /// By whose id /proc, kcmp(2) and the like are asked, see [`live_tid`](cryo_tracee::Process::live_tid).
     pub live_tid: i32,
     /// Its local id.
     pub id: u64,
+    /// Those of its threads.
+    pub thread_ids: Vec<u64>,
     /// /proc/PID/stat.
     pub stat: Stat,
     /// /proc/PID/status.
@@ -44,5 +50,10 @@ impl Scene<'_> {
     /// /proc/PID/task/TID/status of the thread at this place.
     pub fn thread(&self, i: usize) -> Result<&Status> {
         Ok(self.threads.get(i).ok_or(cryo_tracee::Error::Died(self.pid))?)
+    }
+
+    /// Its name, for messages.
+    pub fn comm(&self) -> String {
+        String::from_utf8_lossy(&self.status.name()).into_owned()
     }
 }

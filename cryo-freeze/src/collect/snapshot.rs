@@ -1,6 +1,6 @@
 //! Whether a forked copy can stand for the original while its pages are written, so that the original goes on at once.
 
-use super::{Held, Scene};
+use super::Scene;
 use crate::options::Afterwards;
 
 /// A copy has everything but what fork(2) leaves out on request: MADV_DONTFORK, MADV_WIPEONFORK and MAP_DROPPABLE; and huge TLB pages, which the
@@ -13,9 +13,4 @@ pub fn possible(scene: &Scene<'_>) -> bool {
             let special = cryo_tracee::host::is_special(m);
             !special && (m.has("dc") || m.has("wf") || m.has("dp") || m.has("ht"))
         })
-}
-
-/// May the original go on already? `process` is its local id. Not if the image takes along what it can still change: shared memory, deleted files.
-pub fn enough(held: &Held, process: u64) -> bool {
-    held.copy.is_some() && held.content.iter().all(|c| c.owner == process)
 }

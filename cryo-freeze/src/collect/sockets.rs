@@ -24,10 +24,10 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let number = |name: i32| sockets::number(&fd, SOL_SOCKET, name as u32);
     let (family, kind, protocol) = (number(libc::SO_DOMAIN)?, number(libc::SO_TYPE)?, number(libc::SO_PROTOCOL)?);
     let socket = Socket { d, fd, family, kind, protocol };
-    let shared = cx.scene.machine.others.holder(&f.link);
+    let shared = cx.machine.others.holder(&f.link);
     let close = match family as i32 {
-        libc::AF_UNIX => cx.scene.options.unix == Ends::Close,
-        libc::AF_INET | libc::AF_INET6 => cx.scene.options.tcp == Tcp::Close,
+        libc::AF_UNIX => cx.options.unix == Ends::Close,
+        libc::AF_INET | libc::AF_INET6 => cx.options.tcp == Tcp::Close,
         _ => false,
     };
     match shared {

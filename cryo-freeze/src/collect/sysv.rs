@@ -1,5 +1,7 @@
 //! SysV shared memory (shmget(2)): what /proc/sysvipc/shm says of a segment. An object like any other shared memory, see [`super::objects`].
 
+use std::ops::Range;
+
 use cryo_format::prim::Addr;
 use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_tracee::proc::Mapping;
@@ -8,16 +10,21 @@ use super::{RefusalKind, Scene, refuse};
 use crate::Result;
 use crate::error::About;
 
-/// Describes the segment under `m`. `processes` is how many share the mappings of the process: itself, and its copy.
-pub fn describe(object: &mut Object, scene: &Scene<'_>, m: &Mapping, processes: u64) -> Result<()> {
+/// Describes the segment under `m`. The members have these offsets of it mapped, and with their copies it is `attached` so often.
+pub fn describe(
+    object: &mut Object,
+    scene: &Scene<'_>,
+    m: &Mapping,
+    mut mapped: Vec<Range<u64>>,
+    attached: u64,
+) -> Result<()> {
     let path = "/proc/sysvipc/shm";
     let text = std::fs::read_to_string(path).about(|| format!("reading {path}"))?;
     let Some(segment) = Segment::find(&text, m.ino) else {
         return refuse(RefusalKind::Memory, format!("SysV shared memory {} is not in {path}", m.ino));
     };
     // The kernel counts mappings: one that mprotect(2) has split counts twice.
-    let own = scene.maps.iter().filter(|o| (o.dev, o.ino) == (m.dev, m.ino)).count() as u64 * processes;
-    if segment.attached > own {
+    if segment.attached > attached {
         return refuse(
             RefusalKind::Shared,
             format!(
@@ -27,14 +34,8 @@ pub fn describe(object: &mut Object, scene: &Scene<'_>, m: &Mapping, processes: 
         );
     }
     // munmap(2) of a part leaves content that we cannot see.
-    let mut parts: Vec<(u64, u64)> = scene
-        .maps
-        .iter()
-        .filter(|o| (o.dev, o.ino) == (m.dev, m.ino))
-        .map(|o| (o.offset, o.offset + (o.end - o.start)))
-        .collect();
-    parts.sort_unstable();
-    let seen = parts.iter().fold(0, |to, p| if p.0 <= to { to.max(p.1) } else { to });
+    mapped.sort_unstable_by_key(|window| window.start);
+    let seen = mapped.iter().fold(0, |to, window| if window.start <= to { to.max(window.end) } else { to });
     if seen < segment.size {
         return refuse(
             RefusalKind::Memory,

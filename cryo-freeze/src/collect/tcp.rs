@@ -71,7 +71,7 @@ fn listener(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
     let outside = waiting.saturating_sub(inside);
     if outside > 0 {
         let at = section.local.plain(s.family);
-        if cx.scene.options.tcp != Tcp::Close {
+        if cx.options.tcp != Tcp::Close {
             return refuse(
                 RefusalKind::Socket,
                 format!(
@@ -181,7 +181,7 @@ fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
     }
     section.queue = queue(s)?;
     if state != State::WAITING {
-        cx.held.abort.extend(s.d.fds.first().map(|f| f.fd));
+        cx.held.abort.push((s.d.first().holder, s.d.first().fd));
     }
     cx.out.add(s.d.id, section);
     Ok(true)
@@ -252,7 +252,7 @@ fn alive(cx: &Cx<'_>, local: SocketAddr, remote: SocketAddr) -> bool {
 fn other_end(cx: &Cx<'_>, local: SocketAddr, remote: SocketAddr) -> Option<u64> {
     let mut found = None;
     for (file, width) in [("tcp", 8), ("tcp6", 32)] {
-        let text = std::fs::read_to_string(format!("/proc/{}/net/{file}", cx.scene.live_tid)).unwrap_or_default();
+        let text = std::fs::read_to_string(format!("/proc/{}/net/{file}", cx.scenes[0].live_tid)).unwrap_or_default();
         found = found.or_else(|| {
             text.lines().skip(1).find_map(|line| {
                 let columns: Vec<&str> = line.split_whitespace().collect();
@@ -282,12 +282,12 @@ fn address(text: &str, width: usize) -> Option<SocketAddr> {
 fn outside(cx: &mut Cx<'_>, s: &Socket<'_>, local: SocketAddr, remote: Option<SocketAddr>) -> Result<bool> {
     let what =
         remote.map_or(format!("TCP {local}, being connected"), |r| format!("TCP {local} - {r}, to another process"));
-    match cx.scene.options.tcp {
+    match cx.options.tcp {
         Tcp::Close if !s.standard() => {
             let mut section: Inet = section(cx, s, OF_CONNECTION)?;
             section.state = State::RESET;
             section.queue = queue(s)?;
-            cx.held.abort.extend(s.d.fds.first().map(|f| f.fd));
+            cx.held.abort.push((s.d.first().holder, s.d.first().fd));
             cx.out.note(s.name(), format!("{what}: the program finds it reset (--tcp close)"));
             cx.out.add(s.d.id, section);
             Ok(true)
@@ -302,10 +302,10 @@ fn outside(cx: &mut Cx<'_>, s: &Socket<'_>, local: SocketAddr, remote: Option<So
 
 /// Connections end by a reset, and so leave their addresses free: what comes back needs them at once.
 /// (SO_LINGER of 0; the process is about to be killed.)
-pub fn abort(pid: i32, fds: &[i32]) -> Result<()> {
+pub fn abort(pid: i32, fds: impl Iterator<Item = i32>) -> Result<()> {
     let pidfd = cryo_tracee::fds::pidfd(pid)?;
     for fd in fds {
-        let taken = cryo_tracee::fds::take(&pidfd, *fd)?;
+        let taken = cryo_tracee::fds::take(&pidfd, fd)?;
         let linger = [1_i32.to_le_bytes(), 0_i32.to_le_bytes()].concat();
         kernel::set_option(&taken, SOL_SOCKET, libc::SO_LINGER as u32, &linger)?;
     }

@@ -1,5 +1,6 @@
 //! `TERM`: the settings of the terminal that the process ran on.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::section::terminal::Terminal;
@@ -14,17 +15,26 @@ pub fn is(f: &Fd) -> bool {
     f.meta.file_type().is_char_device() && matches!(rustix::fs::major(f.meta.rdev()), 4 | 5 | 136..=143)
 }
 
-/// Adds the settings of the first terminal among the descriptors that is not the process's own pseudo-terminal.
+/// Adds for each process the settings of the first terminal among its descriptors that is not a pseudo-terminal of theirs.
 pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
-    let Some(f) = cx.all.iter().map(super::description::Description::first).find(|f| is(f) && !ptys::inside(cx, f))
-    else {
-        return Ok(());
-    };
-    // One that has hung up has no settings any more.
-    let Ok(settings) = settings(&cx.take(f)?) else { return Ok(()) };
-    // The foreground is that of the controlling terminal, which may be one of its own.
-    let (group, foreground) = (cx.scene.stat.field(5)?, cx.scene.stat.field(8)?);
-    let own = sessions::terminal(cx)?.and_then(|index| ptys::id(cx, index)).is_some();
-    cx.out.add(cx.scene.id, Terminal { foreground: u32::from(group == foreground && !own), reserved: 0, settings });
+    let mut found: BTreeMap<usize, &Fd> = BTreeMap::new();
+    for d in cx.all.iter().filter(|d| is(d.first()) && !ptys::inside(cx, d.first())) {
+        for f in &d.fds {
+            let first = found.entry(f.holder).or_insert(f);
+            if f.fd < first.fd {
+                *first = f;
+            }
+        }
+    }
+    for f in found.into_values() {
+        // One that has hung up has no settings any more.
+        let Ok(settings) = settings(&cx.take(f)?) else { continue };
+        let scene = cx.of(f);
+        // The foreground is that of the controlling terminal, which may be one of theirs.
+        let (group, foreground) = (scene.stat.field(5)?, scene.stat.field(8)?);
+        let own = sessions::terminal(scene)?.and_then(|index| ptys::id(cx, index)).is_some();
+        let foreground = u32::from(group == foreground && !own);
+        cx.out.add(scene.id, Terminal { foreground, reserved: 0, settings });
+    }
     Ok(())
 }

@@ -68,16 +68,20 @@ pub struct Answers {
     pub itimers: itimers::Questions,
     /// Pages of shared memory.
     pub residence: Residence,
+    /// Would it, or a member above it, become the parent of a copy's? See [`process::Questions::adopts`].
+    pub adopts: bool,
 }
 
-/// Asks the process and each of its threads; adds the threads, and holds a copy of the process if it may go on early.
+/// Asks the process and each of its threads; adds the threads, and holds a copy of the process if it may go on early. `adopted`: its parent among the
+/// members [`adopts`](Answers::adopts).
 pub fn ask(
     scene_process: &mut Process,
     scene: &Scene<'_>,
-    ids: &[u64],
+    adopted: bool,
     out: &mut Collected,
     held: &mut Held,
 ) -> Result<Answers> {
+    let ids = &scene.thread_ids;
     let memory = &scene_process.memory;
     let rips = scene_process.threads.iter().map(|t| Ok(t.regs()?.rip)).collect::<Result<Vec<u64>>>()?;
     let (main, others) = scene_process.threads.split_first_mut().ok_or(cryo_tracee::Error::Died(scene.pid))?;
@@ -127,10 +131,11 @@ pub fn ask(
     mempolicy::ranges(&mut remote, scene, out)?;
     let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
-    let possible = snapshot::possible(scene) && !process.adopts(scene, &done);
-    held.copy = if possible { ForkedCopy::of(&mut remote).ok() } else { None };
+    let adopts = adopted || process.adopts(scene, &done);
+    let possible = snapshot::possible(scene) && !adopts;
+    held.copies.push(if possible { ForkedCopy::of(&mut remote).ok() } else { None });
     drop(remote);
-    Ok(Answers { done, ignores_traps, actions, mm, process, limits, itimers, residence })
+    Ok(Answers { done, ignores_traps, actions, mm, process, limits, itimers, residence, adopts })
 }
 
 /// Adds the main thread that has exited: a zombie as long as others run.

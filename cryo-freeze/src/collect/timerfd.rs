@@ -18,7 +18,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     if !times.is_some_and(|(value, interval)| value != 0 || interval == 0) {
         // A periodic timer that has expired is brought up to date only by asking it.
         times = Some(cryo_tracee::fds::timer_left(&cx.take(f)?)?);
-        fresh = Some(FdInfo::of(cx.scene.live_tid, f.fd)?);
+        fresh = Some(FdInfo::of(cx.of(f).live_tid, f.fd)?);
     }
     let info = fresh.as_ref().unwrap_or(&f.info);
     let (Some((value_ns, interval_ns)), Some(clock)) = (times, info.number("clockid")) else {

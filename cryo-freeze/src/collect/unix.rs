@@ -42,7 +42,7 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
     let place = known.waiting.get(&ino).copied();
     let listens = own.state == TCP_LISTEN;
     let end = end(cx, s, &own, place);
-    let close = cx.scene.options.unix == Ends::Close;
+    let close = cx.options.unix == Ends::Close;
     if matches!(end, End::Outside) && (!close || s.standard()) {
         cx.why = Some(format!(
             "the other end of this unix socket{} is in another process; --unix close lets the program find it closed",
@@ -60,7 +60,7 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         filter: socket::filter(s)?,
         ..Unix::default()
     };
-    file(cx, &own, &mut section);
+    file(cx, s, &own, &mut section);
     let stream = s.kind as i32 == libc::SOCK_STREAM;
     let datagrams = s.kind as i32 == libc::SOCK_DGRAM;
     match end {
@@ -138,7 +138,7 @@ fn dropped(cx: &mut Cx<'_>, s: &Socket<'_>, own: &UnixSocket) -> Result<()> {
     if lost == 0 {
         return Ok(());
     }
-    if cx.scene.options.unix != Ends::Close {
+    if cx.options.unix != Ends::Close {
         return refuse(
             RefusalKind::Socket,
             format!(
@@ -154,13 +154,17 @@ fn dropped(cx: &mut Cx<'_>, s: &Socket<'_>, own: &UnixSocket) -> Result<()> {
 }
 
 /// Whether the socket's file is still where its name says, and whose it is.
-fn file(cx: &Cx<'_>, own: &UnixSocket, section: &mut Unix) {
+fn file(cx: &Cx<'_>, s: &Socket<'_>, own: &UnixSocket, section: &mut Unix) {
     let Some((ino, _)) = own.file.filter(|_| own.name.first().is_some_and(|b| *b != 0)) else { return };
     // The kernel counts the zero byte at the end of a path.
     let path = own.name.strip_suffix(b"\0").unwrap_or(&own.name);
     section.name = Bytes(path.to_vec());
     let path = Path::new(OsStr::from_bytes(path));
-    let cwd = if path.is_relative() { proc::link(cx.scene.live_tid, "cwd").unwrap_or_default() } else { Vec::new() };
+    let cwd = if path.is_relative() {
+        proc::link(cx.of(s.d.first()).live_tid, "cwd").unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     let whole = Path::new(OsStr::from_bytes(&cwd)).join(path);
     section.directory = cwd.into();
     if let Ok(meta) = whole.symlink_metadata()
@@ -181,7 +185,7 @@ fn packets(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<UnixMessage>> {
     }
     let strangers = queue.iter().filter(|m| !m.sender.is_empty() && !from_inside(cx, s, &m.sender)).count();
     if strangers > 0 {
-        if cx.scene.options.unix != Ends::Close {
+        if cx.options.unix != Ends::Close {
             return refuse(
                 RefusalKind::Socket,
                 format!(

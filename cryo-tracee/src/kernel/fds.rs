@@ -33,15 +33,22 @@ pub fn take(pidfd: &OwnedFd, fd: i32) -> Result<OwnedFd> {
     pidfd_getfd(pidfd, fd, PidfdGetfdFlags::empty()).about(what)
 }
 
-/// Orders the open file descriptions of two descriptors of one process; equal means the same one (KCMP_FILE).
-pub fn compare(pid: i32, a: i32, b: i32) -> Result<std::cmp::Ordering> {
-    fault::point().map_err(|e| Error::sys(format!("comparing fd {a} with fd {b}"), e))?;
+/// Orders the open file descriptions of two descriptors, each with its process; equal means the same one (KCMP_FILE).
+pub fn compare((pid, a): (i32, i32), (other, b): (i32, i32)) -> Result<std::cmp::Ordering> {
+    let what = || format!("comparing fd {a} of process {pid} with fd {b} of process {other}");
+    fault::point().map_err(|e| Error::sys(what(), e))?;
     // SAFETY: takes numbers only.
-    match unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, 0, a as i64, b as i64) } {
-        0 => Ok(std::cmp::Ordering::Equal),
-        1 => Ok(std::cmp::Ordering::Less),
-        2 => Ok(std::cmp::Ordering::Greater),
-        _ => Err(Error::last(format!("comparing fd {a} with fd {b} of process {pid}"))),
+    ordering(unsafe { libc::syscall(libc::SYS_kcmp, pid, other, 0, a as i64, b as i64) })
+        .ok_or_else(|| Error::last(what()))
+}
+
+/// What kcmp(2) answers.
+fn ordering(answer: i64) -> Option<std::cmp::Ordering> {
+    match answer {
+        0 => Some(std::cmp::Ordering::Equal),
+        1 => Some(std::cmp::Ordering::Less),
+        2 => Some(std::cmp::Ordering::Greater),
+        _ => None,
     }
 }
 
@@ -51,13 +58,26 @@ pub fn is_description(pid: i32, fd: i32, other: i32, other_fd: i32) -> bool {
     unsafe { libc::syscall(libc::SYS_kcmp, pid, other, 0, fd as i64, other_fd as i64) == 0 }
 }
 
-/// What threads of one process share unless one of them has called unshare(2) (linux/kcmp.h).
+/// What threads of one process share unless one of them has called unshare(2), and processes if clone(2) was told so (linux/kcmp.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shared {
+    /// KCMP_VM: the memory.
+    Memory = 1,
     /// KCMP_FILES: the table of descriptors.
     Files = 2,
     /// KCMP_FS: working directory, root and umask.
     Fs = 3,
+    /// KCMP_SIGHAND: the handlers of signals.
+    Handlers = 4,
+}
+
+/// Orders what two processes have of that; equal means that they share it.
+pub fn order(pid: i32, other: i32, what: Shared) -> Result<std::cmp::Ordering> {
+    let about = || format!("comparing process {pid} with process {other}");
+    fault::point().map_err(|e| Error::sys(about(), e))?;
+    // SAFETY: takes numbers only.
+    ordering(unsafe { libc::syscall(libc::SYS_kcmp, pid, other, what as i32, 0, 0) })
+        .ok_or_else(|| Error::last(about()))
 }
 
 /// Do two threads share it? Yes where the kernel does not tell (no CONFIG_KCMP).

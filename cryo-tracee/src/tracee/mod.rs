@@ -2,6 +2,7 @@
 //! ([`forked_copy`]), or started by us to become another one ([`host`]).
 
 mod arch;
+pub mod family;
 pub mod fault;
 pub mod forked_copy;
 pub mod guardian;

@@ -103,15 +103,13 @@ impl Process {
         &mut self.threads[0]
     }
 
-    /// Ends the process, and waits until it is gone.
-    pub fn kill(mut self) -> Result<()> {
-        crate::signals::kill(self.pid, libc::SIGKILL)?;
+    /// Waits until it is gone, which somebody has killed.
+    pub fn see_off(mut self) {
         // The end of the main thread is told only when the others' have been taken.
         for t in self.threads.drain(..).rev() {
             while !matches!(sys::wait(t.tid()), Ok(Wait::Ended(_)) | Err(_)) {}
             std::mem::forget(t); // nothing is left to be let go
         }
-        Ok(())
     }
 }
 
