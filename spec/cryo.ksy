@@ -158,6 +158,8 @@ types:
             '"LOCK1"': locks
             '"OWNR1"': owner
             '"NTLK1"': netlink
+            '"RAWS1"': raw_socket
+            '"PCKT1"': packet_socket
             '"PTTY1"': pty
             '"PTYE1"': pty_end
             '"SESS1"': sessions
@@ -1185,6 +1187,84 @@ types:
       - id: reserved
         type: u4
         valid: 0
+  raw_socket:
+    seq:
+      - id: family
+        type: u4
+      - id: protocol
+        type: u4
+      - id: open_flags
+        type: u8
+      - id: local
+        type: inet_address
+      - id: remote
+        type: inet_address
+      - id: connected
+        type: u4
+      - id: shutdown
+        type: u4
+      - id: num_options
+        type: u8
+      - id: options
+        type: socket_option
+        repeat: expr
+        repeat-expr: num_options
+      - id: filter
+        type: blob
+      - id: num_groups
+        type: u8
+      - id: groups
+        type: membership
+        repeat: expr
+        repeat-expr: num_groups
+  packet_socket:
+    seq:
+      - id: kind
+        type: u4
+      - id: protocol
+        type: u4
+      - id: open_flags
+        type: u8
+      - id: interface
+        type: u4
+      - id: in_fanout
+        type: u4
+      - id: fanout
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: interface_name
+        type: bytes
+      - id: num_options
+        type: u8
+      - id: options
+        type: socket_option
+        repeat: expr
+        repeat-expr: num_options
+      - id: filter
+        type: blob
+      - id: num_memberships
+        type: u8
+      - id: memberships
+        type: packet_membership
+        repeat: expr
+        repeat-expr: num_memberships
+  packet_membership:
+    seq:
+      - id: interface
+        type: u4
+      - id: kind
+        type: u4
+      - id: count
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: interface_name
+        type: bytes
+      - id: address
+        type: blob
   netlink:
     seq:
       - id: kind

@@ -12,7 +12,7 @@ use crate::rules::{Rule, Violation, ensure};
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketOption {
-    /// SOL_SOCKET 1, IPPROTO_IP 0, IPPROTO_TCP 6, IPPROTO_UDP 17, IPPROTO_IPV6 41, SOL_NETLINK 270.
+    /// SOL_SOCKET 1, IPPROTO_IP 0, IPPROTO_TCP 6, IPPROTO_UDP 17, IPPROTO_IPV6 41, IPPROTO_ICMPV6 58, SOL_RAW 255, SOL_PACKET 263, SOL_NETLINK 270.
     pub level: u32,
     /// One of those in [`OPTIONS`].
     pub name: u32,
@@ -116,6 +116,9 @@ const IP: u32 = 0;
 const TCP: u32 = 6;
 const UDP: u32 = 17;
 const IPV6: u32 = 41;
+const ICMPV6: u32 = 58;
+const RAW: u32 = 255;
+const PACKET: u32 = 263;
 const NETLINK: u32 = 270;
 
 /// The options that are carried, in the order in which they are set: level, name, what it is called. Later ones may depend on earlier ones
@@ -142,6 +145,11 @@ pub const OPTIONS: &[(u32, u32, &str)] = &[
     (TCP, 36, "TCP_INQ"), (TCP, 37, "TCP_TX_DELAY"),
     (UDP, 1, "UDP_CORK"), (UDP, 100, "UDP_ENCAP"), (UDP, 101, "UDP_NO_CHECK6_TX"), (UDP, 102, "UDP_NO_CHECK6_RX"),
     (UDP, 103, "UDP_SEGMENT"), (UDP, 104, "UDP_GRO"),
+    (IP, 3, "IP_HDRINCL"), (IP, 5, "IP_ROUTER_ALERT"), (IP, 22, "IP_NODEFRAG"), (IPV6, 7, "IPV6_CHECKSUM"), (IPV6, 36, "IPV6_HDRINCL"),
+    (RAW, 1, "ICMP_FILTER"), (ICMPV6, 1, "ICMPV6_FILTER"),
+    (PACKET, 8, "PACKET_AUXDATA"), (PACKET, 9, "PACKET_ORIGDEV"), (PACKET, 10, "PACKET_VERSION"), (PACKET, 12, "PACKET_RESERVE"),
+    (PACKET, 14, "PACKET_LOSS"), (PACKET, 15, "PACKET_VNET_HDR"), (PACKET, 17, "PACKET_TIMESTAMP"), (PACKET, 19, "PACKET_TX_HAS_OFF"),
+    (PACKET, 20, "PACKET_QDISC_BYPASS"), (PACKET, 23, "PACKET_IGNORE_OUTGOING"), (PACKET, 24, "PACKET_VNET_HDR_SZ"),
     (NETLINK, 3, "NETLINK_PKTINFO"), (NETLINK, 4, "NETLINK_BROADCAST_ERROR"), (NETLINK, 5, "NETLINK_NO_ENOBUFS"),
     (NETLINK, 8, "NETLINK_LISTEN_ALL_NSID"), (NETLINK, 10, "NETLINK_CAP_ACK"), (NETLINK, 11, "NETLINK_EXT_ACK"),
     (NETLINK, 12, "NETLINK_GET_STRICT_CHK"),

@@ -41,6 +41,8 @@ macro_rules! for_each_section {
             pipes       PipeEnd     b"PEND" 1 Frost  Description     CRITICAL;
             inet        Inet        b"INET" 1 Frost  Description     CRITICAL;
             netlink     Netlink     b"NTLK" 1 Frost  Description     CRITICAL;
+            raw         RawSocket   b"RAWS" 1 Frost  Description     CRITICAL;
+            packet      PacketSocket b"PCKT" 1 Frost Description     CRITICAL;
             unix        Unix        b"UNIX" 1 Frost  Description     CRITICAL;
             eventfd     Eventfd     b"EVFD" 1 Frost  Description     CRITICAL;
             signalfd    Signalfd    b"SGFD" 1 Frost  Description     CRITICAL;

@@ -30,7 +30,7 @@ SECTIONS = {
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
     "INET": ("frost", CRITICAL),
-    "NTLK": ("frost", CRITICAL),
+    "NTLK": ("frost", CRITICAL), "RAWS": ("frost", CRITICAL), "PCKT": ("frost", CRITICAL),
     "UNIX": ("frost", CRITICAL),
     "ORIG": ("frost", SAFE_TO_COPY), "LINK": ("freeze", CRITICAL), "RX64": ("freeze", CRITICAL), "RI32": ("freeze", CRITICAL),
     "XSTA": ("freeze", CRITICAL), "TLSE": ("freeze", CRITICAL), "SYSC": ("freeze", CRITICAL), "EXTS": ("freeze", CRITICAL),
@@ -181,6 +181,18 @@ def netlink(s):
     options(s)
 
 
+def raw(s):
+    need(s.family in (2, 10) and s.connected <= 1 and s.shutdown <= 3, 32, "no such raw socket")
+    need(all(g.family in (2, 10) for g in s.groups), 32, "a group of no internet family")
+    options(s)
+
+
+def packet(s):
+    need(s.kind in (2, 3) and s.protocol <= 0xFFFF and s.in_fanout <= 1, 32, "no such packet socket")
+    need(all(m.kind <= 3 and 1 <= m.count <= 1 << 16 and len(m.address.data) <= 32 for m in s.memberships), 32, "no such membership")
+    options(s)
+
+
 def options(s):
     need(all((o.level, o.name) in OPTIONS for o in s.options), 32, "an option that an image may not hold")
     need(len(s.filter.data) % 8 == 0, 32, "a filter that ends inside an instruction")
@@ -265,6 +277,8 @@ RULES = {
     "UNIX": unix,
     "INET": inet,
     "NTLK": netlink,
+    "RAWS": raw,
+    "PCKT": packet,
     "CPU ": cpu,
     "XSTA": xstate,
     "OBJS": lambda s: need(ascending(o.id for o in s.objects), 50, "objects not sorted"),

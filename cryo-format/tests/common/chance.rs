@@ -189,6 +189,20 @@ fn mend(section: &mut AnySection) {
                 ([1, 2, 5][s.kind as usize % 3], s.state.0 % 5, s.shutdown % 4, 0);
             mend_socket(&mut s.options, &mut s.filter);
         }
+        AnySection::RawSocket(s) => {
+            (s.family, s.connected, s.shutdown) =
+                (if s.family & 1 == 0 { 2 } else { 10 }, s.connected & 1, s.shutdown & 3);
+            s.groups.iter_mut().for_each(|g| g.family = 2);
+            mend_socket(&mut s.options, &mut s.filter);
+        }
+        AnySection::PacketSocket(s) => {
+            (s.kind, s.protocol, s.in_fanout, s.reserved) = (2 + s.kind % 2, s.protocol & 0xffff, s.in_fanout & 1, 0);
+            for m in s.memberships.iter_mut() {
+                (m.kind, m.count, m.reserved) = (m.kind & 3, m.count % 1000 + 1, 0);
+                m.address = m.address[..m.address.len().min(32)].to_vec().into();
+            }
+            mend_socket(&mut s.options, &mut s.filter);
+        }
         AnySection::Pipe(s) => s.packets &= 1,
         AnySection::Eventfd(s) => s.reserved = 0,
         AnySection::PtyEnd(s) => s.reserved = 0,

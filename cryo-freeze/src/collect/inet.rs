@@ -7,7 +7,7 @@ use cryo_tracee::sockets as kernel;
 use super::description::Cx;
 use super::inet_socket::section;
 use super::socket::{self, Socket, way};
-use super::{RefusalKind, refuse, tcp};
+use super::{RefusalKind, raw, refuse, tcp};
 use crate::Result;
 
 const UDP_CORK: (u32, u32) = (libc::IPPROTO_UDP as u32, 1);
@@ -20,9 +20,9 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         (libc::SOCK_DGRAM, libc::IPPROTO_UDP | libc::IPPROTO_UDPLITE | libc::IPPROTO_ICMP | libc::IPPROTO_ICMPV6) => {
             datagrams(cx, s)
         }
+        (libc::SOCK_RAW, _) => raw::collect(cx, s),
         (kind, protocol) => {
             let what = match (kind, protocol) {
-                (libc::SOCK_RAW, _) => "raw sockets".to_owned(),
                 (_, libc::IPPROTO_SCTP) => "SCTP sockets".to_owned(),
                 (_, other) => format!("sockets of protocol {other}"),
             };

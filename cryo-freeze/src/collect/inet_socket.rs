@@ -32,7 +32,7 @@ pub fn section(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result
 
 /// The multicast groups of a socket, found by asking it for each group that the machine listens to.
 fn groups(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<Membership>> {
-    if s.kind as i32 != libc::SOCK_DGRAM {
+    if s.kind as i32 == libc::SOCK_STREAM {
         return Ok(List::default());
     }
     let mut joined = Vec::new();

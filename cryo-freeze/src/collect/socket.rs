@@ -14,6 +14,7 @@ use crate::Result;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
 const SO_BUF_LOCK: u32 = 72;
+const SOL_RAW: i32 = 255;
 /// Longest message that is carried.
 const LONGEST: usize = 4 << 20;
 
@@ -58,6 +59,31 @@ impl Socket<'_> {
     }
 }
 
+/// Refuses a socket that takes rights to make, which we lack: only beside a fresh one can its options be told.
+pub fn may_make(s: &Socket<'_>) -> Result<()> {
+    match sockets::socket(s.family, s.kind, s.protocol) {
+        Err(e) if e.errno() == Some(libc::EPERM) => refuse(
+            RefusalKind::Permission,
+            format!(
+                "{}: raw and packet sockets take root (CAP_NET_RAW): freeze and thaw it as root, or {}",
+                s.name(),
+                way(s)
+            ),
+        ),
+        made => Ok(made.map(drop)?),
+    }
+}
+
+/// Notes packets that wait, and an error in front of them. They cannot be put back into one socket alone.
+pub fn packets_wait(cx: &mut Cx<'_>, s: &Socket<'_>, events: i16) {
+    if events & libc::POLLIN != 0 {
+        cx.out.note(s.name(), "packets that wait in it are not in the image");
+    }
+    if events & libc::POLLERR != 0 {
+        cx.out.note(s.name(), "an error waits in it, which the thawed program does not see");
+    }
+}
+
 /// Options that are not as a fresh socket has them, but for those in `except`.
 pub fn options(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result<List<SocketOption>> {
     let key = (s.family, s.kind, s.protocol);
@@ -95,8 +121,13 @@ fn levels(s: &Socket<'_>) -> impl Iterator<Item = (u32, u32)> + use<> {
     let multicast = move |name: u32| matches!(name, 17..=19 | 29 | 32..=34 | 49) && kind == libc::SOCK_STREAM;
     OPTIONS.iter().map(|o| (o.0, o.1)).filter(move |(level, name)| match *level as i32 {
         libc::SOL_SOCKET => true,
+        libc::IPPROTO_IP if matches!(name, 3 | 5 | 22) => family == libc::AF_INET && kind == libc::SOCK_RAW,
         libc::IPPROTO_IP => inet && !multicast(*name),
+        libc::IPPROTO_IPV6 if matches!(name, 7 | 36) => family == libc::AF_INET6 && kind == libc::SOCK_RAW,
         libc::IPPROTO_IPV6 => family == libc::AF_INET6 && (!multicast(*name) || *name >= 32),
+        SOL_RAW => family == libc::AF_INET && kind == libc::SOCK_RAW,
+        libc::IPPROTO_ICMPV6 => family == libc::AF_INET6 && kind == libc::SOCK_RAW,
+        libc::SOL_PACKET => family == libc::AF_PACKET,
         libc::IPPROTO_TCP => inet && kind == libc::SOCK_STREAM,
         libc::IPPROTO_UDP => inet && kind == libc::SOCK_DGRAM,
         libc::SOL_NETLINK => family == libc::AF_NETLINK,

@@ -8,7 +8,7 @@ use cryo_tracee::sockets;
 
 use super::description::{Cx, Description};
 use super::socket::Socket;
-use super::{inet, netlink, unix};
+use super::{inet, netlink, packet, unix};
 use crate::Result;
 use crate::options::{Ends, Tcp};
 
@@ -44,6 +44,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         libc::AF_UNIX => unix::collect(cx, &socket),
         libc::AF_INET | libc::AF_INET6 => inet::collect(cx, &socket),
         libc::AF_NETLINK => netlink::collect(cx, &socket),
+        libc::AF_PACKET => packet::collect(cx, &socket),
         other => {
             let name = family_name(other);
             cx.why = Some(format!("{name} sockets are not carried"));
@@ -54,7 +55,6 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
 
 fn family_name(family: i32) -> String {
     match family {
-        libc::AF_PACKET => "packet".into(),
         libc::AF_VSOCK => "vsock".into(),
         libc::AF_ALG => "kernel crypto (AF_ALG)".into(),
         libc::AF_BLUETOOTH => "bluetooth".into(),

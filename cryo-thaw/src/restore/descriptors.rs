@@ -24,8 +24,8 @@ use cryo_tracee::{Host, fds, proc};
 
 use super::table::Table;
 use super::{
-    epoll, eventfd, fanotify, files, inet, inotify, locks, mqueues, netlink, outside, owners, pidfd, pipes, ptys,
-    removed, sessions, signalfd, timerfd, unix,
+    epoll, eventfd, fanotify, files, inet, inotify, locks, mqueues, netlink, outside, owners, packet, pidfd, pipes,
+    ptys, raw, removed, sessions, signalfd, timerfd, unix,
 };
 use crate::bound_files::BoundFiles;
 use crate::error::{Doing, RefusalKind, refuse};
@@ -50,6 +50,8 @@ const RESTORERS: &[Restorer] = &[
     unix::restore,
     netlink::restore,
     inet::restore,
+    raw::restore,
+    packet::restore,
     eventfd::restore,
     signalfd::restore,
     timerfd::restore,

@@ -74,7 +74,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
 }
 
 /// shutdown(2) of a socket of datagrams, when its queue is full. One that is not connected says ENOTCONN and is shut down all the same.
-fn shut(m: &Made<'_>) -> Result<()> {
+pub fn shut(m: &Made<'_>) -> Result<()> {
     // 1: receives no more; 2: sends no more; 3: both. shutdown(2) counts from 0.
     match socket::shutdown(&m.ours, (m.section.shutdown & 3).saturating_sub(1)) {
         Err(e) if e.errno() != Some(libc::ENOTCONN) => Err(e.into()),
@@ -88,7 +88,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
 }
 
 /// Multicast groups.
-fn join(m: &Made<'_>) -> Result<()> {
+pub fn join(m: &Made<'_>) -> Result<()> {
     for g in &m.section.groups {
         let level = if g.family == AF_INET { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
         // struct group_req

@@ -27,6 +27,19 @@ pub fn make(host: &mut Host, family: u32, kind: u32, protocol: u32) -> Result<u6
     Ok(host.call(libc::SYS_socket, [family.into(), kind.into(), protocol.into(), 0, 0, 0])?)
 }
 
+/// Refuses raw and packet sockets where they cannot be made.
+pub fn may_make(fd: u32) -> Result<()> {
+    match sockets::socket(libc::AF_PACKET as u32, libc::SOCK_RAW as u32, 0) {
+        Err(e) if e.errno() == Some(libc::EPERM) => refuse(
+            RefusalKind::Permission,
+            format!(
+                "fd {fd}: raw and packet sockets take root (CAP_NET_RAW): thaw it as root, or use --fd {fd}=null|FILE"
+            ),
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// socketpair(2) in the host.
 pub fn pair(host: &mut Host, kind: u32) -> Result<(u64, u64)> {
     let kind = kind | (libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u32;

@@ -76,6 +76,74 @@ pub fn udp_shutdown(family: u32, protocol: u32) -> Result<HashMap<u32, u8>> {
     }
 }
 
+/// A packet socket as the kernel sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PacketSocket {
+    /// PACKET_ADD_MEMBERSHIP, in the order of the kernel's list: the last one first.
+    pub memberships: Vec<PacketMembership>,
+    /// Has it a ring?
+    pub rings: bool,
+    /// Its fanout group: as getsockopt(PACKET_FANOUT) gives it.
+    pub fanout: Option<u32>,
+}
+
+/// struct packet_diag_mclist of linux/packet_diag.h.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PacketMembership {
+    /// Number of the interface.
+    pub interface: u32,
+    /// How often it was added.
+    pub count: u32,
+    /// PACKET_MR_MULTICAST 0, PACKET_MR_PROMISC 1, PACKET_MR_ALLMULTI 2, PACKET_MR_UNICAST 3.
+    pub kind: u16,
+    /// The hardware address.
+    pub address: Vec<u8>,
+}
+
+/// All packet sockets of our network namespace, by inode; none of a kernel that cannot list them.
+pub fn packet() -> Result<HashMap<u32, PacketSocket>> {
+    // PACKET_SHOW_MCLIST, RING_CFG, FANOUT of linux/packet_diag.h.
+    const SHOW: u32 = 0x2 | 0x4 | 0x8;
+    // struct packet_diag_req: family, protocol, padding; inode, what to show, cookie.
+    let mut body = vec![libc::AF_PACKET as u8, 0, 0, 0, 0, 0, 0, 0];
+    body.extend(SHOW.to_le_bytes());
+    body.extend([0; 8]);
+    let mut found = HashMap::new();
+    let done = dump("asking for the packet sockets", &body, |body| found.extend(parse_packet(body)));
+    match done {
+        Err(e) if matches!(e.errno(), Some(libc::ENOENT | libc::EOPNOTSUPP)) => Ok(found),
+        other => other.map(|()| found),
+    }
+}
+
+/// struct packet_diag_msg and its attributes.
+fn parse_packet(body: &[u8]) -> Option<(u32, PacketSocket)> {
+    let word = |b: &[u8]| b.first_chunk().map(|b| u32::from_le_bytes(*b));
+    let half = |b: &[u8]| b.first_chunk().map(|b| u16::from_le_bytes(*b));
+    let ino = word(body.get(4..)?)?;
+    let mut socket = PacketSocket::default();
+    for (kind, value) in attributes(body.get(16..)?) {
+        match kind {
+            1 => {
+                for m in value.chunks_exact(44) {
+                    let length = usize::from(half(&m[10..])?).min(32);
+                    let (interface, count, kind) = (word(m)?, word(&m[4..])?, half(&m[8..])?);
+                    socket.memberships.push(PacketMembership {
+                        interface,
+                        count,
+                        kind,
+                        address: m[12..12 + length].to_vec(),
+                    });
+                }
+            }
+            2 | 3 => socket.rings = true,
+            4 => socket.fanout = word(value),
+            _ => {}
+        }
+    }
+    Some((ino, socket))
+}
+
 /// Sends a dump request with this body, and hands out the body of each answer.
 fn dump(what: &str, request: &[u8], mut each: impl FnMut(&[u8])) -> Result<()> {
     fault::point().map_err(|e| Error::sys(what, e))?;
