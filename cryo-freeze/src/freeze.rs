@@ -71,9 +71,9 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let done = collect::collect(&mut family, &mut machine, options, &mut collected, &mut held);
     // Declared after the family (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut held.quiet);
-    let members = done?;
+    let mut contents = done?;
     not_asked_to_end()?;
-    let copies = held.copied(&members);
+    let copies = contents.copied(&held);
     let family = if copies.is_some() {
         quiet.clear();
         drop(family);
@@ -88,7 +88,8 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     };
     let stopped = || family.iter().flat_map(|family| family.members.iter().map(|member| &member.memory));
     let memories = copies.unwrap_or_else(|| stopped().collect());
-    let runs = held.runs(&memories);
+    contents.fork(&memories, &mut collected)?;
+    let runs = contents.runs(&memories);
     let path = match (target, files) {
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.

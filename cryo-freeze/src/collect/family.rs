@@ -215,7 +215,7 @@ fn zombie(pid: i32) -> Result<Zombie> {
     }
     let ppid = stat.field(4)? as i32;
     Ok(Zombie {
-        pid: inner("NStgid", 1)?,
+        pid: status.inner("NStgid").unwrap_or(pid as u64),
         ppid: Status::of(ppid)?.inner("NStgid").unwrap_or(ppid as u64),
         pgid: inner("NSpgid", 5)?,
         sid: inner("NSsid", 6)?,

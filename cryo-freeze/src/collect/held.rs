@@ -3,7 +3,10 @@
 use cryo_tracee::repair::Quiet;
 use cryo_tracee::{ForkedCopy, Memory};
 
+use super::Collected;
+use super::forked::Forked;
 use super::objects::Content;
+use crate::Result;
 use crate::pages::Run;
 
 /// What is not written itself: where pages are read from, and what has to be undone or ended when they are.
@@ -11,8 +14,6 @@ use crate::pages::Run;
 pub struct Held {
     /// A copy of each process, if the original is to go on while its pages are written; in the order of the members, as far as they are there.
     pub copies: Vec<Option<ForkedCopy>>,
-    /// What the pages of processes and objects are read from.
-    pub content: Vec<Content>,
     /// Connections that go on when the program is thawed.
     pub quiet: Vec<Quiet>,
     /// The name of their keeper's door.
@@ -21,16 +22,32 @@ pub struct Held {
     pub abort: Vec<(usize, i32)>,
 }
 
-impl Held {
-    /// The runs of pages of all that was collected; `memories` are the members'.
-    pub fn runs<'a>(&'a self, memories: &[&'a Memory]) -> Vec<Run<'a>> {
-        self.content.iter().flat_map(|content| content.runs(memories)).collect()
+/// The pages of what is frozen.
+pub struct Contents {
+    /// Local ids of the members.
+    pub members: Vec<u64>,
+    /// What the pages of processes and objects are read from.
+    pub all: Vec<Content>,
+    /// Members that may share pages with their parents.
+    pub forked: Vec<Forked>,
+}
+
+impl Contents {
+    /// The memories of the copies, if there is one of each member and nothing else is read: shared memory and deleted files the originals can still
+    /// change.
+    pub fn copied<'h>(&self, held: &'h Held) -> Option<Vec<&'h Memory>> {
+        let copies: Vec<&Memory> = held.copies.iter().flatten().map(|copy| &copy.memory).collect();
+        let enough = self.all.iter().all(|content| self.members.contains(&content.owner));
+        (enough && copies.len() == self.members.len()).then_some(copies)
     }
 
-    /// The memories of the copies, if there is one of each member and nothing else is read.
-    pub fn copied(&self, members: &[u64]) -> Option<Vec<&Memory>> {
-        let copies: Vec<&Memory> = self.copies.iter().flatten().map(|copy| &copy.memory).collect();
-        let enough = self.content.iter().all(|content| members.contains(&content.owner));
-        (enough && copies.len() == members.len()).then_some(copies)
+    /// Leaves out what members share with their parents; `memories` are the members'.
+    pub fn fork(&mut self, memories: &[&Memory], out: &mut Collected) -> Result<()> {
+        self.forked.drain(..).try_for_each(|forked| forked.collect(memories, &mut self.all, out))
+    }
+
+    /// The runs of all pages.
+    pub fn runs<'a>(&'a self, memories: &[&'a Memory]) -> Vec<Run<'a>> {
+        self.all.iter().flat_map(|content| content.runs(memories)).collect()
     }
 }

@@ -18,6 +18,7 @@ pub mod family;
 pub mod fanotify;
 mod fd;
 pub mod files;
+pub mod forked;
 pub mod guards;
 mod held;
 pub mod inet;
@@ -82,7 +83,7 @@ pub mod vmas;
 pub mod xstate;
 
 pub use collected::Collected;
-pub use held::Held;
+pub use held::{Contents, Held};
 pub use scene::{Ids, Scene};
 
 use cryo_tracee::proc::{Mapping, Stat, Status};
@@ -96,14 +97,14 @@ use machine::Machine;
 /// From this many threads on, /proc is read by several of our own threads (see [`parallel`]): the process stands still meanwhile.
 const THREADS: usize = 32;
 
-/// Collects the whole state of a process, or of a family of them. Returns the local ids of the members.
+/// Collects the whole state of a process, or of a family of them. Returns what its pages are.
 pub fn collect(
     family: &mut Family,
     machine: &mut Machine,
     options: &Options,
     out: &mut Collected,
     held: &mut Held,
-) -> Result<Vec<u64>> {
+) -> Result<Contents> {
     let members = &mut family.members;
     let looks = members.iter().map(look).collect::<Result<Vec<_>>>()?;
     let pids: Vec<i32> = members.iter().map(Process::pid).collect();
@@ -129,6 +130,8 @@ pub fn collect(
         });
     }
     family::collect(&scenes, &family.zombies, out)?;
+    let memories: Vec<_> = members.iter().map(|member| &member.memory).collect();
+    let forked = forked::look(&scenes, &memories)?;
     let mut objects = objects::Objects::new(&scenes);
     let mut adopt = Vec::with_capacity(scenes.len());
     for (process, scene) in members.iter_mut().zip(&scenes) {
@@ -137,11 +140,11 @@ pub fn collect(
         adopt.push(adopts.map_err(|e| family::of_member(scene, e))?);
     }
     descriptors::collect(&scenes, &mut ids, &mut objects, out, held)?;
-    held.content = objects.finish(&scenes, out);
+    let all = objects.finish(&scenes, out);
     if let Some(root) = members.first() {
         origin::collect(root.since, out);
     }
-    Ok(scenes.iter().map(|scene| scene.id).collect())
+    Ok(Contents { members: scenes.iter().map(|scene| scene.id).collect(), all, forked })
 }
 
 /// The mappings of a process, and what /proc says of each of its threads.

@@ -39,16 +39,27 @@ struct Part {
 }
 
 impl Part {
-    /// What is left of pages of a file without those in `shown`.
+    fn end(&self) -> u64 {
+        self.start + self.len
+    }
+
+    /// The part of it between two addresses that lie in it; none if there is nothing between them.
+    fn between(&self, start: u64, end: u64) -> Option<Self> {
+        let from = match self.from {
+            PageSource::File(offset) => PageSource::File(offset + (start - self.start)),
+            memory @ PageSource::Memory(..) => memory,
+        };
+        (start < end).then(|| Self { start, len: end - start, kind: self.kind, from })
+    }
+
+    /// What is left of it without the addresses in `shown`.
     fn without(self, shown: &Range<u64>) -> Vec<Self> {
-        let PageSource::Memory(..) = self.from else { return vec![self] };
-        let end = self.start + self.len;
-        if self.kind != Kind::FILE_DATA || shown.end <= self.start || end <= shown.start {
+        if shown.end <= self.start || self.end() <= shown.start {
             return vec![self];
         }
-        let rest = [self.start..shown.start.max(self.start), shown.end.min(end)..end];
-        let part = |r: Range<u64>| Self { start: r.start, len: r.end - r.start, kind: self.kind, from: self.from };
-        rest.into_iter().filter(|r| r.start < r.end).map(part).collect()
+        let before = self.between(self.start, shown.start.max(self.start));
+        let behind = self.between(shown.end.min(self.end()), self.end());
+        before.into_iter().chain(behind).collect()
     }
 }
 
@@ -61,6 +72,26 @@ enum PageSource {
 }
 
 impl Content {
+    /// Where it is pages of the mapped file itself.
+    pub fn of_files(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.runs.iter().filter(|p| p.kind == Kind::FILE_DATA).map(|p| (p.start, p.end()))
+    }
+
+    /// Leaves out what lies in these sorted ranges.
+    pub fn leave_out(&mut self, ranges: &[(u64, u64)]) {
+        let mut runs = Vec::with_capacity(self.runs.len());
+        for part in std::mem::take(&mut self.runs) {
+            let mut at = part.start;
+            let from = ranges.partition_point(|r| r.1 <= part.start);
+            for (start, end) in ranges[from..].iter().take_while(|r| r.0 < part.end()) {
+                runs.extend(part.between(at, (*start).max(part.start)));
+                at = *end;
+            }
+            runs.extend(part.between(at, part.end()));
+        }
+        self.runs = runs;
+    }
+
     /// As runs for the writer; `memories` are the members'.
     pub fn runs<'c>(&'c self, memories: &[&'c Memory]) -> impl Iterator<Item = Run<'c>> {
         self.runs.iter().filter_map(|p| {
@@ -513,7 +544,9 @@ impl Objects {
             for (_, window) in self.windows.iter().filter(|(of, _)| *of == object) {
                 let vaddr = |offset: u64| offset.wrapping_add_signed(shift);
                 let shown = vaddr(window.start)..vaddr(window.end);
-                content.runs = std::mem::take(&mut content.runs).into_iter().flat_map(|p| p.without(&shown)).collect();
+                let of_file = |p: &Part| p.kind == Kind::FILE_DATA && matches!(p.from, PageSource::Memory(..));
+                let left = |p: Part| if of_file(&p) { p.without(&shown) } else { vec![p] };
+                content.runs = std::mem::take(&mut content.runs).into_iter().flat_map(left).collect();
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::error::refuse;
 use crate::{Error, RefusalKind, Result};
 pub use fdinfo::{FdDirs, FdInfo};
 pub use maps::{Mapping, mappings, parse_mappings};
-pub use pagemap::{Present, pagemap, present};
+pub use pagemap::{Entry, Present, entries, pagemap, present};
 
 /// `fs::read` asks for the size, which is 0 in /proc, and begins with 32 bytes: ten system calls where three do.
 fn read(path: &str) -> Result<Vec<u8>> {

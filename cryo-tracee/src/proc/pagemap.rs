@@ -39,6 +39,37 @@ pub fn pagemap(pid: i32) -> Result<fs::File> {
     fs::File::open(&path).map_err(|e| Error::sys(format!("opening {path}"), e))
 }
 
+/// What the page map says of one page (Documentation/admin-guide/mm/pagemap.rst).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry(u64);
+
+impl Entry {
+    /// A page of the process's own, in memory or swapped out.
+    pub fn own(self) -> bool {
+        self.0 >> 62 != 0 && self.0 >> 61 & 1 == 0
+    }
+
+    /// Nobody else has it. Large pages are taken for shared if any part of them may be.
+    pub fn exclusive(self) -> bool {
+        self.0 >> 56 & 1 != 0
+    }
+
+    /// Where it is, in memory or on swap; 0 if we may not know that (without CAP_SYS_ADMIN).
+    pub fn place(self) -> u64 {
+        self.0 & ((1 << 55) - 1)
+    }
+}
+
+/// The entries of the pages of `start..end`.
+pub fn entries(pagemap: &fs::File, start: u64, end: u64) -> Result<Vec<Entry>> {
+    use std::os::unix::fs::FileExt;
+    let about = || format!("reading the page map from {start:#x} to {end:#x}");
+    crate::fault::point().about(about)?;
+    let mut bytes = vec![0; ((end - start) / 4096 * 8) as usize];
+    pagemap.read_exact_at(&mut bytes, start / 4096 * 8).about(about)?;
+    Ok(bytes.as_chunks::<8>().0.iter().map(|entry| Entry(u64::from_le_bytes(*entry))).collect())
+}
+
 fn scan(pagemap: &fs::File, start: u64, end: u64, guards: bool) -> std::io::Result<Vec<Present>> {
     use std::os::fd::AsRawFd;
     // linux/fs.h: struct pm_scan_arg, struct page_region; categories.

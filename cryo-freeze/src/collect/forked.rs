@@ -1,0 +1,207 @@
+//! `FORK`: pages that fork(2) left shared between a member and its parent. They are stored once, with the parent.
+//!
+//! Which pages can be shared at all, the page map tells everybody; whether they are, only where it also tells their places (CAP_SYS_ADMIN).
+//! Otherwise the bytes are compared, before the first page is written: from the copies, if the originals run again by then.
+
+use std::fs::File;
+
+use cryo_format::prim::Addr;
+use cryo_format::section::forked::{Forked as Section, ForkedRange};
+use cryo_tracee::Memory;
+use cryo_tracee::proc::{self, Entry, Mapping};
+
+use super::objects::Content;
+use super::{Collected, Scene, family};
+use crate::Result;
+use crate::error::not_asked_to_end;
+use crate::pages::PAGE;
+
+/// Bytes that are compared at once.
+const PIECE: u64 = 256 << 10;
+/// Entries of the page map that are read at once.
+const ENTRIES: u64 = 64 << 10;
+/// The key of AT_RANDOM in the auxiliary vector.
+const AT_RANDOM: u64 = 25;
+
+/// Pages from the first address to before the second.
+type Range = (u64, u64);
+
+/// A member that has executed nothing since its parent forked it.
+pub struct Forked {
+    /// Its local id, and its parent's.
+    process: (u64, u64),
+    /// Their places among the members.
+    member: (usize, usize),
+    /// Pages of its own that are its parent's, too.
+    same: Vec<Range>,
+    /// Pages of its own of which that is not known.
+    perhaps: Vec<Range>,
+    /// Mappings of files that both have at the same place.
+    files: Vec<Range>,
+}
+
+/// Looks for them, before a member is copied: then all pages are shared with the copy.
+pub fn look(scenes: &[Scene<'_>], memories: &[&Memory]) -> Result<Vec<Forked>> {
+    let mut all = Vec::new();
+    for scene in scenes {
+        let Some(parent) = family::parent(scenes, scene) else { continue };
+        if !same_program(scene, parent, (memories[scene.member], memories[parent.member]))? {
+            continue;
+        }
+        let mut forked = Forked {
+            process: (scene.id, parent.id),
+            member: (scene.member, parent.member),
+            same: Vec::new(),
+            perhaps: Vec::new(),
+            files: Vec::new(),
+        };
+        let pagemaps = (proc::pagemap(scene.live_tid)?, proc::pagemap(parent.live_tid)?);
+        for (m, (start, end)) in in_both(scene, parent) {
+            forked.pages(&pagemaps, start, end)?;
+            if m.ino != 0 {
+                forked.files.push((start, end));
+            }
+        }
+        all.push(forked);
+    }
+    Ok(all)
+}
+
+/// Is it what one execve(2) made of both? That puts 16 random bytes on the stack; where it puts them is random, too.
+fn same_program(scene: &Scene<'_>, parent: &Scene<'_>, (child, other): (&Memory, &Memory)) -> Result<bool> {
+    let auxv = proc::auxv(scene.live_tid)?;
+    if auxv != proc::auxv(parent.live_tid)? {
+        return Ok(false);
+    }
+    let Some(at) = auxv.chunks(2).find(|entry| entry[0] == AT_RANDOM).and_then(|entry| entry.get(1)) else {
+        return Ok(false);
+    };
+    let (mut own, mut theirs) = ([0; 16], [0; 16]);
+    Ok(child.read(*at, &mut own).is_ok() && other.read(*at, &mut theirs).is_ok() && own == theirs)
+}
+
+/// The private mappings that both have at the same place, of the same.
+fn in_both<'s>(scene: &'s Scene<'_>, parent: &'s Scene<'_>) -> impl Iterator<Item = (&'s Mapping, Range)> {
+    let private = |m: &&Mapping| !m.shared && !cryo_tracee::host::is_special(m) && !m.has("ht");
+    let same = |m: &Mapping, p: &Mapping| {
+        (m.dev, m.ino) == (p.dev, p.ino)
+            && (m.ino == 0 || m.offset.wrapping_sub(m.start) == p.offset.wrapping_sub(p.start))
+    };
+    scene.maps.iter().filter(private).flat_map(move |m| {
+        let from = parent.maps.partition_point(|p| p.end <= m.start);
+        let overlap = parent.maps[from..].iter().take_while(|p| p.start < m.end);
+        let overlap = overlap.filter(private).filter(move |p| same(m, p));
+        overlap.map(move |p| (m, (m.start.max(p.start), m.end.min(p.end))))
+    })
+}
+
+impl Forked {
+    fn pages(&mut self, (own, parents): &(File, File), start: u64, end: u64) -> Result<()> {
+        for present in proc::present(own, start, end)?.into_iter().filter(|p| !p.file && !p.guard) {
+            for from in (present.start..present.end).step_by((ENTRIES * PAGE) as usize) {
+                let to = present.end.min(from + ENTRIES * PAGE);
+                let (own, theirs) = (proc::entries(own, from, to)?, proc::entries(parents, from, to)?);
+                for ((own, theirs), at) in own.into_iter().zip(theirs).zip((from..to).step_by(PAGE as usize)) {
+                    match shared(own, theirs) {
+                        Some(true) => add(&mut self.same, at, at + PAGE),
+                        None => add(&mut self.perhaps, at, at + PAGE),
+                        Some(false) => {}
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the section, and takes the pages from what is stored of the process. `memories` are the members'.
+    pub fn collect(self, memories: &[&Memory], content: &mut [Content], out: &mut Collected) -> Result<()> {
+        let Self { process: (process, parent), member: (own, other), mut same, perhaps, files } = self;
+        let (Some(own), Some(other)) = (memories.get(own), memories.get(other)) else { return Ok(()) };
+        let (mut ours, mut theirs) = (vec![0; PIECE as usize], vec![0; PIECE as usize]);
+        for (start, end) in perhaps {
+            for from in (start..end).step_by(PIECE as usize) {
+                let len = (end - from).min(PIECE) as usize;
+                own.read(from, &mut ours[..len])?;
+                other.read(from, &mut theirs[..len])?;
+                let pages = ours[..len].chunks(PAGE as usize).zip(theirs[..len].chunks(PAGE as usize));
+                for (at, _) in (from..).step_by(PAGE as usize).zip(pages).filter(|(_, (ours, theirs))| ours == theirs) {
+                    add(&mut same, at, at + PAGE);
+                }
+                not_asked_to_end()?;
+            }
+        }
+        // Pages of the file itself are the same wherever neither has one of its own.
+        let shown =
+            |of: u64| content.iter().filter(move |c| c.owner == of).flat_map(Content::of_files).collect::<Vec<_>>();
+        let (ours, theirs) = (shown(process), shown(parent));
+        same.extend(in_all(&[&files, &joined(ours), &joined(theirs)]));
+        let ranges = joined(same);
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        content.iter_mut().filter(|c| c.owner == process).for_each(|c| c.leave_out(&ranges));
+        let range = |(start, end)| ForkedRange { start: Addr(start), end: Addr(end) };
+        out.add(process, Section { parent, ranges: ranges.into_iter().map(range).collect() });
+        Ok(())
+    }
+}
+
+/// Is it one page? `None` where only the bytes can tell.
+fn shared(own: Entry, theirs: Entry) -> Option<bool> {
+    if !own.own() || !theirs.own() || own.exclusive() || theirs.exclusive() {
+        return Some(false);
+    }
+    match (own.place(), theirs.place()) {
+        (0, 0) => None,
+        (own, theirs) => Some(own == theirs),
+    }
+}
+
+/// Adds pages behind those that are there.
+fn add(ranges: &mut Vec<Range>, start: u64, end: u64) {
+    match ranges.last_mut() {
+        Some(last) if last.1 == start => last.1 = end,
+        _ => ranges.push((start, end)),
+    }
+}
+
+/// Sorted, and those that touch made one.
+fn joined(mut ranges: Vec<Range>) -> Vec<Range> {
+    ranges.sort_unstable();
+    let mut all: Vec<Range> = Vec::with_capacity(ranges.len());
+    for (start, end) in ranges {
+        match all.last_mut() {
+            Some(last) if start <= last.1 => last.1 = last.1.max(end),
+            _ => all.push((start, end)),
+        }
+    }
+    all
+}
+
+/// What is in each of these sorted lists.
+fn in_all(lists: &[&[Range]]) -> Vec<Range> {
+    let Some((first, others)) = lists.split_first() else { return Vec::new() };
+    let mut common = first.to_vec();
+    for other in others {
+        let mut both = Vec::new();
+        for (start, end) in common {
+            let from = other.partition_point(|r| r.1 <= start);
+            both.extend(other[from..].iter().take_while(|r| r.0 < end).map(|r| (r.0.max(start), r.1.min(end))));
+        }
+        common = both;
+    }
+    common
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{in_all, joined};
+
+    #[test]
+    fn ranges() {
+        assert_eq!(joined(vec![(4, 6), (1, 2), (2, 3), (5, 7)]), [(1, 3), (4, 7)]);
+        assert_eq!(in_all(&[&[(1, 10)], &[(0, 2), (4, 5), (9, 12)]]), [(1, 2), (4, 5), (9, 10)]);
+        assert_eq!(in_all(&[&[(1, 3), (5, 9)], &[(2, 6)], &[(0, 100)]]), [(2, 3), (5, 6)]);
+        assert_eq!(in_all(&[&[(1, 3)], &[]]), []);
+    }
+}
