@@ -14,7 +14,7 @@ use cryo_tracee::namespace;
 use cryo_tracee::proc::Status;
 
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{Doing, RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::options::Pid;
 use crate::restore::clocks;
@@ -133,5 +133,5 @@ pub fn drop_capabilities(host: &mut Host, i: usize) -> Result<()> {
     let header = batch.put(&[0x2008_0522_u32.to_le_bytes(), 0_u32.to_le_bytes()].concat());
     let none = batch.space(24);
     batch.call(libc::SYS_capset, &[header.addr, none.addr]);
-    Ok(remote.run(batch)?.all()?)
+    remote.run(batch)?.all().doing(|| "giving up the capabilities that it never had".into())
 }

@@ -88,7 +88,8 @@ impl Shape {
     /// Gives shared memory its protection, when it is filled.
     pub fn protect(&self, host: &mut Host) -> Result<()> {
         for (start, len, prot) in &self.protect {
-            host.call(libc::SYS_mprotect, [*start, *len, (*prot).into(), 0, 0, 0])?;
+            host.call(libc::SYS_mprotect, [*start, *len, (*prot).into(), 0, 0, 0])
+                .doing(|| range(*start, *len, "giving it its protection"))?;
         }
         Ok(())
     }
@@ -141,7 +142,8 @@ impl Remapper for Inject<'_> {
         }
         run(host, &mut batch, &mut advice)?;
         for (at, size) in mapper.whole.values() {
-            host.call(libc::SYS_munmap, [*at, *size, 0, 0, 0, 0])?;
+            host.call(libc::SYS_munmap, [*at, *size, 0, 0, 0, 0])
+                .doing(|| range(*at, *size, "taking away what its parts were made of"))?;
         }
         for fd in mapper.files.values().flatten() {
             host.call(libc::SYS_close, [*fd, 0, 0, 0, 0, 0])?;
@@ -285,7 +287,7 @@ impl Mapper<'_> {
         let (prot, flags) = (libc::PROT_READ as u64, (MAP_DROPPABLE | libc::MAP_ANONYMOUS) as u64);
         let tried = host.call(libc::SYS_mmap, [0, 4096, prot, flags, u64::MAX, 0]);
         if let Ok(at) = tried {
-            host.call(libc::SYS_munmap, [at, 4096, 0, 0, 0, 0])?;
+            host.call(libc::SYS_munmap, [at, 4096, 0, 0, 0, 0]).doing(|| "trying memory that may be dropped".into())?;
         }
         Ok(*self.droppable.insert(tried.is_ok()))
     }
@@ -310,7 +312,8 @@ impl Mapper<'_> {
                     let flags =
                         libc::MAP_FIXED_NOREPLACE | libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
                     let prot = libc::PROT_READ | libc::PROT_WRITE;
-                    host.call(libc::SYS_mmap, [at, size, prot as u64, flags as u64, u64::MAX, 0])?;
+                    host.call(libc::SYS_mmap, [at, size, prot as u64, flags as u64, u64::MAX, 0])
+                        .doing(|| range(at, size, "mapping shared memory"))?;
                 }
                 self.whole.insert(object.id, (at, size));
                 at
@@ -484,8 +487,13 @@ fn huge(host: &mut Host, vma: &Vma, prot: i32, flags: i32) -> Result<()> {
     let flags = flags | libc::MAP_HUGETLB | shift << libc::MAP_HUGE_SHIFT;
     match host.call(libc::SYS_mmap, [start, len, prot as u64, flags as u64, u64::MAX, 0]) {
         Err(e) if e.errno() == Some(libc::ENOMEM) => refuse(RefusalKind::Memory, pool_too_small(vma)),
-        other => other.map(|_| ()).map_err(Into::into),
+        other => other.map(drop).doing(|| range(start, len, "mapping huge pages")),
     }
+}
+
+/// What is done with a range, for messages.
+fn range(start: u64, len: u64, what: &str) -> String {
+    format!("memory {start:x}-{:x}: {what}", start + len)
 }
 
 fn huge_shift(vma: &Vma) -> i32 {
@@ -521,7 +529,8 @@ pub fn lock_and_seal(host: &mut Host, vmas: &[Vma], notes: &Notes) -> Result<()>
         notes.add(format!("some memory that was locked is not ({}): raise `ulimit -l`", reason(&e)));
     }
     for vma in vmas.iter().filter(|v| v.flags.has(VmFlags::SEALED)) {
-        host.call(SYS_MSEAL, [vma.start.0, vma.end.0 - vma.start.0, 0, 0, 0, 0])?;
+        host.call(SYS_MSEAL, [vma.start.0, vma.end.0 - vma.start.0, 0, 0, 0, 0])
+            .doing(|| range(vma.start.0, vma.end.0 - vma.start.0, "sealing it"))?;
     }
     Ok(())
 }

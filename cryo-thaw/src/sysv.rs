@@ -9,7 +9,7 @@ use cryo_tracee::Host;
 use cryo_tracee::sysv::Segment;
 
 use crate::Result;
-use crate::error::{RefusalKind, reason, refuse};
+use crate::error::{Doing, RefusalKind, reason, refuse};
 use crate::notes::Notes;
 
 /// linux/ipc.h, linux/shm.h.
@@ -33,11 +33,13 @@ pub fn attach(notes: &Notes, host: &mut Host, object: &Object, at: u64, owner: (
     } else {
         let (got, segment) = make(notes, host, object, key, id)?;
         let shmat = host.call(libc::SYS_shmat, [got, at, 0, 0, 0, 0]);
-        shmat.or_else(|e| refuse(RefusalKind::Ipc, format!("SysV shared memory {id}: {e}")))?;
+        shmat
+            .or_else(|e| refuse(RefusalKind::Ipc, format!("SysV shared memory {id}: attaching it: {}", reason(&e))))?;
         (got, Some(segment))
     };
     // It may hold what the program has written since it was frozen.
-    host.call(libc::SYS_madvise, [at, object.size.next_multiple_of(4096), libc::MADV_REMOVE as u64, 0, 0, 0])?;
+    host.call(libc::SYS_madvise, [at, object.size.next_multiple_of(4096), libc::MADV_REMOVE as u64, 0, 0, 0])
+        .doing(|| format!("SysV shared memory {id}: emptying it"))?;
     // What was taken may be another user's, who let us attach it: then its owner and mode are right, and not ours to set.
     let mut batch = host.batch()?;
     if segment.is_none() {
@@ -58,7 +60,7 @@ pub fn attach(notes: &Notes, host: &mut Host, object: &Object, at: u64, owner: (
     }
     let done = host.run(batch)?;
     if segment.is_some() {
-        done.all()?;
+        done.all().doing(|| format!("SysV shared memory {id}: giving it its owner and mode"))?;
     }
     Ok(segment)
 }
@@ -71,7 +73,7 @@ fn take(host: &mut Host, object: &Object, key: u32, id: u64, at: u64) -> Result<
     // Another thaw may have looked and attached it, too: then neither takes it.
     let alone = left_behind(host, object, key, id, 1)?;
     if !alone {
-        host.call(libc::SYS_shmdt, [at, 0, 0, 0, 0, 0])?;
+        host.call(libc::SYS_shmdt, [at, 0, 0, 0, 0, 0]).doing(|| format!("SysV shared memory {id}: detaching it"))?;
     }
     Ok(alone)
 }

@@ -12,6 +12,7 @@ use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSymbol};
 
 use crate::Result;
+use crate::error::Doing;
 
 /// An old vDSO whose entry points are to lead to the new one.
 pub struct Bridge {
@@ -55,7 +56,7 @@ pub fn place(
     let Some(theirs) = wanted.iter().find(|v| v.name.0 == b"[vdso]") else {
         // A program without (vdso=0, or it unmapped it): then the host has none either.
         for m in special {
-            host.call(libc::SYS_munmap, [m.start, m.end - m.start, 0, 0, 0, 0])?;
+            host.call(libc::SYS_munmap, [m.start, m.end - m.start, 0, 0, 0, 0]).doing(|| without(m))?;
         }
         return Ok(None);
     };
@@ -88,6 +89,14 @@ pub fn place(
     Ok(Some(Bridge { old, new: Some(new) }))
 }
 
+fn without(m: &proc::Mapping) -> String {
+    format!("removing {}, which the program had not", String::from_utf8_lossy(&m.path))
+}
+
+fn moving(from: u64, to: u64) -> String {
+    format!("moving the vDSO, or what belongs to it, from {from:#x} to {to:#x}")
+}
+
 /// Moves each range; by way of free room where a destination overlaps a source that is still in use.
 fn move_all(host: &mut Host, from: &[(u64, u64)], to: &[u64], base: u64) -> Result<()> {
     if from.iter().map(|f| f.0).eq(to.iter().copied()) {
@@ -103,10 +112,10 @@ fn move_all(host: &mut Host, from: &[(u64, u64)], to: &[u64], base: u64) -> Resu
         })
         .collect();
     for ((start, len), hop) in from.iter().zip(&hop) {
-        host.call(libc::SYS_mremap, [*start, *len, *len, flags, *hop, 0])?;
+        host.call(libc::SYS_mremap, [*start, *len, *len, flags, *hop, 0]).doing(|| moving(*start, *hop))?;
     }
     for ((hop, (_, len)), to) in hop.iter().zip(from).zip(to) {
-        host.call(libc::SYS_mremap, [*hop, *len, *len, flags, *to, 0])?;
+        host.call(libc::SYS_mremap, [*hop, *len, *len, flags, *to, 0]).doing(|| moving(*hop, *to))?;
     }
     Ok(())
 }

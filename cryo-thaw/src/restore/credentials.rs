@@ -5,7 +5,7 @@ use cryo_tracee::proc::Status;
 use cryo_tracee::{Batch, FsRights, Host};
 
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{Doing, RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::options::Options;
 
@@ -139,7 +139,7 @@ pub fn restore(host: &mut Host, each: &[&Credentials], options: &Options, orphan
         if !orphan && c.parent_death_signal != 0 {
             batch.call(libc::SYS_prctl, &[libc::PR_SET_PDEATHSIG as u64, c.parent_death_signal.into()]);
         }
-        remote.run(batch)?.all()?;
+        remote.run(batch)?.all().doing(|| "taking on its users, groups and capabilities".into())?;
     }
     let Some(c) = each.first() else { return Ok(()) };
     if orphan && each.iter().any(|c| c.parent_death_signal != 0) {

@@ -7,7 +7,7 @@ use super::open::set_flags;
 use super::paths;
 use super::table::Table;
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{RefusalKind, reason, refuse};
 
 const FAN_MARK_ADD: u32 = 1;
 const FAN_MARK_IGNORED_MASK: u32 = 0x20;
@@ -22,7 +22,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
         Err(e) => {
             return refuse(
                 RefusalKind::Permission,
-                format!("fd {fd} (fanotify): {e}: thaw it as root, or use --fd {fd}=null"),
+                format!("fd {fd} (fanotify): {e}: thaw it as root, or use --fd {fd}=null", e = reason(&e)),
             );
         }
     };
@@ -52,7 +52,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
             if let Err(e) = host.run(batch)?.all() {
                 return refuse(
                     RefusalKind::File,
-                    format!("fd {fd} (fanotify): marking {}: {e}: use --fd {fd}=null", m.path),
+                    format!("fd {fd} (fanotify): marking {}: {e}: use --fd {fd}=null", m.path, e = reason(&e)),
                 );
             }
         }

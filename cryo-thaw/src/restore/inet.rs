@@ -9,7 +9,7 @@ use super::inet_socket::{All, Made, bind, make, recorded};
 use super::table::Table;
 use super::{sockets, tcp, tcp_keep};
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{RefusalKind, reason, refuse};
 use crate::notes::Notes;
 use crate::options::Tcp;
 
@@ -46,7 +46,8 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
                 format!(
                     "fd {}: connecting it to {}: {e}: use --fd {0}=null|FILE",
                     made[id].fd,
-                    s.remote.plain(s.family)
+                    s.remote.plain(s.family),
+                    e = reason(&e)
                 ),
             );
         }
@@ -102,7 +103,9 @@ pub fn join(m: &Made<'_>) -> Result<()> {
                 RefusalKind::Socket,
                 format!(
                     "fd {}: joining multicast group {group} on interface {}: {e}: use --fd {0}=null|FILE",
-                    m.fd, g.interface
+                    m.fd,
+                    g.interface,
+                    e = reason(&e)
                 ),
             );
         }

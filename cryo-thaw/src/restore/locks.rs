@@ -5,7 +5,7 @@ use cryo_tracee::Host;
 
 use super::table::Table;
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{RefusalKind, reason, refuse};
 
 const F_OFD_GETLK: i32 = 36;
 const F_OFD_SETLK: i32 = 37;
@@ -24,7 +24,10 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
             let name = table.name(id);
             return refuse(
                 RefusalKind::File,
-                format!("fd {fd} ({name}): its lease: {e}: end who has it open, or use --fd {fd}=FILE|null"),
+                format!(
+                    "fd {fd} ({name}): its lease: {e}: end who has it open, or use --fd {fd}=FILE|null",
+                    e = reason(&e)
+                ),
             );
         }
     }

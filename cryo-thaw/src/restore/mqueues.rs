@@ -11,7 +11,7 @@ use rustix::fs::{Mode, fchmod};
 use super::open::{self, set_flags};
 use super::table::Table;
 use crate::Result;
-use crate::error::{About, RefusalKind, refuse};
+use crate::error::{About, RefusalKind, reason, refuse};
 
 /// Under which role the queue itself is parked, by its inode, for further descriptions of it.
 const QUEUE: u8 = 200;
@@ -70,7 +70,12 @@ fn by_name(host: &mut Host, table: &Table<'_>, fd: u32, queue: &Mqueue, access: 
                 ),
             );
         }
-        Err(e) => return refuse(RefusalKind::Ipc, format!("fd {fd}: the message queue {}: {e}: {way}", queue.name)),
+        Err(e) => {
+            return refuse(
+                RefusalKind::Ipc,
+                format!("fd {fd}: the message queue {}: {e}: {way}", queue.name, e = reason(&e)),
+            );
+        }
     };
     let ours = table.take(opened)?;
     let now = mqueue::attributes(&ours)?;
@@ -107,7 +112,11 @@ fn made(fd: u32, queue: &Mqueue, opened: cryo_tracee::Result<u64>) -> Result<u64
         let limits = "/proc/sys/fs/mqueue and `ulimit -q` may be in the way";
         refuse(
             RefusalKind::Ipc,
-            format!("fd {fd}: making the message queue {}: {e}: {limits}, or use --fd {fd}=null|FILE", queue.name),
+            format!(
+                "fd {fd}: making the message queue {}: {e}: {limits}, or use --fd {fd}=null|FILE",
+                queue.name,
+                e = reason(&e)
+            ),
         )
     })
 }

@@ -6,7 +6,7 @@ use cryo_tracee::{Host, sockets as socket};
 use super::sockets;
 use super::table::Table;
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{RefusalKind, reason, refuse};
 
 const NETLINK_ADD_MEMBERSHIP: u32 = 1;
 
@@ -25,7 +25,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
                 RefusalKind::Socket,
                 format!("fd {fd}: netlink port {} is taken: end who has it, or {way}", s.port),
             ),
-            _ => refuse(RefusalKind::Socket, format!("fd {fd}: netlink port {}: {e}: {way}", s.port)),
+            _ => refuse(RefusalKind::Socket, format!("fd {fd}: netlink port {}: {e}: {way}", s.port, e = reason(&e))),
         };
     }
     for group in &s.groups {
@@ -34,7 +34,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
         {
             return refuse(
                 RefusalKind::Socket,
-                format!("fd {fd}: netlink group {group} of protocol {}: {e}: {way}", s.protocol),
+                format!("fd {fd}: netlink group {group} of protocol {}: {e}: {way}", s.protocol, e = reason(&e)),
             );
         }
     }

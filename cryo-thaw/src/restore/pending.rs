@@ -5,7 +5,7 @@ use cryo_format::section::pending::Pending;
 use cryo_tracee::{AWAY, Host};
 
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{Doing, RefusalKind, refuse};
 
 /// Signals in one batch of remote calls.
 const AT_ONCE: usize = 256;
@@ -52,6 +52,6 @@ fn send(host: &mut Host, i: usize, signals: &[Blob], tid: Option<i32>) -> Result
     }
     match host.remote_at(i)?.run(batch)?.all() {
         Err(e) if e.errno() == Some(libc::EAGAIN) => too_many(signals.len()),
-        other => Ok(other?),
+        other => other.doing(|| format!("queueing {} pending signals again", signals.len())),
     }
 }

@@ -10,7 +10,7 @@ use cryo_format::section::ptimers::{Ptimer, Ptimers};
 use cryo_tracee::{Batch, Host};
 
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{Doing, RefusalKind, reason, refuse};
 use crate::ice::Ice;
 
 const PR_TIMER_CREATE_RESTORE_IDS: u64 = 77;
@@ -87,7 +87,8 @@ impl<'a> Timers<'a> {
             }
         }
         if exact {
-            host.call(libc::SYS_prctl, [PR_TIMER_CREATE_RESTORE_IDS, 0, 0, 0, 0, 0])?;
+            host.call(libc::SYS_prctl, [PR_TIMER_CREATE_RESTORE_IDS, 0, 0, 0, 0, 0])
+                .doing(|| "ending the choice of ids for POSIX timers".into())?;
         }
         Ok(())
     }
@@ -95,7 +96,7 @@ impl<'a> Timers<'a> {
     /// timer_create(2), by the thread whose CPU time it measures if there is one; returns its id.
     fn make(&self, host: &mut Host, t: &Ptimer) -> Result<u32> {
         let target = if t.notify == Ptimer::THREAD_ID {
-            host.remote_at(self.place(t.thread, t.id)?)?.call(libc::SYS_gettid, [0; 6])?
+            host.remote_at(self.place(t.thread, t.id)?)?.call(libc::SYS_gettid, [0; 6]).doing(|| named(t))?
         } else {
             0
         };
@@ -111,7 +112,7 @@ impl<'a> Timers<'a> {
         let call = batch.call(libc::SYS_timer_create, &[t.clock as u64, event.addr, id.addr]);
         let done = remote.run(batch)?;
         if let Err(e) = done.result(call) {
-            return refuse(RefusalKind::Timer, format!("POSIX timer {} (clock {}): {e}", t.id, t.clock));
+            return refuse(RefusalKind::Timer, format!("POSIX timer {} (clock {}): {}", t.id, t.clock, reason(&e)));
         }
         Ok(done.bytes(id).try_into().map_or(0, u32::from_le_bytes))
     }
@@ -127,7 +128,7 @@ impl<'a> Timers<'a> {
         let set = batch.put(&(1_u64 << (t.signal.clamp(1, 64) - 1)).to_le_bytes());
         let none = batch.space(16);
         batch.call(libc::SYS_rt_sigtimedwait, &[set.addr, 0, none.addr, 8]);
-        remote.run(batch)?.all()?;
+        remote.run(batch)?.all().doing(|| named(t))?;
         Ok(true)
     }
 
@@ -149,7 +150,7 @@ impl<'a> Timers<'a> {
             };
             let mut batch = host.batch()?;
             settime(&mut batch, t, at, absolute);
-            host.run(batch)?.all()?;
+            host.run(batch)?.all().doing(|| named(t))?;
         }
         Ok(())
     }
@@ -161,9 +162,13 @@ impl<'a> Timers<'a> {
         let slot = batch.space(16);
         batch.call(libc::SYS_clock_gettime, &[t.clock as u64, slot.addr]);
         let done = remote.run(batch)?;
-        done.all()?;
+        done.all().doing(|| named(t))?;
         Ok(done.word(slot, 0).saturating_mul(1_000_000_000).saturating_add(done.word(slot, 1)))
     }
+}
+
+fn named(t: &Ptimer) -> String {
+    format!("POSIX timer {} (clock {})", t.id, t.clock)
 }
 
 /// The point in time `back` before `next`, or as near to it as whole intervals lead without passing the clock's beginning.
@@ -195,7 +200,7 @@ fn count_up(host: &mut Host, next: &mut u32, id: u32) -> Result<()> {
             batch.call(libc::SYS_timer_delete, &[u64::from(*next)]);
             *next += 1;
         }
-        host.run(batch)?.all()?;
+        host.run(batch)?.all().doing(|| format!("counting up to POSIX timer {id}"))?;
     }
     *next = id + 1;
     Ok(())

@@ -7,7 +7,7 @@ use super::open::{self, set_flags};
 use super::sessions;
 use super::table::Table;
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{RefusalKind, reason, refuse};
 use crate::notes::Notes;
 
 /// ioctl_tty(2).
@@ -65,7 +65,7 @@ fn make(host: &mut Host, notes: &Notes, fd: u32, pty: &Pty) -> Result<u64> {
         Err(e) => {
             return refuse(
                 RefusalKind::Terminal,
-                format!("fd {fd}: a new pseudo-terminal: {e}: use --fd {fd}=FILE|null"),
+                format!("fd {fd}: a new pseudo-terminal: {e}: use --fd {fd}=FILE|null", e = reason(&e)),
             );
         }
     };

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::open::{open, reopen, set_flags};
 use super::table::Table;
 use crate::Result;
-use crate::error::{About, RefusalKind, refuse};
+use crate::error::{About, RefusalKind, reason, refuse};
 use crate::notes::Notes;
 
 /// Under which role an inode is parked, by its id.
@@ -75,7 +75,7 @@ fn parked(host: &mut Host, table: &mut Table<'_>, inode: u64, removed: &Removed)
     let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     let handle = match open(host, made.path.as_os_str().as_bytes(), flags)? {
         Ok(handle) => handle,
-        Err(e) => return refuse(RefusalKind::File, format!("{}: {e}", what())),
+        Err(e) => return refuse(RefusalKind::File, format!("{}: {e}", what(), e = reason(&e))),
     };
     let held = table.take(handle)?;
     let meta = std::fs::File::from(held.try_clone().about(what)?).metadata().about(what)?;

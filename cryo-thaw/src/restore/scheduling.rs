@@ -7,6 +7,7 @@ use cryo_tracee::Host;
 use cryo_tracee::sched::{self, Attributes};
 
 use crate::Result;
+use crate::error::Doing;
 use crate::notes::Notes;
 
 const SCHED_DEADLINE: u32 = 6;
@@ -37,7 +38,9 @@ fn one(host: &mut Host, i: usize, s: &Scheduling, not_allowed: &mut BTreeSet<Str
     };
     if s.timer_slack_ns != 0 {
         let mut remote = host.remote_at(i)?;
-        remote.call(libc::SYS_prctl, [libc::PR_SET_TIMERSLACK as u64, s.timer_slack_ns, 0, 0, 0, 0])?;
+        remote
+            .call(libc::SYS_prctl, [libc::PR_SET_TIMERSLACK as u64, s.timer_slack_ns, 0, 0, 0, 0])
+            .doing(|| format!("thread {tid}: setting its timer slack"))?;
     }
     // The CPUs first: a thread under SCHED_DEADLINE may not change them.
     let now = sched::affinity(tid)?;

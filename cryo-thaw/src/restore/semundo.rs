@@ -4,7 +4,7 @@ use cryo_format::section::semundo::{Adjustment, SemUndo};
 use cryo_tracee::Host;
 
 use crate::Result;
-use crate::error::{About, RefusalKind, refuse};
+use crate::error::{About, RefusalKind, reason, refuse};
 
 /// Takes all of them, or says which one is somebody else's by now.
 pub fn restore(host: &mut Host, undo: &SemUndo) -> Result<()> {
@@ -38,7 +38,7 @@ pub fn restore(host: &mut Host, undo: &SemUndo) -> Result<()> {
                     ),
                 );
             }
-            Err(e) => return refuse(RefusalKind::Ipc, format!("{name}: taking it again: {e}")),
+            Err(e) => return refuse(RefusalKind::Ipc, format!("{name}: taking it again: {e}", e = reason(&e))),
         }
     }
     Ok(())

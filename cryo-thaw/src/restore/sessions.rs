@@ -9,7 +9,7 @@ use super::open::{self, set_flags};
 use super::ptys;
 use super::table::Table;
 use crate::Result;
-use crate::error::{Doing, RefusalKind, refuse};
+use crate::error::{Doing, RefusalKind, reason, refuse};
 
 /// ioctl_tty(2).
 const TIOCSCTTY: u64 = 0x540e;
@@ -39,6 +39,8 @@ pub fn dev_tty(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
             set_flags(host, opened, tty.open_flags.0)?;
             Ok(Some(opened))
         }
-        Err(e) => refuse(RefusalKind::Terminal, format!("fd {fd} (/dev/tty): {e}: use --fd {fd}=FILE|null")),
+        Err(e) => {
+            refuse(RefusalKind::Terminal, format!("fd {fd} (/dev/tty): {e}: use --fd {fd}=FILE|null", e = reason(&e)))
+        }
     }
 }

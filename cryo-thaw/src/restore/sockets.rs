@@ -8,7 +8,7 @@ use cryo_format::socket::{OPTIONS, SocketOption};
 use cryo_tracee::{Host, sockets};
 
 use crate::Result;
-use crate::error::{About, RefusalKind, refuse};
+use crate::error::{About, RefusalKind, reason, refuse};
 use crate::notes::Notes;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
@@ -202,7 +202,7 @@ fn set(ours: &OwnedFd, fd: u32, o: &SocketOption) -> Result<()> {
         Ok(()) => Ok(()),
         Err(e) => refuse(
             RefusalKind::Socket,
-            format!("fd {fd}: its {} cannot be set: {e}: use --fd {fd}=null|FILE", o.label()),
+            format!("fd {fd}: its {} cannot be set: {e}: use --fd {fd}=null|FILE", o.label(), e = reason(&e)),
         ),
     }
 }

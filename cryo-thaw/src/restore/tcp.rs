@@ -14,7 +14,7 @@ use super::inet_socket::{All, Made, adopt, bind, make, recorded, unavailable};
 use super::table::Table;
 use super::{sockets, tcp_keep};
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{RefusalKind, reason, refuse};
 use crate::options::Tcp;
 
 const AF_INET: u32 = libc::AF_INET as u32;
@@ -210,7 +210,8 @@ fn connect(m: &Made<'_>, to: &InetAddress) -> Result<()> {
                 "fd {}: connecting {} to {}: {e}: use --fd {0}=null|FILE",
                 m.fd,
                 m.section.local.plain(m.section.family),
-                to.plain(m.section.family)
+                to.plain(m.section.family),
+                e = reason(&e)
             ),
         ),
     }

@@ -13,7 +13,7 @@ use super::inet_socket::{Made, make, recorded};
 use super::sockets::{self, Wide};
 use super::table::Table;
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{RefusalKind, reason, refuse};
 use crate::options::Tcp;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
@@ -38,7 +38,8 @@ pub fn begin<'a>(host: &mut Host, table: &mut Table<'_>, id: u64, s: &'a Inet) -
                 "fd {}: going on with TCP {} - {} needs CAP_NET_ADMIN ({e}): thaw as root, or use --tcp close",
                 m.fd,
                 s.local.plain(s.family),
-                s.remote.plain(s.family)
+                s.remote.plain(s.family),
+                e = reason(&e)
             ),
         ),
     }

@@ -6,7 +6,7 @@ use cryo_tracee::Host;
 use super::open::set_flags;
 use super::table::Table;
 use crate::Result;
-use crate::error::{RefusalKind, refuse};
+use crate::error::{Doing, RefusalKind, reason, refuse};
 
 /// linux/timerfd.h: _IOW('T', 0, __u64).
 const TFD_IOC_SET_TICKS: u64 = 0x4008_5400;
@@ -20,7 +20,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
         Err(e) => {
             return refuse(
                 RefusalKind::Timer,
-                format!("fd {fd}: a timer on clock {}: {e}: use --fd {fd}=null", timer.clock),
+                format!("fd {fd}: a timer on clock {}: {}: use --fd {fd}=null", timer.clock, reason(&e)),
             );
         }
     };
@@ -44,12 +44,12 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         let ticks = batch.put(&unread.to_le_bytes());
         let ioctl = (unread != 0).then(|| batch.call(libc::SYS_ioctl, &[fd.into(), TFD_IOC_SET_TICKS, ticks.addr]));
         let done = host.run(batch)?;
-        done.result(settime)?;
+        done.result(settime).doing(|| format!("fd {fd}: setting its timer"))?;
         if let Some(Err(e)) = ioctl.map(|call| done.result(call)) {
-            table
-                .options
-                .notes
-                .add(format!("fd {fd}: the {unread} expirations of its timer that were not read yet are lost: {e}"));
+            table.options.notes.add(format!(
+                "fd {fd}: the {unread} expirations of its timer that were not read yet are lost: {}",
+                reason(&e)
+            ));
         }
     }
     Ok(())
@@ -73,7 +73,7 @@ fn now(host: &mut Host, clock: u32) -> Result<u64> {
     let time = batch.space(16);
     batch.call(libc::SYS_clock_gettime, &[clock.into(), time.addr]);
     let done = host.run(batch)?;
-    done.all()?;
+    done.all().doing(|| format!("reading clock {clock}"))?;
     Ok(done.word(time, 0).saturating_mul(1_000_000_000).saturating_add(done.word(time, 1)))
 }
 

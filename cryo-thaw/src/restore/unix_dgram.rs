@@ -7,7 +7,7 @@ use cryo_format::section::unix::{State, Unix};
 use super::sockets::{self, Wide};
 use super::unix_socket::Making;
 use crate::Result;
-use crate::error::{About, RefusalKind, refuse};
+use crate::error::{About, RefusalKind, reason, refuse};
 
 /// Makes, fills and connects them.
 pub fn all<'a>(making: &mut Making<'_, '_, 'a>, all: &[(u64, &'a Unix)]) -> Result<()> {
@@ -169,7 +169,8 @@ fn fill(making: &mut Making<'_, '_, '_>, by_name: &HashMap<&[u8], u64>, id: u64,
             return refuse(
                 RefusalKind::Socket,
                 format!(
-                    "fd {fd}: a message that waited in this unix socket cannot be put back: {e}: use --fd {fd}=null|FILE"
+                    "fd {fd}: a message that waited in this unix socket cannot be put back: {e}: use --fd {fd}=null|FILE",
+                    e = reason(&e)
                 ),
             );
         }

@@ -15,7 +15,7 @@ use super::sockets;
 use super::unix_socket::{Making, shown};
 use crate::Result;
 use crate::bound_files::address;
-use crate::error::{About, RefusalKind, refuse};
+use crate::error::{About, RefusalKind, reason, refuse};
 
 const HOLD: i32 = libc::O_PATH | libc::O_CLOEXEC;
 
@@ -65,7 +65,7 @@ impl Making<'_, '_, '_> {
         if let Err(e) = bound {
             return refuse(
                 RefusalKind::Socket,
-                format!("unix socket {}: {e}: use --fd N=null|FILE for it", shown(&s.name)),
+                format!("unix socket {}: {e}: use --fd N=null|FILE for it", shown(&s.name), e = reason(&e)),
             );
         }
         let file = self.table.park(self.host, file?)?;

@@ -13,7 +13,7 @@ use super::sockets;
 use super::table::Table;
 use crate::Result;
 use crate::bound_files::{BoundFile, NAME, Place, address};
-use crate::error::{About, RefusalKind, refuse};
+use crate::error::{About, RefusalKind, reason, refuse};
 
 /// A socket that is there.
 pub struct Made<'a> {
@@ -102,7 +102,7 @@ impl<'a> Making<'_, '_, 'a> {
         let address = self.reach(there, to)?;
         match sockets::with_address(self.host, libc::SYS_connect, at, &address)? {
             Ok(_) => Ok(()),
-            Err(e) => refuse(RefusalKind::Socket, format!("unix socket {}: {e}", shown(&to.name))),
+            Err(e) => refuse(RefusalKind::Socket, format!("unix socket {}: {e}", shown(&to.name), e = reason(&e))),
         }
     }
 
@@ -118,7 +118,7 @@ impl<'a> Making<'_, '_, 'a> {
             Ok(()) => Ok(()),
             Err(e) => refuse(
                 RefusalKind::Socket,
-                format!("unix socket {}: its directory {}: {e}", shown(&s.name), s.directory),
+                format!("unix socket {}: its directory {}: {e}", shown(&s.name), s.directory, e = reason(&e)),
             ),
         }
     }

@@ -171,7 +171,7 @@ impl Host {
         for m in others {
             batch.call(libc::SYS_munmap, &[m.start, m.end - m.start]);
         }
-        self.run(batch)?.all()?;
+        self.run(batch)?.all().map_err(|e| e.during("making room for the program's memory"))?;
         Ok(special)
     }
 

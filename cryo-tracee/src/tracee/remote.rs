@@ -222,7 +222,8 @@ impl<'a> Remote<'a> {
         let made = batch.fits(self.thread.pid()).and_then(|()| self.make(&mut batch));
         if batch.own {
             let _undoing = Undoing::begin();
-            let gone = self.call(libc::SYS_munmap, [batch.base, batch.room as u64, 0, 0, 0, 0]).map(drop);
+            let gone = self.call(libc::SYS_munmap, [batch.base, batch.room as u64, 0, 0, 0, 0]);
+            let gone = gone.map(drop).map_err(|e| e.during("taking away the room for large arguments"));
             return made.and(gone).map(|()| Done { pid: self.thread.pid(), batch });
         }
         made.map(|()| Done { pid: self.thread.pid(), batch })
@@ -320,7 +321,10 @@ impl Remote<'_> {
         }
         if !self.thread.ignores_traps() {
             // The step traps when the call is done, at an address that is mapped no more; nothing is executed there.
-            return self.call(libc::SYS_munmap, munmap).map(drop);
+            return self
+                .call(libc::SYS_munmap, munmap)
+                .map(drop)
+                .map_err(|e| e.during("taking away the scratch mapping"));
         }
         // The kernel forces a trap upon a process that ignores it by making it SIG_DFL; and so from here on there are no traps.
         let (trap, action) = (libc::SIGTRAP as u64, self.scratch + PAGE);
