@@ -129,6 +129,7 @@ types:
             '"THRD2"': thread
             '"SIGA1"': actions
             '"SIGP1"': pending
+            '"LDT 1"': ldt
             '"LIMT1"': limits
             '"CLKS1"': clocks
             '"ITIM1"': itimers
@@ -615,6 +616,26 @@ types:
         valid: 128
       - id: data
         size: num
+  ldt:
+    seq:
+      - id: num_entries
+        type: u8
+      - id: entries
+        type: ldt_entry
+        repeat: expr
+        repeat-expr: num_entries
+  ldt_entry:
+    seq:
+      - id: entry
+        type: u4
+      - id: base
+        type: u4
+      - id: limit
+        type: u4
+      - id: flags
+        type: u4
+        valid:
+          max: 127
   limits:
     seq:
       - id: num_limits

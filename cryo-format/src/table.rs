@@ -23,6 +23,7 @@ macro_rules! for_each_section {
             thread      Thread      b"THRD" 2 Frost  Thread          CRITICAL;
             actions     Actions     b"SIGA" 1 Frost  Process         CRITICAL;
             pending     Pending     b"SIGP" 1 Frost  ProcessOrThread CRITICAL;
+            ldt         Ldt         b"LDT " 1 Frost  Process         CRITICAL;
             limits      Limits      b"LIMT" 1 Frost  Process         CRITICAL;
             clocks      Clocks      b"CLKS" 1 Frost  Process         CRITICAL;
             itimers     Itimers     b"ITIM" 1 Frost  Process         CRITICAL;

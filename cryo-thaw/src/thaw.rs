@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use cryo_format::section::actions::Actions;
 use cryo_format::section::guards::Guards;
+use cryo_format::section::ldt::Ldt;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::pending::Pending;
@@ -29,7 +30,7 @@ use crate::options::Options;
 use crate::remap::{self, Inject, Remapper, Shape, Template};
 use crate::restore::ptimers::Timers;
 use crate::restore::{
-    actions, clocks, credentials, descriptors, final_steps, guards, limits, mempolicy, mm, pending, process, regs,
+    actions, clocks, credentials, descriptors, final_steps, guards, ldt, limits, mempolicy, mm, pending, process, regs,
     syscall, terminal, thread, xstate,
 };
 use crate::{Result, check, file_map, host, identity};
@@ -131,6 +132,9 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
     let mut timers = Timers::of(&ice, id, thread_ids.clone());
     timers.create(&mut host)?;
     let mut registers = Vec::with_capacity(threads.len());
+    if let Some(table) = ice.get::<Ldt>(id) {
+        ldt::restore(&mut host, table)?;
+    }
     for (i, (thread_id, thread)) in living(&threads) {
         registers.push(services(&mut host, &ice, i, *thread_id, thread, &timers)?);
         if let Some(policy) = ice.get(*thread_id) {

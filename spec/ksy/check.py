@@ -34,7 +34,7 @@ SECTIONS = {
     "UNIX": ("frost", CRITICAL),
     "ORIG": ("frost", SAFE_TO_COPY), "LINK": ("freeze", CRITICAL), "RX64": ("freeze", CRITICAL), "RI32": ("freeze", CRITICAL),
     "XSTA": ("freeze", CRITICAL), "TLSE": ("freeze", CRITICAL), "SYSC": ("freeze", CRITICAL), "EXTS": ("freeze", CRITICAL),
-    "LIMT": ("frost", CRITICAL), "CLKS": ("frost", CRITICAL), "ITIM": ("frost", CRITICAL), "PTIM": ("frost", CRITICAL), "CRED": ("frost", CRITICAL),
+    "LDT ": ("frost", CRITICAL), "LIMT": ("frost", CRITICAL), "CLKS": ("frost", CRITICAL), "ITIM": ("frost", CRITICAL), "PTIM": ("frost", CRITICAL), "CRED": ("frost", CRITICAL),
     "SECC": ("frost", CRITICAL), "SCHD": ("frost", CRITICAL),
     "PIPE": ("frost", CRITICAL),
     "PEND": ("frost", CRITICAL),
@@ -223,6 +223,11 @@ def forked(s):
     need(all(a.end <= b.start for a, b in pairwise(s.ranges)), 40, "ranges overlap")
 
 
+def ldt(s):
+    need(ascending(e.entry for e in s.entries), 63, "LDT entries not sorted")
+    need(all(e.entry < 8192 and e.limit < 1 << 20 for e in s.entries), 32, "no such LDT entry")
+
+
 def mbind(s):
     need(all(r.start % 4096 == 0 and r.end % 4096 == 0 for r in s.ranges), 41, "ranges not aligned")
     need(all(r.start < r.end for r in s.ranges), 40, "an empty range")
@@ -273,6 +278,7 @@ RULES = {
     "GARD": guards,
     "FMLY": family,
     "FORK": forked,
+    "LDT ": ldt,
     "MBND": mbind,
     "UNIX": unix,
     "INET": inet,

@@ -33,6 +33,7 @@ pub mod guards;
 pub mod inet;
 pub mod inotify;
 pub mod itimers;
+pub mod ldt;
 pub mod limits;
 pub mod link;
 pub mod locks;

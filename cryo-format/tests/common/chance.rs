@@ -110,6 +110,13 @@ fn mend(section: &mut AnySection) {
                 at = r.end.0;
             }
         }
+        AnySection::Ldt(s) => {
+            s.entries
+                .iter_mut()
+                .for_each(|e| (e.entry, e.limit, e.flags) = (e.entry % 8192, e.limit >> 12, e.flags % 128));
+            s.entries.sort_by_key(|e| e.entry);
+            s.entries.dedup_by_key(|e| e.entry);
+        }
         AnySection::Mbind(s) => {
             let mut at = 0;
             for r in s.ranges.iter_mut() {

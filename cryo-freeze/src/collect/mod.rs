@@ -27,7 +27,7 @@ mod inodes;
 pub mod inotify;
 pub mod itimers;
 mod keyrings;
-mod ldt;
+pub mod ldt;
 pub mod limits;
 pub mod locks;
 pub mod machine;

@@ -108,7 +108,7 @@ pub fn ask(
     let ldt = ldt::Question::ask(&mut batch);
     let done = remote.run(batch)?;
     pkeys::check(scene, &keys, &done)?;
-    ldt::check(scene, &ldt, &done)?;
+    ldt::collect(&mut remote, scene, &ldt, &done, out)?;
     questions.check(main_tid, scene.thread(0)?, &done, out)?;
     each(main_tid, *main_id, scene.thread(0)?, &questions, &done)?;
     let main_thread = with_answers(main_rest, &questions, &done)?;

@@ -30,6 +30,7 @@ mod guards;
 mod inet;
 mod inotify;
 mod itimers;
+mod ldt;
 mod limits;
 mod link;
 mod locks;

@@ -19,6 +19,7 @@ use cryo_format::section::family::{Common, Family, Zombie};
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::forked::{Forked, ForkedRange};
 use cryo_format::section::guards::{Guard, Guards};
+use cryo_format::section::ldt::{Ldt, LdtEntry};
 use cryo_format::section::link::Link;
 use cryo_format::section::mempolicy::{BoundRange, Mbind, Mempolicy};
 use cryo_format::section::mm::Mm;
@@ -242,6 +243,8 @@ fn frost() -> (Vec<u8>, Raw<32>) {
     w.section(2, &main).unwrap();
     w.section(3, &Thread { process: 1, tid: 4243, comm: "worker".into(), altstack_flags: 2, ..Thread::default() })
         .unwrap();
+    let entries = vec![LdtEntry { entry: 3, base: 0x50_4000, limit: 0xfff, flags: 1 | 16 }];
+    w.section(1, &Ldt { entries: entries.into() }).unwrap();
     w.section(3, &Mempolicy { mode: 2, flags: 0, nodes: vec![1].into() }).unwrap();
     let actions = vec![
         action(1, 0x40_1234, 0x1400_0004, 0b10),

@@ -15,6 +15,7 @@ pub mod inet;
 mod inet_socket;
 pub mod inotify;
 pub mod itimers;
+pub mod ldt;
 pub mod limits;
 pub mod locks;
 pub mod mempolicy;
