@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use cryo_format::section::outside::FdRule;
 use cryo_freeze::freeze::Target;
 use cryo_freeze::output;
-use cryo_freeze::{Afterwards, Children, Ends, Files, Options, Shared, Tcp, freeze};
+use cryo_freeze::{Afterwards, Children, Ends, Files, Landlock, Options, Shared, Tcp, freeze};
 
 /// Freeze a running program: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
 ///
@@ -46,6 +46,9 @@ struct Cli {
     /// Children, and theirs: frozen together with the process, left behind (as by --only), or a reason not to freeze it
     #[arg(long, value_enum, default_value_t = ChildrenArg::Take)]
     children: ChildrenArg,
+    /// A program that Landlock restricts, by rules that nobody can read: not frozen, or frozen without them
+    #[arg(long, value_enum, default_value_t = LandlockArg::Refuse)]
+    landlock: LandlockArg,
     /// What takes the place of descriptor N: `N=inherit` (the thawer's own), `N=null`, `N=close`, `N=FILE`; of all that would be refused: `outside=null`
     #[arg(long = "fd", value_name = "N|outside=inherit|null|close|FILE")]
     fds: Vec<FdRule>,
@@ -68,6 +71,12 @@ enum ChildrenArg {
     Take,
     Leave,
     Refuse,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LandlockArg {
+    Refuse,
+    Drop,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -111,6 +120,10 @@ impl Cli {
                 ChildrenArg::Take if !self.only => Children::Take,
                 ChildrenArg::Refuse => Children::Refuse,
                 ChildrenArg::Take | ChildrenArg::Leave => Children::Leave,
+            },
+            landlock: match self.landlock {
+                LandlockArg::Refuse => Landlock::Refuse,
+                LandlockArg::Drop => Landlock::Drop,
             },
             shared: match self.shared {
                 SharedArg::Refuse => Shared::Refuse,

@@ -58,6 +58,16 @@ pub enum Shared {
     Copy,
 }
 
+/// What becomes of the restrictions of a Landlock domain, which nobody can read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Landlock {
+    /// Who is restricted is not frozen.
+    #[default]
+    Refuse,
+    /// The thawed program is not restricted by them.
+    Drop,
+}
+
 /// What is done about children.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Children {
@@ -87,6 +97,8 @@ pub struct Options {
     pub shared: Shared,
     /// Children.
     pub children: Children,
+    /// Landlock domains.
+    pub landlock: Landlock,
     /// Overwrite a set that exists.
     pub force: bool,
     /// Compute BLAKE3 digests of the page data.
@@ -105,6 +117,7 @@ impl Default for Options {
             tcp: Tcp::default(),
             shared: Shared::default(),
             children: Children::default(),
+            landlock: Landlock::default(),
             force: false,
             digests: true,
             progress: Progress::default(),

@@ -27,6 +27,7 @@ mod inodes;
 pub mod inotify;
 pub mod itimers;
 mod keyrings;
+mod landlock;
 pub mod ldt;
 pub mod limits;
 pub mod locks;

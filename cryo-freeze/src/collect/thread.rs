@@ -6,9 +6,10 @@ use cryo_tracee::proc::{Stat, Status};
 use cryo_tracee::remote::{Done, Remote, Slot};
 use cryo_tracee::{Batch, ForkedCopy, Process, fds};
 
+use super::landlock::Witness;
 use super::residence::{self, Residence};
 use super::{
-    Collected, Held, Scene, actions, credentials, itimers, keyrings, ldt, limits, mempolicy, mm, pkeys, prctls,
+    Collected, Held, Scene, actions, credentials, itimers, keyrings, landlock, ldt, limits, mempolicy, mm, pkeys, prctls,
     process, ptimers, scheduling, semundo, snapshot,
 };
 use crate::Result;
@@ -21,12 +22,13 @@ struct Questions {
     scheduling: scheduling::Questions,
     mempolicy: mempolicy::Question,
     keyrings: keyrings::Questions,
+    landlock: landlock::Question,
     prctls: prctls::Questions,
 }
 
 impl Questions {
     /// `session`: see [`keyrings::may_be_joined`].
-    fn ask(batch: &mut Batch, session: bool) -> Self {
+    fn ask(batch: &mut Batch, session: bool, witness: Option<&Witness>) -> Self {
         let altstack = batch.space(24);
         batch.call(libc::SYS_sigaltstack, &[0, altstack.addr]);
         let tid_address = batch.space(8);
@@ -39,6 +41,7 @@ impl Questions {
             scheduling,
             mempolicy: mempolicy::Question::ask(batch),
             keyrings: keyrings::Questions::ask(batch, session),
+            landlock: landlock::Question::ask(batch, witness),
             prctls: prctls::Questions::ask(batch),
         }
     }
@@ -99,7 +102,8 @@ pub fn ask(
 
     let mut batch = remote.batch();
     let session = keyrings::may_be_joined(scene);
-    let questions = Questions::ask(&mut batch, session);
+    let witness = Witness::of(scene);
+    let questions = Questions::ask(&mut batch, session, witness.as_ref());
     let actions = actions::Questions::ask(&mut batch);
     let mm = mm::Questions::ask(&mut batch, scene, scratch)?;
     let process = process::Questions::ask(&mut batch);
@@ -110,16 +114,18 @@ pub fn ask(
     pkeys::check(scene, &keys, &done)?;
     ldt::collect(&mut remote, scene, &ldt, &done, out)?;
     questions.check(main_tid, scene.thread(0)?, &done, out)?;
+    landlock::check(scene, main_tid, scene.thread(0)?, witness.as_ref(), &questions.landlock, &done, out)?;
     each(main_tid, *main_id, scene.thread(0)?, &questions, &done)?;
     let main_thread = with_answers(main_rest, &questions, &done)?;
     out.add(*main_id, main_thread);
     mempolicy::thread(*main_id, &questions.mempolicy, &done, out);
 
-    let answers = remote.run_each(others, |batch| Questions::ask(batch, session))?;
+    let answers = remote.run_each(others, |batch| Questions::ask(batch, session, witness.as_ref()))?;
     for (i, ((thread, id), (questions, done))) in (1..).zip(others.iter().zip(other_ids).zip(&answers)) {
         let status = scene.thread(i)?;
         let rest = kernel_side(thread, scene, status)?;
         questions.check(thread.tid(), status, done, out)?;
+        landlock::check(scene, thread.tid(), status, witness.as_ref(), &questions.landlock, done, out)?;
         each(thread.tid(), *id, status, questions, done)?;
         out.add(*id, with_answers(rest, questions, done)?);
         mempolicy::thread(*id, &questions.mempolicy, done, out);
