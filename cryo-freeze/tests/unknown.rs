@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // also outside of test functions
 
+use cryo_freeze::collect::process::unknown_mdwe;
 use cryo_freeze::collect::unsupported::unknown_flag;
 use cryo_tracee::proc::{FdInfo, Mapping, parse_mappings};
 
@@ -30,4 +31,10 @@ fn a_line_about_a_descriptor() {
     let known = "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t4\n";
     assert_eq!(FdInfo(known.into()).unknown_key(), None);
     assert_eq!(FdInfo(format!("{known}colour:\t3\n")).unknown_key(), Some("colour"));
+}
+
+#[test]
+fn a_bit_of_memory_deny_write_execute() {
+    assert_eq!([0, 1, 2, 3].map(unknown_mdwe), [None; 4]);
+    assert_eq!(unknown_mdwe(4 | 1), Some(4));
 }

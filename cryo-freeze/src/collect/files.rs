@@ -8,6 +8,7 @@ use std::path::Path;
 
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::ObjectKind;
+use cryo_tracee::fds;
 
 use super::description::{Cx, Description, Fd};
 use super::{RefusalKind, inodes, refuse, removed};
@@ -129,6 +130,9 @@ fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
     let path = format!("/proc/{}/fd/{}", cx.of(f).live_tid, f.fd);
     let file = unnoticed(&path).about(|| format!("reading the file without a name under {}", f.name()))?;
     let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
+    if fds::write_hint(&file) != 0 {
+        cx.out.note(f.name(), "how long its content is expected to live (F_SET_RW_HINT) is not carried");
+    }
     let object = cx.objects.unlinked(kind, name, &f.meta, file, seals, cx.ids)?;
     Ok((name, object))
 }

@@ -7,9 +7,9 @@
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
+use cryo_tracee::Batch;
 use cryo_tracee::proc::{self, Status};
 use cryo_tracee::remote::Done;
-use cryo_tracee::Batch;
 use rustix::process::{dumpable_behavior, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, Gid, Uid, capabilities, set_capabilities, set_thread_res_gid, set_thread_res_uid};
 

@@ -17,6 +17,14 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     if number == 0 && signal == 0 && !asynchronous {
         return Ok(());
     }
+    // Nobody can ask what a directory's owner is told of (fs/notify/dnotify): but F_NOTIFY makes who asks for it the owner, and for a directory that is
+    // good for nothing else.
+    if number != 0 && f.meta.is_dir() {
+        cx.out.note(
+            f.name(),
+            "the program has asked to be told of changes in this directory (F_NOTIFY), of which nobody can ask: the thawed one is not told",
+        );
+    }
     let process = || cx.scenes.iter().find(|s| s.pid == number).map(|s| s.id);
     let thread = || {
         let mut threads = cx.scenes.iter().flat_map(|s| s.threads.iter().zip(&s.thread_ids));

@@ -40,6 +40,11 @@ impl Questions {
     }
 }
 
+/// Bits of PR_GET_MDWE that are none of PR_MDWE_REFUSE_EXEC_GAIN and PR_MDWE_NO_INHERIT: what a later kernel has added.
+pub fn unknown_mdwe(mdwe: u64) -> Option<u64> {
+    Some(mdwe & !3).filter(|unknown| *unknown != 0)
+}
+
 /// Adds the process.
 pub fn collect(
     scene: &Scene<'_>,
@@ -59,6 +64,16 @@ pub fn collect(
     flag(ProcessFlags::NOT_DUMPABLE, done.result(questions.dumpable)? != 1);
     // Kernels before 6.3 do not know the question.
     let mdwe = done.result(questions.mdwe).unwrap_or(0);
+    if let Some(unknown) = unknown_mdwe(mdwe) {
+        return refuse(
+            RefusalKind::Machine,
+            format!(
+                "process {} has forbidden itself memory in a way that this release does not know (prctl(PR_GET_MDWE) says {unknown:#x}): a newer \
+                 cryo-freeze may",
+                scene.pid
+            ),
+        );
+    }
     flag(ProcessFlags::MDWE_REFUSE_EXEC_GAIN, mdwe & 1 != 0);
     flag(ProcessFlags::MDWE_NO_INHERIT, mdwe & 2 != 0);
     let text = String::from_utf8_lossy(&proc::bytes(pid, "personality")?).into_owned();

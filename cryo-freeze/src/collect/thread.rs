@@ -9,8 +9,8 @@ use cryo_tracee::{Batch, ForkedCopy, Process, fds};
 use super::landlock::Witness;
 use super::residence::{self, Residence};
 use super::{
-    Collected, Held, Scene, actions, credentials, itimers, keyrings, landlock, ldt, limits, mempolicy, mm, pkeys, prctls,
-    process, ptimers, scheduling, semundo, snapshot,
+    Collected, Held, Scene, actions, credentials, itimers, keyrings, landlock, ldt, limits, mempolicy, mm, pkeys,
+    prctls, process, ptimers, scheduling, semundo, snapshot,
 };
 use crate::Result;
 

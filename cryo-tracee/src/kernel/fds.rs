@@ -130,6 +130,16 @@ pub fn owner(file: &OwnedFd) -> Result<(i32, i32, i32)> {
     }
 }
 
+/// How long what is written to a file is expected to live (F_GET_RW_HINT): RWH_WRITE_LIFE_*, 0 where nobody has said.
+pub fn write_hint(file: &std::fs::File) -> u64 {
+    /// linux/fcntl.h; libc lacks it.
+    const F_GET_RW_HINT: i32 = 1035;
+    let mut hint = 0_u64;
+    // SAFETY: the kernel writes one u64. Where there are no hints it fails, and writes nothing.
+    let _ = unsafe { libc::fcntl(file.as_raw_fd(), F_GET_RW_HINT, &raw mut hint) };
+    hint
+}
+
 /// open_by_handle_at(2) with O_PATH: what a file handle of the file system under `mount` refers to. Needs CAP_DAC_READ_SEARCH.
 pub fn open_by_handle(mount: &std::fs::File, kind: i32, handle: &[u8]) -> Result<OwnedFd> {
     let mut words = vec![handle.len() as u32, kind as u32];

@@ -8,13 +8,13 @@ use crate::{Error, Memory, Result};
 
 /// Bytes of the scratch mapping for one thread: its table, its data, its own code.
 const PART: usize = CODE + CODE_ROOM;
-const TABLE: usize = 20 * ENTRY;
+const TABLE: usize = 24 * ENTRY;
 const CODE: usize = TABLE + 512;
 /// Threads that go at once.
 const PARTS: usize = (DATA as usize + CALLS * ENTRY) / PART;
 
 impl Remote<'_> {
-    /// Has each of the other threads answer its own copy of the questions that `ask` puts into a batch. The batch must be small: twenty calls,
+    /// Has each of the other threads answer its own copy of the questions that `ask` puts into a batch. The batch must be small: 24 calls,
     /// 512 bytes; a larger one is an error.
     ///
     /// The threads run side by side, and what they need goes in and out in one piece: a thousand of them would stand still for half as long
