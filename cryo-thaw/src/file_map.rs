@@ -2,13 +2,28 @@
 //! themselves: a file that the person named is not asked whether it is the same.)
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
+use cryo_format::given;
 use cryo_format::model::FileModel;
 use cryo_format::prim::Bytes;
 use cryo_format::section::AnySection;
 use cryo_format::section::objects::ObjectKind;
 
 use crate::options::Options;
+
+/// What a person types, as a shell takes it.
+pub fn advice(path: &[u8]) -> String {
+    format!("--file-map {}=NEW", given::quoted(Path::new(OsStr::from_bytes(path))))
+}
+
+/// The same where another file stands at that path, which may be right.
+pub fn or_this(path: &[u8]) -> String {
+    let old = given::quoted(Path::new(OsStr::from_bytes(path)));
+    format!("--file-map {old}=NEW ({old}={old} if this one is right)")
+}
 
 /// Changes the paths of an image; returns the objects whose files the person has named so.
 pub fn apply(file: &mut FileModel, options: &Options) -> HashSet<u64> {

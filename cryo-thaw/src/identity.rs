@@ -60,6 +60,20 @@ pub fn same_machine(ice: &Ice) -> bool {
     then.host.0 == now.nodename().to_bytes() && then.kernel.0 == kernel
 }
 
+/// What kind of file it is, for messages.
+pub fn kind(mode: u32) -> &'static str {
+    match mode & libc::S_IFMT {
+        libc::S_IFREG => "a regular file",
+        libc::S_IFDIR => "a directory",
+        libc::S_IFLNK => "a symbolic link",
+        libc::S_IFIFO => "a FIFO",
+        libc::S_IFSOCK => "a socket",
+        libc::S_IFCHR => "a character device",
+        libc::S_IFBLK => "a block device",
+        _ => "a file of a kind that this release does not know",
+    }
+}
+
 impl Frozen {
     /// A directory or FIFO, which has no size that counts; `mode` is its type. Inode 0: the image is of the first release, which did not look.
     pub fn place(dev: u64, ino: u64, mode: u32) -> Self {
@@ -75,7 +89,7 @@ impl Frozen {
     /// Why it is another file; `None` if it is the one that was frozen, as far as that can be told.
     pub fn differs(&self, now: &Metadata, same_machine: bool) -> Option<String> {
         if !self.type_is(now) {
-            return Some("it is another kind of file than it was".into());
+            return Some(format!("it is {}, it was {}", kind(now.mode()), kind(self.mode)));
         }
         if self.is_inode(now) || self.ino == 0 {
             return None;

@@ -17,7 +17,7 @@ use crate::identity::{Frozen, Paths};
 use crate::notes::Notes;
 use crate::restore::open;
 use crate::same_file::{Hashes, same_file};
-use crate::{sysv, unlinked, vdso};
+use crate::{file_map, sysv, unlinked, vdso};
 
 /// MAP_DROPPABLE (linux/mman.h, 6.11): a map type beside MAP_PRIVATE and MAP_SHARED.
 const MAP_DROPPABLE: i32 = 0x08;
@@ -438,8 +438,10 @@ impl Mapper<'_> {
             _ => refuse(
                 RefusalKind::File,
                 format!(
-                    "{0} (mapped at {1}): {why}: bring the file back, or use --file-map {0}=NEW ({0}={0} if the one that is there is right)",
-                    object.path, vma.start
+                    "{} (mapped at {}): {why}: bring the file back, or use {}",
+                    object.path,
+                    vma.start,
+                    file_map::or_this(&object.path)
                 ),
             ),
         }

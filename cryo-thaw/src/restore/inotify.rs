@@ -10,6 +10,7 @@ use super::paths;
 use super::table::Table;
 use crate::Result;
 use crate::error::{RefusalKind, refuse};
+use crate::file_map;
 
 /// linux/inotify.h: _IOW('I', 0, __s32).
 const INOTIFY_IOC_SETNEXTWD: u64 = 0x4004_4900;
@@ -35,9 +36,9 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
                     return refuse(
                         RefusalKind::File,
                         format!(
-                            "fd {fd}: it watches {0}, which is another file now: bring the right one back, or use --file-map {0}=NEW ({0}={0} if this \
-                         one is right) or --fd {fd}=null",
-                            found.path
+                            "fd {fd}: it watches {}, which is another file now: bring the right one back, or use {} or --fd {fd}=null",
+                            found.path,
+                            file_map::or_this(found.path.as_bytes())
                         ),
                     );
                 }

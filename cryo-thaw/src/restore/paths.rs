@@ -6,12 +6,14 @@ use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::process::Process;
 use cryo_tracee::Host;
+use rustix::fs::{major, minor};
 
 use super::open::{Held, look, open};
 use super::table::Table;
 use crate::Result;
 use crate::error::{RefusalKind, refuse};
-use crate::identity::Frozen;
+use crate::file_map;
+use crate::identity::{Frozen, kind};
 
 const S_IFMT: u32 = 0o170_000;
 
@@ -56,7 +58,7 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
         }
         Err(e) => refuse(
             RefusalKind::File,
-            format!("fd {fd}: {e}: bring the file back, or use --file-map {shown}=NEW or {}", &way[4..]),
+            format!("fd {fd}: {e}: bring the file back, or use {} or {}", file_map::advice(path), &way[4..]),
         ),
     }
 }
@@ -74,12 +76,14 @@ impl Found {
         if self.meta.mode() & S_IFMT == mode & S_IFMT && self.meta.rdev() == rdev {
             return Ok(());
         }
+        let what = |mode: u32, rdev: u64| match mode & S_IFMT {
+            libc::S_IFCHR | libc::S_IFBLK => format!("{} ({}:{})", kind(mode), major(rdev), minor(rdev)),
+            _ => kind(mode).to_owned(),
+        };
+        let (is, was) = (what(self.meta.mode(), self.meta.rdev()), what(mode, rdev));
         refuse(
             RefusalKind::File,
-            format!(
-                "fd {} ({}): it is another kind of file than it was: use --fd {}=FILE|null",
-                self.fd, self.path, self.fd
-            ),
+            format!("fd {} ({}): it is {is}, it was {was}: use --fd {}=FILE|null", self.fd, self.path, self.fd),
         )
     }
 
@@ -89,8 +93,10 @@ impl Found {
             Some(why) if !self.mapped && !self.made_up => refuse(
                 RefusalKind::File,
                 format!(
-                    "fd {0} ({1}): {why}: bring the right one back, or use --file-map {1}=NEW ({1}={1} if this one is right) or --fd {0}=FILE|null",
-                    self.fd, self.path
+                    "fd {0} ({1}): {why}: bring the right one back, or use {2} or --fd {0}=FILE|null",
+                    self.fd,
+                    self.path,
+                    file_map::or_this(self.path.as_bytes())
                 ),
             ),
             _ => Ok(()),

@@ -6,6 +6,7 @@ use cryo_tracee::{Host, fds};
 use super::open;
 use crate::Result;
 use crate::error::{About, Doing, RefusalKind, refuse};
+use crate::file_map;
 use crate::identity::{Frozen, Paths};
 use crate::notes::Notes;
 use crate::options::Options;
@@ -28,7 +29,7 @@ pub fn enter_directory(host: &mut Host, process: &Process, paths: Paths<'_>, opt
     let done = host.run(batch)?;
     if let Err(e) = done.result(chdir) {
         let e = e.during(format!("its working directory {}", process.cwd));
-        return refuse(RefusalKind::File, format!("{e}: bring it back, or use --file-map {}=NEW", process.cwd));
+        return refuse(RefusalKind::File, format!("{e}: bring it back, or use {}", file_map::advice(&process.cwd)));
     }
     done.all().doing(|| format!("entering its working directory {}", process.cwd))
 }
@@ -54,7 +55,11 @@ pub fn enter_root(host: &mut Host, process: &Process, paths: Paths<'_>, options:
             let why = errno.map_or_else(String::new, |e| format!(": {}", std::io::Error::from_raw_os_error(e)));
             refuse(
                 RefusalKind::File,
-                format!("its root directory {}{why}: bring it back, or use --file-map {0}=NEW", process.root),
+                format!(
+                    "its root directory {}{why}: bring it back, or use {}",
+                    process.root,
+                    file_map::advice(&process.root)
+                ),
             )
         }
     }
@@ -77,15 +82,16 @@ fn directory(
     let held = match open::look(host, &pidfd, mapped.as_deref().unwrap_or(path), flags)? {
         Ok(held) => held,
         Err(e) => {
-            return refuse(RefusalKind::File, format!("its {what}: {e}: bring it back, or use --file-map {shown}=NEW"));
+            return refuse(
+                RefusalKind::File,
+                format!("its {what}: {e}: bring it back, or use {}", file_map::advice(path)),
+            );
         }
     };
     match was.differs(&held.meta, paths.same_machine) {
         Some(why) if mapped.is_none() && !held.made_up => refuse(
             RefusalKind::File,
-            format!(
-                "its {what} {shown}: {why}: bring the right one back, or use --file-map {shown}=NEW ({shown}={shown} if this one is right)"
-            ),
+            format!("its {what} {shown}: {why}: bring the right one back, or use {}", file_map::or_this(path)),
         ),
         _ => Ok(held.handle),
     }
