@@ -2,7 +2,7 @@
 
 use cryo_format::prim::List;
 use cryo_format::section::inet::{Inet, Membership};
-use cryo_format::socket::InetAddress;
+use cryo_format::socket::{InetAddress, SocketOption};
 use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
@@ -13,21 +13,43 @@ use crate::Result;
 const AF_INET: u32 = libc::AF_INET as u32;
 const AF_INET6: u32 = libc::AF_INET6 as u32;
 const MCAST_MSFILTER: u32 = 48;
+const FREEBIND: (u32, u32) = (libc::IPPROTO_IP as u32, libc::IP_FREEBIND as u32);
+const FREEBIND6: (u32, u32) = (libc::IPPROTO_IPV6 as u32, 78);
+/// What lets a socket have an address that is not the machine's; the last two are IP_TRANSPARENT and IPV6_TRANSPARENT.
+const ANY_ADDRESS: [(u32, u32); 4] =
+    [FREEBIND, FREEBIND6, (libc::IPPROTO_IP as u32, 19), (libc::IPPROTO_IPV6 as u32, 75)];
 
 /// What every internet socket has.
 pub fn section(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result<Inet> {
+    let local = InetAddress::from_sockaddr(&kernel::local(&s.fd)?);
+    let mut options = socket::options(cx, s, except)?;
+    let has = |o: &(u32, u32)| options.iter().any(|k| (k.level, k.name) == *o);
+    if !ANY_ADDRESS.iter().any(has) && is_foreign(s, local)? {
+        let (level, name) = if s.family == AF_INET { FREEBIND } else { FREEBIND6 };
+        options.0.push(SocketOption { level, name, value: vec![0; 4].into() });
+    }
     Ok(Inet {
         family: s.family,
         kind: s.kind,
         protocol: s.protocol,
         open_flags: s.open_flags(),
-        local: InetAddress::from_sockaddr(&kernel::local(&s.fd)?),
+        local,
         remote: kernel::remote(&s.fd)?.map(|a| InetAddress::from_sockaddr(&a)).unwrap_or_default(),
-        options: socket::options(cx, s, except)?,
+        options,
         filter: socket::filter(s)?,
         groups: groups(cx, s)?,
         ..Inet::default()
     })
+}
+
+/// Is it bound to an address that this machine does not have? Then an option let it be, which is switched off by now.
+fn is_foreign(s: &Socket<'_>, local: InetAddress) -> Result<bool> {
+    if local.ip(s.family).is_unspecified() || local.ip(s.family).is_multicast() {
+        return Ok(false);
+    }
+    let probe = kernel::socket(s.family, libc::SOCK_DGRAM as u32, 0)?;
+    let any_port = InetAddress { port: 0, ..local };
+    Ok(matches!(kernel::bind(&probe, &any_port.sockaddr(s.family)), Err(e) if e.errno() == Some(libc::EADDRNOTAVAIL)))
 }
 
 /// The multicast groups of a socket, found by asking it for each group that the machine listens to.

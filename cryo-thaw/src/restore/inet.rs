@@ -32,7 +32,10 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
     let (streams, datagrams): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, s)| s.kind == libc::SOCK_STREAM as u32);
     for (id, s) in &datagrams {
         let m = make(host, table, *id, s)?;
-        bind(&m, false)?;
+        // They may have switched off by now what let them share it.
+        let shares = |o: &Inet| (o.protocol, o.local.port) == (s.protocol, s.local.port);
+        let shared = s.local.port != 0 && datagrams.iter().filter(|(_, o)| shares(o)).count() > 1;
+        bind(&m, shared)?;
         join(&m)?;
         made.insert(*id, m);
     }

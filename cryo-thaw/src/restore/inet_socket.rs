@@ -16,6 +16,8 @@ const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
 const REUSEADDR: u32 = libc::SO_REUSEADDR as u32;
 const IP: u32 = libc::IPPROTO_IP as u32;
 const BIND_ADDRESS_NO_PORT: u32 = libc::IP_BIND_ADDRESS_NO_PORT as u32;
+/// IP_FREEBIND and IPV6_FREEBIND. 0 in an image: the socket was bound with it, and it was switched off afterwards.
+const FREEBIND: [(u32, u32); 2] = [(IP, libc::IP_FREEBIND as u32), (libc::IPPROTO_IPV6 as u32, 78)];
 const ON: [u8; 4] = 1_i32.to_le_bytes();
 const OFF: [u8; 4] = 0_i32.to_le_bytes();
 
@@ -72,7 +74,15 @@ pub fn bind(m: &Made<'_>, shared: bool) -> Result<()> {
     if shared {
         socket::set_option(&m.ours, SOL_SOCKET, REUSEADDR, &ON)?;
     }
-    match socket::bind(&m.ours, &s.local.sockaddr(s.family)) {
+    let freebind = s.options.iter().find(|o| FREEBIND.contains(&(o.level, o.name)) && o.number() == Some(0));
+    if let Some(o) = freebind {
+        socket::set_option(&m.ours, o.level, o.name, &ON)?;
+    }
+    let bound = socket::bind(&m.ours, &s.local.sockaddr(s.family));
+    if let Some(o) = freebind {
+        socket::set_option(&m.ours, o.level, o.name, &OFF)?;
+    }
+    match bound {
         Ok(()) if s.local.port == 0 && !has(s, IP, BIND_ADDRESS_NO_PORT) => {
             Ok(socket::set_option(&m.ours, IP, BIND_ADDRESS_NO_PORT, &OFF)?)
         }
