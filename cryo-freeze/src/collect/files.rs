@@ -9,6 +9,7 @@ use std::path::Path;
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::ObjectKind;
 use cryo_tracee::fds;
+use cryo_tracee::tty::{self, Number};
 
 use super::description::{Cx, Description, Fd};
 use super::{RefusalKind, inodes, refuse, removed};
@@ -31,7 +32,8 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     let held = f.info.flags() & libc::O_PATH as u64 != 0;
     let device = (rustix::fs::major(f.meta.rdev()), rustix::fs::minor(f.meta.rdev()));
     let harmless = HARMLESS.iter().find(|(number, _)| kind.is_char_device() && *number == device);
-    if !f.link.starts_with(b"/") || !(kind.is_file() || kind.is_dir() || harmless.is_some() || held) {
+    let opened_again = harmless.is_some() || console(cx, d)?;
+    if !f.link.starts_with(b"/") || !(kind.is_file() || kind.is_dir() || opened_again || held) {
         return Ok(false);
     }
     let named = named(f, cx.of(f).live_tid);
@@ -71,6 +73,34 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
             object,
         },
     );
+    Ok(true)
+}
+
+/// Is it /dev/console or a virtual terminal, held open as a device? Not as the terminal that the process runs on, which becomes the thawer's: its
+/// controlling one, or a standard descriptor. (Documentation/admin-guide/devices.txt)
+pub fn console(cx: &Cx<'_>, d: &Description<'_>) -> Result<bool> {
+    let f = d.first();
+    let device = (rustix::fs::major(f.meta.rdev()), rustix::fs::minor(f.meta.rdev()));
+    let held = f.info.flags() & libc::O_PATH as u64 != 0;
+    if !f.meta.file_type().is_char_device() || !matches!(device, (4, 0..=63) | (5, 1)) || f.fd <= 2 || held {
+        return Ok(false);
+    }
+    let tty = cx.take(f)?;
+    let controlling = cx.of(f).stat.field(7)? as u64;
+    if f.meta.rdev() == controlling || tty::number(&tty, Number::DEVICE)? == Some(controlling) {
+        return Ok(false);
+    }
+    if tty::is_driven(&tty)? {
+        return refuse(
+            RefusalKind::Terminal,
+            format!(
+                "{}: a program draws on this virtual terminal (KDSETMODE) or is asked before it is switched (VT_SETMODE), which is not carried: use \
+                 --fd {}=null|FILE",
+                f.name(),
+                f.fd
+            ),
+        );
+    }
     Ok(true)
 }
 

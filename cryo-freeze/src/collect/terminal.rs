@@ -5,9 +5,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::section::terminal::Terminal;
 
-use super::description::{Cx, Fd};
+use super::description::{Cx, Description, Fd};
 use super::termios::settings;
-use super::{ptys, sessions};
+use super::{files, ptys, sessions};
 use crate::Result;
 
 /// Terminals by device number: 4 (consoles, serial), 5 (/dev/tty), 136-143 (pseudo-terminals). Documentation/admin-guide/devices.txt
@@ -18,7 +18,10 @@ pub fn is(f: &Fd) -> bool {
 /// Adds for each process the settings of the first terminal among its descriptors that is not a pseudo-terminal of theirs.
 pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
     let mut found: BTreeMap<usize, &Fd> = BTreeMap::new();
-    for d in cx.all.iter().filter(|d| is(d.first()) && !ptys::inside(cx, d.first())) {
+    // A console that is held open as a device is none of theirs.
+    let runs_on =
+        |d: &&Description<'_>| is(d.first()) && !ptys::inside(cx, d.first()) && !files::console(cx, d).unwrap_or(false);
+    for d in cx.all.iter().filter(runs_on) {
         for f in &d.fds {
             let first = found.entry(f.holder).or_insert(f);
             if f.fd < first.fd {

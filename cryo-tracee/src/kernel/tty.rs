@@ -51,6 +51,21 @@ pub fn number(tty: &OwnedFd, number: Number) -> Result<Option<u64>> {
     Ok((done == 0).then_some(answer as u32 as u64))
 }
 
+/// Does somebody draw on this virtual terminal (KD_GRAPHICS), or is asked before it is switched (VT_PROCESS)? No for other terminals. (ioctl_console(2))
+pub fn is_driven(tty: &OwnedFd) -> Result<bool> {
+    const KDGETMODE: libc::Ioctl = 0x4b3b;
+    const VT_GETMODE: libc::Ioctl = 0x5601;
+    fault::point().map_err(|e| Error::sys("asking a terminal", e))?;
+    let asked = |request| {
+        // An int, or struct vt_mode of 8 bytes that begins with the mode, a byte.
+        let mut answer = [0_u8; 8];
+        // SAFETY: both questions write at most 8 bytes.
+        let done = unsafe { libc::ioctl(tty.as_raw_fd(), request, answer.as_mut_ptr()) };
+        done == 0 && answer[0] != 0
+    };
+    Ok(asked(KDGETMODE) || asked(VT_GETMODE))
+}
+
 /// We may change a terminal that we are in the background of, from now on: SIGTTOU is ignored.
 pub fn ignore_background() {
     // SAFETY: sets one signal's disposition; no code of ours runs in a handler.
