@@ -41,17 +41,22 @@ pub mod draw;
 pub mod dump;
 pub mod ice;
 pub mod json;
+pub mod lines;
+pub mod modules;
 pub mod names;
 pub mod page_count;
 pub mod people;
 pub mod print;
+pub mod scan;
 pub mod source;
 pub mod space;
+pub mod target;
 pub mod text;
+pub mod unwind;
 pub mod verify;
 
 /// What the command exits with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// 0: all is well.
     Good,

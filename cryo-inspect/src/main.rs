@@ -23,6 +23,7 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant)] // one is made in a run
 enum Command {
     /// Show what is in an image
     ///
@@ -48,6 +49,7 @@ enum Command {
 
 /// Those that are files of their own in src/command/.
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant)] // one is made in a run
 enum Shown {
     Info(command::info::Info),
     Map(command::map::Map),
@@ -62,6 +64,14 @@ enum Shown {
     Auxv(command::auxv::Auxv),
     Notes(command::notes::Notes),
     Query(command::query::Query),
+    Hexdump(command::hexdump::Hexdump),
+    Telescope(command::telescope::Telescope),
+    Bt(command::bt::Bt),
+    Disas(command::disas::Disas),
+    Symbols(command::symbols::Symbols),
+    Strings(command::strings::Strings),
+    Search(command::search::Search),
+    Extract(command::extract::Extract),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -109,6 +119,14 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             Shown::Auxv(command) => command.run(out),
             Shown::Notes(command) => command.run(out),
             Shown::Query(command) => command.run(out),
+            Shown::Hexdump(command) => command.run(out),
+            Shown::Telescope(command) => command.run(out),
+            Shown::Bt(command) => command.run(out),
+            Shown::Disas(command) => command.run(out),
+            Shown::Symbols(command) => command.run(out),
+            Shown::Strings(command) => command.run(out),
+            Shown::Search(command) => command.run(out),
+            Shown::Extract(command) => command.run(out),
         },
     }
 }

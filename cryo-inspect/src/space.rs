@@ -89,7 +89,8 @@ impl<'a> Space<'a> {
             }
             if let Some(memory) = memory(v.object)? {
                 space.objects.insert(v.object, memory);
-            } else if let Some(file) = same_file(&objects[i]) {
+            }
+            if let Some(file) = same_file(&objects[i]) {
                 space.files.insert(v.object, file);
             }
         }
@@ -157,6 +158,11 @@ impl<'a> Space<'a> {
             };
             runs.push(Run { start: at(a), end: at(b), place, offset: a });
         }
+    }
+
+    /// The file on this machine that is the object with this local id, and nothing says that it is another one.
+    pub fn file(&self, object: u64) -> Option<&File> {
+        self.files.get(&object)
     }
 
     /// Every run, in ascending order, without overlap.

@@ -76,6 +76,17 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// The parts of an address space that are wanted, in ascending order.
+    pub fn ranges(&self, space: &Space<'_>) -> anyhow::Result<Vec<(u64, u64)>> {
+        if space.vmas.is_empty() {
+            return Ok(space.runs().iter().map(|r| (r.start, r.end)).collect());
+        }
+        let parts = space.vmas.iter().map(|v| self.part(v));
+        Ok(parts.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+}
+
 fn kinds(v: &Vma) -> Vec<&'static str> {
     use cryo_format::section::vmas::Backing;
     let mut kinds = vec![match v.backing {

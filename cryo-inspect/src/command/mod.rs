@@ -21,15 +21,24 @@ use crate::print::Cx;
 use crate::text::{command_line, shown};
 
 pub mod auxv;
+pub mod bt;
+pub mod disas;
 pub mod env;
+pub mod extract;
 pub mod fds;
+pub mod hexdump;
 pub mod info;
 pub mod map;
 pub mod notes;
 pub mod query;
 pub mod regs;
+pub mod rows;
+pub mod search;
 pub mod signals;
+pub mod strings;
+pub mod symbols;
 pub mod syscall;
+pub mod telescope;
 pub mod threads;
 pub mod timers;
 pub mod tree;
@@ -148,6 +157,12 @@ impl Opened {
                 anyhow::bail!("there are several processes: choose one with --pid ({})", pids.join(", "))
             }
         }
+    }
+
+    /// The first thread that is looked at, for registers; the process itself if it has none.
+    pub fn main_thread<'a>(&'a self, process: &Cx<'a>) -> Cx<'a> {
+        let first = self.people.processes.get(&process.owner).and_then(|threads| threads.first());
+        thread_of(process, first.copied().unwrap_or(process.owner))
     }
 
     /// One group for each process, of what `make` makes of it. Where there is one process only, its heading is left out for people.

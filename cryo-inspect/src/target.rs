@@ -1,0 +1,100 @@
+//! What a person means by a place in memory: an address, a symbol, a register, a segment, and how much of it.
+
+use anyhow::{Context, bail};
+use cryo_format::section::regs::RegsX86_64;
+
+use crate::address::{hex, number};
+use crate::modules::Modules;
+use crate::print::Cx;
+use crate::space::Space;
+use crate::text::clipped;
+
+/// A range of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where it begins.
+    pub start: u64,
+    /// Its length, as far as that was said, or follows from what was named.
+    pub len: Option<u64>,
+}
+
+/// `0x7f00`, `main`, `main+0x10`, `$rsp`, `[stack]`, `libc.so.6`, each with `+LEN` or `-END` behind it where that is asked for.
+///
+/// A segment is meant by a name as `map` shows it; an address in hex without `0x` only if there is no symbol of that name.
+pub fn find(text: &str, cx: &Cx<'_>, space: &Space<'_>, modules: &Modules) -> anyhow::Result<Target> {
+    if let Some(target) = place(text, cx, space, modules) {
+        return Ok(target);
+    }
+    if let Some((start, end)) = text.split_once('-')
+        && let (Ok(start), Ok(end)) = (hex(start), hex(end))
+    {
+        if start >= end {
+            bail!("the range {text} is empty");
+        }
+        return Ok(Target { start, len: Some(end - start) });
+    }
+    if let Some((what, offset)) = text.rsplit_once('+') {
+        let base = find(what, cx, space, modules)?;
+        let n = number(offset).or_else(|_| hex(offset)).with_context(|| format!("{text}: {offset} is no number"))?;
+        return Ok(Target { start: base.start, len: Some(n) });
+    }
+    bail!("{text}: no address in hex, no symbol, no register ($rsp), and no segment as `cryo-inspect map` shows them")
+}
+
+/// As [`find`], where `+N` is an offset and not a length.
+pub fn point(text: &str, cx: &Cx<'_>, space: &Space<'_>, modules: &Modules) -> anyhow::Result<u64> {
+    if let Some((what, offset)) = text.rsplit_once('+') {
+        let n = number(offset).or_else(|_| hex(offset)).with_context(|| format!("{text}: {offset} is no number"))?;
+        return Ok(find(what, cx, space, modules)?.start.wrapping_add(n));
+    }
+    Ok(find(text, cx, space, modules)?.start)
+}
+
+fn place(text: &str, cx: &Cx<'_>, space: &Space<'_>, modules: &Modules) -> Option<Target> {
+    if let Some(name) = text.strip_prefix('$') {
+        return register(name, cx).map(|start| Target { start, len: None });
+    }
+    if text.starts_with("0x")
+        && let Ok(start) = hex(text)
+    {
+        return Some(Target { start, len: None });
+    }
+    if let Some((_, s)) = modules.named(text).first() {
+        return Some(Target { start: s.addr, len: Some(s.size).filter(|n| *n > 0) });
+    }
+    let segment = space.vmas.iter().find(|v| !v.name.is_empty() && clipped(&v.name, 256) == text);
+    if let Some(v) = segment {
+        return Some(Target { start: v.start.0, len: Some(v.end.0 - v.start.0) });
+    }
+    if let Some(m) = modules.0.iter().find(|m| m.name == text || m.path == text.as_bytes()) {
+        return Some(Target { start: m.start, len: Some(m.end - m.start) });
+    }
+    hex(text).ok().map(|start| Target { start, len: None })
+}
+
+/// A general register of the first thread that is looked at.
+fn register(name: &str, cx: &Cx<'_>) -> Option<u64> {
+    let r = cx.ice.get::<RegsX86_64>(cx.owner)?;
+    Some(match name {
+        "rax" => r.rax.0,
+        "rbx" => r.rbx.0,
+        "rcx" => r.rcx.0,
+        "rdx" => r.rdx.0,
+        "rsi" => r.rsi.0,
+        "rdi" => r.rdi.0,
+        "rbp" => r.rbp.0,
+        "rsp" | "sp" => r.rsp.0,
+        "r8" => r.r8.0,
+        "r9" => r.r9.0,
+        "r10" => r.r10.0,
+        "r11" => r.r11.0,
+        "r12" => r.r12.0,
+        "r13" => r.r13.0,
+        "r14" => r.r14.0,
+        "r15" => r.r15.0,
+        "rip" | "pc" => r.rip.0,
+        "fs_base" => r.fs_base.0,
+        "gs_base" => r.gs_base.0,
+        _ => return None,
+    })
+}
