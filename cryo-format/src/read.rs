@@ -118,6 +118,11 @@ impl<R: Read> Stream<R> {
         &mut self.input
     }
 
+    /// What the bytes come from, to look at.
+    pub fn get_ref(&self) -> &R {
+        &self.input
+    }
+
     /// What the bytes come from. After the end it stands exactly behind the footer.
     pub fn into_inner(self) -> R {
         self.input

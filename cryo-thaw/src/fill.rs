@@ -3,7 +3,7 @@
 //! From a file several workers fill different batches at once: first touch of memory is what takes time, and the kernel does it for all in parallel.
 //! Each batch goes through one buffer that fits the cache, so that its checksum and its digest are right before a byte of it reaches the host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -30,9 +30,9 @@ const PAGE: u64 = 4096;
 const WORKERS: std::ops::RangeInclusive<usize> = 2..=4;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// Where pages go.
-pub struct Filler<'a> {
-    /// Local id of the process.
+/// A process that gets pages.
+pub struct Target<'a> {
+    /// Its local id.
     pub process: u64,
     /// Its memory.
     pub memory: &'a Memory,
@@ -40,6 +40,21 @@ pub struct Filler<'a> {
     pub vmas: &'a [Vma],
     /// What became of them.
     pub shape: &'a Shape,
+}
+
+/// Whose pages are filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Those of this process. They come before those of the processes that are born of it.
+    Of(u64),
+    /// All that are left: of the only process, and of objects.
+    Rest,
+}
+
+/// Where pages go.
+pub struct Filler<'a> {
+    /// The processes.
+    pub targets: &'a [Target<'a>],
     /// Objects with content of their own: deleted files, as descriptors of ours.
     pub files: &'a HashMap<u64, File>,
     /// Takes what is to be told.
@@ -48,12 +63,13 @@ pub struct Filler<'a> {
     pub verify: bool,
 }
 
-/// Fills everything. When it returns, every checksum and every digest was right.
-pub fn fill(pages: Pages, filler: &Filler<'_>) -> Result<()> {
-    let work = Work { filler, windows: windows(filler.vmas), left: AtomicU64::new(available()) };
+/// Fills in those whose turn it is. When it returns, each of their checksums and digests was right.
+pub fn fill(pages: &mut Pages, filler: &Filler<'_>, turn: Turn) -> Result<()> {
+    let windows = if turn == Turn::Rest { windows(filler.targets.iter().map(|t| t.vmas)) } else { HashMap::new() };
+    let work = Work { filler, windows, left: AtomicU64::new(available()) };
     match pages {
-        Pages::File(image) => from_file(&image, &work),
-        Pages::Pipe(stream, first) => from_pipe(*stream, first, &work),
+        Pages::File { image, done } => from_file(image, done, &work, turn),
+        Pages::Pipe { stream, next } => from_pipe(stream, next, &work, turn),
     }
 }
 
@@ -72,16 +88,19 @@ struct Window {
     end: u64,
     /// Address of the first.
     vaddr: u64,
-    /// Index of its mapping.
+    /// Place of the process that maps it, and of its mapping there.
+    target: usize,
     vma: usize,
 }
 
 /// The content of each shared object as its mappings show it: ascending, each part once.
-fn windows(vmas: &[Vma]) -> HashMap<u64, Vec<Window>> {
+fn windows<'a>(processes: impl Iterator<Item = &'a [Vma]>) -> HashMap<u64, Vec<Window>> {
     let mut all: HashMap<u64, Vec<Window>> = HashMap::new();
-    for (vma, v) in vmas.iter().enumerate().filter(|(_, v)| v.backing == Backing::SHARED) {
-        let end = v.offset.saturating_add(v.end.0 - v.start.0);
-        all.entry(v.object).or_default().push(Window { start: v.offset, end, vaddr: v.start.0, vma });
+    for (target, vmas) in processes.enumerate() {
+        for (vma, v) in vmas.iter().enumerate().filter(|(_, v)| v.backing == Backing::SHARED) {
+            let end = v.offset.saturating_add(v.end.0 - v.start.0);
+            all.entry(v.object).or_default().push(Window { start: v.offset, end, vaddr: v.start.0, target, vma });
+        }
     }
     for windows in all.values_mut() {
         windows.sort_by_key(|w| w.start);
@@ -117,9 +136,17 @@ fn compare(extents: &Extents, data: &[u8], place: &dyn std::fmt::Display) -> Res
     )
 }
 
-fn from_file(image: &Image<File>, filler: &Work<'_>) -> Result<()> {
+fn from_file(image: &Image<File>, done: &mut HashSet<u64>, filler: &Work<'_>, turn: Turn) -> Result<()> {
     let chunks = image.chunks();
-    let batches: Vec<usize> = (0..chunks.len()).filter(|i| chunks[*i].kind == Extents::KIND).collect();
+    let wanted = |owner: u64| match turn {
+        Turn::Of(process) => owner == process,
+        Turn::Rest => !done.contains(&owner),
+    };
+    let batches: Vec<usize> =
+        (0..chunks.len()).filter(|i| chunks[*i].kind == Extents::KIND && wanted(chunks[*i].owner)).collect();
+    if let Turn::Of(process) = turn {
+        done.insert(process);
+    }
     let next = AtomicUsize::new(0);
     let work = || -> Result<()> {
         let mut buf = Vec::new();
@@ -184,22 +211,29 @@ fn following<'a>(
     }
 }
 
-fn from_pipe(mut stream: Stream<Box<dyn Pipe>>, first: Option<(u64, Extents)>, filler: &Work<'_>) -> Result<()> {
+/// `next` is an EXTS that was read when it was not yet its turn.
+fn from_pipe(
+    stream: &mut Stream<Box<dyn Pipe>>,
+    next: &mut Option<(u64, Extents)>,
+    filler: &Work<'_>,
+    turn: Turn,
+) -> Result<()> {
     let mut buf = Vec::new();
-    let mut waiting = first;
-    if let Some((owner, extents)) = waiting.take_if(|(_, e)| e.data_pages == 0) {
-        filler.batch(owner, &extents, &[])?;
-    }
-    while let Some(mut chunk) = stream.next()? {
-        if chunk.kind() == Extents::KIND {
-            let (owner, extents) = (chunk.owner(), chunk.section::<Extents>()?);
-            if extents.data_pages == 0 {
-                filler.batch(owner, &extents, &[])?;
-            } else {
-                waiting = Some((owner, extents));
+    loop {
+        if let Some((owner, extents)) = next {
+            if matches!(turn, Turn::Of(process) if process != *owner) {
+                return Ok(());
             }
+            if extents.data_pages == 0 {
+                filler.batch(*owner, extents, &[])?;
+                *next = None;
+            }
+        }
+        let Some(mut chunk) = stream.next()? else { break };
+        if chunk.kind() == Extents::KIND {
+            *next = Some((chunk.owner(), chunk.section::<Extents>()?));
         } else if chunk.kind() == Kind::DATA {
-            let Some((owner, extents)) = waiting.take() else {
+            let Some((owner, extents)) = next.take() else {
                 return refuse(RefusalKind::Image, "a DATA chunk without its EXTS");
             };
             chunk.data(&mut buf)?;
@@ -209,8 +243,8 @@ fn from_pipe(mut stream: Stream<Box<dyn Pipe>>, first: Option<(u64, Extents)>, f
             filler.batch(owner, &extents, &buf)?;
         }
     }
-    let behind = stream.into_inner().waiting();
-    if behind > 0 {
+    let behind = stream.get_ref().waiting();
+    if behind > 0 && turn == Turn::Rest {
         filler.filler.notes.add(format!(
             "{behind} bytes or more follow the set in the pipe: they are no part of it, and left to who reads standard input next"
         ));
@@ -267,40 +301,47 @@ impl Work<'_> {
                     );
                 }
             };
-            if owner == self.filler.process {
-                self.memory(e.vaddr.0, end, e.content, bytes)?;
-            } else {
-                self.object(owner, e.vaddr.0, bytes)?;
+            match self.filler.targets.iter().find(|t| t.process == owner) {
+                Some(target) => self.memory(target, e.vaddr.0, end, e.content, bytes)?,
+                None => self.object(owner, e.vaddr.0, bytes)?,
             }
         }
         Ok(())
     }
 
     /// Into the host's memory; an extent may run over several mappings.
-    fn memory(&self, start: u64, end: u64, content: Content, bytes: Option<&[u8]>) -> Result<()> {
+    fn memory(&self, target: &Target<'_>, start: u64, end: u64, content: Content, bytes: Option<&[u8]>) -> Result<()> {
         let mut at = start;
         while at < end {
-            let i = self.filler.vmas.partition_point(|v| v.end.0 <= at);
-            let Some(vma) = self.filler.vmas.get(i).filter(|v| v.start.0 <= at) else {
+            let i = target.vmas.partition_point(|v| v.end.0 <= at);
+            let Some(vma) = target.vmas.get(i).filter(|v| v.start.0 <= at) else {
                 return refuse(RefusalKind::Image, format!("the image has pages at {at:#x}, where nothing is mapped"));
             };
             let to = end.min(vma.end.0);
             let part = bytes.map(|b| &b[(at - start) as usize..(to - start) as usize]);
-            self.piece(vma, at, to, content, part)?;
+            self.piece(target, vma, at, to, content, part)?;
             at = to;
         }
         Ok(())
     }
 
-    fn piece(&self, vma: &Vma, at: u64, to: u64, content: Content, bytes: Option<&[u8]>) -> Result<()> {
-        let original = self.filler.shape.identical.contains(&vma.object);
+    fn piece(
+        &self,
+        target: &Target<'_>,
+        vma: &Vma,
+        at: u64,
+        to: u64,
+        content: Content,
+        bytes: Option<&[u8]>,
+    ) -> Result<()> {
+        let original = target.shape.identical.contains(&vma.object);
         match vma.backing {
-            Backing::SPECIAL if self.filler.shape.vdso.is_none() => return Ok(()),
+            Backing::SPECIAL if target.shape.vdso.is_none() => return Ok(()),
             _ if content == Content::FILE_DATA && original => return Ok(()),
             _ => {}
         }
         match bytes {
-            Some(bytes) => self.put(vma, at, bytes),
+            Some(bytes) => put(target, vma, at, bytes),
             // Fresh memory is zero; a private page over a file must be made so.
             None if vma.backing != Backing::PRIVATE_FILE || !original => Ok(()),
             None => {
@@ -308,7 +349,7 @@ impl Work<'_> {
                 let pieces = (at..to).step_by(ZEROS.len());
                 pieces.into_iter().try_for_each(|at| {
                     let n = (to - at).min(ZEROS.len() as u64) as usize;
-                    self.put(vma, at, &ZEROS[..n])
+                    put(target, vma, at, &ZEROS[..n])
                 })
             }
         }
@@ -333,17 +374,18 @@ impl Work<'_> {
             };
             let n = (w.end - at).min((bytes.len() - done) as u64) as usize;
             let part = &bytes[done..done + n];
-            touched(&self.filler.vmas[w.vma], self.filler.memory.fill(w.vaddr + (at - w.start), part))?;
+            let target = &self.filler.targets[w.target];
+            touched(&target.vmas[w.vma], target.memory.fill(w.vaddr + (at - w.start), part))?;
             done += n;
         }
         Ok(())
     }
+}
 
-    fn put(&self, vma: &Vma, at: u64, bytes: &[u8]) -> Result<()> {
-        // The slower way goes through any protection.
-        let writable = vma.prot & libc::PROT_WRITE as u32 != 0;
-        touched(vma, if writable { self.filler.memory.fill(at, bytes) } else { self.filler.memory.write(at, bytes) })
-    }
+fn put(target: &Target<'_>, vma: &Vma, at: u64, bytes: &[u8]) -> Result<()> {
+    // The slower way goes through any protection.
+    let writable = vma.prot & libc::PROT_WRITE as u32 != 0;
+    touched(vma, if writable { target.memory.fill(at, bytes) } else { target.memory.write(at, bytes) })
 }
 
 fn touched(vma: &Vma, result: cryo_tracee::Result<()>) -> Result<()> {
@@ -388,7 +430,7 @@ mod tests {
             shared(page(30), 1, page(2)),
             shared(page(40), 1, page(9)),
         ];
-        let all = windows(&vmas);
+        let all = windows([&vmas[..]].into_iter());
         let shown: Vec<_> = all[&4].iter().map(|w| (w.start / PAGE, w.end / PAGE, w.vaddr / PAGE, w.vma)).collect();
         assert_eq!(shown, [(0, 2, 10, 0), (2, 5, 21, 1), (9, 10, 40, 3)]);
     }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::mm::Mm;
@@ -27,59 +27,94 @@ use crate::restore::sessions;
 use crate::same_file::{Hashes, same_file};
 use crate::unlinked;
 
-/// A host, and what its executable is.
-pub struct Started {
-    /// The host.
-    pub host: Host,
-    /// The executable is this object of the image, whose content is still to come, under this descriptor of the host.
-    pub executable: Option<(u64, u64)>,
+/// What a member of the family executes.
+pub struct Executable {
+    /// Local id of its object; 0 if the image has none.
+    pub object: u64,
+    /// The original, if it stands here unchanged.
+    original: Option<OwnedFd>,
+    /// A tiny one of ours.
+    tiny: OwnedFd,
+    /// Its content is in the image, and comes into the tiny one's file.
+    embedded: bool,
 }
 
-/// Starts the host for process `id`.
-pub fn start(ice: &Ice, id: u64, ids: Ids, rights: &FsRights, options: &Options) -> Result<Started> {
-    let process = ice.need::<Process>(id)?;
-    let exe = ice.need::<Mm>(id)?.exe;
-    let object = ice.need::<Objects>(0)?.objects.iter().find(|o| o.id == exe);
-    let original = object.map_or(Ok(None), |object| executable(object, rights))?;
-    let embedded = object.filter(|object| unlinked::is(object));
-    let tiny = tiny(embedded.map_or(b"cryo-host", |object| file_name(object)))?;
-    // It must be another number than what the host inherits: those below 3 may be closed here.
-    let tiny = rustix::io::fcntl_dupfd_cloexec(&tiny, 3).about(|| "making the host's executable".into())?;
-    if let Some(object) = embedded {
-        // Its mappings are filled before the file is cut to its size.
-        let file = File::from(tiny.try_clone().about(|| "making the host's executable".into())?);
-        let size = object.size.max(file.metadata().map_or(0, |m| m.len()));
-        file.set_len(size).about(|| format!("making {} ({size} bytes)", object.path))?;
-    }
-    let kept = [tiny.as_raw_fd()];
-    if let Some(object) = object.filter(|_| original.is_none() && embedded.is_none()) {
-        options.notes.add(format!(
-            "its executable {} is not here as it was: what executes /proc/self/exe will not find it",
-            object.path
-        ));
-    }
-    let begin = |pid: Option<i32>| {
-        let start = |program| Start {
-            program,
-            pid, // A daemon stays the leader of its own session.
-            new_session: options.detach || led_session(process) || sessions::leads(&ice.frost, id).is_some(),
-            keep: if embedded.is_some() { &kept } else { &[] },
-            personality: process.personality,
-        };
-        if let Some(file) = &original {
-            // Whatever is wrong with it (no permission, noexec), the tiny one does as well.
-            match Host::start(&start(Program::Fd(file))) {
-                Err(e) if matches!(e.errno(), Some(libc::EACCES | libc::ENOEXEC | libc::ENOENT)) => {}
-                other => return other,
-            }
+impl Executable {
+    /// That of process `id`, which reaches files with these rights.
+    pub fn of(ice: &Ice, id: u64, rights: &FsRights, options: &Options) -> Result<Self> {
+        let exe = ice.need::<Mm>(id)?.exe;
+        let object = ice.need::<Objects>(0)?.objects.iter().find(|o| o.id == exe);
+        let original = object.map_or(Ok(None), |object| executable(object, rights))?;
+        let embedded = object.filter(|object| unlinked::is(object));
+        let tiny = tiny(embedded.map_or(b"cryo-host", |object| file_name(object)))?;
+        // They must be other numbers than what the host inherits: those below 3 may be closed here.
+        let above =
+            |fd: OwnedFd| rustix::io::fcntl_dupfd_cloexec(&fd, 3).about(|| "making the host's executable".into());
+        let (tiny, original) = (above(tiny)?, original.map(above).transpose()?);
+        if let Some(object) = embedded {
+            // Its mappings are filled before the file is cut to its size.
+            let file = File::from(tiny.try_clone().about(|| "making the host's executable".into())?);
+            let size = object.size.max(file.metadata().map_or(0, |m| m.len()));
+            file.set_len(size).about(|| format!("making {} ({size} bytes)", object.path))?;
         }
-        Host::start(&start(Program::Fd(&tiny)))
+        if let Some(object) = object.filter(|_| original.is_none() && embedded.is_none()) {
+            options.notes.add(format!(
+                "its executable {} is not here as it was: what executes /proc/self/exe will not find it",
+                object.path
+            ));
+        }
+        Ok(Self { object: exe, original, tiny, embedded: embedded.is_some() })
+    }
+
+    /// Our descriptors for it, the best one first.
+    fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        self.original.iter().chain([&self.tiny]).map(AsRawFd::as_raw_fd)
+    }
+
+    /// The object of the image that it is, and our descriptor for that: the content is still to come.
+    pub fn embedded(&self) -> Option<(u64, u64)> {
+        self.embedded.then(|| (self.object, self.tiny.as_raw_fd() as u64))
+    }
+}
+
+/// Starts the host for the root, process `id`. Those that its children will execute stay open in it under our own numbers.
+pub fn start(ice: &Ice, id: u64, ids: Ids, executables: &[Executable], options: &Options) -> Result<Host> {
+    let process = ice.need::<Process>(id)?;
+    let Some((own, others)) = executables.split_first() else { return refuse(RefusalKind::Internal, "no executable") };
+    let mut keep: Vec<RawFd> = others.iter().flat_map(Executable::descriptors).collect();
+    keep.extend(own.embedded().map(|(_, fd)| fd as RawFd));
+    let pid = if ids == Ids::New { None } else { Some(process.pid as i32) };
+    let start = |program| Start {
+        program,
+        pid, // A daemon stays the leader of its own session.
+        new_session: options.detach || led_session(process) || sessions::leads(&ice.frost, id).is_some(),
+        keep: &keep,
+        personality: process.personality,
     };
-    let host = match ids {
-        Ids::New => begin(None)?,
-        Ids::Same | Ids::Namespace(_) => begin(Some(process.pid as i32))?,
-    };
-    Ok(Started { host, executable: embedded.map(|object| (object.id, kept[0] as u64)) })
+    if let Some(file) = &own.original {
+        // Whatever is wrong with it (no permission, noexec), the tiny one does as well.
+        match Host::start(&start(Program::Fd(file))) {
+            Err(e) if cannot_be_executed(&e) => {}
+            other => return Ok(other?),
+        }
+    }
+    Ok(Host::start(&start(Program::Fd(&own.tiny)))?)
+}
+
+/// Executes it in a host that has our descriptors for it at other numbers, which `at` tells.
+pub fn exec(host: &mut Host, executable: &Executable, at: impl Fn(u32) -> Option<u64>) -> Result<()> {
+    let mut failed = None;
+    for fd in executable.descriptors().filter_map(|fd| at(fd as u32)) {
+        match host.exec(fd) {
+            Err(e) if cannot_be_executed(&e) => failed = Some(e),
+            other => return Ok(other?),
+        }
+    }
+    failed.map_or_else(|| refuse(RefusalKind::Internal, "its executable was not handed down"), |e| Err(e.into()))
+}
+
+fn cannot_be_executed(e: &cryo_tracee::Error) -> bool {
+    matches!(e.errno(), Some(libc::EACCES | libc::ENOEXEC | libc::ENOENT))
 }
 
 fn led_session(process: &Process) -> bool {

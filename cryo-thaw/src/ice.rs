@@ -1,5 +1,6 @@
 //! The frozen set as the thawer needs it: template and services whole, registers, and then the pages, from files or from a pipe.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::MetadataExt;
@@ -37,9 +38,19 @@ pub struct Ice {
 /// Where the pages are.
 pub enum Pages {
     /// In a file, in any order.
-    File(Image<File>),
-    /// Still in the pipe. The stream stands at the first `EXTS`, which is given.
-    Pipe(Box<Stream<Box<dyn Pipe>>>, Option<(u64, Extents)>),
+    File {
+        /// The .freeze.
+        image: Image<File>,
+        /// Processes whose pages were filled in already.
+        done: HashSet<u64>,
+    },
+    /// Still in the pipe.
+    Pipe {
+        /// It stands behind `next`.
+        stream: Box<Stream<Box<dyn Pipe>>>,
+        /// An `EXTS` that was read already, with its owner.
+        next: Option<(u64, Extents)>,
+    },
 }
 
 /// Bytes that come one after another.
@@ -111,7 +122,7 @@ impl Ice {
             sections.push(Entry { kind: entry.kind, owner: entry.owner, payload: set.freeze.any(entry)? });
         }
         let freeze = FileModel::new(set.freeze.header().clone(), set.freeze.end().root, sections);
-        Ok(Self { frore, frost, freeze, pages: Some(Pages::File(set.freeze)) })
+        Ok(Self { frore, frost, freeze, pages: Some(Pages::File { image: set.freeze, done: HashSet::new() }) })
     }
 
     /// Opens a set that was sent into one file, `cryo-freeze -o - > FILE`.
@@ -157,7 +168,7 @@ impl Ice {
                 "the three files in the pipe are of different freezes: the .freeze names another .frore or .frost as its own",
             );
         }
-        Ok(Self { frore, frost, freeze, pages: Some(Pages::Pipe(Box::new(stream), first)) })
+        Ok(Self { frore, frost, freeze, pages: Some(Pages::Pipe { stream: Box::new(stream), next: first }) })
     }
 
     fn file(&self, profile: Profile) -> &FileModel {
@@ -168,24 +179,16 @@ impl Ice {
         }
     }
 
-    /// The process, and its local id. A set of several is refused.
-    pub fn process(&self) -> Result<(u64, &Process)> {
-        let all: Vec<(u64, &Process)> = self.all().collect();
-        match all[..] {
-            [one] => Ok(one),
-            [] => refuse(RefusalKind::Image, "the .frost holds no process"),
-            _ => {
-                let pids: Vec<String> = all.iter().map(|(_, p)| p.pid.to_string()).collect();
-                refuse(
-                    RefusalKind::Image,
-                    format!(
-                        "the set holds {} processes (pids {}), and this release thaws one: use a newer Cryo",
-                        all.len(),
-                        pids.join(", ")
-                    ),
-                )
-            }
-        }
+    /// The processes with their local ids, in the order of these: the root first.
+    pub fn processes(&self) -> Vec<(u64, &Process)> {
+        let mut all: Vec<(u64, &Process)> = self.all().collect();
+        all.sort_by_key(|(id, _)| *id);
+        all
+    }
+
+    /// The root of the family, or the only process, and its local id.
+    pub fn root(&self) -> Result<(u64, &Process)> {
+        self.processes().first().copied().map_or_else(|| refuse(RefusalKind::Image, "the .frost holds no process"), Ok)
     }
 
     /// All sections of a type, with their owners.

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use cryo_format::section::process::Process;
+use cryo_format::section::family::Family;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::Host;
 use cryo_tracee::namespace;
@@ -46,14 +46,23 @@ pub struct Decision {
 
 /// Decides.
 pub fn decide(ice: &Ice, wanted: Pid) -> Result<Decision> {
-    let (_, process) = ice.process()?;
-    let tids: Vec<u64> = ice.all::<Thread>().map(|(_, t)| t.tid).collect();
-    let used: HashSet<u64> = tids.iter().copied().chain([process.pid]).collect();
+    let (_, process) = ice.root()?;
+    let zombies = ice.get::<Family>(0).map_or(&[][..], |f| &f.zombies);
+    let processes = ice.processes();
+    let pids: Vec<u64> = processes.iter().map(|(_, p)| p.pid).chain(zombies.iter().map(|z| z.pid)).collect();
+    let threads = ice.all::<Thread>().map(|(_, t)| t.tid);
+    let tids: Vec<u64> = threads.chain(zombies.iter().map(|z| z.pid)).collect();
+    let groups = processes.iter().flat_map(|(_, p)| [p.pgid, p.sid]);
+    let used: HashSet<u64> = tids.iter().copied().chain(groups).chain([process.pid]).collect();
     let worker = (2..i32::MAX).find(|n| !used.contains(&(*n as u64))).unwrap_or(2);
     let decision = |ids, why| Ok(Decision { ids, why, pid: process.pid });
     match wanted {
         Pid::New => {
             let risk = "calls that take the id of another thread (pthread_kill, robust and PI mutexes) will fail";
+            if pids.len() > 1 {
+                let risk = "they know each other by the old ones (wait for a pid, kill)";
+                return decision(Ids::New, Some(format!("new ids for {} processes: {risk}", pids.len())));
+            }
             return decision(Ids::New, (tids.len() > 1).then(|| format!("new ids for {} threads: {risk}", tids.len())));
         }
         Pid::Namespace => return decision(Ids::Namespace(worker), None),
@@ -62,7 +71,7 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Decision> {
     // Clocks that must not go back are an obstacle only for who may not make a time namespace; a user namespace allows that.
     let behind = clocks::behind(ice).filter(|_| wanted == Pid::Auto && !capable(ADMIN));
     let behind = behind.map(|b| format!("this machine's CLOCK_MONOTONIC is {} behind the program's", clocks::words(b)));
-    let Some(obstacle) = behind.or_else(|| obstacle(process, &tids)) else { return decision(Ids::Same, None) };
+    let Some(obstacle) = behind.or_else(|| obstacle(&pids, &tids)) else { return decision(Ids::Same, None) };
     if wanted == Pid::Same {
         return refuse(RefusalKind::Ids, format!("{obstacle}: use --pid auto, namespace or new"));
     }
@@ -95,13 +104,13 @@ impl Decision {
 }
 
 /// Why the ids cannot be had here.
-fn obstacle(process: &Process, tids: &[u64]) -> Option<String> {
+fn obstacle(pids: &[u64], tids: &[u64]) -> Option<String> {
     let taken = |id: &u64| std::path::Path::new(&format!("/proc/{id}")).exists();
     if let Some(id) = tids.iter().find(|t| taken(t)) {
-        let what = if *id == process.pid { "pid" } else { "thread id" };
+        let what = if pids.contains(id) { "pid" } else { "thread id" };
         return Some(format!("{what} {id} is taken"));
     }
-    let pid = process.pid;
+    let pid = pids.iter().copied().max().unwrap_or(0);
     let e = namespace::may_choose(i32::try_from(pid).unwrap_or(i32::MAX)).err()?;
     Some(match e.raw_os_error() {
         Some(libc::EPERM) => format!("choosing pid {pid} needs CAP_CHECKPOINT_RESTORE"),

@@ -5,12 +5,14 @@
 //!
 //! Until the last step the host is ours: whatever fails, nothing is left behind.
 
+mod births;
 mod bound_files;
 pub mod check;
 mod elapsed;
 mod error;
 mod file_map;
 pub mod fill;
+mod finish;
 pub mod foreground;
 pub mod host;
 pub mod ice;
@@ -19,6 +21,7 @@ pub mod ids;
 pub mod notes;
 pub mod options;
 pub mod original;
+pub mod plan;
 pub mod remap;
 pub mod restore;
 mod same_file;

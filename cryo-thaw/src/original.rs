@@ -24,12 +24,12 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Lets the original of a set that comes down a pipe end, where that frees ids which may be chosen. One that goes on (`--leave-running`) is not
 /// waited for.
 pub fn let_end(ice: &mut Ice, options: &Options) -> Result<()> {
-    let (_, process) = ice.process()?;
+    let (_, process) = ice.root()?;
     let Ok(pid) = i32::try_from(process.pid) else { return Ok(()) };
     if !matches!(options.pid, Pid::Auto | Pid::Same) || !ids::may_choose() || !is_being_frozen(pid) {
         return Ok(());
     }
-    let Some(Pages::Pipe(stream, _)) = &mut ice.pages else { return Ok(()) };
+    let Some(Pages::Pipe { stream, .. }) = &mut ice.pages else { return Ok(()) };
     stream.input_mut().read_ahead(&mut || is_being_frozen(pid)).about(|| "reading the set ahead".into())?;
     let begun = Instant::now();
     while (is_being_frozen(pid) || is_zombie(pid)) && begun.elapsed() < LIMIT {

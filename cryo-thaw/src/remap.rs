@@ -1,5 +1,7 @@
 //! The host into the template's shape.
 
+mod forked;
+
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 
@@ -40,6 +42,10 @@ pub struct Template<'a> {
     pub objects: &'a [Object],
     /// User and group of the process.
     pub owner: (u32, u32),
+    /// Mappings of processes that are forked from it: what is out of its own way must be out of theirs, too.
+    pub descendants: Vec<&'a [Vma]>,
+    /// Shared memory that it has, or will have, in common with these.
+    pub common: HashSet<u64>,
 }
 
 impl<'a> Template<'a> {
@@ -50,7 +56,32 @@ impl<'a> Template<'a> {
             vmas: &ice.need::<Vmas>(id)?.vmas,
             objects: &ice.need::<Objects>(0)?.objects,
             owner: (process.uid[1], process.gid[1]),
+            descendants: Vec::new(),
+            common: HashSet::new(),
         })
+    }
+
+    /// The same, for a process from which others are forked.
+    pub fn with_descendants(ice: &'a Ice, id: u64, forked: &[u64]) -> Result<Self> {
+        let mut template = Self::of(ice, id)?;
+        for id in forked {
+            template.descendants.push(&ice.need::<Vmas>(*id)?.vmas);
+        }
+        let nameless = |v: &&Vma| {
+            v.backing == Backing::SHARED
+                && template
+                    .object(v)
+                    .is_ok_and(|o| matches!(o.kind, ObjectKind::SHARED_ANONYMOUS | ObjectKind::SYSV_SHM))
+        };
+        let mut users: HashMap<u64, usize> = HashMap::new();
+        for vmas in template.descendants.iter().copied().chain([template.vmas]) {
+            let objects: HashSet<u64> = vmas.iter().filter(nameless).map(|v| v.object).collect();
+            for object in objects {
+                *users.entry(object).or_default() += 1;
+            }
+        }
+        template.common = users.into_iter().filter(|(_, users)| *users > 1).map(|(object, _)| object).collect();
+        Ok(template)
     }
 
     fn object(&self, vma: &Vma) -> Result<&'a Object> {
@@ -76,6 +107,8 @@ pub struct Shape {
     /// Shared memory that is read-only in the end: a private page can be written through its protection, a shared one cannot. Start, length,
     /// protection.
     pub protect: Vec<(u64, u64, u32)>,
+    /// Shared memory that it has in common with others, as a whole and out of the way: where, and how long, by object. It goes when all are born.
+    pub whole: HashMap<u64, (u64, u64)>,
     made: Vec<Segment>,
 }
 
@@ -83,6 +116,14 @@ impl Shape {
     /// The thaw came about: what was made for it outside of the host stays.
     pub fn keep(self) {
         self.made.into_iter().for_each(Segment::keep);
+    }
+
+    /// Takes away what was for those who are born of it.
+    pub fn clear_away(&mut self, host: &mut Host) -> Result<()> {
+        for (_, (at, size)) in self.whole.drain() {
+            host.call(libc::SYS_munmap, [at, size, 0, 0, 0, 0])?;
+        }
+        Ok(())
     }
 
     /// Gives shared memory its protection, when it is filled.
@@ -103,6 +144,8 @@ pub struct Inject<'a> {
     pub notes: &'a Notes,
     /// The executable, if it is an object of the image: the object, and the host's descriptor for it.
     pub executable: Option<(u64, u64)>,
+    /// Files without a name that were made for others already, under descriptors that it was born with.
+    pub unlinked: &'a HashMap<u64, u64>,
 }
 
 impl Remapper for Inject<'_> {
@@ -119,7 +162,7 @@ impl Remapper for Inject<'_> {
             notes: self.notes,
             pidfd: fds::pidfd(host.pid())?,
             files: HashMap::new(),
-            unlinked: self.executable.into_iter().collect(),
+            unlinked: self.unlinked.iter().map(|(object, fd)| (*object, *fd)).chain(self.executable).collect(),
             identical: HashSet::new(),
             whole: HashMap::new(),
             protect: Vec::new(),
@@ -141,7 +184,12 @@ impl Remapper for Inject<'_> {
             advise(&mut advice, vma);
         }
         run(host, &mut batch, &mut advice)?;
-        for (at, size) in mapper.whole.values() {
+        for object in template.objects.iter().filter(|o| template.common.contains(&o.id)) {
+            mapper.whole(host, object)?;
+        }
+        let (kept, gone): (HashMap<_, _>, HashMap<_, _>) =
+            mapper.whole.into_iter().partition(|(object, _)| template.common.contains(object));
+        for (at, size) in gone.values() {
             host.call(libc::SYS_munmap, [*at, *size, 0, 0, 0, 0])
                 .doing(|| range(*at, *size, "taking away what its parts were made of"))?;
         }
@@ -153,6 +201,7 @@ impl Remapper for Inject<'_> {
             unlinked: mapper.unlinked,
             vdso: bridge,
             protect: mapper.protect,
+            whole: kept,
             made: mapper.made,
         })
     }
@@ -222,7 +271,11 @@ impl Mapper<'_> {
             Backing::ANONYMOUS | Backing::SPECIAL => flags |= libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
             Backing::SHARED if self.template.object(vma)?.kind == ObjectKind::SHARED_ANONYMOUS => {
                 let object = self.template.object(vma)?;
-                if vma.offset != 0 || object.size != len || self.mapped_often(object) {
+                if vma.offset != 0
+                    || object.size != len
+                    || self.mapped_often(object)
+                    || self.template.common.contains(&object.id)
+                {
                     return self.share(host, batch, vma, object);
                 }
                 flags |= libc::MAP_SHARED | libc::MAP_ANONYMOUS;
@@ -299,31 +352,33 @@ impl Mapper<'_> {
     /// One of several mappings of nameless shared memory: the whole is mapped once, out of the way, and each mapping is a duplicate of a part of it
     /// (mremap(2) with an old size of 0).
     fn share(&mut self, host: &mut Host, batch: &mut Batch, vma: &Vma, object: &Object) -> Result<()> {
-        let whole = match self.whole.get(&object.id) {
-            Some((at, _)) => *at,
-            None => {
-                let size = object.size.next_multiple_of(4096);
-                let taken = self.whole.values().map(|(at, size)| proc::Mapping::range(*at, at + size));
-                let here: Vec<proc::Mapping> = proc::mappings(host.pid())?.into_iter().chain(taken).collect();
-                let at = hole(self.template, &here, size)?;
-                if object.kind == ObjectKind::SYSV_SHM {
-                    self.made.extend(sysv::attach(self.notes, host, object, at, self.template.owner)?);
-                } else {
-                    let flags =
-                        libc::MAP_FIXED_NOREPLACE | libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-                    let prot = libc::PROT_READ | libc::PROT_WRITE;
-                    host.call(libc::SYS_mmap, [at, size, prot as u64, flags as u64, u64::MAX, 0])
-                        .doing(|| range(at, size, "mapping shared memory"))?;
-                }
-                self.whole.insert(object.id, (at, size));
-                at
-            }
-        };
+        let whole = self.whole(host, object)?;
         let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
         let flags = (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED) as u64;
         batch.call(libc::SYS_mremap, &[whole + vma.offset, 0, len, flags, start]);
         batch.call(libc::SYS_mprotect, &[start, len, self.writable(vma).into()]);
         Ok(())
+    }
+
+    /// Where the whole of such memory is.
+    fn whole(&mut self, host: &mut Host, object: &Object) -> Result<u64> {
+        if let Some((at, _)) = self.whole.get(&object.id) {
+            return Ok(*at);
+        }
+        let size = object.size.next_multiple_of(4096);
+        let taken = self.whole.values().map(|(at, size)| proc::Mapping::range(*at, at + size));
+        let here: Vec<proc::Mapping> = proc::mappings(host.pid())?.into_iter().chain(taken).collect();
+        let at = hole(self.template, &here, size)?;
+        if object.kind == ObjectKind::SYSV_SHM {
+            self.made.extend(sysv::attach(self.notes, host, object, at, self.template.owner)?);
+        } else {
+            let flags = libc::MAP_FIXED_NOREPLACE | libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            let prot = libc::PROT_READ | libc::PROT_WRITE;
+            host.call(libc::SYS_mmap, [at, size, prot as u64, flags as u64, u64::MAX, 0])
+                .doing(|| range(at, size, "mapping shared memory"))?;
+        }
+        self.whole.insert(object.id, (at, size));
+        Ok(at)
     }
 
     /// The protection of shared memory while it is filled.
@@ -542,7 +597,8 @@ pub fn lock_and_seal(host: &mut Host, vmas: &[Vma], notes: &Notes) -> Result<()>
 pub fn hole(template: &Template<'_>, here: &[proc::Mapping], len: u64) -> Result<u64> {
     const APART: u64 = 1 << 21; // farther from a growing stack than its guard gap
     let mut taken: Vec<(u64, u64)> = here.iter().map(|m| (m.start, m.end)).collect();
-    taken.extend(template.vmas.iter().map(|v| (v.start.0, v.end.0)));
+    let all = template.descendants.iter().copied().chain([template.vmas]);
+    taken.extend(all.flatten().map(|v| (v.start.0, v.end.0)));
     taken.sort_unstable();
     let mut top = USER_END;
     for (start, end) in taken.iter().rev().filter(|t| t.0 < USER_END) {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use cryo_format::Kind;
 use cryo_format::model::FileModel;
 use cryo_format::section::attributes::Attributes;
-use cryo_format::section::descriptors::{Descriptor, Descriptors};
+use cryo_format::section::descriptors::Descriptor;
 use cryo_format::section::inet::Inet;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::outside::{FdRule, Instead, Outside};
@@ -22,7 +22,7 @@ use cryo_format::section::unix::Unix;
 use cryo_format::section::{AnySection, Scope, Section};
 use cryo_tracee::{Host, fds, proc};
 
-use super::table::Table;
+use super::table::{Table, wanted};
 use super::{
     epoll, eventfd, fanotify, files, inet, inotify, locks, mqueues, netlink, outside, owners, packet, pidfd, pipes,
     ptys, raw, removed, sessions, signalfd, timerfd, unix,
@@ -76,18 +76,15 @@ const LATE: &[fn(&mut Host, &Table<'_>) -> Result<()>] = &[
     locks::late,
 ];
 
-/// Brings back the descriptors of process `id`, but for what [`finish`] does. `unlinked` are the host's descriptors for objects that were
-/// made already.
-pub fn restore<'a>(
-    host: &mut Host,
+/// The table of a family whose local ids are `processes`, the root's first.
+pub fn table<'a>(
+    host: &Host,
     frore: &'a FileModel,
     frost: &'a FileModel,
-    id: u64,
-    unlinked: &HashMap<u64, u64>,
+    processes: &[u64],
     paths: Paths<'a>,
     options: &'a Options,
 ) -> Result<Table<'a>> {
-    let wanted = frost.get::<Descriptors>(id).map_or(&[][..], |d| &d.descriptors);
     let objects = frore.get::<Objects>(0).map_or(&[][..], |o| &o.objects);
     let attributes = frore.get::<Attributes>(0).map_or(&[][..], |a| &a.inodes);
     let mut sections: HashMap<u64, Vec<&AnySection>> = HashMap::new();
@@ -96,17 +93,21 @@ pub fn restore<'a>(
             sections.entry(e.owner).or_default().push(&e.payload);
         }
     }
-    let highest = wanted.iter().map(|d| d.fd).max().unwrap_or(0).max(2);
+    let all = || processes.iter().flat_map(|id| wanted(frost, *id).iter().map(move |d| (*id, d)));
+    let highest = all().map(|(_, d)| d.fd).max().unwrap_or(0).max(2);
     // Parking needs numbers above the image's own: the soft limit may be in the way until the image's is set.
     cryo_tracee::host::raise_file_limit(host.pid())?;
+    let root = processes.first().copied().unwrap_or(0);
     let mut table = Table {
         options,
         elapsed: Duration::ZERO,
-        process: id,
+        process: root,
+        processes: processes.to_vec(),
+        holders: HashMap::new(),
         frost,
         objects,
         attributes,
-        wanted,
+        wanted: wanted(frost, root),
         sections,
         removed: HashMap::new(),
         numbers: HashMap::new(),
@@ -121,9 +122,16 @@ pub fn restore<'a>(
     };
     table.removed = table.all::<Removed>().into_iter().map(|(id, r)| ((r.dev, r.ino), (id, r))).collect();
     let ruled: HashSet<u32> = options.fds.iter().filter_map(|r| r.fd).collect();
-    for d in wanted.iter().filter(|d| !ruled.contains(&d.fd)) {
+    for (id, d) in all().filter(|(id, d)| *id != root || !ruled.contains(&d.fd)) {
+        table.holders.entry(d.description).or_insert(id);
         table.numbers.entry(d.description).or_insert(d.fd);
     }
+    Ok(table)
+}
+
+/// Brings back the descriptors of the root, but for what [`finish`] does, and makes the descriptions of all others, above all numbers: who is born
+/// later has them from its parent. `unlinked` are the host's descriptors for objects that were made already.
+pub fn restore(host: &mut Host, table: &mut Table<'_>, unlinked: &HashMap<u64, u64>) -> Result<()> {
     // What mappings have made.
     for (object, fd) in unlinked {
         let parked = table.keep(host, *object, 0, *fd)?;
@@ -137,9 +145,46 @@ pub fn restore<'a>(
         table.inherited.insert(fd as u32, parked);
     }
     host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])?;
-    settle(host, &mut table)?;
-    removed::enter(host, &mut table)?;
-    Ok(table)
+    if table.processes.len() > 1 {
+        make_all(host, table)?;
+    }
+    settle(host, table)?;
+    removed::enter(host, table)
+}
+
+/// The same for process `id`, which was born with all that the root had made.
+pub fn enter<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'a>) -> Result<()> {
+    table.turn_to(host, id, paths)?;
+    host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])?;
+    settle(host, table)
+}
+
+/// Makes every description of the family in the root. What refuses to be made is left to the process that wants it, which says so.
+fn make_all(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
+    let frost = table.frost;
+    let mut refused = Vec::new();
+    let mut failed = HashSet::new();
+    for d in table.processes.clone().into_iter().flat_map(|id| wanted(frost, id)) {
+        if table.made.contains_key(&d.description) || table.number(d.description).is_none() {
+            continue;
+        }
+        if made_together(table, d).is_some_and(|kind| failed.contains(&kind)) {
+            continue;
+        }
+        match make(host, table, d) {
+            Ok(Some(opened)) => {
+                let parked = table.park(host, opened)?;
+                table.made.insert(d.description, parked);
+            }
+            Ok(None) => {}
+            Err(Error::Refused(why)) => {
+                failed.extend(made_together(table, d));
+                refused.push((d, why));
+            }
+            Err(e) => return Err(about_fd(e, d.fd)),
+        }
+    }
+    answers(table, refused)
 }
 
 /// Makes the descriptions, in the order of their first descriptors. The kernel gives the lowest number that is free, which is never above the
@@ -152,7 +197,7 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     let mut failed = HashSet::new();
     for d in table.wanted {
         let (fd, flags) = (u64::from(d.fd), if d.flags & 1 != 0 { libc::O_CLOEXEC as u64 } else { 0 });
-        let rule = FdRule::of(&table.options.fds, d.fd);
+        let rule = table.rule(d.fd);
         let opened = match (rule, table.made.get(&d.description)) {
             (None, Some(at)) => {
                 batch.call(libc::SYS_dup3, &[*at, fd, flags]);
@@ -232,15 +277,14 @@ fn answers(table: &Table<'_>, refused: Vec<(&Descriptor, Refusal)>) -> Result<()
     Err(Refusals { all, answer }.into())
 }
 
-/// The rest, when all pages are there; `elapsed` is how much of the time in the ice counts.
-/// What was made outside of the host is returned, and goes with it unless the thaw comes about.
-pub fn finish(host: &mut Host, mut table: Table<'_>, elapsed: Duration) -> Result<BoundFiles> {
+/// The rest for process `id`, when all pages are there; `elapsed` is how much of the time in the ice counts.
+pub fn finish<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'a>, elapsed: Duration) -> Result<()> {
+    table.turn_to(host, id, paths)?;
     table.elapsed = elapsed;
     // Locks and leases do not suffer a second opening of their file beside the program's own.
     table.contents.clear();
     host.call(libc::SYS_close_range, [table.base, u32::MAX.into(), 0, 0, 0, 0])?;
-    LATE.iter().try_for_each(|late| late(host, &table))?;
-    Ok(table.bound)
+    LATE.iter().try_for_each(|late| late(host, table))
 }
 
 fn by_rule(host: &mut Host, fd: u32, instead: &Instead, table: &Table<'_>) -> Result<Option<u64>> {

@@ -31,13 +31,15 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
     if ice.all::<Seccomp>().any(|(_, s)| s.mode != 0) { seccomp::check() } else { Ok(()) }
 }
 
-/// For process `id` and its threads, whose local ids are `threads`.
+/// For process `id` and its threads, whose local ids are `threads`. The `root`'s parent is not in the image.
+#[allow(clippy::too_many_arguments)] // each of them says another thing
 pub fn restore(
     host: &mut Host,
     ice: &Ice,
     id: u64,
     threads: &[u64],
     ids: Ids,
+    root: bool,
     paths: Paths<'_>,
     options: &Options,
 ) -> Result<()> {
@@ -61,7 +63,7 @@ pub fn restore(
     }
     ice.need::<Credentials>(id)?;
     let each = each::<Credentials>(ice, id, threads).unwrap_or_default();
-    let orphan = options.detach || matches!(ids, Ids::Namespace(_));
+    let orphan = root && (options.detach || matches!(ids, Ids::Namespace(_)));
     credentials::restore(host, &each, options, orphan)?;
     // Changes of credentials take away what these set.
     process::finish(host, owner)

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use cryo_format::model::FileModel;
 use cryo_format::section::attributes::InodeAttributes;
-use cryo_format::section::descriptors::Descriptor;
+use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::Object;
+use cryo_format::section::outside::{FdRule, Instead};
 use cryo_format::section::removed::Removed;
 use cryo_format::section::{AnySection, Section};
 use cryo_tracee::{Host, fds};
@@ -28,15 +29,19 @@ pub struct Table<'a> {
     pub options: &'a Options,
     /// How much of the time in the ice counts, for what is done late.
     pub elapsed: Duration,
-    /// Local id of the process.
+    /// Local id of the process whose turn it is.
     pub process: u64,
+    /// Local ids of all processes, in the order of their births.
+    pub(super) processes: Vec<u64>,
+    /// Which process is the first with a descriptor for a description.
+    pub(super) holders: HashMap<u64, u64>,
     /// Everything in the .frost.
     pub frost: &'a FileModel,
     /// Every object of the image.
     pub objects: &'a [Object],
     /// Owners, times and the like of those that are files without a name.
     pub attributes: &'a [InodeAttributes],
-    /// The image's own table.
+    /// The image's own table of that process.
     pub wanted: &'a [Descriptor],
     pub(super) sections: HashMap<u64, Vec<&'a AnySection>>,
     /// Inodes without a name, by device and number: their ids and what they were.
@@ -60,6 +65,11 @@ pub struct Table<'a> {
     pub bound: BoundFiles,
 }
 
+/// The descriptors of process `id`, by their numbers.
+pub(super) fn wanted(frost: &FileModel, id: u64) -> &[Descriptor] {
+    frost.get::<Descriptors>(id).map_or(&[][..], |d| &d.descriptors)
+}
+
 impl<'a> Table<'a> {
     /// The section of a type that belongs to a description.
     pub fn section<S: Section>(&self, id: u64) -> Option<&'a S> {
@@ -78,7 +88,8 @@ impl<'a> Table<'a> {
         self.removed.get(&(dev, ino)).copied()
     }
 
-    /// The first descriptor that refers to a description, unless the person put something else at all of its numbers.
+    /// The first descriptor that refers to a description, unless the person put something else at all of its numbers, or another process is the first
+    /// that has one: what has to be done once for a description is done there.
     pub fn number(&self, id: u64) -> Option<u32> {
         self.numbers.get(&id).copied()
     }
@@ -94,9 +105,38 @@ impl<'a> Table<'a> {
         self.section::<OpenFile>(id).map_or_else(|| format!("description {id}"), |f| f.path.lossless())
     }
 
-    /// Did the person put something else at this number?
+    /// Did the person put something else at this number? They speak of the root.
     pub fn ruled(&self, fd: u32) -> bool {
-        self.options.fds.iter().any(|r| r.fd == Some(fd))
+        self.rule(fd).is_some()
+    }
+
+    /// What the person put at this number.
+    pub(super) fn rule(&self, fd: u32) -> Option<&'a Instead> {
+        if self.processes.first() == Some(&self.process) { FdRule::of(&self.options.fds, fd) } else { None }
+    }
+
+    /// From here on it is the turn of process `id`, which `host` is.
+    pub(super) fn turn_to(&mut self, host: &Host, id: u64, paths: Paths<'a>) -> Result<()> {
+        (self.process, self.paths) = (id, paths);
+        self.wanted = wanted(self.frost, id);
+        self.pidfd = fds::pidfd(host.pid())?;
+        self.numbers.clear();
+        for d in self.wanted {
+            if self.holders.get(&d.description) == Some(&id) && !self.ruled(d.fd) {
+                self.numbers.entry(d.description).or_insert(d.fd);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is parked stays open in this host, whatever it executes.
+    pub fn keep_across_exec(&self, host: &mut Host) -> Result<()> {
+        let parked = cryo_tracee::proc::descriptors(host.pid())?.into_iter().filter(|fd| *fd as u64 >= self.base);
+        let mut batch = host.batch()?;
+        for fd in parked {
+            batch.call(libc::SYS_fcntl, &[fd as u64, libc::F_SETFD as u64, 0]);
+        }
+        Ok(host.run(batch)?.all()?)
     }
 
     /// Where the thawer's own descriptor is parked.

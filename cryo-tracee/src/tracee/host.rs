@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::arch;
+use super::children::OPTIONS;
 use crate::error::{Context, refuse};
 use crate::mem::Memory;
 use crate::proc;
@@ -44,11 +45,11 @@ pub enum Program<'a> {
 
 /// A process of ours that stands before its first instruction, or is being filled. Dropping it ends it.
 pub struct Host {
-    pid: i32,
+    pub(super) pid: i32,
     /// The main thread first. Empty when it has been released.
-    threads: Vec<Stopped>,
-    memory: Memory,
-    scratch: Option<Scratch>,
+    pub(super) threads: Vec<Stopped>,
+    pub(super) memory: Memory,
+    pub(super) scratch: Option<Scratch>,
 }
 
 impl Host {
@@ -58,11 +59,7 @@ impl Host {
         let pid = spawn(start, &gate_out, &gate_in)?;
         drop(gate_out);
         let mut unseized = Unseized { pid, done: false };
-        let options = libc::PTRACE_O_EXITKILL
-            | libc::PTRACE_O_TRACEEXEC
-            | libc::PTRACE_O_TRACESYSGOOD
-            | libc::PTRACE_O_TRACECLONE;
-        sys::ptrace(Request::Seize, pid, 0, options as usize, Fault::Counted)?;
+        sys::ptrace(Request::Seize, pid, 0, OPTIONS as usize, Fault::Counted)?;
         rustix::io::write(&gate_in, b"g").about(|| "releasing the host".into())?;
         match sys::wait(pid)? {
             Wait::Event(PTRACE_EVENT_EXEC, _) => {}
@@ -113,28 +110,13 @@ impl Host {
 
     /// Makes one more thread, stopped before its first instruction; with this id if one is asked for.
     pub fn spawn_thread(&mut self, tid: Option<i32>) -> Result<()> {
-        let mut batch = self.batch()?;
-        let set_tid = batch.put(&tid.unwrap_or(0).to_le_bytes());
-        let args = CloneArgs {
-            flags: (libc::CLONE_VM
-                | libc::CLONE_FS
-                | libc::CLONE_FILES
-                | libc::CLONE_SIGHAND
-                | libc::CLONE_THREAD
-                | libc::CLONE_SYSVSEM) as u64,
-            set_tid: if tid.is_some() { set_tid.addr } else { 0 },
-            set_tid_size: u64::from(tid.is_some()),
-            ..CloneArgs::default()
-        };
-        let words = args.words();
-        let at = batch.put(&words.map(u64::to_le_bytes).concat());
-        // Written by a call that does nothing; the clone itself is made alone, so that its child starts behind a `syscall` of the scratch
-        // mapping and not in the middle of the stub.
-        batch.call(libc::SYS_getpid, &[]);
-        self.run(batch)?.all()?;
-        self.call(libc::SYS_clone3, [at.addr, size_of::<CloneArgs>() as u64, 0, 0, 0, 0])?;
-        // The child is ours by PTRACE_O_TRACECLONE. Its id is the one that it has here, not that in its own pid namespace.
-        let born = self.thread()?.take_child().ok_or(Error::Died(self.pid))?;
+        let flags = libc::CLONE_VM
+            | libc::CLONE_FS
+            | libc::CLONE_FILES
+            | libc::CLONE_SIGHAND
+            | libc::CLONE_THREAD
+            | libc::CLONE_SYSVSEM;
+        let born = self.clone3(tid, CloneArgs { flags: flags as u64, ..CloneArgs::default() })?;
         // Among the host's threads before anything can fail: those are ended, while one that is dropped is let go, and would run into
         // the program's code without a stack.
         self.threads.push(Stopped::new(self.pid, born));
@@ -175,7 +157,7 @@ impl Host {
         Ok(special)
     }
 
-    fn scratch(&self) -> Result<Scratch> {
+    pub(super) fn scratch(&self) -> Result<Scratch> {
         self.scratch.ok_or_else(|| Error::NoRoom { pid: self.pid, what: "the host has no scratch mapping yet".into() })
     }
 
@@ -362,7 +344,7 @@ fn spawn(start: &Start<'_>, gate_out: &OwnedFd, gate_in: &OwnedFd) -> Result<i32
 
 /// linux/sched.h struct clone_args.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct CloneArgs {
     pub(crate) flags: u64,
     pub(crate) pidfd: u64,
@@ -378,7 +360,7 @@ pub(crate) struct CloneArgs {
 }
 
 impl CloneArgs {
-    fn words(&self) -> [u64; 11] {
+    pub(super) fn words(&self) -> [u64; 11] {
         [
             self.flags,
             self.pidfd,

@@ -2,6 +2,7 @@
 //! ([`forked_copy`]), or started by us to become another one ([`host`]).
 
 mod arch;
+pub(crate) mod children;
 pub mod family;
 pub mod fault;
 pub mod forked_copy;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::arch::{Entry, Rest, SelfRestoring};
+use super::children::is_birth;
 use crate::error::refuse;
 use crate::fault::Undoing;
 use crate::mem::Memory;
@@ -472,7 +473,7 @@ impl Stopped {
                     self.go_on(request, 0, Fault::Never)?;
                 }
                 stop @ (Wait::Event(..) | Wait::Syscall) => {
-                    if matches!(stop, Wait::Event(libc::PTRACE_EVENT_CLONE, _)) {
+                    if is_birth(stop) {
                         self.child = sys::event_message(self.tid).map(|pid| pid as i32);
                     }
                     if stop == Wait::Syscall && event == 0 && Some(self.rip()?) == at {

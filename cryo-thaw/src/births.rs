@@ -1,0 +1,356 @@
+//! The births of a family, as they were planned: each process is made by its parent, gets the shape of its memory, its descriptors and its pages, and
+//! only then makes its own children, who so begin with what fork(2) gives them.
+
+use std::collections::HashMap;
+
+use cryo_format::section::family::Family;
+use cryo_format::section::family::Zombie;
+use cryo_format::section::forked::Forked;
+use cryo_format::section::mm::Mm;
+use cryo_format::section::objects::Objects;
+use cryo_format::section::removed::Removed;
+use cryo_format::section::vmas::Vmas;
+use cryo_tracee::{FsRights, Host, fds};
+
+use crate::Result;
+use crate::error::{Doing, RefusalKind, refuse};
+use crate::fill::{self, Filler, Target, Turn};
+use crate::foreground::Foreground;
+use crate::host::{self, Executable};
+use crate::ice::{Ice, Pages};
+use crate::identity::Paths;
+use crate::ids::Ids;
+use crate::options::Options;
+use crate::plan::{Birth, Step};
+use crate::remap::{Inject, Remapper, Shape, Template};
+use crate::restore::table::Table;
+use crate::restore::{descriptors, limits, mempolicy, mm, process};
+use crate::thaw::{Prepared, Ready};
+use crate::unlinked;
+
+/// A family under way. Dropping it ends all that are there.
+pub struct Births<'a> {
+    /// The image.
+    pub ice: &'a Ice,
+    /// Which ids they get.
+    pub ids: Ids,
+    /// The person's choices.
+    pub options: &'a Options,
+    /// The terminal that the root takes over.
+    pub foreground: Option<&'a Foreground>,
+    /// Who they are, and how they come to be.
+    pub prepared: &'a Prepared,
+    /// With which rights each follows paths.
+    pub rights: &'a [FsRights],
+    /// See [`Paths`].
+    pub same_machine: bool,
+    /// Those that are there, in the members' order.
+    pub ready: Ready,
+    /// The zombies, which live yet.
+    pub zombies: Vec<Option<(Host, usize)>>,
+    /// Leaders of groups whose own have ended: the number, the process, and who made it.
+    pub stand_ins: Vec<(u64, Host, usize)>,
+    /// What is executed: the root's first.
+    pub executables: Vec<Executable>,
+}
+
+impl<'a> Births<'a> {
+    /// How member `i` follows paths.
+    pub fn paths(&self, i: usize) -> Paths<'a> {
+        Paths { rights: &self.rights[i], same_machine: self.same_machine, named: &self.prepared.named }
+    }
+
+    /// Makes them all, and fills their memory.
+    pub fn all(&mut self, pages: &mut Option<Pages>) -> Result<Table<'a>> {
+        self.find_executables()?;
+        let mut table = self.root()?;
+        self.fill(pages, &table, 0)?;
+        for step in &self.prepared.steps[1..] {
+            match *step {
+                Step::Birth(i, Some(parent), how) => {
+                    self.birth(&mut table, i, parent, how)?;
+                    self.fill(pages, &table, i)?;
+                }
+                Step::Birth(_, None, _) => return refuse(RefusalKind::Internal, "a second root"),
+                Step::Session(i) => {
+                    self.host(i)?.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning its session".into())?;
+                }
+                Step::Zombie(i, parent) => {
+                    let zombie = &self.family_zombies()[i];
+                    let (pid, signal) = (self.wanted(zombie.pid), zombie.exit_signal as i32);
+                    let mut host = self.host(parent)?.fork(pid, signal)?;
+                    if zombie.sid == zombie.pid {
+                        host.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning a session".into())?;
+                    }
+                    self.zombies.push(Some((host, parent)));
+                }
+                Step::StandIn(pgid, parent) => {
+                    let pid = self.wanted(pgid);
+                    let mut host = self.host(parent)?.fork(pid, libc::SIGCHLD)?;
+                    host.call(libc::SYS_setpgid, [0; 6]).doing(|| "making a process group".into())?;
+                    self.stand_ins.push((pgid, host, parent));
+                }
+                Step::Group(i, pgid) => self.join(Joins::Member(i), pgid)?,
+                Step::ZombieGroup(i, pgid) => self.join(Joins::Zombie(i), pgid)?,
+            }
+        }
+        self.end_the_dead()?;
+        if let Some(pages) = pages {
+            self.fill_objects(pages, &table)?;
+        }
+        let objects = &self.ice.need::<Objects>(0)?.objects;
+        fill::trim(self.host(0)?, table.contents(), objects)?;
+        Ok(table)
+    }
+
+    fn born(&mut self, i: usize) -> Result<&mut (Host, Shape)> {
+        match self.ready.hosts.get_mut(i) {
+            Some(born) => Ok(born),
+            None => refuse(RefusalKind::Internal, format!("member {i} of the family is not born")),
+        }
+    }
+
+    fn host(&mut self, i: usize) -> Result<&mut Host> {
+        self.born(i).map(|(host, _)| host)
+    }
+
+    /// The id to ask for.
+    fn wanted(&self, pid: u64) -> Option<i32> {
+        (self.ids != Ids::New).then_some(pid as i32)
+    }
+
+    fn family_zombies(&self) -> &'a [Zombie] {
+        self.ice.get::<Family>(0).map_or(&[][..], |f| &f.zombies)
+    }
+
+    /// One for each object that is executed by one who was not forked from its parent.
+    fn find_executables(&mut self) -> Result<()> {
+        for step in &self.prepared.steps {
+            let Step::Birth(i, _, Birth::Start | Birth::Exec) = step else { continue };
+            let id = self.prepared.members[*i].id;
+            let object = self.ice.need::<Mm>(id)?.exe;
+            if self.executables.is_empty() || self.executables.iter().all(|e| e.object != object) {
+                self.executables.push(Executable::of(self.ice, id, &self.rights[*i], self.options)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The template of a member, with what is forked from it.
+    fn template(&self, i: usize) -> Result<Template<'a>> {
+        let mut forked = vec![i];
+        for step in &self.prepared.steps {
+            if let Step::Birth(child, Some(parent), Birth::Fork) = step
+                && forked.contains(parent)
+            {
+                forked.push(*child);
+            }
+        }
+        let ids: Vec<u64> = forked[1..].iter().map(|i| self.prepared.members[*i].id).collect();
+        Template::with_descendants(self.ice, self.prepared.members[i].id, &ids)
+    }
+
+    fn root(&mut self) -> Result<Table<'a>> {
+        let (ice, options, paths) = (self.ice, self.options, self.paths(0));
+        let member = &self.prepared.members[0];
+        let mut host = host::start(ice, member.id, self.ids, &self.executables, options)?;
+        limits::lift(host.pid(), ice.get(member.id))?;
+        let executable = self.executables.first().and_then(Executable::embedded);
+        let inject = Inject { paths, executable, notes: &options.notes, unlinked: &HashMap::new() };
+        let shape = inject.remap(&mut host, &self.template(0)?)?;
+        mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
+        let ids: Vec<u64> = self.prepared.members.iter().map(|m| m.id).collect();
+        let mut table = descriptors::table(&host, &ice.frore, &ice.frost, &ids, paths, options)?;
+        descriptors::restore(&mut host, &mut table, &shape.unlinked)?;
+        self.ready.hosts.push((host, shape));
+        self.make_unlinked(&mut table)?;
+        self.settle(0)?;
+        Ok(table)
+    }
+
+    /// Files without a name that only other members have mapped: the root makes them, and all are born with them.
+    fn make_unlinked(&mut self, table: &mut Table<'a>) -> Result<()> {
+        let ice = self.ice;
+        for member in &self.prepared.members[1..] {
+            for vma in &ice.need::<Vmas>(member.id)?.vmas {
+                let object = ice.need::<Objects>(0)?.objects.iter().find(|o| o.id == vma.object);
+                let Some(object) = object.filter(|o| unlinked::is(o) && table.parked(o.id, 0).is_none()) else {
+                    continue;
+                };
+                let executable = self.executables.iter().find_map(|e| e.embedded().filter(|(id, _)| *id == object.id));
+                let host = self.host(0)?;
+                let fd = match executable.and_then(|(_, fd)| table.inherited(fd as u32)) {
+                    Some(parked) => parked,
+                    None => unlinked::make(host, object)?,
+                };
+                let parked = table.keep(host, object.id, 0, fd)?;
+                let file = fds::take(table.pidfd(), parked as i32)?;
+                table.fill_through(object.id, file.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes member `i`, in the shape of its template and with its descriptors.
+    fn birth(&mut self, table: &mut Table<'a>, i: usize, parent: usize, how: Birth) -> Result<()> {
+        let (ice, options, paths) = (self.ice, self.options, self.paths(i));
+        let member = &self.prepared.members[i];
+        let (pid, signal) = (self.wanted(member.process.pid), member.process.exit_signal as i32);
+        let mut host = self.host(parent)?.fork(pid, signal)?;
+        let unlinked: HashMap<u64, u64> = table
+            .objects
+            .iter()
+            .filter_map(|o| Some((o.id, table.parked(o.id, 0)?)))
+            .filter(|(id, _)| is_unlinked(table, *id))
+            .collect();
+        let mut inject = Inject { paths, executable: None, notes: &options.notes, unlinked: &unlinked };
+        let template = self.template(i)?;
+        let shape = if how == Birth::Fork {
+            let parents = self.template(parent)?;
+            let (_, shaped) = self.born(parent)?;
+            inject.remap_forked(&mut host, (&parents, shaped), &template, ice.get::<Forked>(member.id))?
+        } else {
+            let exe = ice.need::<Mm>(member.id)?.exe;
+            let Some(executable) = self.executables.iter().find(|e| e.object == exe) else {
+                return refuse(RefusalKind::Internal, "an executable that nobody looked for");
+            };
+            table.keep_across_exec(&mut host)?;
+            host.call(libc::SYS_personality, [member.process.personality, 0, 0, 0, 0, 0])?;
+            host::exec(&mut host, executable, |fd| table.inherited(fd))?;
+            inject.executable = None;
+            inject.remap(&mut host, &template)?
+        };
+        mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
+        limits::lift(host.pid(), ice.get(member.id))?;
+        descriptors::enter(&mut host, table, member.id, paths)?;
+        self.ready.hosts.push((host, shape));
+        self.settle(i)
+    }
+
+    /// What a process has before its children are born.
+    fn settle(&mut self, i: usize) -> Result<()> {
+        let (ice, options, paths) = (self.ice, self.options, self.paths(i));
+        let member = &self.prepared.members[i];
+        let (id, process) = (member.id, &member.process);
+        let host = self.host(i)?;
+        mm::restore(host, ice.need::<Mm>(id)?)?;
+        // A directory that was removed (`RMVD`) it is in already.
+        if i != 0 || !ice.all::<Removed>().any(|(_, r)| r.cwd != 0) {
+            process::enter_directory(host, process, paths, options)?;
+        }
+        process::restore(host, process)
+    }
+
+    /// Fills a member's own pages. From a pipe they arrive only now; the host stands ready.
+    fn fill(&mut self, pages: &mut Option<Pages>, table: &Table<'a>, i: usize) -> Result<()> {
+        let id = self.prepared.members[i].id;
+        if let Some(pages) = pages {
+            let (host, shape) = &self.ready.hosts[i];
+            let vmas = &self.ice.need::<Vmas>(id)?.vmas;
+            let targets = [Target { process: id, memory: host.memory(), vmas, shape }];
+            // Objects of a set of one stand among its pages.
+            let turn = if self.prepared.members.len() == 1 { Turn::Rest } else { Turn::Of(id) };
+            fill::fill(pages, &self.filler(&targets, table), turn)?;
+        }
+        let (host, shape) = self.born(i)?;
+        if let Some(bridge) = &shape.vdso {
+            bridge.build(host)?;
+        }
+        Ok(())
+    }
+
+    fn fill_objects(&self, pages: &mut Pages, table: &Table<'a>) -> Result<()> {
+        if self.prepared.members.len() == 1 {
+            return Ok(());
+        }
+        let born = self.ready.hosts.iter().zip(&self.prepared.members);
+        let targets = born.map(|((host, shape), m)| {
+            Ok(Target { process: m.id, memory: host.memory(), vmas: &self.ice.need::<Vmas>(m.id)?.vmas, shape })
+        });
+        fill::fill(pages, &self.filler(&targets.collect::<Result<Vec<_>>>()?, table), Turn::Rest)
+    }
+
+    fn filler<'f>(&self, targets: &'f [Target<'f>], table: &'f Table<'a>) -> Filler<'f>
+    where
+        'a: 'f,
+    {
+        let options = self.options;
+        Filler { targets, files: table.contents(), notes: &options.notes, verify: !options.no_verify }
+    }
+
+    /// Puts a process into the group of this number.
+    fn join(&mut self, who: Joins, pgid: u64) -> Result<()> {
+        let members = &self.prepared.members;
+        let root = &members[0].process;
+        let leader = members.iter().position(|m| m.process.pid == pgid);
+        let zombie = self.family_zombies().iter().position(|z| z.pid == pgid);
+        let stands_in = self.stand_ins.iter().find(|(number, ..)| *number == pgid).map(|(_, host, _)| host.pid());
+        let zombie = zombie.and_then(|i| self.zombies.get(i)?.as_ref()).map(|(host, _)| host.pid());
+        let Some(group) = leader.map(|i| self.ready.hosts[i].0.pid()).or(zombie).or(stands_in) else {
+            return refuse(RefusalKind::Internal, format!("process group {pgid} has no leader"));
+        };
+        // Whether the root leads its own here is decided by where it runs.
+        if pgid == root.pid && !self.root_leads()? {
+            return Ok(());
+        }
+        let host = match who {
+            Joins::Member(i) => self.host(i)?,
+            Joins::Zombie(i) => match self.zombies.get_mut(i).and_then(Option::as_mut) {
+                Some((host, _)) => host,
+                None => return Ok(()),
+            },
+        };
+        let inner = cryo_tracee::proc::Status::of(group)?.inner("NSpid").unwrap_or(group as u64);
+        host.call(libc::SYS_setpgid, [0, inner, 0, 0, 0, 0]).doing(|| format!("joining process group {pgid}"))?;
+        Ok(())
+    }
+
+    /// Does the root lead its process group? If it shall do so, it begins to.
+    fn root_leads(&mut self) -> Result<bool> {
+        let leads = self.foreground.is_none_or(Foreground::leads);
+        let host = self.host(0)?;
+        let own = host.call(libc::SYS_getpid, [0; 6])?;
+        if host.call(libc::SYS_getpgid, [0; 6])? == own {
+            return Ok(true);
+        }
+        if leads {
+            host.call(libc::SYS_setpgid, [0; 6]).doing(|| "making its process group".into())?;
+        }
+        Ok(leads)
+    }
+
+    /// Those who are to be dead are so; nobody waits for them but who did so before.
+    fn end_the_dead(&mut self) -> Result<()> {
+        let mut parents = Vec::new();
+        for (zombie, host) in self.family_zombies().iter().zip(self.zombies.drain(..)) {
+            let Some((host, parent)) = host else { continue };
+            host.end_as(zombie.status)?;
+            parents.push((parent, None));
+        }
+        for (_, host, parent) in self.stand_ins.drain(..) {
+            let pid = cryo_tracee::proc::Status::of(host.pid())?.inner("NSpid");
+            host.end_as(0)?;
+            parents.push((parent, pid));
+        }
+        for (parent, stood_in) in parents {
+            let host = self.host(parent)?;
+            if let Some(pid) = stood_in {
+                host.call(libc::SYS_wait4, [pid, 0, 0, 0, 0, 0])
+                    .doing(|| "seeing off the leader of a process group".into())?;
+            }
+            host.forget_children()?;
+        }
+        Ok(())
+    }
+}
+
+/// Who joins a group.
+#[derive(Clone, Copy)]
+enum Joins {
+    Member(usize),
+    Zombie(usize),
+}
+
+fn is_unlinked(table: &Table<'_>, id: u64) -> bool {
+    table.objects.iter().any(|o| o.id == id && unlinked::is(o))
+}

@@ -1,0 +1,110 @@
+//! What brings a process from a filled memory to the point where it runs: what the kernel keeps for it, its threads, its registers.
+
+use cryo_format::section::actions::Actions;
+use cryo_format::section::guards::Guards;
+use cryo_format::section::ldt::Ldt;
+use cryo_format::section::pending::Pending;
+use cryo_format::section::regs::RegsX86_64;
+use cryo_format::section::syscall::Syscall;
+use cryo_format::section::thread::Thread;
+use cryo_format::section::vmas::Vmas;
+use cryo_format::section::xstate::Xstate;
+use cryo_tracee::{AWAY, Host, Regs};
+
+use crate::Result;
+use crate::births::Births;
+use crate::elapsed::elapsed;
+use crate::ice::Ice;
+use crate::identity::Paths;
+use crate::ids::Ids;
+use crate::remap;
+use crate::restore::ptimers::Timers;
+use crate::restore::table::Table;
+use crate::restore::{
+    actions, descriptors, final_steps, guards, ldt, mempolicy, pending, regs, syscall, terminal, thread, xstate,
+};
+
+/// Member `i`, when all are born and all memory is filled.
+pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>, paths: Paths<'a>) -> Result<()> {
+    let (ice, ids, options) = (births.ice, births.ids, births.options);
+    let member = &births.prepared.members[i];
+    let (id, threads) = (member.id, &member.threads);
+    let foreground = births.foreground.filter(|_| i == 0);
+    let Some((host, shape)) = births.ready.hosts.get_mut(i) else { return Ok(()) };
+
+    shape.clear_away(host)?;
+    shape.protect(host)?;
+    if let Some(guards) = ice.get::<Guards>(id) {
+        guards::restore(host, guards, &options.notes)?;
+    }
+    actions::restore(host, ice.need::<Actions>(id)?)?;
+    remap::lock_and_seal(host, &ice.need::<Vmas>(id)?.vmas, &options.notes)?;
+    for (_, thread) in &threads[1..] {
+        host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
+    }
+    let elapsed = elapsed(ice, options)?;
+    descriptors::finish(host, table, id, paths, elapsed)?;
+    let thread_ids: Vec<u64> = threads.iter().map(|(id, _)| *id).collect();
+    let mut timers = Timers::of(ice, id, thread_ids.clone());
+    timers.create(host)?;
+    let mut registers = Vec::with_capacity(threads.len());
+    if let Some(table) = ice.get::<Ldt>(id) {
+        ldt::restore(host, table)?;
+    }
+    for (i, (thread_id, thread)) in living(threads) {
+        registers.push(services(host, ice, i, *thread_id, thread, &timers)?);
+        if let Some(policy) = ice.get(*thread_id) {
+            mempolicy::thread(host, i, policy, &options.notes)?;
+        }
+    }
+    if let Some(p) = ice.get::<Pending>(id) {
+        pending::restore(host, 0, &timers.others(p), None)?;
+    }
+    terminal::restore(host, foreground)?;
+    final_steps::restore(host, ice, id, &thread_ids, ids, i == 0, paths, options)?;
+    // Only now, when nothing has more rights than the program: these are the image's own calls.
+    for ((i, (thread_id, _)), regs) in living(threads).zip(&mut registers) {
+        if let Some(call) = ice.get::<Syscall>(*thread_id) {
+            syscall::restore(host, i, call, elapsed, regs)?;
+            host.thread_at(i)?.set_sigmask(AWAY)?;
+        }
+    }
+    final_steps::start_timers(host, ice, id, &timers, options)?;
+    let (main, others) = (&threads[0].1, &threads[1..]);
+    if main.exited != 0 {
+        host.end_main(main.exit_code)?;
+    }
+    host.leave_scratch()?;
+    let live = if main.exited != 0 { others } else { threads };
+    for (i, ((thread_id, thread), regs)) in live.iter().zip(&registers).enumerate() {
+        let stopped = host.thread_at(i)?;
+        xstate::restore(stopped, ice.need::<Xstate>(*thread_id)?)?;
+        stopped.set_regs(regs)?;
+        stopped.set_sigmask(thread.sigmask.0)?;
+        thread::dispatch(stopped, thread)?;
+    }
+    if options.stopped || member.process.stopped_by != 0 {
+        cryo_tracee::signals::kill(host.pid(), libc::SIGSTOP)?;
+    }
+    Ok(())
+}
+
+/// Those that have not exited, with their places.
+fn living(threads: &[(u64, Thread)]) -> impl Iterator<Item = (usize, &(u64, Thread))> {
+    threads.iter().enumerate().filter(|(_, (_, thread))| thread.exited == 0)
+}
+
+/// What the kernel keeps for thread `i`; returns the registers that it shall have in the end.
+fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread, timers: &Timers<'_>) -> Result<Regs> {
+    // The registration of rseq writes into memory that is filled by now.
+    thread::restore(host, i, thread)?;
+    let mut regs = regs::regs(ice.need::<RegsX86_64>(id)?);
+    regs::abort_rseq(&mut regs, thread.rseq.0, host.memory())?;
+    // Nothing may be delivered before the registers are right.
+    host.thread_at(i)?.set_sigmask(AWAY)?;
+    if let Some(p) = ice.get::<Pending>(id) {
+        let tid = host.thread_at(i)?.tid();
+        pending::restore(host, i, &timers.others(p), Some(tid))?;
+    }
+    Ok(regs)
+}

@@ -1,0 +1,243 @@
+//! How a family of processes is made: which process is born of which, and when sessions and process groups are. Made from the set alone, before there
+//! is a process.
+//!
+//! Members are born in the order in which they stand in the set, which is that of their births then: whoever came before its parent began a new
+//! session, comes before it now. Process groups are joined when all are there. A group whose leader has ended is led, until the others have
+//! joined it, by a process that is made for that and ends again.
+
+use std::collections::{HashMap, HashSet};
+
+use cryo_format::section::family::{Family, Zombie};
+use cryo_format::section::mm::Mm;
+use cryo_format::section::process::Process;
+
+use crate::Result;
+use crate::error::{RefusalKind, refuse};
+
+/// What is known of a member.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Its local id.
+    pub id: u64,
+    /// Who it is.
+    pub process: &'a Process,
+    /// Its address space.
+    pub mm: &'a Mm,
+}
+
+/// How a member comes to its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Birth {
+    /// It is the first one.
+    Start,
+    /// It has the program of its parent, with whose memory it begins.
+    Fork,
+    /// It has executed another one.
+    Exec,
+}
+
+/// Something to be done. Numbers are places in the list of members; of zombies, in theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A member is made, by its parent.
+    Birth(usize, Option<usize>, Birth),
+    /// A member becomes the leader of a session of its own.
+    Session(usize),
+    /// A zombie is made by its parent; it ends later.
+    Zombie(usize, usize),
+    /// A process is made that leads the group of this number until all have joined it; by a member of the group.
+    StandIn(u64, usize),
+    /// A member becomes the leader of a group of its own, or joins the one of this number.
+    Group(usize, u64),
+    /// The same for a zombie.
+    ZombieGroup(usize, u64),
+}
+
+/// Plans a family. `members` are in their order.
+pub fn plan(members: &[Known<'_>], family: Option<&Family>) -> Result<Vec<Step>> {
+    let zombies = family.map_or(&[][..], |f| &f.zombies);
+    let places: HashMap<u64, usize> = members.iter().enumerate().map(|(i, m)| (m.process.pid, i)).collect();
+    let all: HashSet<u64> = places.keys().copied().chain(zombies.iter().map(|z| z.pid)).collect();
+    if all.len() != members.len() + zombies.len() {
+        return refuse(RefusalKind::Image, "two processes of the set have the same pid");
+    }
+    let Some(root) = members.first() else { return refuse(RefusalKind::Image, "the .frost holds no process") };
+    if family.is_some_and(|f| f.root != root.id) {
+        return refuse(RefusalKind::Image, "the first process of the set is not its root");
+    }
+    let born_in = born_in(members, zombies, &places);
+    let mut births = Births {
+        members,
+        zombies,
+        sessions: vec![root.process.sid],
+        made: HashSet::new(),
+        steps: vec![Step::Birth(0, None, Birth::Start)],
+    };
+    for (i, m) in members.iter().enumerate().skip(1) {
+        let (pid, ppid) = (m.process.pid, m.process.ppid);
+        let Some(parent) = places.get(&ppid).copied().filter(|parent| *parent < i) else {
+            return refuse(
+                RefusalKind::Image,
+                format!("process {pid}: its parent {ppid} does not come before it in the set"),
+            );
+        };
+        births.enter_session(pid, born_in[i], parent)?;
+        births.steps.push(Step::Birth(i, Some(parent), birth(&members[parent], m)));
+        births.sessions.push(births.sessions[parent]);
+    }
+    for (i, z) in zombies.iter().enumerate() {
+        let Some(parent) = places.get(&z.ppid) else {
+            return refuse(
+                RefusalKind::Image,
+                format!("process {} (a zombie): its parent {} is not in the set", z.pid, z.ppid),
+            );
+        };
+        if !births.made.contains(&i) {
+            births.enter_session(z.pid, (z.sid != z.pid).then_some(z.sid), *parent)?;
+            births.zombie(i, *parent);
+        }
+    }
+    for (i, m) in members.iter().enumerate().skip(1).filter(|(_, m)| m.process.sid == m.process.pid) {
+        if births.sessions[i] != m.process.pid {
+            births.lead(i);
+        }
+    }
+    let Births { mut steps, .. } = births;
+    if steps.len() > 1 {
+        groups(members, zombies, &mut steps)?;
+    }
+    Ok(steps)
+}
+
+/// The program of the parent, if nothing else has been executed since: the kernel puts the stack and the auxiliary vector with its random bytes elsewhere
+/// for each that is executed.
+fn birth(parent: &Known<'_>, child: &Known<'_>) -> Birth {
+    let (p, c) = (parent.mm, child.mm);
+    let same = p.exe == c.exe && p.start_stack == c.start_stack && p.auxv == c.auxv && p.start_code == c.start_code;
+    if same { Birth::Fork } else { Birth::Exec }
+}
+
+/// The session that each member is born into, if that shows: its own, or, where it has begun one since, that of a child from before.
+fn born_in(members: &[Known<'_>], zombies: &[Zombie], places: &HashMap<u64, usize>) -> Vec<Option<u64>> {
+    let leads = |i: usize| members[i].process.sid == members[i].process.pid;
+    let mut of: Vec<Option<u64>> = (0..members.len()).map(|i| (!leads(i)).then_some(members[i].process.sid)).collect();
+    let child = |ppid: u64, sid: Option<u64>, of: &mut Vec<Option<u64>>| {
+        let Some(parent) = places.get(&ppid).copied() else { return };
+        if leads(parent) && sid != Some(ppid) {
+            of[parent] = of[parent].or(sid);
+        }
+    };
+    for z in zombies {
+        child(z.ppid, (z.sid != z.pid).then_some(z.sid), &mut of);
+    }
+    for i in (0..members.len()).rev() {
+        let sid = of[i];
+        child(members[i].process.ppid, sid, &mut of);
+    }
+    of
+}
+
+struct Births<'a> {
+    members: &'a [Known<'a>],
+    zombies: &'a [Zombie],
+    /// Zombies that are made already.
+    made: HashSet<usize>,
+    /// The sessions that those who are born are in.
+    sessions: Vec<u64>,
+    steps: Vec<Step>,
+}
+
+impl Births<'_> {
+    fn zombie(&mut self, i: usize, parent: usize) {
+        self.made.insert(i);
+        self.steps.push(Step::Zombie(i, parent));
+    }
+
+    /// Begins a session, when those of its children that are in the one of before are there.
+    fn lead(&mut self, i: usize) {
+        let (pid, before) = (self.members[i].process.pid, self.sessions[i]);
+        for (z, zombie) in self.zombies.iter().enumerate() {
+            if zombie.ppid == pid && zombie.sid == before && !self.made.contains(&z) {
+                self.zombie(z, i);
+            }
+        }
+        self.sessions[i] = self.members[i].process.pid;
+        self.steps.push(Step::Session(i));
+    }
+
+    /// Makes the parent's session the one in which process `pid` is to be born. A parent begins its own as late as can be: before the first child that
+    /// was born into it.
+    fn enter_session(&mut self, pid: u64, sid: Option<u64>, parent: usize) -> Result<()> {
+        let of = self.members[parent].process;
+        let Some(sid) = sid.filter(|sid| *sid != self.sessions[parent]) else { return Ok(()) };
+        if sid == of.pid && of.sid == of.pid {
+            self.lead(parent);
+            return Ok(());
+        }
+        refuse(
+            RefusalKind::Ids,
+            format!(
+                "process {pid} is in session {sid}, whose leader has ended or is not its ancestor: this release cannot bring that back"
+            ),
+        )
+    }
+}
+
+/// A process that is in a group.
+struct Grouped {
+    pid: u64,
+    pgid: u64,
+    /// A member of the same session: itself, or a zombie's parent.
+    near: usize,
+    /// Puts it into a group.
+    step: Box<dyn Fn(u64) -> Step>,
+}
+
+/// Process groups, when all are born: first they are all there, then they are joined.
+fn groups(members: &[Known<'_>], zombies: &[Zombie], steps: &mut Vec<Step>) -> Result<()> {
+    let root = members[0].process;
+    let places: HashMap<u64, usize> = members.iter().enumerate().map(|(i, m)| (m.process.pid, i)).collect();
+    let living = members.iter().enumerate().map(|(i, m)| {
+        let step = move |pgid| Step::Group(i, pgid);
+        Grouped { pid: m.process.pid, pgid: m.process.pgid, near: i, step: Box::new(step) }
+    });
+    let dead = zombies.iter().enumerate().map(|(i, z)| {
+        let (near, step) = (places.get(&z.ppid).copied().unwrap_or(0), move |pgid| Step::ZombieGroup(i, pgid));
+        Grouped { pid: z.pid, pgid: z.pgid, near, step: Box::new(step) }
+    });
+    let all: Vec<Grouped> = living.chain(dead).collect();
+    let leaders: HashMap<u64, &Grouped> = all.iter().map(|g| (g.pid, g)).collect();
+    // A group of the world outside: that of the thawer takes its place.
+    let outside = (!leaders.contains_key(&root.pgid)).then_some(root.pgid);
+    // A session's leader leads the group into which its children are born.
+    let born_into: HashSet<u64> = members.iter().map(|m| m.process).filter(|p| p.sid == p.pid).map(|p| p.pid).collect();
+    let mut there = HashSet::new();
+    let mut joins = Vec::new();
+    for Grouped { pid, pgid, near, step } in &all {
+        if Some(*pgid) == outside || *pgid == 0 {
+            continue;
+        }
+        if !born_into.contains(pgid) && there.insert(*pgid) {
+            match leaders.get(pgid) {
+                // It has led the group, and gone over to the one in which it came: for that there is no number here.
+                Some(leader) if leader.pgid != leader.pid && Some(leader.pgid) == outside => {
+                    return refuse(
+                        RefusalKind::Ids,
+                        format!(
+                            "process {pgid} has led process group {pgid} and left it for one that is not in the set"
+                        ),
+                    );
+                }
+                Some(leader) => steps.push((leader.step)(*pgid)),
+                None => steps.push(Step::StandIn(*pgid, *near)),
+            }
+        }
+        if pid != pgid {
+            joins.push((*pid, step(*pgid)));
+        }
+    }
+    // A group must not be left by its only process before another has joined it.
+    let (moves, joins): (Vec<_>, Vec<_>) = joins.into_iter().partition(|(pid, _)| there.contains(pid));
+    steps.extend(joins.into_iter().chain(moves).map(|(_, step)| step));
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! The host of a process that is forked from its parent's: what both have alike stays, and with it the pages that they share.
+
+use std::collections::HashMap;
+
+use cryo_format::prim::Addr;
+use cryo_format::section::forked::Forked;
+use cryo_format::section::objects::ObjectKind;
+use cryo_format::section::vmas::{Backing, VmFlags, Vma};
+use cryo_tracee::{Host, fds};
+
+use super::{Inject, Mapper, Shape, Template, advise, run, uses};
+use crate::Result;
+use crate::error::Doing;
+use crate::same_file::Hashes;
+
+/// Flags in which two mappings may differ and are alike all the same: fork(2) gives no lock, and these are set when all is mapped.
+const SET_LATER: u64 = VmFlags::LOCKED | VmFlags::LOCKONFAULT | VmFlags::SEALED | VmFlags::MAYWRITE | VmFlags::ACCOUNT;
+
+/// A part of one of the process's mappings that the parent has alike.
+struct Alike<'a> {
+    start: u64,
+    end: u64,
+    parents: &'a Vma,
+    own: &'a Vma,
+}
+
+impl Inject<'_> {
+    /// Gives a host that was forked from that of `parent` the mappings of the template. Of private memory that is alike it keeps the `forked` ranges.
+    pub fn remap_forked(
+        &self,
+        host: &mut Host,
+        (parent, shaped): (&Template<'_>, &Shape),
+        template: &Template<'_>,
+        forked: Option<&Forked>,
+    ) -> Result<Shape> {
+        self.paths.rights.lend(host)?;
+        let alike = alike(parent.vmas, template.vmas);
+        let mut mapper = Mapper {
+            template,
+            paths: self.paths,
+            notes: self.notes,
+            pidfd: fds::pidfd(host.pid())?,
+            // A copy in the image is the same file's for both.
+            files: copies(parent.vmas, shaped),
+            unlinked: self.unlinked.clone(),
+            identical: shaped.identical.clone(),
+            whole: shaped.whole.clone(),
+            protect: Vec::new(),
+            made: Vec::new(),
+            droppable: None,
+            hashes: Hashes::default(),
+            uses: uses(template.vmas),
+        };
+        let mut batch = host.batch()?;
+        let mut advice = host.batch()?;
+        let parents = parent.vmas.iter().filter(|v| v.backing != Backing::SPECIAL);
+        for (start, end) in without(parents.map(|v| (v.start.0, v.end.0)), alike.iter().map(|a| (a.start, a.end))) {
+            batch.call(libc::SYS_munmap, &[start, end - start]);
+        }
+        let forked = forked.map_or(&[][..], |f| &f.ranges);
+        for a in &alike {
+            let len = a.end - a.start;
+            if a.own.backing == Backing::SHARED && template.object(a.own)?.kind != ObjectKind::FILE {
+                // As long as it is filled; the parent's is, too.
+                mapper.writable(&Vma { start: Addr(a.start), end: Addr(a.end), ..a.own.clone() });
+            } else if a.own.prot != a.parents.prot {
+                batch.call(libc::SYS_mprotect, &[a.start, len, a.own.prot.into()]);
+            }
+            if matches!(a.own.backing, Backing::ANONYMOUS | Backing::PRIVATE_FILE) {
+                let kept = forked.iter().map(|r| (r.start.0, r.end.0));
+                for (start, end) in without([(a.start, a.end)].into_iter(), kept) {
+                    batch.call(libc::SYS_madvise, &[start, end - start, libc::MADV_DONTNEED as u64]);
+                }
+            }
+        }
+        for vma in template.vmas.iter().filter(|v| v.backing != Backing::SPECIAL) {
+            let kept = alike.iter().filter(|a| std::ptr::eq(a.own, vma)).map(|a| (a.start, a.end));
+            for (start, end) in without([(vma.start.0, vma.end.0)].into_iter(), kept) {
+                let offset = if vma.backing == Backing::ANONYMOUS { 0 } else { vma.offset + (start - vma.start.0) };
+                let fresh = Vma { start: Addr(start), end: Addr(end), offset, ..vma.clone() };
+                if !advice.has_room(vma.name.len()) {
+                    run(host, &mut batch, &mut advice)?;
+                }
+                mapper.map(host, &mut batch, &fresh)?;
+                advise(&mut advice, &fresh);
+            }
+        }
+        run(host, &mut batch, &mut advice)?;
+        for fd in mapper.files.values().flatten() {
+            host.call(libc::SYS_close, [*fd, 0, 0, 0, 0, 0]).doing(|| "mapping its memory".into())?;
+        }
+        Ok(Shape {
+            identical: mapper.identical,
+            unlinked: mapper.unlinked,
+            vdso: None,
+            protect: mapper.protect,
+            whole: mapper.whole,
+            made: mapper.made,
+        })
+    }
+}
+
+/// Objects for which the parent has the copy in the image.
+fn copies(parents: &[Vma], shaped: &Shape) -> HashMap<u64, Option<u64>> {
+    let files = parents.iter().filter(|v| matches!(v.backing, Backing::PRIVATE_FILE | Backing::SHARED));
+    files.filter(|v| !shaped.identical.contains(&v.object)).map(|v| (v.object, None)).collect()
+}
+
+/// What both have mapped alike, ascending.
+fn alike<'a>(parents: &'a [Vma], own: &'a [Vma]) -> Vec<Alike<'a>> {
+    let mut all = Vec::new();
+    for vma in own.iter().filter(|v| v.backing != Backing::SPECIAL) {
+        let first = parents.partition_point(|p| p.end <= vma.start);
+        for p in parents[first..].iter().take_while(|p| p.start < vma.end).filter(|p| is_alike(p, vma)) {
+            let (start, end) = (p.start.0.max(vma.start.0), p.end.0.min(vma.end.0));
+            all.push(Alike { start, end, parents: p, own: vma });
+        }
+    }
+    all
+}
+
+fn is_alike(p: &Vma, c: &Vma) -> bool {
+    let bits = |v: &Vma| v.flags.0 & !SET_LATER;
+    let shift = |v: &Vma| if v.backing == Backing::ANONYMOUS { 0 } else { v.offset.wrapping_sub(v.start.0) };
+    let not_inherited = VmFlags::DONTFORK | VmFlags::WIPEONFORK | VmFlags::HUGETLB | VmFlags::HUGETLB_1GIB;
+    p.backing == c.backing
+        && p.object == c.object
+        && shift(p) == shift(c)
+        && bits(p) == bits(c)
+        && p.name == c.name
+        && bits(p) & not_inherited == 0
+}
+
+/// What is left of ascending ranges without others, ascending, too.
+fn without(
+    ranges: impl Iterator<Item = (u64, u64)>,
+    others: impl Iterator<Item = (u64, u64)>,
+) -> impl Iterator<Item = (u64, u64)> {
+    let others: Vec<(u64, u64)> = others.collect();
+    ranges.flat_map(move |(start, end)| {
+        let mut left = Vec::new();
+        let mut at = start;
+        let first = others.partition_point(|o| o.1 <= start);
+        for other in others[first..].iter().take_while(|o| o.0 < end) {
+            if at < other.0 {
+                left.push((at, other.0));
+            }
+            at = at.max(other.1);
+        }
+        if at < end {
+            left.push((at, end));
+        }
+        left
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vma(start: u64, end: u64, backing: Backing, offset: u64) -> Vma {
+        Vma { start: Addr(start), end: Addr(end), backing, offset, object: 1, ..Vma::default() }
+    }
+
+    #[test]
+    fn what_is_left_of_ranges() {
+        let left = |ranges: &[(u64, u64)], others: &[(u64, u64)]| -> Vec<(u64, u64)> {
+            without(ranges.iter().copied(), others.iter().copied()).collect()
+        };
+        assert_eq!(left(&[(0, 10)], &[]), [(0, 10)]);
+        assert_eq!(left(&[(0, 10), (20, 30)], &[(2, 4), (8, 22), (29, 40)]), [(0, 2), (4, 8), (22, 29)]);
+        assert_eq!(left(&[(0, 10)], &[(0, 10)]), []);
+    }
+
+    #[test]
+    fn a_grown_heap_and_a_moved_file_are_told_apart() {
+        let parents = [vma(0, 4, Backing::ANONYMOUS, 0), vma(8, 12, Backing::PRIVATE_FILE, 0)];
+        let own = [vma(0, 6, Backing::ANONYMOUS, 0), vma(8, 12, Backing::PRIVATE_FILE, 4)];
+        let all: Vec<_> = alike(&parents, &own).iter().map(|a| (a.start, a.end)).collect();
+        assert_eq!(all, [(0, 4)]);
+    }
+}

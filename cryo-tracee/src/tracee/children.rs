@@ -1,0 +1,139 @@
+//! Hosts that are children of hosts: how a family of processes is made.
+//!
+//! A child is made by its parent's own fork(2), because nobody else can give a process a parent. It begins as a copy of the host that made it, scratch
+//! mapping, descriptors and all, and becomes another program by an execve(2) of its own.
+
+use std::time::{Duration, Instant};
+
+use super::host::{CloneArgs, Host};
+use crate::error::refuse;
+use crate::mem::Memory;
+use crate::proc;
+use crate::remote::Scratch;
+use crate::stopped::{AWAY, Stopped};
+use crate::sys::{self, Wait};
+use crate::{Error, RefusalKind, Result, signals};
+
+/// A child that has not become a [`Host`] yet. Dropping it ends it.
+struct Unborn(Option<Stopped>);
+
+impl Drop for Unborn {
+    fn drop(&mut self) {
+        let Some(thread) = self.0.take() else { return };
+        let _ = signals::kill(thread.pid(), libc::SIGKILL);
+        while !matches!(sys::wait(thread.pid()), Ok(Wait::Ended(_)) | Err(_)) {}
+        std::mem::forget(thread); // nothing is left to be let go
+    }
+}
+
+impl Host {
+    /// Makes a child, a copy of this host that stands still; with this pid if one is asked for. Its parent gets `exit_signal` when it ends.
+    pub fn fork(&mut self, pid: Option<i32>, exit_signal: i32) -> Result<Self> {
+        let scratch = self.scratch()?;
+        let born = self.clone3(pid, CloneArgs { exit_signal: exit_signal as u64, ..CloneArgs::default() })?;
+        let mut unborn = Unborn(Some(Stopped::new(born, born)));
+        let thread = unborn.0.as_mut().ok_or(Error::Died(born))?;
+        thread.settle()?;
+        thread.make_host()?;
+        let memory = Memory::open(born)?;
+        let threads = unborn.0.take().into_iter().collect();
+        Ok(Self { pid: born, threads, memory, scratch: Some(scratch) })
+    }
+
+    /// clone3(2), as a call of its own: the child starts behind a `syscall` of the scratch mapping and not in the middle of the stub. Returns
+    /// its id as we see it, which is not that in its own pid namespace. It is ours by the options that its parent was seized with.
+    pub(super) fn clone3(&mut self, id: Option<i32>, args: CloneArgs) -> Result<i32> {
+        let mut batch = self.batch()?;
+        let set_tid = batch.put(&id.unwrap_or(0).to_le_bytes());
+        let args = CloneArgs {
+            set_tid: if id.is_some() { set_tid.addr } else { 0 },
+            set_tid_size: u64::from(id.is_some()),
+            ..args
+        };
+        let at = batch.put(&args.words().map(u64::to_le_bytes).concat());
+        // The arguments are written by a call that does nothing.
+        batch.call(libc::SYS_getpid, &[]);
+        self.run(batch)?.all()?;
+        self.call(libc::SYS_clone3, [at.addr, size_of::<CloneArgs>() as u64, 0, 0, 0, 0])?;
+        let pid = self.pid;
+        self.thread()?.take_child().ok_or(Error::Died(pid))
+    }
+
+    /// Executes the program under its descriptor `fd`, and stands before that program's first instruction, as behind [`Host::start`].
+    pub fn exec(&mut self, fd: u64) -> Result<()> {
+        let mut batch = self.batch()?;
+        let empty = batch.put(b"\0");
+        let name = batch.put(b"cryo-host\0");
+        let arguments = batch.put(&[name.addr, 0].map(u64::to_le_bytes).concat());
+        let environment = batch.put(&0_u64.to_le_bytes());
+        batch.call(libc::SYS_getpid, &[]);
+        self.run(batch)?.all()?;
+        let flags = libc::AT_EMPTY_PATH as u64;
+        self.call(libc::SYS_execveat, [fd, empty.addr, arguments.addr, environment.addr, flags, 0])?;
+        self.scratch = None;
+        self.memory = Memory::open(self.pid)?;
+        // From a stop in which registers hold.
+        let thread = self.thread()?;
+        thread.stand()?;
+        thread.make_host()
+    }
+
+    /// Ends it with what wait(2) calls `status`. Its parent finds a zombie. It must have made no threads.
+    pub fn end_as(mut self, status: u32) -> Result<()> {
+        let pid = self.pid;
+        let mut thread = self.threads.pop().ok_or(Error::Died(pid))?;
+        let (code, signal) = (status >> 8 & 0xff, status as i32 & 0x7f);
+        let prepared = self.scratch().and_then(|Scratch { insn, .. }| {
+            let mut regs = thread.regs()?;
+            (regs.rax, regs.rdi, regs.rip, regs.orig_rax) = (libc::SYS_exit_group as u64, code.into(), insn, u64::MAX);
+            thread.set_regs(&regs)?;
+            if signal != 0 {
+                // It dies of the signal, and leaves no core file behind.
+                crate::limits::set(pid, libc::RLIMIT_CORE, (0, 0))?;
+                thread.set_sigmask(AWAY & !(1 << (signal - 1)))?;
+                signals::kill(pid, signal)?;
+            }
+            Ok(())
+        });
+        if let Err(e) = prepared {
+            self.threads.push(thread);
+            return Err(e);
+        }
+        drop(thread);
+        if signal == libc::SIGKILL {
+            // It has ended before it could be let go: it is its parent's when its tracer has been told.
+            while !matches!(sys::wait(pid), Ok(Wait::Ended(_)) | Err(_)) {}
+            return Ok(());
+        }
+        let deadline = Instant::now() + sys::limit();
+        while !proc::state(pid).ok_or(Error::Died(pid))?.starts_with('Z') {
+            if Instant::now() > deadline {
+                return refuse(RefusalKind::Internal, format!("process {pid}, which is to be a zombie, does not end"));
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(())
+    }
+
+    /// Takes the SIGCHLD that children of it have caused, which the program knows already.
+    pub fn forget_children(&mut self) -> Result<()> {
+        let mut batch = self.batch()?.continue_at_error();
+        let set = batch.put(&(1_u64 << (libc::SIGCHLD - 1)).to_le_bytes());
+        let none = batch.space(16);
+        batch.call(libc::SYS_rt_sigtimedwait, &[set.addr, 0, none.addr, 8]);
+        self.run(batch)?;
+        Ok(())
+    }
+}
+
+/// What a host is traced with: it dies with us, and so do its children and threads, which are ours from their birth.
+pub(super) const OPTIONS: i32 = libc::PTRACE_O_EXITKILL
+    | libc::PTRACE_O_TRACEEXEC
+    | libc::PTRACE_O_TRACESYSGOOD
+    | libc::PTRACE_O_TRACECLONE
+    | libc::PTRACE_O_TRACEFORK;
+
+/// Is it a stop of a parent behind the making of a child?
+pub(crate) fn is_birth(stop: Wait) -> bool {
+    matches!(stop, Wait::Event(libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK, _))
+}
