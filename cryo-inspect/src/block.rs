@@ -3,6 +3,7 @@
 //!
 //! A value has two faces: the words for people, and, where these say it in another way (`4 KiB`, `0x7f00`, `SIGINT`), what a program wants to read.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use serde_json::Value;
@@ -105,7 +106,7 @@ pub enum Block {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
     /// Its parts; words have no name.
-    pub parts: Vec<(Option<&'static str>, Cell)>,
+    pub parts: Vec<(Option<Cow<'static, str>>, Cell)>,
     /// It says in words what the other blocks say to programs already, or that there is nothing.
     pub caption: bool,
     /// It is one of a list that programs call by this name.
@@ -238,8 +239,8 @@ impl Blocks {
     }
 
     /// A value in the line that is open, with its name for programs.
-    pub fn value(&mut self, name: &'static str, cell: impl Into<Cell>) {
-        self.open.parts.push((Some(name), cell.into()));
+    pub fn value(&mut self, name: impl Into<Cow<'static, str>>, cell: impl Into<Cell>) {
+        self.open.parts.push((Some(name.into()), cell.into()));
     }
 
     /// The line that is open is one of a list of this name: there may be any number of such lines.

@@ -37,6 +37,8 @@
 pub mod address;
 pub mod block;
 pub mod command;
+pub mod convert;
+pub mod diff;
 pub mod draw;
 pub mod dump;
 pub mod ice;

@@ -18,6 +18,7 @@ use crate::{
 /// What the tests freeze, or compile what they freeze with.
 const NEEDS: &[Need] = &[
     Need { package: "gcc", proof: "/usr/bin/gcc", why: "the programs in fixtures/programs are C" },
+    Need { package: "gdb", proof: "/usr/bin/gdb", why: "reads the cores that cryo-inspect makes" },
     Need { package: "libc6-dev", proof: "/usr/include/stdio.h", why: "their headers, and libc.a for the static ones" },
     Need { package: "python3", proof: "/usr/bin/python3", why: "is frozen; reads every image by spec/cryo.ksy" },
     Need { package: "perl", proof: "/usr/bin/perl", why: "is frozen" },
@@ -55,7 +56,7 @@ const BUILD: Duration = Duration::from_mins(20);
 const TESTS: Duration = Duration::from_mins(40);
 
 /// Of these, what the quick tests need.
-const QUICK: [&str; 4] = ["gcc", "libc6-dev", "python3", "util-linux"];
+const QUICK: [&str; 5] = ["gcc", "gdb", "libc6-dev", "python3", "util-linux"];
 
 /// For who changes one thing: unit and format tests, one program of each family and of each kind of section, the safety tests in small.
 pub fn quick() -> Result<()> {

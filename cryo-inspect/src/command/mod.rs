@@ -22,6 +22,8 @@ use crate::text::{command_line, shown};
 
 pub mod auxv;
 pub mod bt;
+pub mod convert;
+pub mod diff;
 pub mod disas;
 pub mod env;
 pub mod extract;

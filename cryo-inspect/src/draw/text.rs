@@ -36,6 +36,10 @@ impl Drawer {
 
     fn block(&self, block: &Block, out: &mut dyn Write) -> io::Result<()> {
         match block {
+            Block::Line(line) if self.fits(&line.text()) => {
+                let painted: String = line.parts.iter().map(|(_, cell)| paint(cell.mark, &cell.text)).collect();
+                if painted.is_empty() { writeln!(out) } else { writeln!(out, "{:1$}{painted}", "", self.indent) }
+            }
             Block::Line(line) => self.words(&line.text(), line.mark(), out),
             Block::Fields(fields) => {
                 let mut table = Table::new(&["", ""]);
@@ -46,6 +50,11 @@ impl Drawer {
             Block::Bytes(bytes) => self.bytes(bytes, out),
             Block::Group(group) => self.group(group, out),
         }
+    }
+
+    /// Does a line fit as it is?
+    fn fits(&self, text: &str) -> bool {
+        !text.contains('\n') && self.width.is_none_or(|width| text.width() + self.indent <= width)
     }
 
     /// A heading, and what is under it two columns further to the right; those at the left stand apart.

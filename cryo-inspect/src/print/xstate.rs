@@ -22,26 +22,39 @@ impl Print for Xstate {
         let area = &self.area[..];
         // Without the XSAVE header (FXSAVE) x87 and SSE are all there is.
         let used = if area.len() >= XSTATE_BV + 8 { word(area, XSTATE_BV) } else { 0b11 };
-        writeln!(out, "in use: {}   enabled: {}", fpu::components(used), fpu::components(self.xcr0.0));
+        write!(out, "in use: ");
+        out.value("in_use", fpu::components(used));
+        write!(out, "   enabled: ");
+        out.value("enabled", fpu::components(self.xcr0.0));
+        writeln!(out);
         let short = |at: usize| word(area, at) as u16;
         if used & 1 != 0 {
-            writeln!(out, "fcw {:04x}  {}", short(0), fpu::fcw(short(0)));
-            writeln!(out, "fsw {:04x}  {}", short(2), fpu::fsw(short(2)));
+            for (name, word, says) in [("fcw", short(0), fpu::fcw(short(0))), ("fsw", short(2), fpu::fsw(short(2)))] {
+                write!(out, "{name} ");
+                out.value(name, Cell::hex(format!("{word:04x}  {says}"), word.into()));
+                writeln!(out);
+            }
             self.x87(out);
         }
         // MXCSR is saved with SSE or AVX (SDM vol. 1, 13.7).
         if used & 0b110 != 0 {
             let mxcsr = word(area, 24) as u32;
-            writeln!(out, "mxcsr {mxcsr:08x}  {}", fpu::mxcsr(mxcsr));
+            write!(out, "mxcsr ");
+            out.value("mxcsr", Cell::hex(format!("{mxcsr:08x}  {}", fpu::mxcsr(mxcsr)), mxcsr.into()));
+            writeln!(out);
         }
         self.vectors(used, out);
         if let Some(masks) = self.component(OPMASK, used) {
             for (k, bytes) in masks.chunks_exact(8).enumerate().filter(|(_, b)| b.iter().any(|b| *b != 0)) {
-                writeln!(out, "k{k}     {}", number(bytes));
+                write!(out, "k{k}     ");
+                out.value(format!("k{k}"), number(bytes));
+                writeln!(out);
             }
         }
         if let Some(pkru) = self.component(PKRU, used) {
-            writeln!(out, "pkru   {}", number(&pkru[..pkru.len().min(4)]));
+            write!(out, "pkru   ");
+            out.value("pkru", number(&pkru[..pkru.len().min(4)]));
+            writeln!(out);
         }
         let shown = [AVX, OPMASK, ZMM_HI256, HI16_ZMM, PKRU];
         for c in self.layout.iter().filter(|c| !shown.contains(&c.number)) {
@@ -78,7 +91,10 @@ impl Area for Xstate {
                 continue;
             }
             if let Some(bytes) = self.area.get(at..at + 10).and_then(|b| <&[u8; 10]>::try_from(b).ok()) {
-                writeln!(out, "st{i}    {}  {}", number(bytes), fpu::float80(bytes));
+                write!(out, "st{i}    ");
+                let value = fpu::float80(bytes);
+                out.value(format!("st{i}"), Cell::new(format!("{}  {value}", number(bytes)), number(bytes)));
+                writeln!(out);
             }
         }
     }
@@ -108,18 +124,28 @@ impl Area for Xstate {
         let mut zero = 0;
         for i in 0..if used & 1 << HI16_ZMM == 0 { 16 } else { 32 } {
             let register = self.vector(i, used);
-            match register.iter().rposition(|b| *b != 0) {
-                None => zero += 1,
-                Some(0..16) => writeln!(out, "{:6} {}", format!("xmm{i}"), number(&register[..16])),
-                Some(16..32) => writeln!(out, "{:6} {}", format!("ymm{i}"), number(&register[..32])),
-                Some(_) => {
-                    writeln!(out, "{:6} {}", format!("zmm{i}"), number(&register[32..]));
-                    writeln!(out, "{:6} {}", "", number(&register[..32]));
+            let (name, width) = match register.iter().rposition(|b| *b != 0) {
+                None => {
+                    zero += 1;
+                    continue;
                 }
-            }
+                Some(0..16) => ("xmm", 16),
+                Some(16..32) => ("ymm", 32),
+                Some(_) => ("zmm", 64),
+            };
+            let whole = number(&register[..width]);
+            let text = if width < 64 {
+                whole.clone()
+            } else {
+                format!("{}\n{:6} {}", number(&register[32..]), "", number(&register[..32]))
+            };
+            write!(out, "{:6} ", format!("{name}{i}"));
+            // Programs find it under one name, however wide its content is.
+            out.value(format!("zmm{i}"), Cell::new(text, whole));
+            writeln!(out);
         }
         if zero > 0 {
-            writeln!(out, "({zero} vector registers are zero)");
+            out.caption(format!("({zero} vector registers are zero)"));
         }
     }
 }

@@ -1,0 +1,71 @@
+//! `convert`: an image as another kind of file.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use super::{Opened, open};
+use crate::Outcome;
+use crate::convert::to_core::{self, Extent};
+use crate::people::People;
+
+/// Make an ELF core of an image, for gdb, lldb, drgn, eu-stack, ...
+///
+/// The core has every thread with all its registers, what is mapped where, the auxiliary vector, and the memory that is at hand: in the image, or in files
+/// of this machine that are the same. It takes its name when it is complete; a core that was there is replaced only with --force.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cryo-inspect convert 4242.freeze --to core -o 4242.core && gdb /usr/bin/example 4242.core
+  cryo-inspect convert 4242.freeze --to core --type mini -o small.core
+  cryo-inspect convert 4242.freeze --to core --pid 4243 -o child.core")]
+pub struct Convert {
+    /// NAME, NAME.freeze, ...; `-` is standard input
+    image: PathBuf,
+    /// What to make of it
+    #[arg(long, value_enum)]
+    to: To,
+    /// How much of memory is in it
+    #[arg(long = "type", value_enum, default_value = "full", value_name = "TYPE")]
+    extent: Extent,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Of the process with this id
+    #[arg(long, value_name = "PID")]
+    pid: Option<u64>,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum To {
+    /// An ELF core
+    Core,
+}
+
+impl Convert {
+    /// Writes it.
+    pub fn run(&self, _: &mut dyn Write) -> anyhow::Result<Outcome> {
+        let ice = open(&self.image)?;
+        let people = People::chosen(&ice, self.pid.as_slice(), &[])?;
+        let opened = Opened { ice, people };
+        let cx = opened.process()?;
+        let threads = opened.people.processes.get(&cx.owner).map_or(&[][..], Vec::as_slice);
+        match self.to {
+            To::Core => {
+                let beside = self.output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let named = || self.output.display().to_string();
+                let mut file = tempfile::NamedTempFile::new_in(beside).with_context(named)?;
+                to_core::write(&cx, threads, self.extent, file.as_file_mut())?;
+                file.as_file().sync_all().with_context(named)?;
+                let kept = if self.force { file.persist(&self.output) } else { file.persist_noclobber(&self.output) };
+                kept.map_err(|e| e.error)
+                    .with_context(|| format!("{} (--force replaces one that is there)", named()))?;
+            }
+        }
+        Ok(opened.outcome())
+    }
+}

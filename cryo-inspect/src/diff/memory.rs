@@ -1,0 +1,202 @@
+//! Pages, compared: by the digests of their chunks first, then byte by byte, a piece at a time.
+
+use cryo_format::section::extents::Extents;
+use cryo_format::section::vmas::{Vma, Vmas};
+
+use super::Options;
+use crate::block::{Blocks, Cell, Group, Line, Mark, Table};
+use crate::ice::Ice;
+use crate::print::Cx;
+use crate::print::vmas::{perm, range, what};
+use crate::space::{Place, Space};
+use crate::text::count;
+
+/// Bytes that are read at once of either.
+const PIECE: u64 = 1 << 20;
+
+/// What is different in one segment.
+#[derive(Default)]
+struct Found {
+    pages: u64,
+    bytes: u64,
+    first: Option<u64>,
+    /// Pages that one of the two does not have.
+    missing: u64,
+    lines: Vec<(u64, Vec<u8>, Vec<u8>)>,
+    more: bool,
+}
+
+/// Compares the memory of two processes where both have it mapped, and gives how many segments differ.
+pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options, out: &mut Blocks) -> anyhow::Result<u64> {
+    let (mut x, mut y) = (Space::of(a.0, a.1)?, Space::of(b.0, b.1)?);
+    let same = proven(a, b);
+    let cx = Cx { ice: b.0, owner: b.1, process: Some(b.1) };
+    let (_, vmas) = (a.0.get::<Vmas>(a.1), b.0.get::<Vmas>(b.1).map_or(&[][..], |v| &v.vmas[..]));
+    let mut table = Table::new(&["", "range", "perm", ">pages", ">bytes", "first", "what"]);
+    let mut bytes = Blocks::default();
+    let mut missing = 0;
+    let whole = [Vma { end: cryo_format::prim::Addr(u64::MAX), ..Vma::default() }];
+    let vmas = if vmas.is_empty() { &whole[..] } else { vmas };
+    for v in vmas {
+        let found = segment(v, &mut x, &mut y, &same, options, a.0.page_size())?;
+        missing += found.missing;
+        if found.pages == 0 {
+            continue;
+        }
+        let first = found.first.unwrap_or_default();
+        table.row([
+            Cell::new("~", "changed"),
+            range(v).into(),
+            perm(v).into(),
+            Cell::number(found.pages),
+            Cell::number(found.bytes),
+            Cell::hex(format!("{first:012x}"), first),
+            what(v, true, &cx).into(),
+        ]);
+        if options.bytes {
+            let mut within = Blocks::default();
+            found.lines.iter().for_each(|(at, before, after)| hex(*at, before, after, &mut within));
+            if found.more {
+                within.caption("... and more: --max shows them");
+            }
+            bytes.group(Group::many("bytes", vec![("range", range(v).into())], range(v), within));
+        }
+    }
+    let n = table.rows.len() as u64;
+    if n > 0 {
+        let mut within = Blocks::default();
+        within.table(table);
+        out.group(Group::one(
+            "memory",
+            format!("~ memory: {} with other bytes", count(n, "segment", "segments")),
+            within,
+        ));
+        out.append(bytes);
+    } else if options.unchanged {
+        out.caption(Cell::from("= memory").marked(Mark::Faint));
+    }
+    if missing > 0 {
+        out.warn(format!(
+            "{} could not be compared: one of the images does not have them",
+            count(missing, "page", "pages")
+        ));
+    }
+    Ok(n)
+}
+
+/// Ranges whose bytes are the same, since the digests of their chunks are.
+fn proven(a: (&Ice, u64), b: (&Ice, u64)) -> Vec<(u64, u64)> {
+    let page = a.0.page_size();
+    let key = |x: &Extents| x.extents.first().map(|e| e.vaddr.0);
+    let theirs: std::collections::HashMap<u64, &Extents> =
+        b.0.sections::<Extents>(b.1).filter_map(|x| Some((key(x)?, x))).collect();
+    let mut ranges = Vec::new();
+    for x in a.0.sections::<Extents>(a.1) {
+        let same = key(x).and_then(|k| theirs.get(&k)).is_some_and(|y| *y == x && x.digest.0 != [0; 32]);
+        if same && page == b.0.page_size() {
+            ranges
+                .extend(x.extents.iter().map(|e| (e.vaddr.0, e.vaddr.0.saturating_add(e.pages.saturating_mul(page)))));
+        }
+    }
+    ranges.sort_unstable();
+    ranges
+}
+
+fn segment(
+    v: &Vma,
+    x: &mut Space<'_>,
+    y: &mut Space<'_>,
+    same: &[(u64, u64)],
+    options: Options,
+    page: u64,
+) -> anyhow::Result<Found> {
+    let mut found = Found::default();
+    let mut here = v.start.0;
+    while here < v.end.0 {
+        let (p, q) = (x.run(here).copied(), y.run(here).copied());
+        let (Some(p), Some(q)) = (p, q) else {
+            // Mapped in one of them only: the segments say that.
+            let next = [x.runs(), y.runs()].into_iter().filter_map(|runs| {
+                let run = runs.get(runs.partition_point(|r| r.end <= here))?;
+                Some(if run.start <= here { run.end } else { run.start })
+            });
+            here = next.min().unwrap_or(v.end.0).min(v.end.0).max(here + 1);
+            continue;
+        };
+        let mut end = p.end.min(q.end).min(v.end.0);
+        if matches!((p.place, q.place), (Place::Zero, Place::Zero)) {
+            here = end;
+            continue;
+        }
+        if p.place == Place::Absent || q.place == Place::Absent {
+            // The same file at the same place, in neither of them: nothing says that it is another one.
+            if p.place != q.place {
+                found.missing += (end - here) / page;
+            }
+            here = end;
+            continue;
+        }
+        // What digests prove is not read.
+        if let Some((lo, hi)) = same.get(same.partition_point(|(_, hi)| *hi <= here)) {
+            if *lo <= here {
+                here = end.min(*hi);
+                continue;
+            }
+            end = end.min(*lo);
+        }
+        end = end.min(here + PIECE);
+        let len = (end - here) as usize;
+        let (mut before, mut after) = (vec![0; len], vec![0; len]);
+        let n = x.read(here, &mut before)?.min(y.read(here, &mut after)?);
+        if n < len {
+            found.missing += ((len - n) as u64).div_ceil(page);
+        }
+        if before[..n] != after[..n] {
+            found.pages(here, &before[..n], &after[..n], page as usize, options);
+        }
+        here = end;
+    }
+    Ok(found)
+}
+
+impl Found {
+    fn pages(&mut self, start: u64, before: &[u8], after: &[u8], page: usize, options: Options) {
+        for (i, (p, q)) in before.chunks(page).zip(after.chunks(page)).enumerate() {
+            if p == q {
+                continue;
+            }
+            self.pages += 1;
+            let at = start + (i * page) as u64;
+            self.bytes += p.iter().zip(q).filter(|(a, b)| a != b).count() as u64;
+            if self.first.is_none() {
+                self.first = p.iter().zip(q).position(|(a, b)| a != b).map(|o| at + o as u64);
+            }
+            if !options.bytes {
+                continue;
+            }
+            for (j, (p, q)) in p.chunks(16).zip(q.chunks(16)).enumerate().filter(|(_, (p, q))| p != q) {
+                if self.lines.len() >= options.most {
+                    self.more = true;
+                    break;
+                }
+                self.lines.push((at + j as u64 * 16, p.to_vec(), q.to_vec()));
+            }
+        }
+    }
+}
+
+/// Two lines, in which what differs is marked.
+fn hex(at: u64, before: &[u8], after: &[u8], out: &mut Blocks) {
+    for (sign, mark, bytes, others) in [("-", Mark::Removed, before, after), ("+", Mark::Added, after, before)] {
+        let mut parts: Vec<(Option<std::borrow::Cow<'static, str>>, Cell)> =
+            vec![(None, Cell::from(format!("{sign} {at:012x} ")))];
+        let mut text = String::new();
+        for (b, other) in bytes.iter().zip(others) {
+            let mark = if b == other { Mark::None } else { mark };
+            parts.push((None, Cell::from(format!(" {b:02x}")).marked(mark)));
+            text.push(if matches!(b, b' '..=b'~') { char::from(*b) } else { '.' });
+        }
+        parts.push((None, Cell::from(format!("  |{text}|"))));
+        out.push(crate::block::Block::Line(Line { parts, caption: false, list: Some("lines") }));
+    }
+}

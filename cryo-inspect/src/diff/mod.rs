@@ -1,0 +1,259 @@
+//! What is different between two images: [`values`] compares what printers make of the sections, so that every kind of state is compared, and
+//! [`memory`] the pages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cryo_format::Profile;
+use cryo_format::section::process::Process;
+use cryo_format::section::thread::Thread;
+use cryo_format::section::{AnySection, Scope};
+use serde_json::Value;
+
+use crate::block::{Blocks, Cell, Group, Mark};
+use crate::draw::json;
+use crate::ice::Ice;
+use crate::people::People;
+use crate::print::{self, Cx};
+
+pub mod memory;
+pub mod values;
+
+use values::{Change, Kind};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Say of what is the same that it is.
+    pub unchanged: bool,
+    /// Show the bytes that differ.
+    pub bytes: bool,
+    /// Lines of bytes that are shown of one segment.
+    pub most: usize,
+    /// Leave memory out.
+    pub state_only: bool,
+}
+
+/// Compares, and gives what is different with how many differences there are.
+pub fn diff(a: &Ice, b: &Ice, options: Options) -> anyhow::Result<(Blocks, u64)> {
+    let mut out = Blocks::default();
+    let mut count = 0;
+    let both: Vec<Profile> =
+        Profile::ALL.into_iter().filter(|p| a.part(*p).is_some() && b.part(*p).is_some()).collect();
+    for profile in Profile::ALL {
+        if both.contains(&profile) {
+            continue;
+        }
+        let which = match (a.part(profile).is_some(), b.part(profile).is_some()) {
+            (true, false) => "second",
+            (false, true) => "first",
+            _ => continue,
+        };
+        out.warn(format!("the {which} has no .{profile}: what it holds is not compared"));
+    }
+    let mut whole = Blocks::default();
+    let (x, y) = (Cx { ice: a, owner: 0, process: None }, Cx { ice: b, owner: 0, process: None });
+    count += sections(&x, &y, &both, options, &mut whole);
+    if !whole.is_empty() {
+        out.group(Group::one("image", "image", whole));
+    }
+    let (ours, theirs) = (People::of(a), People::of(b));
+    for (first, second) in pair(
+        &ours.processes.keys().copied().collect::<Vec<_>>(),
+        &theirs.processes.keys().copied().collect::<Vec<_>>(),
+        |o| a.get::<Process>(o).map(|p| p.pid),
+        |o| b.get::<Process>(o).map(|p| p.pid),
+    ) {
+        let mut within = Blocks::default();
+        let name = |ice: &Ice, owner: u64| match ice.get::<Process>(owner) {
+            Some(p) => format!("process {}", p.pid),
+            None => format!("process of local id {owner}"),
+        };
+        let title = match (first, second) {
+            (Some(x), Some(y)) => {
+                count += process((a, x, &ours), (b, y, &theirs), &both, options, &mut within)?;
+                let (x, y) = (name(a, x), name(b, y));
+                Cell::from(if x == y { x } else { format!("{x} -> {y}") })
+            }
+            (Some(x), None) => {
+                count += 1;
+                Cell::from(format!("- {}", name(a, x))).marked(Mark::Removed)
+            }
+            (None, Some(y)) => {
+                count += 1;
+                Cell::from(format!("+ {}", name(b, y))).marked(Mark::Added)
+            }
+            (None, None) => continue,
+        };
+        if !within.is_empty() || title.mark != Mark::None {
+            let id = vec![("process", Value::String(title.text.clone()))];
+            out.group(Group::many("processes", id, title, within));
+        }
+    }
+    Ok((out, count))
+}
+
+/// What belongs together: what has the same id; of the rest the first with the first, and so on.
+fn pair(
+    a: &[u64],
+    b: &[u64],
+    id_a: impl Fn(u64) -> Option<u64>,
+    id_b: impl Fn(u64) -> Option<u64>,
+) -> Vec<(Option<u64>, Option<u64>)> {
+    let theirs: BTreeMap<u64, u64> = b.iter().filter_map(|o| Some((id_b(*o)?, *o))).collect();
+    let mut taken = BTreeSet::new();
+    let mut pairs: Vec<(Option<u64>, Option<u64>)> = Vec::new();
+    for x in a {
+        let same = id_a(*x).and_then(|id| theirs.get(&id)).filter(|y| taken.insert(**y)).copied();
+        pairs.push((Some(*x), same));
+    }
+    let mut rest = b.iter().filter(|y| !taken.contains(y));
+    for pair in pairs.iter_mut().filter(|p| p.1.is_none()) {
+        pair.1 = rest.next().copied();
+    }
+    pairs.extend(rest.map(|y| (None, Some(*y))));
+    pairs
+}
+
+type Side<'a> = (&'a Ice, u64, &'a People);
+
+fn process(a: Side<'_>, b: Side<'_>, both: &[Profile], options: Options, out: &mut Blocks) -> anyhow::Result<u64> {
+    let (x, y) = (Cx { ice: a.0, owner: a.1, process: Some(a.1) }, Cx { ice: b.0, owner: b.1, process: Some(b.1) });
+    let mut count = sections(&x, &y, both, options, out);
+    let tid = |ice: &Ice, o: u64| ice.get::<Thread>(o).map(|t| t.tid);
+    let threads = |side: &Side<'_>| side.2.processes.get(&side.1).cloned().unwrap_or_default();
+    for (first, second) in pair(&threads(&a), &threads(&b), |o| tid(a.0, o), |o| tid(b.0, o)) {
+        let name = |side: &Side<'_>, o: u64| {
+            crate::command::thread_title(&Cx { ice: side.0, owner: o, process: Some(side.1) })
+        };
+        let mut within = Blocks::default();
+        let title = match (first, second) {
+            (Some(i), Some(j)) => {
+                let (x, y) = (crate::command::thread_of(&x, i), crate::command::thread_of(&y, j));
+                count += sections(&x, &y, both, options, &mut within);
+                let (x, y) = (name(&a, i), name(&b, j));
+                Cell::from(if x == y { x } else { format!("{x} -> {y}") })
+            }
+            (Some(i), None) => {
+                count += 1;
+                Cell::from(format!("- {}", name(&a, i))).marked(Mark::Removed)
+            }
+            (None, Some(j)) => {
+                count += 1;
+                Cell::from(format!("+ {}", name(&b, j))).marked(Mark::Added)
+            }
+            (None, None) => continue,
+        };
+        if !within.is_empty() || title.mark != Mark::None {
+            let id = vec![("thread", Value::String(title.text.clone()))];
+            out.group(Group::many("threads", id, title, within));
+        }
+    }
+    if both.contains(&Profile::Freeze) && !options.state_only {
+        count += memory::compare((a.0, a.1), (b.0, b.1), options, out)?;
+    }
+    Ok(count)
+}
+
+/// The sections of an owner, by their headings.
+fn sections(a: &Cx<'_>, b: &Cx<'_>, both: &[Profile], options: Options, out: &mut Blocks) -> u64 {
+    let (x, y) = (made(a, both), made(b, both));
+    let keys: BTreeSet<&String> = x.keys().chain(y.keys()).collect();
+    let mut count = 0;
+    for key in keys {
+        let null = (Value::Null, key.clone());
+        let (before, title) = x.get(key).unwrap_or(&null);
+        let (after, title) = y.get(key).map_or((&Value::Null, title), |(v, t)| (v, t));
+        let changes = values::compare(before, after);
+        if changes.is_empty() {
+            if options.unchanged {
+                out.group(Group::one(key, Cell::from(format!("= {title}")).marked(Mark::Faint), Blocks::default()));
+            }
+            continue;
+        }
+        count += changes.len() as u64;
+        let mut within = Blocks::default();
+        for change in &changes {
+            line(change, &mut within);
+        }
+        let title = match (before, after) {
+            (Value::Null, _) => Cell::from(format!("+ {title}")).marked(Mark::Added),
+            (_, Value::Null) => Cell::from(format!("- {title}")).marked(Mark::Removed),
+            _ => Cell::from(format!("~ {title}")),
+        };
+        out.group(Group::one(key, title, within));
+    }
+    count
+}
+
+/// What says where and when an image was made, and nothing of the program.
+const OF_THE_FREEZE: [&str; 3] = ["origin", "made_together_with", "clocks"];
+
+fn made(cx: &Cx<'_>, both: &[Profile]) -> BTreeMap<String, (Value, String)> {
+    let mut all: BTreeMap<String, (Value, String)> = BTreeMap::new();
+    for entry in cx.ice.of(cx.owner) {
+        let Ok(section) = &entry.section else { continue };
+        let Some((title, _)) = print::place(section) else { continue };
+        let info = AnySection::info(section);
+        if info.is_none_or(|i| !both.contains(&i.profile) || i.scope == Scope::Memory) {
+            continue;
+        }
+        let key = print::key(section);
+        if OF_THE_FREEZE.contains(&key.as_str()) {
+            continue;
+        }
+        let mut within = Blocks::default();
+        print::print(section, &mut within, cx);
+        let mut value = json::value(&within.into_vec());
+        if key == "segments" {
+            counted_elsewhere(&mut value);
+        }
+        all.insert(key, (value, title.to_owned()));
+    }
+    all
+}
+
+/// How many pages of a segment are stored follows from what is in them, and that is compared.
+fn counted_elsewhere(segments: &mut Value) {
+    for row in segments.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        for name in ["stored", "as_file", "zero"] {
+            row.remove(name);
+        }
+    }
+}
+
+fn line(change: &Change, out: &mut Blocks) {
+    let (sign, mark, name) = match change.kind {
+        Kind::Added => ("+", Mark::Added, "added"),
+        Kind::Removed => ("-", Mark::Removed, "removed"),
+        Kind::Changed => ("~", Mark::None, "changed"),
+    };
+    out.list("changes");
+    out.value("change", Cell::new(sign, name).marked(mark));
+    write!(out, " ");
+    out.value("what", change.path.as_str());
+    let text = |v: &Value| match v {
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    };
+    let one = |v: &Value| crate::text::cut(text(v), 300);
+    match change.kind {
+        Kind::Added => {
+            write!(out, "  ");
+            out.value("after", Cell::new(one(&change.after), change.after.clone()).marked(mark));
+        }
+        Kind::Removed => {
+            write!(out, "  ");
+            out.value("before", Cell::new(one(&change.before), change.before.clone()).marked(mark));
+        }
+        Kind::Changed => {
+            write!(out, "  ");
+            out.value("before", Cell::new(one(&change.before), change.before.clone()));
+            write!(out, " -> ");
+            out.value("after", Cell::new(one(&change.after), change.after.clone()));
+            if let Some(words) = values::words(&text(&change.before), &text(&change.after)) {
+                write!(out, "  ({words})");
+            }
+        }
+    }
+    writeln!(out);
+}

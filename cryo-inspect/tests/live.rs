@@ -1,0 +1,201 @@
+//! A program that hangs, frozen and looked at: what gdb says of the core that is made of it is what we say.
+
+#![allow(clippy::unwrap_used)] // clippy knows only functions marked as tests
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{inspect, stdout};
+use serde_json::Value;
+
+/// No answer takes longer.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The program, until it is dropped.
+struct Wedge {
+    dir: tempfile::TempDir,
+    child: Child,
+    says: BufReader<ChildStdout>,
+}
+
+impl Drop for Wedge {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Wedge {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/wedge.c");
+        let mut gcc = Command::new("gcc");
+        let built = gcc.args(["-g", "-O1", "-o"]).arg(dir.path().join("wedge")).arg(source).arg("-lpthread").status();
+        assert!(built.unwrap().success());
+        let mut command = Command::new(dir.path().join("wedge"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.env_clear().env("PASSWORD", "hunter2").env("EMPTY", "");
+        let mut child = command.spawn().unwrap();
+        let says = BufReader::new(child.stdout.take().unwrap());
+        let mut wedge = Self { dir, child, says };
+        wedge.expect("ready");
+        wedge
+    }
+
+    fn expect(&mut self, word: &str) {
+        let mut line = String::new();
+        self.says.read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), word);
+    }
+
+    fn freeze(&self, name: &str) {
+        // The second thread gets to its lock by itself.
+        let freezer = PathBuf::from(env!("CARGO_BIN_EXE_cryo-inspect")).with_file_name("cryo-freeze");
+        assert!(freezer.exists(), "{} is not built: cargo build --workspace --bins", freezer.display());
+        let begun = Instant::now();
+        let waits = || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().flatten();
+            // futex(2) is 202.
+            tasks.filter_map(|t| std::fs::read_to_string(t.path().join("syscall")).ok()).any(|s| s.starts_with("202 "))
+        };
+        while !waits() {
+            assert!(begun.elapsed() < LIMIT, "no thread waits for the lock");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid = self.child.id().to_string();
+        let mut freeze = Command::new(freezer);
+        freeze.current_dir(self.dir.path()).args([&pid, "-o", name, "--leave-running", "--fd", "outside=null"]);
+        let out = freeze.output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
+
+    fn rows(&self, args: &[&str]) -> Vec<Value> {
+        let text = self.text(args, 0);
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn text(&self, args: &[&str], code: i32) -> String {
+        stdout(&inspect(self.dir.path(), args, b""), code)
+    }
+
+    /// What a Python script in gdb prints about the core.
+    fn gdb(&self, core: &str, script: &str) -> Vec<String> {
+        std::fs::write(self.dir.path().join("script.py"), script).unwrap();
+        let mut gdb = Command::new("gdb");
+        gdb.current_dir(self.dir.path()).env("DEBUGINFOD_URLS", "").args(["-nx", "-batch"]);
+        gdb.args(["-ex", "set backtrace past-main on", "-ex", "set backtrace past-entry on"]);
+        let out = gdb.args(["-ex", "source script.py", "./wedge", core]).output().unwrap();
+        let text = String::from_utf8_lossy(&out.stdout);
+        let words = String::from_utf8_lossy(&out.stderr);
+        assert!(!words.contains("too small") && !words.contains("Error"), "{words}");
+        text.lines().filter_map(|line| line.strip_prefix("> ")).map(str::to_owned).collect()
+    }
+}
+
+/// Instruction pointers of all frames on the stack of every thread: gdb also tells of functions that were inlined, or left by a jump.
+const FRAMES: &str = r#"
+for thread in sorted(gdb.selected_inferior().threads(), key=lambda t: t.ptid[1]):
+    thread.switch()
+    frame = gdb.newest_frame()
+    while frame:
+        if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
+            print(">", thread.ptid[1], hex(frame.pc()))
+        frame = frame.older()
+"#;
+
+const REGISTERS: &str = r#"
+names = "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip fs_base gs_base".split()
+for thread in sorted(gdb.selected_inferior().threads(), key=lambda t: t.ptid[1]):
+    thread.switch()
+    frame = gdb.newest_frame()
+    for name in names:
+        print(">", thread.ptid[1], name, hex(int(frame.read_register(name)) & (2**64 - 1)))
+"#;
+
+#[test]
+fn gdb_finds_the_same_frames_and_registers_in_the_core() {
+    let wedge = Wedge::start();
+    wedge.freeze("img");
+    for kind in ["full", "heap", "mini", "triage"] {
+        let core = format!("{kind}.core");
+        wedge.text(&["convert", "img", "--to", "core", "--type", kind, "-o", &core], 0);
+        let ours: Vec<String> = wedge
+            .rows(&["bt", "img", "--format", "jsonl"])
+            .iter()
+            .filter(|row| row["pc"] != "")
+            .map(|row| format!("{} {}", row["tid"], row["pc"].as_str().unwrap()))
+            .collect();
+        let gdbs = wedge.gdb(&core, FRAMES);
+        if kind == "triage" {
+            // Without what the loader wrote there are no libraries, but every thread is where it was.
+            let first = |all: &[String]| all.iter().filter(|l| ours.contains(l)).count();
+            assert!(first(&gdbs) >= 3, "{gdbs:?}");
+            continue;
+        }
+        let differ = ours.iter().zip(&gdbs).find(|(a, b)| a != b);
+        assert_eq!((differ, ours.len()), (None, gdbs.len()), "{kind}: {ours:?} {gdbs:?}");
+        assert!(ours.len() > 15, "three threads, one of them in a handler: {ours:?}");
+    }
+    assert!(
+        !wedge.text(&["convert", "img", "--to", "core", "-o", "full.core"], 2).contains('x'),
+        "it is there already"
+    );
+    let registers = wedge.gdb("full.core", REGISTERS);
+    assert_eq!(registers.len(), 57);
+    for line in registers {
+        let [tid, name, value] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let ours = wedge.text(&["query", name, "img", "--tid", tid], 0);
+        assert_eq!(ours.trim(), value, "{line}");
+    }
+}
+
+#[test]
+fn from_the_overview_to_the_faulty_frame() {
+    let wedge = Wedge::start();
+    wedge.freeze("img");
+    let text = wedge.text(&["syscall", "img"], 0);
+    assert!(text.contains("futex(") && text.contains("pause()"), "{text}");
+    let text = wedge.text(&["bt", "img"], 0);
+    for function in ["wait_for_lock+", "waits+", "sit+", "interrupted+", "main+", "wedge.c:", "call frame info"] {
+        assert!(text.contains(function), "{function}: {text}");
+    }
+    assert!(wedge.text(&["hexdump", "img", "ratio", "--as", "f64"], 0).contains("3.25"));
+    assert!(wedge.text(&["telescope", "img", "head", "-n", "1"], 0).matches(" -> ").count() >= 3);
+    assert!(wedge.text(&["disas", "img", "wait_for_lock"], 0).contains("call wait_for_lock"));
+    let found = wedge.rows(&["search", "img", "--text", "the-secret-word", "--format", "jsonl"]);
+    assert!(found.iter().any(|row| row["at"] == "secret"), "{found:?}");
+    let pointers = wedge.rows(&["search", "img", "--pointer-to", "wait_for_lock", "--format", "jsonl"]);
+    assert!(!pointers.is_empty(), "return addresses");
+    assert_eq!(wedge.text(&["search", "img", "--text", "not there at all"], 1), "");
+    assert!(wedge.text(&["strings", "img", "-n", "10"], 0).contains("the-secret-word"));
+    let hidden = wedge.text(&["env", "img"], 0);
+    assert!(hidden.contains("PASSWORD") && !hidden.contains("hunter2"), "{hidden}");
+    assert!(wedge.text(&["env", "img", "--show-secrets"], 0).contains("hunter2"));
+}
+
+#[test]
+fn what_changed_between_two_images() {
+    let mut wedge = Wedge::start();
+    wedge.freeze("before");
+    let sent = Command::new("kill").args(["-USR2", &wedge.child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    wedge.expect("changed");
+    wedge.freeze("after");
+    assert_eq!(wedge.text(&["diff", "before", "before"], 0), "");
+    let text = wedge.text(&["diff", "before", "after", "--bytes"], 1);
+    assert!(text.contains("00 00 00 00 00 00 0a 40") && text.contains("00 00 00 00 00 00 1e 40"), "{text}");
+    let rows = wedge.text(&["diff", "before", "after", "--format", "jsonl"], 1);
+    let data = rows
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap())
+        .find(|r| r["what"].as_str().is_some_and(|w| w.contains("/wedge")) && r["section"] == "memory");
+    assert_eq!(
+        (data.as_ref().unwrap()["pages"].as_u64(), data.as_ref().unwrap()["bytes"].as_u64()),
+        (Some(1), Some(1)),
+        "{rows}"
+    );
+}
