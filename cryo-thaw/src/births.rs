@@ -9,6 +9,7 @@ use cryo_format::section::forked::Forked;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::removed::Removed;
+use cryo_format::section::sessions::Sessions;
 use cryo_format::section::vmas::Vmas;
 use cryo_tracee::{FsRights, Host, fds};
 
@@ -24,7 +25,7 @@ use crate::options::Options;
 use crate::plan::{Birth, Step};
 use crate::remap::{Inject, Remapper, Shape, Template};
 use crate::restore::table::Table;
-use crate::restore::{descriptors, limits, mempolicy, mm, process};
+use crate::restore::{descriptors, limits, mempolicy, mm, process, sessions};
 use crate::thaw::{Prepared, Ready};
 use crate::unlinked;
 
@@ -64,6 +65,7 @@ impl<'a> Births<'a> {
     pub fn all(&mut self, pages: &mut Option<Pages>) -> Result<Table<'a>> {
         self.find_executables()?;
         let mut table = self.root()?;
+        self.control(&mut table, 0)?;
         self.fill(pages, &table, 0)?;
         for step in &self.prepared.steps[1..] {
             match *step {
@@ -74,6 +76,7 @@ impl<'a> Births<'a> {
                 Step::Birth(_, None, _) => return refuse(RefusalKind::Internal, "a second root"),
                 Step::Session(i) => {
                     self.host(i)?.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning its session".into())?;
+                    self.control(&mut table, i)?;
                 }
                 Step::Zombie(i, parent) => {
                     let zombie = &self.family_zombies()[i];
@@ -94,6 +97,7 @@ impl<'a> Births<'a> {
                 Step::ZombieGroup(i, pgid) => self.join(Joins::Zombie(i), pgid)?,
             }
         }
+        self.foregrounds(&table)?;
         self.end_the_dead()?;
         if let Some(pages) = pages {
             self.fill_objects(pages, &table)?;
@@ -278,15 +282,37 @@ impl<'a> Births<'a> {
         Filler { targets, files: table.contents(), notes: &options.notes, verify: !options.no_verify }
     }
 
-    /// Puts a process into the group of this number.
-    fn join(&mut self, who: Joins, pgid: u64) -> Result<()> {
-        let members = &self.prepared.members;
-        let root = &members[0].process;
-        let leader = members.iter().position(|m| m.process.pid == pgid);
+    /// Gives the session that member `i` leads its terminal, if that is of the image.
+    fn control(&mut self, table: &mut Table<'a>, i: usize) -> Result<()> {
+        let id = self.prepared.members[i].id;
+        sessions::begin(self.host(i)?, table, id)
+    }
+
+    /// Puts the groups into the foregrounds of their sessions' terminals, when all have joined theirs.
+    fn foregrounds(&mut self, table: &Table<'a>) -> Result<()> {
+        for session in self.ice.get::<Sessions>(0).map_or(&[][..], |s| &s.sessions) {
+            let leader = self.prepared.members.iter().position(|m| m.process.pid == session.sid);
+            // That of the leader is in the foreground.
+            let other = (session.foreground != session.sid).then(|| self.group(session.foreground)).flatten();
+            let (Some(leader), Some(group)) = (leader, other) else { continue };
+            sessions::foreground(self.host(leader)?, table, session, in_namespace(group)?)?;
+        }
+        Ok(())
+    }
+
+    /// Who leads the process group of this number, or does so for the time being.
+    fn group(&self, pgid: u64) -> Option<i32> {
+        let leader = self.prepared.members.iter().position(|m| m.process.pid == pgid);
         let zombie = self.family_zombies().iter().position(|z| z.pid == pgid);
         let stands_in = self.stand_ins.iter().find(|(number, ..)| *number == pgid).map(|(_, host, _)| host.pid());
         let zombie = zombie.and_then(|i| self.zombies.get(i)?.as_ref()).map(|(host, _)| host.pid());
-        let Some(group) = leader.map(|i| self.ready.hosts[i].0.pid()).or(zombie).or(stands_in) else {
+        leader.and_then(|i| Some(self.ready.hosts.get(i)?.0.pid())).or(zombie).or(stands_in)
+    }
+
+    /// Puts a process into the group of this number.
+    fn join(&mut self, who: Joins, pgid: u64) -> Result<()> {
+        let root = &self.prepared.members[0].process;
+        let Some(group) = self.group(pgid) else {
             return refuse(RefusalKind::Internal, format!("process group {pgid} has no leader"));
         };
         // Whether the root leads its own here is decided by where it runs.
@@ -300,7 +326,7 @@ impl<'a> Births<'a> {
                 None => return Ok(()),
             },
         };
-        let inner = cryo_tracee::proc::Status::of(group)?.inner("NSpid").unwrap_or(group as u64);
+        let inner = in_namespace(group)?;
         host.call(libc::SYS_setpgid, [0, inner, 0, 0, 0, 0]).doing(|| format!("joining process group {pgid}"))?;
         Ok(())
     }
@@ -349,6 +375,11 @@ impl<'a> Births<'a> {
 enum Joins {
     Member(usize),
     Zombie(usize),
+}
+
+/// Its pid as it sees it itself.
+fn in_namespace(pid: i32) -> Result<u64> {
+    Ok(cryo_tracee::proc::Status::of(pid)?.inner("NSpid").unwrap_or(pid as u64))
 }
 
 fn is_unlinked(table: &Table<'_>, id: u64) -> bool {

@@ -4,7 +4,6 @@ use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
 use cryo_tracee::Host;
 
 use super::open::{self, set_flags};
-use super::sessions;
 use super::table::Table;
 use crate::Result;
 use crate::error::{RefusalKind, reason, refuse};
@@ -30,7 +29,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     Ok(Some(made))
 }
 
-/// The master of pseudo-terminal `id`, where it is parked; made if it is not there yet, with the session that it controls.
+/// The master of pseudo-terminal `id`, where it is parked; made if it is not there yet.
 pub fn master(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<u64> {
     let Some(pty) = table.section::<Pty>(id) else {
         return refuse(
@@ -42,17 +41,11 @@ pub fn master(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resul
         return Ok(master);
     }
     let made = make(host, &table.options.notes, fd, pty)?;
-    let master = table.keep(host, id, 0, made)?;
-    if sessions::leads(table.frost, table.process).is_some_and(|session| session.pty == id) {
-        let slave = peer(host, master, libc::O_RDWR as u64)?;
-        // Open until all descriptors are there: see spec/sections/sessions.md.
-        let slave = table.keep(host, id, 1, slave)?;
-        sessions::restore(host, slave)?;
-    }
-    Ok(master)
+    table.keep(host, id, 0, made)
 }
 
-fn peer(host: &mut Host, master: u64, open_flags: u64) -> Result<u64> {
+/// Opens the end that is not the master.
+pub fn peer(host: &mut Host, master: u64, open_flags: u64) -> Result<u64> {
     // Here the kernel keeps all flags as they are given; O_LARGEFILE, which open(2) sets by itself, too.
     const O_LARGEFILE: i32 = 0o100_000;
     let flags = open_flags as i32 & (libc::O_ACCMODE | O_LARGEFILE) | libc::O_NOCTTY;

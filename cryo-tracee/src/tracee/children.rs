@@ -29,8 +29,27 @@ impl Drop for Unborn {
 impl Host {
     /// Makes a child, a copy of this host that stands still; with this pid if one is asked for. Its parent gets `exit_signal` when it ends.
     pub fn fork(&mut self, pid: Option<i32>, exit_signal: i32) -> Result<Self> {
+        self.child(pid, CloneArgs { exit_signal: exit_signal as u64, ..CloneArgs::default() })
+    }
+
+    /// What `work` does in a child that has this host's descriptors in common with it (what the child opens, the host has), and that ends behind it.
+    pub fn aside<T, E: From<Error>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let flags = libc::CLONE_FILES as u64;
+        let mut child = self.child(None, CloneArgs { flags, ..CloneArgs::default() })?;
+        let own = child.call(libc::SYS_getpid, [0; 6])?;
+        let done = work(&mut child)?;
+        child.end_as(0)?;
+        // It has no exit signal, and so is not a usual child.
+        self.call(libc::SYS_wait4, [own, 0, libc::__WALL as u64, 0, 0, 0])?;
+        Ok(done)
+    }
+
+    fn child(&mut self, pid: Option<i32>, args: CloneArgs) -> Result<Self> {
         let scratch = self.scratch()?;
-        let born = self.clone3(pid, CloneArgs { exit_signal: exit_signal as u64, ..CloneArgs::default() })?;
+        let born = self.clone3(pid, args)?;
         let mut unborn = Unborn(Some(Stopped::new(born, born)));
         let thread = unborn.0.as_mut().ok_or(Error::Died(born))?;
         thread.settle()?;
