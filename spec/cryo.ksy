@@ -156,7 +156,8 @@ types:
             '"MPOL1"': mempolicy
             '"SEMU1"': sem_undo
             '"UNRD1"': unread
-            '"LOCK1"': locks
+            '"LOCK1"': locks_v1
+            '"LOCK2"': locks
             '"OWNR1"': owner
             '"NTLK1"': netlink
             '"RAWS1"': raw_socket
@@ -1186,6 +1187,31 @@ types:
         repeat: expr
         repeat-expr: num_locks
   lock:
+    seq:
+      - id: kind
+        type: u4
+      - id: write
+        type: u4
+      - id: start
+        type: u8
+      - id: end
+        type: u8
+      - id: process
+        type: u8
+  locks_v1:
+    seq:
+      - id: lease
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: num_locks
+        type: u8
+      - id: locks
+        type: lock_v1
+        repeat: expr
+        repeat-expr: num_locks
+  lock_v1:
     seq:
       - id: kind
         type: u4

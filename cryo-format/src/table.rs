@@ -53,7 +53,7 @@ macro_rules! for_each_section {
             inotify     Inotify     b"INOT" 1 Frost  Description     CRITICAL;
             fanotify    Fanotify    b"FANO" 1 Frost  Description     CRITICAL;
             mqueues     Mqueue      b"MQUE" 1 Frost  Description     CRITICAL;
-            locks       Locks       b"LOCK" 1 Frost  Description     CRITICAL;
+            locks       Locks       b"LOCK" 2 Frost  Description     CRITICAL;
             owners      Owner       b"OWNR" 1 Frost  Description     CRITICAL;
             ptys        Pty         b"PTTY" 1 Frost  Description     CRITICAL;
             ptys        PtyEnd      b"PTYE" 1 Frost  Description     CRITICAL;
@@ -89,6 +89,7 @@ macro_rules! for_each_old_section {
             ProcessV1 v1 process Process b"PROC" 1 Frost Process     CRITICAL => process::Process;
             ThreadV1  v1 thread  Thread  b"THRD" 1 Frost Thread      CRITICAL => thread::Thread;
             PipeV1    v1 pipes   Pipe    b"PIPE" 1 Frost Description CRITICAL => pipes::Pipe;
+            LocksV1   v1 locks   Locks   b"LOCK" 1 Frost Description CRITICAL => locks::Locks;
         }
     };
 }

@@ -9,7 +9,6 @@ use cryo_format::header::{EM_X86_64, Header};
 use cryo_format::prim::Raw;
 use cryo_format::section::link::Link;
 use cryo_format::write::Writer;
-use cryo_tracee::Process;
 use cryo_tracee::repair::{Keeper, Quiet};
 use cryo_tracee::signals::{Interruptible, Uninterrupted};
 
@@ -35,8 +34,21 @@ pub enum Target<'a> {
 pub struct Frozen {
     /// Path of the .freeze; `None` if it went into a pipe.
     pub path: Option<PathBuf>,
+    /// The processes that are in it, each behind its parent; the first is the one that was asked for.
+    pub members: Vec<FrozenProcess>,
     /// What was left out or replaced.
     pub notes: Vec<String>,
+}
+
+/// A process that was frozen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrozenProcess {
+    /// Its pid.
+    pub pid: i32,
+    /// Its name (/proc/PID/comm).
+    pub comm: String,
+    /// Pages of 4 KiB that were read for it; those that it shares with its parent, and those of shared memory, are not counted.
+    pub pages: u64,
 }
 
 /// Freezes process `pid`, with its descendants as [`Options::children`] says.
@@ -90,6 +102,10 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let memories = copies.unwrap_or_else(|| stopped().collect());
     contents.fork(&memories, &mut collected)?;
     let runs = contents.runs(&memories);
+    let pages = |id| runs.iter().filter(|run| run.owner == id).map(|run| run.len / pages::PAGE).sum();
+    let members = contents.members.iter();
+    let members: Vec<FrozenProcess> =
+        members.map(|m| FrozenProcess { pid: m.pid, comm: m.comm.clone(), pages: pages(m.id) }).collect();
     let path = match (target, files) {
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
@@ -121,16 +137,19 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         }
         (Afterwards::Stop, family) => {
             quiet.clear();
-            let pids = family.iter().flat_map(|family| family.members.iter().map(Process::pid));
-            pids.into_iter().try_for_each(|pid| cryo_tracee::signals::kill(pid, libc::SIGSTOP))?;
+            members.iter().try_for_each(|member| cryo_tracee::signals::kill(member.pid, libc::SIGSTOP))?;
             drop(family);
+            if members.len() > 1 {
+                let pids: Vec<String> = members.iter().map(|member| member.pid.to_string()).collect();
+                collected.note("family", format!("left stopped: kill -CONT {} lets it go on", pids.join(" ")));
+            }
         }
         (_, family) => {
             quiet.clear();
             drop(family);
         }
     }
-    Ok(Frozen { path, notes: collected.notes() })
+    Ok(Frozen { path, members, notes: collected.notes() })
 }
 
 /// Writes the three files in their order; `frost` and `freeze` say where the next one goes.

@@ -13,6 +13,6 @@ pub mod progress;
 mod refused;
 
 pub use error::{Error, Refusal, RefusalKind, Refusals, Result, Untraceable};
-pub use freeze::{Frozen, freeze};
+pub use freeze::{Frozen, FrozenProcess, freeze};
 pub use options::{Afterwards, Children, Ends, Files, Landlock, Options, Shared, Tcp};
 pub use progress::Progress;

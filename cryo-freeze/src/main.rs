@@ -10,9 +10,9 @@ use clap::{Parser, ValueEnum};
 use cryo_format::section::outside::FdRule;
 use cryo_freeze::freeze::Target;
 use cryo_freeze::output;
-use cryo_freeze::{Afterwards, Children, Ends, Files, Landlock, Options, Shared, Tcp, freeze};
+use cryo_freeze::{Afterwards, Children, Ends, Files, Frozen, Landlock, Options, Shared, Tcp, freeze};
 
-/// Freeze a running program: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
+/// Freeze a running program, with all processes that descend from it: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
 ///
 /// Whatever fails, the program goes on as if nothing had been tried.
 #[derive(Parser)]
@@ -21,7 +21,7 @@ use cryo_freeze::{Afterwards, Children, Ends, Files, Landlock, Options, Shared, 
     after_help = "Exit status: 0 frozen; 2 not frozen, the program goes on; 128 + n the same, ended by signal n.\n\nOn another machine:  cryo-freeze 4242 -o - | ssh there cryo-thaw -"
 )]
 struct Cli {
-    /// The process to freeze
+    /// The process to freeze, with its descendants
     #[arg(value_parser = clap::value_parser!(i32).range(1..))]
     pid: i32,
     /// Name of the three files, with or without an ending; a directory, DIR/, takes them by the pid [default: the pid]; `-` sends them down standard
@@ -34,6 +34,9 @@ struct Cli {
     /// Leave the original stopped (kill -CONT lets it go on)
     #[arg(long)]
     leave_stopped: bool,
+    /// Say which processes were frozen, and how many pages of each were read
+    #[arg(short, long)]
+    verbose: bool,
     /// Overwrite a set that exists
     #[arg(long)]
     force: bool,
@@ -161,16 +164,25 @@ impl Cli {
             // The writer makes large writes of its own; std's line buffering would copy every page once more.
             let mut pipe = std::fs::File::from(rustix::io::dup(rustix::stdio::stdout())?);
             let frozen = freeze(self.pid, Target::Pipe(&mut pipe), &self.options())?;
-            tell(&frozen.notes);
+            self.tell(&frozen);
             return Ok(());
         };
         let frozen = freeze(self.pid, Target::Name(&name), &self.options())?;
-        tell(&frozen.notes);
+        self.tell(&frozen);
         if let Some(path) = frozen.path {
             // Who does not read the name has the file all the same.
             let _ = writeln!(std::io::stdout(), "{}", path.display());
         }
         Ok(())
+    }
+
+    fn tell(&self, frozen: &Frozen) {
+        for member in frozen.members.iter().filter(|_| self.verbose) {
+            say(&format!("process {} ({}): {} pages", member.pid, member.comm, member.pages));
+        }
+        for note in &frozen.notes {
+            say(&format!("note: {note}"));
+        }
     }
 }
 
@@ -178,12 +190,6 @@ impl Cli {
 #[allow(clippy::disallowed_methods)] // this is the place
 fn say(text: &str) {
     cryo_tracee::say(&format!("cryo-freeze: {}", cryo_format::text::message(text)));
-}
-
-fn tell(notes: &[String]) {
-    for note in notes {
-        say(&format!("note: {note}"));
-    }
 }
 
 fn main() -> ExitCode {

@@ -31,6 +31,8 @@ pub struct Lock {
     pub start: u64,
     /// Last byte; 2^63 - 1 to the end of the file, wherever that is.
     pub end: u64,
+    /// Of a POSIX lock the local id of the process that has it; 0 of others, and where that is not known: whichever has the description.
+    pub process: u64,
 }
 
 /// [`Lock::kind`]: F_SETLK, of the process.

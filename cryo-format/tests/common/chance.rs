@@ -133,6 +133,7 @@ fn mend(section: &mut AnySection) {
         }
         AnySection::Old(OldSection::MmV1(s)) => s.reserved = 0,
         AnySection::Old(OldSection::PipeV1(s)) => s.packets &= 1,
+        AnySection::Old(OldSection::LocksV1(s)) => s.reserved = 0,
         AnySection::Old(OldSection::ThreadV1(s)) => {
             s.process |= 1;
             s.exited %= 2;

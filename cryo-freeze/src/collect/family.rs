@@ -97,7 +97,7 @@ fn among(root: i32, error: Error) -> Error {
 pub fn of_member(scene: &Scene<'_>, error: Error) -> Error {
     match error {
         Error::Refused(mut one) if scene.members > 1 => {
-            one.text = format!("process {} ({}): {}", scene.pid, scene.comm(), one.text);
+            one.text = format!("{}: {}", scene.name(), one.text);
             Error::Refused(one)
         }
         other => other,

@@ -20,7 +20,7 @@ pub struct Fd {
     /// Whose: a place among the members.
     pub holder: usize,
     /// In a family its process, for messages.
-    process: Option<i32>,
+    process: Option<String>,
     /// Its number.
     pub fd: i32,
     /// What the link says.
@@ -49,13 +49,16 @@ impl Fd {
         let taken = fds::take(pidfd, fd)?;
         let owner = fds::owner(&taken)?;
         let meta = File::from(taken).metadata().about(|| format!("looking at fd {fd}"))?;
-        let process = (scene.members > 1).then_some(scene.pid);
+        let process = (scene.members > 1).then(|| scene.name());
         Ok(Self { holder: scene.member, process, fd, link, meta, info, owner })
     }
 
-    /// `fd 7 (pipe:[123])`, for messages; in a family `fd 7 (pipe:[123]) of process 311`.
+    /// `fd 7 (pipe:[123])`, for messages; in a family `fd 7 (pipe:[123]) of process 311 (cat)`.
     pub fn name(&self) -> String {
-        self.process.map_or_else(|| self.short_name(), |pid| format!("{} of process {pid}", self.short_name()))
+        match &self.process {
+            Some(process) => format!("{} of {process}", self.short_name()),
+            None => self.short_name(),
+        }
     }
 
     /// `fd 7 (pipe:[123])`, where the process is named, too.

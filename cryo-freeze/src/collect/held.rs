@@ -22,10 +22,20 @@ pub struct Held {
     pub abort: Vec<(usize, i32)>,
 }
 
+/// A process that is frozen.
+pub struct Member {
+    /// Its local id.
+    pub id: u64,
+    /// Its pid.
+    pub pid: i32,
+    /// Its name.
+    pub comm: String,
+}
+
 /// The pages of what is frozen.
 pub struct Contents {
-    /// Local ids of the members.
-    pub members: Vec<u64>,
+    /// Whose they are, each process behind its parent.
+    pub members: Vec<Member>,
     /// What the pages of processes and objects are read from.
     pub all: Vec<Content>,
     /// Members that may share pages with their parents.
@@ -37,7 +47,7 @@ impl Contents {
     /// change.
     pub fn copied<'h>(&self, held: &'h Held) -> Option<Vec<&'h Memory>> {
         let copies: Vec<&Memory> = held.copies.iter().flatten().map(|copy| &copy.memory).collect();
-        let enough = self.all.iter().all(|content| self.members.contains(&content.owner));
+        let enough = self.all.iter().all(|content| self.members.iter().any(|member| member.id == content.owner));
         (enough && copies.len() == self.members.len()).then_some(copies)
     }
 

@@ -2,15 +2,27 @@
 
 use cryo_format::section::locks::{FLOCK, Lock, Locks, OFD, POSIX};
 
-use super::description::{Cx, Description};
+use super::description::{Cx, Description, Fd};
 use crate::Result;
 
 const UNLOCKED: u32 = libc::F_UNLCK as u32;
 
 /// Adds the locks of a description, if it has any.
 pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
-    let f = d.first();
     let mut locks = Locks { lease: UNLOCKED, ..Locks::default() };
+    // fdinfo shows the description's own, and of POSIX locks those of the process that is looked at.
+    for one in d.fds.chunk_by(|a, b| a.holder == b.holder) {
+        of_process(cx, one[0], &mut locks, one[0].holder == d.first().holder);
+    }
+    if locks.lease != UNLOCKED || !locks.locks.is_empty() {
+        cx.out.add(d.id, locks);
+    }
+    Ok(())
+}
+
+/// Adds what the process with this descriptor has; and with `all` what the description has.
+fn of_process(cx: &mut Cx<'_>, f: &Fd, locks: &mut Locks, all: bool) {
+    let whose = cx.of(f).id;
     for line in f.info.all("lock") {
         let Some(seen) = Seen::parse(line) else {
             cx.out.note(f.name(), format!("its lock is shown in an unknown way and not in the image: {line}"));
@@ -18,6 +30,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
         };
         let kind = match seen.kind {
             "POSIX" => POSIX,
+            _ if !all => continue,
             "OFDLCK" => OFD,
             "FLOCK" => FLOCK,
             "LEASE" if seen.state == "BREAKING" => {
@@ -33,12 +46,9 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
                 continue;
             }
         };
-        locks.locks.0.push(Lock { kind, write: seen.write.into(), start: seen.start, end: seen.end });
+        let process = if kind == POSIX { whose } else { 0 };
+        locks.locks.0.push(Lock { kind, write: seen.write.into(), start: seen.start, end: seen.end, process });
     }
-    if locks.lease != UNLOCKED || !locks.locks.is_empty() {
-        cx.out.add(d.id, locks);
-    }
-    Ok(())
 }
 
 /// A line of fdinfo: `1: POSIX  ADVISORY  WRITE 21341 fe:00:10010713 10 29`.

@@ -84,7 +84,7 @@ pub mod vmas;
 pub mod xstate;
 
 pub use collected::Collected;
-pub use held::{Contents, Held};
+pub use held::{Contents, Held, Member};
 pub use scene::{Ids, Scene};
 
 use cryo_tracee::proc::{Mapping, Stat, Status};
@@ -145,7 +145,8 @@ pub fn collect(
     if let Some(root) = members.first() {
         origin::collect(root.since, out);
     }
-    Ok(Contents { members: scenes.iter().map(|scene| scene.id).collect(), all, forked })
+    let members = scenes.iter().map(|scene| Member { id: scene.id, pid: scene.pid, comm: scene.comm() }).collect();
+    Ok(Contents { members, all, forked })
 }
 
 /// The mappings of a process, and what /proc says of each of its threads.

@@ -108,9 +108,9 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
                 return refuse(
                     RefusalKind::Descriptor,
                     format!(
-                        "{} of process {}: {why}: use --fd {}=inherit|null|close|FILE",
+                        "{} of {}: {why}: use --fd {}=inherit|null|close|FILE",
                         f.short_name(),
-                        cx.of(f).pid,
+                        cx.of(f).name(),
                         f.fd
                     ),
                 );

@@ -52,6 +52,15 @@ impl Scene<'_> {
         Ok(self.threads.get(i).ok_or(cryo_tracee::Error::Died(self.pid))?)
     }
 
+    /// Who it is, for messages: `process 311`, in a family `process 311 (cat)`.
+    pub fn name(&self) -> String {
+        if self.members > 1 {
+            format!("process {} ({})", self.pid, self.comm())
+        } else {
+            format!("process {}", self.pid)
+        }
+    }
+
     /// Its name, for messages.
     pub fn comm(&self) -> String {
         String::from_utf8_lossy(&self.status.name()).into_owned()

@@ -35,8 +35,9 @@ pub fn found(
     refuse(
         RefusalKind::Shared,
         format!(
-            "{name} of process {}: {} shares its {what}, and neither would see what the other does after a thaw: end it first, use --shared copy{way}",
-            scene.pid, other.name
+            "{name} of {}: {} shares its {what}, and neither would see what the other does after a thaw: end it first, use --shared copy{way}",
+            scene.name(),
+            other.name
         ),
     )
 }

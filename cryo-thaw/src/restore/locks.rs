@@ -15,7 +15,7 @@ const F_SETLEASE: i32 = 1024;
 pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
     for (id, locks) in table.all::<Locks>() {
         let Some(fd) = table.number(id) else { continue };
-        for lock in &locks.locks {
+        for lock in locks.locks.iter().filter(|lock| lock.process == 0 || lock.process == table.process) {
             take(host, table, fd, lock)?;
         }
         if locks.lease != libc::F_UNLCK as u32
