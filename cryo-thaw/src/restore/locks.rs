@@ -14,10 +14,20 @@ const F_SETLEASE: i32 = 1024;
 /// Takes them, last of all: closing any descriptor of a file would give up the POSIX locks on it.
 pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
     for (id, locks) in table.all::<Locks>() {
-        let Some(fd) = table.number(id) else { continue };
-        for lock in locks.locks.iter().filter(|lock| lock.process == 0 || lock.process == table.process) {
-            take(host, table, fd, lock)?;
+        // What is the description's own is taken by the first process that has it, a POSIX lock by the process that had it.
+        let first = table.number(id);
+        let own = || table.wanted.iter().find(|d| d.description == id && !table.ruled(d.fd)).map(|d| d.fd);
+        for lock in &locks.locks {
+            let through = match lock.process {
+                0 => first,
+                process if process == table.process => own(),
+                _ => None,
+            };
+            if let Some(fd) = through {
+                take(host, table, fd, lock)?;
+            }
         }
+        let Some(fd) = first else { continue };
         if locks.lease != libc::F_UNLCK as u32
             && let Err(e) = host.call(libc::SYS_fcntl, [fd.into(), F_SETLEASE as u64, locks.lease.into(), 0, 0, 0])
         {
