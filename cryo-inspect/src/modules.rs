@@ -188,7 +188,17 @@ fn demangled(raw: &[u8]) -> String {
 /// As much of a file as is mapped and in the image, at its offsets.
 fn mapped(vmas: &[&cryo_format::section::vmas::Vma], space: &mut Space<'_>) -> Result<Vec<u8>> {
     let end = vmas.iter().map(|v| v.offset.saturating_add(v.end.0 - v.start.0)).max().unwrap_or(0);
-    if end > LARGEST {
+    // What an image says to be large has to hold something.
+    let held: u64 = vmas
+        .iter()
+        .flat_map(|v| {
+            let first = space.runs().partition_point(|r| r.end <= v.start.0);
+            space.runs()[first..].iter().take_while(|r| r.start < v.end.0)
+        })
+        .filter(|r| !matches!(r.place, Place::Zero | Place::Absent))
+        .map(|r| r.end - r.start)
+        .sum();
+    if end > LARGEST || end > held.saturating_mul(16).saturating_add(1 << 20) {
         return Ok(Vec::new());
     }
     let mut bytes = vec![0; end as usize];

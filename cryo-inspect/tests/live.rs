@@ -13,7 +13,7 @@ use common::{inspect, stdout};
 use serde_json::Value;
 
 /// No answer takes longer.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The program, until it is dropped.
 struct Wedge {

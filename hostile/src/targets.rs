@@ -12,8 +12,15 @@ use cryo_thaw::ice::Ice;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Target; 6] =
-    [("reader", reader), ("image", image), ("verify", verify), ("dump", dump), ("json", json), ("thaw", thaw)];
+pub const ALL: [Target; 7] = [
+    ("reader", reader),
+    ("image", image),
+    ("verify", verify),
+    ("dump", dump),
+    ("json", json),
+    ("inspect", inspect),
+    ("thaw", thaw),
+];
 
 /// The files that stand one after another; where one is broken, the rest belongs to it.
 fn split(mut bytes: &[u8]) -> Vec<&[u8]> {
@@ -96,6 +103,39 @@ pub fn dump(bytes: &[u8]) {
 /// The dump for programs.
 pub fn json(bytes: &[u8]) {
     let _ = cryo_inspect::json::dump_pipe(bytes, &mut std::io::sink());
+}
+
+/// What the inspector's commands do with memory: they read it, find symbols and frames in it, search it, compare it, and make a core of it.
+pub fn inspect(bytes: &[u8]) {
+    use cryo_inspect::{diff, modules::Modules, people::People, print::Cx, scan::scan, space::Space, unwind::unwind};
+    let Ok(ice) = cryo_inspect::ice::Ice::keep(bytes) else { return };
+    let tree = cryo_inspect::dump::blocks(&ice).into_vec();
+    let _ = cryo_inspect::draw::json::value(&tree);
+    let _ = cryo_inspect::draw::rows::csv(&tree, &mut std::io::sink());
+    let _ = cryo_inspect::draw::text::draw(&tree, Some(60), &mut std::io::sink());
+    let options = diff::Options { bytes: true, most: 8, ..diff::Options::default() };
+    let other = cryo_inspect::ice::Ice::keep(bytes);
+    let _ = other.map(|other| diff::diff(&ice, &other, options).map(drop));
+    let Ok(pattern) = regex::bytes::Regex::new(r"(?-u)[\x20-\x7e]{4,64}") else { return };
+    for (id, threads) in People::of(&ice).processes.iter().take(4) {
+        let cx = Cx { ice: &ice, owner: *id, process: Some(*id) };
+        let Ok(mut space) = Space::of(&ice, *id) else { continue };
+        let Ok(modules) = Modules::of(&cx, &mut space) else { continue };
+        for regs in threads.iter().take(4).filter_map(|t| ice.get(*t)) {
+            let frames = unwind(regs, &mut space, &modules);
+            frames.iter().for_each(|f| drop(modules.name(f.pc)));
+        }
+        let ranges: Vec<(u64, u64)> = space.runs().iter().take(64).map(|r| (r.start, r.end)).collect();
+        let mut left = 1000;
+        let _ = scan(&mut space, &ranges, &pattern, |_, _| {
+            left -= 1;
+            Ok(left > 0)
+        });
+        if let Ok(mut file) = tempfile::tempfile() {
+            let extent = cryo_inspect::convert::to_core::Extent::Mini;
+            let _ = cryo_inspect::convert::to_core::write(&cx, threads, extent, &mut file);
+        }
+    }
 }
 
 /// Everything that a thaw looks at before there is a process.

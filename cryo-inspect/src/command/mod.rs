@@ -37,6 +37,7 @@ pub mod regs;
 pub mod rows;
 pub mod search;
 pub mod signals;
+pub mod stats;
 pub mod strings;
 pub mod symbols;
 pub mod syscall;
