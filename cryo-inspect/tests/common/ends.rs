@@ -6,8 +6,10 @@ use cryo_format::prim::{Addr, Raw};
 use cryo_format::section::descriptors::Descriptor;
 use cryo_format::section::inet::{Inet, InetMessage, Kept, Membership, State as InetState};
 use cryo_format::section::netlink::Netlink;
+use cryo_format::section::packet::{PacketMembership, PacketSocket};
 use cryo_format::section::pipes::{Pipe, PipeEnd};
 use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
+use cryo_format::section::raw::RawSocket;
 use cryo_format::section::terminal::{Settings, Terminal};
 use cryo_format::section::unix::{State as UnixState, Unix, UnixMessage};
 use cryo_format::socket::{InetAddress, SocketOption};
@@ -18,9 +20,9 @@ const DGRAM: u32 = 2;
 const TCP: u32 = 6;
 const NONBLOCK: Addr = Addr(0o4002);
 
-/// Descriptions 30 to 46, at descriptors 30 to 46.
+/// Descriptions 30 to 46, at descriptors 30 to 46, and 92 and 93.
 pub fn descriptors() -> impl Iterator<Item = Descriptor> {
-    (30..=46).map(|number| Descriptor { fd: number, flags: 0, description: number.into() })
+    (30..=46).chain(92..=93).map(|number| Descriptor { fd: number, flags: 0, description: number.into() })
 }
 
 fn address(ip: &str, port: u32) -> InetAddress {
@@ -59,11 +61,42 @@ pub fn write(w: &mut Writer<Vec<u8>>) {
     let route = Netlink { kind: 3, open_flags: NONBLOCK, port: 4242, groups: vec![1, 5].into(), ..Netlink::default() };
     w.section(41, &route).unwrap();
     w.section(42, &Netlink { kind: DGRAM, protocol: 2, remote_port: 77, ..Netlink::default() }).unwrap();
+    raw(w);
     terminals(w);
     w.section(45, &PipeEnd { pipe: 48, open_flags: Addr(0) }).unwrap();
     w.section(46, &PipeEnd { pipe: 48, open_flags: Addr(1) }).unwrap();
     w.section(48, &Pipe { capacity: 65_536, content: vec![b"on its way\n".to_vec().into()].into(), ..Pipe::default() })
         .unwrap();
+}
+
+fn raw(w: &mut Writer<Vec<u8>>) {
+    let ping = RawSocket {
+        family: 2,
+        protocol: 1,
+        open_flags: Addr(2),
+        local: address("0.0.0.0", 0),
+        remote: address("192.0.2.1", 0),
+        connected: 1,
+        ..RawSocket::default()
+    };
+    w.section(92, &ping).unwrap();
+    let membership = PacketMembership {
+        interface: 2,
+        kind: 1,
+        count: 1,
+        interface_name: "eth0".into(),
+        ..PacketMembership::default()
+    };
+    let sniffer = PacketSocket {
+        kind: 3,
+        protocol: 3,
+        open_flags: NONBLOCK,
+        interface: 2,
+        interface_name: "eth0".into(),
+        memberships: vec![membership].into(),
+        ..PacketSocket::default()
+    };
+    w.section(93, &sniffer).unwrap();
 }
 
 fn unix(w: &mut Writer<Vec<u8>>) {
