@@ -7,12 +7,14 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -127,12 +129,47 @@ static void descriptors(long n)
 	}
 }
 
+/* Children that sleep, each with so much memory of its own, and that end with their parent. */
+static void children(long n, long mib)
+{
+	for (long i = 0; i < n; i++) {
+		pid_t pid = fork();
+		if (pid < 0)
+			_exit(4);
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (mib)
+				random_memory(mib);
+			for (;;)
+				pause();
+		}
+	}
+}
+
+static void small_children(long n)
+{
+	children(n, 0);
+}
+
+static void large_children(long n)
+{
+	children(n, 8);
+}
+
+/* 1 GiB that n children were forked with, and have not written to. */
+static void heirs(long n)
+{
+	random_memory(1024);
+	children(n, 0);
+}
+
 static const struct {
 	const char *name;
 	void (*take)(long);
 } kinds[] = {
 	{ "random", random_memory }, { "zero", zero_memory }, { "untouched", untouched_memory },
 	{ "threads", threads }, { "maps", maps }, { "descriptors", descriptors },
+	{ "children", small_children }, { "large-children", large_children }, { "heirs", heirs },
 };
 
 int main(int argc, char **argv)

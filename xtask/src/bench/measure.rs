@@ -37,6 +37,7 @@ pub struct Figures {
     pub cp_ms: f64,
     pub smaps_ms: f64,
     pub stored: u64,
+    pub pss_kib: u64,
     pub freeze_peak_kib: u64,
     pub thaw_peak_kib: u64,
 }
@@ -108,6 +109,7 @@ impl Bench {
         let copy: u32 =
             thaw.stdout.trim().parse().with_context(|| format!("cryo-thaw --detach printed {:?}", thaw.stdout))?;
         let awake = subject.wait_for_gap(freeze.end, thaw.start);
+        let pss_kib = pss_kib(copy);
         subject::end(copy);
         let awake = awake?;
 
@@ -119,6 +121,7 @@ impl Bench {
             cp_ms: self.cp_ms(&image)?,
             smaps_ms,
             stored,
+            pss_kib,
             freeze_peak_kib: freeze.peak_kib.max(live.peak_kib),
             thaw_peak_kib: thaw.peak_kib,
         })
@@ -178,6 +181,15 @@ fn remove_set(image: &Path) -> Result<()> {
     SET.iter().try_for_each(|ext| Ok(fs::remove_file(image.with_extension(ext))?))
 }
 
+/// Memory in use by a process and its descendants, what they share counted once.
+fn pss_kib(pid: u32) -> u64 {
+    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let own =
+        read("smaps_rollup").lines().find_map(|l| l.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let children = read(&format!("task/{pid}/children"));
+    own.unwrap_or(0) + children.split_whitespace().filter_map(|child| Some(pss_kib(child.parse().ok()?))).sum::<u64>()
+}
+
 fn path(p: &Path) -> Result<&str> {
     p.to_str().context("a path that is not UTF-8")
 }
@@ -211,6 +223,7 @@ impl Figures {
         "/ cp",
         "cp ms",
         "stored KiB",
+        "Pss KiB",
         "peak KiB: freeze",
         "thaw",
         "smaps ms",
@@ -231,6 +244,7 @@ impl Figures {
             cp_ms: of(|f| f.cp_ms),
             smaps_ms: of(|f| f.smaps_ms),
             stored: of(|f| f.stored as f64) as u64,
+            pss_kib: of(|f| f.pss_kib as f64) as u64,
             // A peak is a peak: its highest.
             freeze_peak_kib: rounds.iter().map(|f| f.freeze_peak_kib).max().unwrap_or(0),
             thaw_peak_kib: rounds.iter().map(|f| f.thaw_peak_kib).max().unwrap_or(0),
@@ -261,6 +275,7 @@ impl Figures {
             format!("{:.2}", self.thaw_ms / self.cp_ms),
             ms(self.cp_ms),
             (self.stored / 1024).to_string(),
+            self.pss_kib.to_string(),
             self.freeze_peak_kib.to_string(),
             self.thaw_peak_kib.to_string(),
             ms(self.smaps_ms),
@@ -277,6 +292,7 @@ impl Figures {
             "cp_ms": self.cp_ms,
             "smaps_ms": self.smaps_ms,
             "stored_bytes": self.stored,
+            "pss_kib": self.pss_kib,
             "freeze_peak_kib": self.freeze_peak_kib,
             "thaw_peak_kib": self.thaw_peak_kib,
         })

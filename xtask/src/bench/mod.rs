@@ -59,7 +59,13 @@ const ROWS: &[Row] = &[
     row("30,000 maps", "maps", "30000"),
     row("1,000 descriptors", "descriptors", "1000"),
     row("10,000 descriptors", "descriptors", "10000"),
+    row("128 MiB random", "random", "128"),
+    row("16 children x 8 MiB", "large-children", "16"),
+    row("16 children of 1 GiB", "heirs", "16"),
+    row("500 processes", "children", "499"),
 ];
+
+const GIB: f64 = (1 << 30) as f64;
 
 /// The figures of any row that was measured.
 type Others<'a> = &'a dyn Fn(&str) -> Option<Figures>;
@@ -102,6 +108,16 @@ const AIMS: &[Aim] = &[
     Aim { row: "30,000 maps", text: "stopped / reading smaps", value: |f, _| Some((f.stopped_ms / f.smaps_ms, 3.0)) },
     Aim { row: "1,000 descriptors", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 20.0)) },
     Aim { row: "10,000 descriptors", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 200.0)) },
+    Aim { row: "16 children x 8 MiB", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 15.0)) },
+    Aim { row: "16 children x 8 MiB", text: "freeze, ms", value: |f, _| Some((f.freeze_ms, 60.0)) },
+    Aim { row: "16 children x 8 MiB", text: "thaw, ms", value: |f, _| Some((f.thaw_ms, 40.0)) },
+    Aim { row: "500 processes", text: "freeze and thaw, ms", value: |f, _| Some((f.freeze_ms + f.thaw_ms, 2000.0)) },
+    Aim { row: "16 children of 1 GiB", text: "stored, GiB", value: |f, _| Some((f.stored as f64 / GIB, 1.05)) },
+    Aim {
+        row: "16 children of 1 GiB",
+        text: "in use (Pss), GiB",
+        value: |f, _| Some((f.pss_kib as f64 * 1024.0 / GIB, 1.05)),
+    },
 ];
 
 /// How to run and report.
@@ -193,6 +209,7 @@ stopped  how long the process stood still until everything but its pages was col
 seen     the longest that the process itself did not run during a --leave-running freeze
 thaw     from the start of cryo-thaw --detach to the program's first own instruction
 cp       `cp` of one file of the same size
+Pss      memory in use by the thawed processes, what they share counted once (smaps_rollup)
 peak     resident memory of the tool at its highest
 smaps    reading /proc/PID/smaps once
 ";
