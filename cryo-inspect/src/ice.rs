@@ -129,6 +129,17 @@ impl Ice {
         Ok(ice)
     }
 
+    /// From files whose indexes are lost: every chunk is looked for, and must be whole.
+    pub fn scan<'a>(files: impl Iterator<Item = &'a Path>) -> Result<Self> {
+        let mut ice = Self::default();
+        for file in files {
+            let source = Source::open(file)?;
+            let name = source.name.clone();
+            ice.add(read_image(Image::scan(source, name)?)?);
+        }
+        Ok(ice)
+    }
+
     fn add(&mut self, mut part: Part) {
         let name = part.name.clone();
         for (i, e) in part.entries.iter_mut().enumerate() {

@@ -49,6 +49,7 @@ pub mod names;
 pub mod page_count;
 pub mod people;
 pub mod print;
+pub mod rewrite;
 pub mod scan;
 pub mod source;
 pub mod space;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use cryo_format::given::{self, Given};
 use cryo_inspect::ice::{Ice, is_name};
 use cryo_inspect::{Outcome, command, dump, json, say, verify};
@@ -45,6 +45,8 @@ enum Command {
     },
     #[command(flatten)]
     Shown(Shown),
+    Completions(command::completions::Completions),
+    Man(command::man::Man),
 }
 
 /// Those that are files of their own in src/command/.
@@ -67,6 +69,10 @@ enum Shown {
     Diff(command::diff::Diff),
     Convert(command::convert::Convert),
     Stats(command::stats::Stats),
+    Edit(command::edit::Edit),
+    Redact(command::redact::Redact),
+    Repair(command::repair::Repair),
+    Report(command::report::Report),
     Hexdump(command::hexdump::Hexdump),
     Telescope(command::telescope::Telescope),
     Bt(command::bt::Bt),
@@ -108,6 +114,14 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             Some(input) => verify::pipe(input, out),
             None => verify::files(image, out),
         },
+        Command::Completions(command) => {
+            command.run(Cli::command(), out);
+            Ok(Outcome::Good)
+        }
+        Command::Man(command) => {
+            command.run(Cli::command(), out)?;
+            Ok(Outcome::Good)
+        }
         Command::Shown(shown) => match shown {
             Shown::Info(command) => command.run(out),
             Shown::Map(command) => command.run(out),
@@ -125,6 +139,10 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             Shown::Diff(command) => command.run(out),
             Shown::Convert(command) => command.run(out),
             Shown::Stats(command) => command.run(out),
+            Shown::Edit(command) => command.run(out),
+            Shown::Redact(command) => command.run(out),
+            Shown::Repair(command) => command.run(out),
+            Shown::Report(command) => command.run(out),
             Shown::Hexdump(command) => command.run(out),
             Shown::Telescope(command) => command.run(out),
             Shown::Bt(command) => command.run(out),

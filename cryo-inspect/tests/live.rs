@@ -199,3 +199,61 @@ fn what_changed_between_two_images() {
         "{rows}"
     );
 }
+
+#[test]
+fn a_redacted_set_keeps_the_frames_and_no_secret() {
+    let wedge = Wedge::start();
+    wedge.freeze("img");
+    wedge.text(&["redact", "img", "-o", "shown", "--pattern", "the-secret-[a-z]*"], 0);
+    let text = wedge.text(&["verify", "shown"], 0);
+    assert!(text.contains("the three belong together"), "{text}");
+    for secret in ["the-secret-word", "hunter2"] {
+        assert!(!wedge.text(&["search", "img", "--text", secret], 0).is_empty(), "{secret}");
+        assert_eq!(wedge.text(&["search", "shown", "--text", secret], 1), "");
+    }
+    let bytes = std::fs::read(wedge.dir.path().join("shown.freeze")).unwrap();
+    assert!(!bytes.windows(7).any(|w| w == b"hunter2"));
+    assert_eq!(wedge.text(&["bt", "shown"], 0), wedge.text(&["bt", "img"], 0));
+    assert!(wedge.text(&["env", "shown", "--show-secrets"], 0).contains("PASSWORD  xxxxxxx"));
+    assert!(wedge.text(&["notes", "shown"], 0).contains("redacted"));
+    let thaw = PathBuf::from(env!("CARGO_BIN_EXE_cryo-inspect")).with_file_name("cryo-thaw");
+    let out = Command::new(thaw).current_dir(wedge.dir.path()).args(["--detach", "shown"]).output().unwrap();
+    let words = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.code() == Some(125) && words.contains("the set was redacted"), "{words}");
+}
+
+#[test]
+fn what_was_edited_is_another_set() {
+    let wedge = Wedge::start();
+    wedge.freeze("img");
+    let edits = ["--poke", "ratio=00 00 00 00 00 00 1e 40", "--register", "rbx=0x2a"];
+    wedge.text(&[&["edit", "img", "-o", "other"][..], &edits].concat(), 0);
+    wedge.text(&["verify", "other"], 0);
+    assert!(wedge.text(&["hexdump", "other", "ratio", "--as", "f64"], 0).contains("7.5"));
+    let rows = wedge.text(&["diff", "img", "other", "--format", "jsonl"], 1);
+    let changes: Vec<Value> = rows.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(changes.len(), 2, "the register, and a page: {rows}");
+    assert!(wedge.text(&["edit", "img", "-o", "other", "--register", "rbx=1"], 2).is_empty(), "it is there already");
+    assert!(wedge.text(&["edit", "img", "-o", "none", "--poke", "0x10=00"], 2).is_empty());
+}
+
+#[test]
+fn a_set_without_its_indexes_is_mended() {
+    let wedge = Wedge::start();
+    wedge.freeze("img");
+    let path = |name: &str| wedge.dir.path().join(name);
+    for extension in ["frore", "frost", "freeze"] {
+        let mut bytes = std::fs::read(path(&format!("img.{extension}"))).unwrap();
+        // The footer, and all that says where the index is.
+        let len = bytes.len();
+        bytes[len - 32..].fill(0);
+        std::fs::write(path(&format!("broken.{extension}")), bytes).unwrap();
+    }
+    wedge.text(&["verify", "broken.freeze"], 1);
+    wedge.text(&["repair", "broken.freeze", "-o", "mended"], 0);
+    wedge.text(&["verify", "mended"], 0);
+    for extension in ["frore", "frost", "freeze"] {
+        let [a, b] = ["img", "mended"].map(|name| std::fs::read(path(&format!("{name}.{extension}"))).unwrap());
+        assert!(a == b, "{extension}: as it was");
+    }
+}

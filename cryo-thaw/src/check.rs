@@ -3,6 +3,7 @@
 use cryo_format::prim::Bytes;
 use cryo_format::section::cpu::Cpu;
 use cryo_format::section::descriptors::Descriptors;
+use cryo_format::section::notes::{Notes, REDACTED};
 use cryo_format::section::objects::Objects;
 use cryo_format::section::vmas::{Backing, Vmas};
 use cryo_format::section::xstate::Xstate;
@@ -43,6 +44,12 @@ const SAVED: u64 = 0xfc;
 /// Refuses what cannot become a process here.
 pub fn check(ice: &Ice, options: &Options) -> Result<()> {
     machine(&ice.freeze.header)?;
+    if let Some(note) = ice.all::<Notes>().flat_map(|(_, n)| &n.notes).find(|n| n.object.0 == REDACTED.as_bytes()) {
+        return refuse(
+            RefusalKind::Image,
+            format!("the set was redacted: {}: thaw the set that it was made of", note.text),
+        );
+    }
     processor(ice, options)?;
     let known = |fd| ice.all::<Descriptors>().any(|(_, d)| d.descriptors.iter().any(|d| d.fd == fd));
     if let Some(fd) = options.fds.iter().filter_map(|rule| rule.fd).find(|fd| !known(*fd)) {

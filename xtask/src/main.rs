@@ -7,6 +7,7 @@ mod demo;
 mod fixtures;
 mod install;
 mod kernel;
+mod man;
 mod report;
 mod run;
 mod test;
@@ -42,6 +43,8 @@ enum Chore {
     Bench(bench::Args),
     /// Re-record the snapshots of what the tools print
     Bless,
+    /// Write manual pages and completions below target/
+    Man,
     /// Record images of this format version into fixtures/vN; what is there already is never touched
     Fixtures {
         /// Only check what is recorded
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Chore::Ci => ci::ci(),
         Chore::Bench(args) => bench::bench(&args),
         Chore::Bless => bless::bless(),
+        Chore::Man => man::man(),
         Chore::Fixtures { check: true } => fixtures::check(),
         Chore::Fixtures { check: false } => fixtures::record(),
     };

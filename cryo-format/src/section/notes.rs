@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::prim::{Bytes, List};
 use crate::section::Validate;
 
+/// The object of the note that says that a set was redacted: there is not enough left in it to thaw, and thawers refuse it.
+pub const REDACTED: &str = "redacted";
+
 /// Notes of the freezer.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

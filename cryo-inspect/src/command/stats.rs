@@ -1,6 +1,6 @@
 //! `stats`: what the memory is made of.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 
@@ -90,7 +90,7 @@ impl Stats {
 
     fn process(&self, cx: &Cx<'_>, out: &mut Blocks) -> anyhow::Result<()> {
         let mut space = Space::of(cx.ice, cx.owner)?;
-        let mut seen: HashMap<u64, ()> = HashMap::new();
+        let mut seen: HashSet<u64> = HashSet::new();
         let hasher = RandomState::new();
         let mut table = Table::new(&["range", "perm", ">pages", ">zero", ">again", ">entropy", "what"]);
         let mut sum = Count::default();
@@ -120,7 +120,7 @@ impl Stats {
                         if page.iter().all(|b| *b == 0) {
                             count.zero += 1;
                         } else if seen.len() < MOST {
-                            count.again += u64::from(seen.insert(hasher.hash_one(page), ()).is_some());
+                            count.again += u64::from(!seen.insert(hasher.hash_one(page)));
                         }
                     }
                     count.histogram.add(&piece[..got]);

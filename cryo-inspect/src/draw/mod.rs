@@ -1,5 +1,6 @@
-//! Blocks, drawn: [`text`] for people, [`json`] and [`rows`] for programs.
+//! Blocks, drawn: [`text`] for people, [`json`] and [`rows`] for programs, [`html`] for browsers.
 
+pub mod html;
 pub mod json;
 pub mod rows;
 pub mod style;

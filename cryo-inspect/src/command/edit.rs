@@ -1,0 +1,203 @@
+//! `edit`: a set with something changed.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use cryo_format::prim::Addr;
+use cryo_format::section::AnySection;
+use cryo_format::section::regs::RegsX86_64;
+
+use super::{Opened, open};
+use crate::Outcome;
+use crate::modules::Modules;
+use crate::people::People;
+use crate::rewrite::{Change, write};
+use crate::space::{Place, Space};
+use crate::target::point;
+
+/// Write a new set in which registers, bytes of memory or paths are others
+///
+/// The old set stays as it is. What is changed must be there: a page that is zero, or only in a file, has no bytes in the image to change.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cryo-inspect edit 4242.freeze -o fixed --register rip=0x401234 --tid 4243
+  cryo-inspect edit 4242.freeze -o fixed --poke counter='2a 00 00 00'
+  cryo-inspect edit 4242.freeze -o fixed --path /var/log/old=/var/log/new")]
+pub struct Edit {
+    /// NAME or NAME.freeze
+    image: PathBuf,
+    /// The new set is NAME.frore, NAME.frost and NAME.freeze, which must not be there yet
+    #[arg(short, long, value_name = "NAME")]
+    output: PathBuf,
+    /// A general register, of the thread that --tid says
+    #[arg(long, value_name = "REG=VALUE")]
+    register: Vec<String>,
+    /// Bytes in hex at an address or a symbol
+    #[arg(long, value_name = "WHERE=HEX")]
+    poke: Vec<String>,
+    /// A path of a mapped or an open file, or what it begins with
+    #[arg(long, value_name = "OLD=NEW")]
+    path: Vec<String>,
+    /// Of the process with this id
+    #[arg(long, value_name = "PID")]
+    pid: Option<u64>,
+    /// Of the thread with this id; the first if not given
+    #[arg(long, value_name = "TID")]
+    tid: Option<u64>,
+}
+
+struct Edits {
+    process: u64,
+    thread: u64,
+    registers: Vec<(String, u64)>,
+    bytes: BTreeMap<u64, u8>,
+    paths: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Names of what was changed.
+    done: usize,
+    page: u64,
+}
+
+impl Change for Edits {
+    fn section(&mut self, owner: u64, section: &mut AnySection) -> bool {
+        let mut changed = false;
+        match section {
+            AnySection::RegsX86_64(regs) if owner == self.thread => {
+                for (name, value) in &self.registers {
+                    if let Some(register) = register(regs, name) {
+                        *register = Addr(*value);
+                        changed = true;
+                        self.done += 1;
+                    }
+                }
+            }
+            AnySection::Objects(objects) => {
+                for o in objects.objects.iter_mut() {
+                    changed |= replace(&self.paths, &mut o.path.0);
+                }
+            }
+            AnySection::OpenFile(file) => changed |= replace(&self.paths, &mut file.path.0),
+            AnySection::Process(p) => {
+                changed |= replace(&self.paths, &mut p.exe.0) | replace(&self.paths, &mut p.cwd.0);
+            }
+            _ => {}
+        }
+        self.done += usize::from(changed);
+        changed
+    }
+
+    fn page(&mut self, owner: u64, addr: u64, bytes: &mut [u8]) -> bool {
+        if owner != self.process {
+            return false;
+        }
+        let mut changed = false;
+        for (at, byte) in self.bytes.range(addr..addr.saturating_add(self.page)) {
+            bytes[(at - addr) as usize] = *byte;
+            changed = true;
+        }
+        changed
+    }
+}
+
+fn replace(paths: &[(Vec<u8>, Vec<u8>)], path: &mut Vec<u8>) -> bool {
+    for (old, new) in paths {
+        if let Some(rest) = path.strip_prefix(old.as_slice())
+            && (rest.is_empty() || rest.starts_with(b"/"))
+        {
+            *path = [new, rest].concat();
+            return true;
+        }
+    }
+    false
+}
+
+fn register<'a>(r: &'a mut RegsX86_64, name: &str) -> Option<&'a mut Addr> {
+    Some(match name {
+        "rax" => &mut r.rax,
+        "rbx" => &mut r.rbx,
+        "rcx" => &mut r.rcx,
+        "rdx" => &mut r.rdx,
+        "rsi" => &mut r.rsi,
+        "rdi" => &mut r.rdi,
+        "rbp" => &mut r.rbp,
+        "rsp" => &mut r.rsp,
+        "r8" => &mut r.r8,
+        "r9" => &mut r.r9,
+        "r10" => &mut r.r10,
+        "r11" => &mut r.r11,
+        "r12" => &mut r.r12,
+        "r13" => &mut r.r13,
+        "r14" => &mut r.r14,
+        "r15" => &mut r.r15,
+        "rip" => &mut r.rip,
+        "rflags" => &mut r.eflags,
+        "orig_rax" => &mut r.orig_rax,
+        "fs_base" => &mut r.fs_base,
+        "gs_base" => &mut r.gs_base,
+        _ => return None,
+    })
+}
+
+fn pair(text: &str) -> anyhow::Result<(&str, &str)> {
+    text.split_once('=').with_context(|| format!("{text}: what is to be what? A=B"))
+}
+
+impl Edit {
+    /// Writes it.
+    pub fn run(&self, _: &mut dyn Write) -> anyhow::Result<Outcome> {
+        let ice = open(&self.image)?;
+        let people = People::chosen(&ice, self.pid.as_slice(), self.tid.as_slice())?;
+        let opened = Opened { ice, people };
+        ensure!(opened.ice.problems.is_empty(), "{}: broken: cryo-inspect verify says where", self.image.display());
+        let process = opened.process()?;
+        let cx = opened.main_thread(&process);
+        let mut space = Space::of(cx.ice, process.owner)?;
+        let modules = Modules::of(&cx, &mut space)?;
+        let mut edits = Edits {
+            process: process.owner,
+            thread: cx.owner,
+            registers: Vec::new(),
+            bytes: BTreeMap::new(),
+            paths: Vec::new(),
+            done: 0,
+            page: cx.ice.page_size(),
+        };
+        for text in &self.register {
+            let (name, value) = pair(text)?;
+            ensure!(register(&mut RegsX86_64::default(), name).is_some(), "{name}: no general register");
+            edits.registers.push((name.to_owned(), crate::address::number(value)?));
+        }
+        for text in &self.poke {
+            let (place, hex) = pair(text)?;
+            let start = point(place, &cx, &space, &modules)?;
+            for (i, byte) in bytes(hex)?.into_iter().enumerate() {
+                let at = start + i as u64;
+                let there = space.run(at).is_some_and(|r| matches!(r.place, Place::Stored | Place::AsFile));
+                ensure!(there, "{at:#x} has no bytes of its own in the image: nothing there can be changed");
+                edits.bytes.insert(at, byte);
+            }
+        }
+        for text in &self.path {
+            let (old, new) = pair(text)?;
+            edits.paths.push((old.as_bytes().to_vec(), new.as_bytes().to_vec()));
+        }
+        let wanted = edits.registers.len() + edits.bytes.len() + edits.paths.len();
+        ensure!(wanted > 0, "nothing is to be changed: --register, --poke or --path");
+        write(cx.ice, &self.output, &mut edits, false)?;
+        if edits.done == 0 && edits.bytes.is_empty() {
+            bail!("nothing in the set is called so: the new one is the same");
+        }
+        Ok(Outcome::Good)
+    }
+}
+
+fn bytes(hex: &str) -> anyhow::Result<Vec<u8>> {
+    let digits: String = hex.chars().filter(|c| !c.is_whitespace()).collect();
+    let pairs = digits.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| {
+        std::str::from_utf8(pair).ok().filter(|p| p.len() == 2).and_then(|p| u8::from_str_radix(p, 16).ok())
+    };
+    pairs.map(|p| byte(p).with_context(|| format!("{hex}: two hex digits for each byte"))).collect()
+}

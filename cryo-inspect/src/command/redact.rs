@@ -1,0 +1,154 @@
+//! `redact`: a set that may be shown to others.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::ensure;
+use clap::Args;
+use cryo_format::section::AnySection;
+use cryo_format::section::mm::Mm;
+use cryo_format::section::notes::{Note, REDACTED};
+use cryo_format::section::regs::RegsX86_64;
+use cryo_format::section::vmas::{Backing, Vmas};
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::open;
+use crate::Outcome;
+use crate::ice::Ice;
+use crate::people::People;
+use crate::rewrite::{Change, write};
+
+/// Write a new set without what is not needed to debug: it verifies and can be looked at, but not be thawed
+///
+/// Stacks (from each stack pointer upwards), the data of the program and its libraries, and registers stay. All other memory of its own becomes zero; so do the
+/// values of the environment and what --pattern matches in what stays; the content of pipes, sockets, queues and deleted files is left out. Arguments and paths stay: look
+/// at the result before you pass it on. A note in the set says that it was redacted, and the thawer refuses it.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cryo-inspect redact 4242.freeze -o for-the-bug-report
+  cryo-inspect redact 4242.freeze -o small --keep-heap --pattern 'AKIA[0-9A-Z]{16}' --pattern 'password=[^&]*'")]
+pub struct Redact {
+    /// NAME or NAME.freeze
+    image: PathBuf,
+    /// The new set is NAME.frore, NAME.frost and NAME.freeze, which must not be there yet
+    #[arg(short, long, value_name = "NAME")]
+    output: PathBuf,
+    /// Keep the heap and other memory of the program's own, too
+    #[arg(long)]
+    keep_heap: bool,
+    /// Wipe also what this regular expression matches (bytes) in what stays
+    #[arg(long, value_name = "REGEX")]
+    pattern: Vec<String>,
+}
+
+struct Redaction {
+    /// (owner, first address, first behind it) of what stays.
+    stays: Vec<(u64, u64, u64)>,
+    /// (owner, first address, first behind it) of environments.
+    environments: Vec<(u64, u64, u64)>,
+    patterns: Vec<Regex>,
+    /// Owners that are processes; others are objects.
+    processes: Vec<u64>,
+    keep_heap: bool,
+    page: u64,
+}
+
+impl Redaction {
+    fn of(ice: &Ice, keep_heap: bool, patterns: Vec<Regex>) -> Self {
+        let people = People::of(ice);
+        let (mut stays, mut environments) = (Vec::new(), Vec::new());
+        for (owner, threads) in &people.processes {
+            if let Some(mm) = ice.get::<Mm>(*owner) {
+                environments.push((*owner, mm.env_start.0, mm.env_end.0));
+            }
+            let pointers = threads.iter().filter_map(|t| ice.get::<RegsX86_64>(*t)).map(|r| r.rsp.0);
+            let pointers: Vec<u64> = pointers.collect();
+            for v in ice.get::<Vmas>(*owner).iter().flat_map(|v| &v.vmas) {
+                let (start, end) = (v.start.0, v.end.0);
+                let of_a_file = v.backing == Backing::PRIVATE_FILE || v.backing == Backing::SPECIAL;
+                if of_a_file || keep_heap {
+                    stays.push((*owner, start, end));
+                }
+                for sp in pointers.iter().filter(|sp| (start..end).contains(*sp)) {
+                    // With the red zone.
+                    stays.push((*owner, sp.saturating_sub(128) & !(ice.page_size() - 1), end));
+                }
+            }
+        }
+        let processes = people.processes.keys().copied().collect();
+        Self { stays, environments, patterns, processes, keep_heap, page: ice.page_size() }
+    }
+}
+
+impl Change for Redaction {
+    fn section(&mut self, _: u64, section: &mut AnySection) -> bool {
+        match section {
+            AnySection::Pipe(p) => p.content.0.drain(..).count() > 0,
+            AnySection::Unix(s) => s.queue.0.drain(..).count() > 0,
+            AnySection::Inet(s) => {
+                s.kept.0.iter_mut().for_each(|k| k.sent.0.0.fill(b'x'));
+                s.queue.0.drain(..).count() + s.kept.len() > 0
+            }
+            AnySection::Unread(u) => u.content.0.0.drain(..).count() > 0,
+            AnySection::Mqueue(q) => q.messages.0.drain(..).count() > 0,
+            _ => false,
+        }
+    }
+
+    fn note(&self) -> Option<Note> {
+        let text = "memory, values of the environment and what was on its way were wiped: it is to be looked at, and cannot be thawed";
+        Some(Note { object: REDACTED.into(), text: text.into() })
+    }
+
+    fn wipes(&mut self, owner: u64, addr: u64) -> bool {
+        let object = !self.processes.contains(&owner);
+        let stays = if object {
+            self.keep_heap
+        } else {
+            self.stays.iter().any(|(o, a, b)| *o == owner && (*a..*b).contains(&addr))
+        };
+        !stays
+    }
+
+    fn page(&mut self, owner: u64, addr: u64, bytes: &mut [u8]) -> bool {
+        let mut changed = false;
+        for (_, start, end) in self.environments.iter().filter(|(o, ..)| *o == owner) {
+            let (a, b) = ((*start).max(addr), (*end).min(addr + self.page));
+            if a < b {
+                // Names stay up to where the value begins; of a value that began in the page before nothing is known, and nothing stays.
+                let part = &mut bytes[(a - addr) as usize..(b - addr) as usize];
+                let mut value = a > *start;
+                for byte in part {
+                    match *byte {
+                        0 => value = false,
+                        _ if value => *byte = b'x',
+                        b'=' => value = true,
+                        _ => {}
+                    }
+                }
+                changed = true;
+            }
+        }
+        for pattern in &self.patterns {
+            let found: Vec<_> = pattern.find_iter(bytes).map(|m| m.range()).collect();
+            for range in found {
+                changed |= !range.is_empty();
+                bytes[range].fill(b'x');
+            }
+        }
+        changed
+    }
+}
+
+impl Redact {
+    /// Writes it.
+    pub fn run(&self, _: &mut dyn Write) -> anyhow::Result<Outcome> {
+        let ice = open(&self.image)?;
+        ensure!(ice.problems.is_empty(), "{}: broken: cryo-inspect verify says where", self.image.display());
+        let pattern = |text: &String| RegexBuilder::new(text).unicode(false).build();
+        let patterns = self.pattern.iter().map(pattern).collect::<Result<Vec<_>, _>>()?;
+        let mut redaction = Redaction::of(&ice, self.keep_heap, patterns);
+        write(&ice, &self.output, &mut redaction, false)?;
+        Ok(Outcome::Good)
+    }
+}

@@ -1,0 +1,196 @@
+//! A set, written anew with something changed. The .freeze gets its name last, and no file takes the place of another: until then there is no new set.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use cryo_format::image::Image;
+use cryo_format::prim::Raw;
+use cryo_format::section::extents::{Content, Extent, Extents};
+use cryo_format::section::link::Link;
+use cryo_format::section::notes::{Note, Notes};
+use cryo_format::section::{AnySection, Section};
+use cryo_format::write::Writer;
+use cryo_format::{Kind, Profile, digest, set};
+
+use crate::ice::Ice;
+use crate::source::Source;
+
+/// What is changed.
+pub trait Change {
+    /// Changes a section; says whether it did.
+    fn section(&mut self, owner: u64, section: &mut AnySection) -> bool;
+
+    /// What the notes of the new set say besides.
+    fn note(&self) -> Option<Note> {
+        None
+    }
+
+    /// Is this page of an owner (of a process by its address, of an object by its offset) left out? What was there is zero then.
+    fn wipes(&mut self, owner: u64, addr: u64) -> bool {
+        let _ = (owner, addr);
+        false
+    }
+
+    /// Changes the bytes of a page; says whether it did.
+    fn page(&mut self, owner: u64, addr: u64, bytes: &mut [u8]) -> bool {
+        let _ = (owner, addr, bytes);
+        false
+    }
+}
+
+/// Nothing is changed: the files are the same but for their indexes.
+pub struct Same;
+
+impl Change for Same {
+    fn section(&mut self, _: u64, _: &mut AnySection) -> bool {
+        false
+    }
+}
+
+/// Writes the set NAME with these changes. `same_ids`: it stays the set that it was.
+pub fn write(ice: &Ice, name: &Path, change: &mut dyn Change, same_ids: bool) -> anyhow::Result<()> {
+    let all = set::paths(name);
+    for (_, path) in &all {
+        ensure!(!path.exists(), "{} is there already: choose another NAME", path.display());
+    }
+    let beside = name.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let ids = if same_ids { None } else { Some([random()?, random()?]) };
+    let mut link = None;
+    let mut written = Vec::new();
+    for (profile, path) in &all {
+        let part = ice.part(*profile).with_context(|| format!("the set has no .{profile}: it cannot be rewritten"))?;
+        let image = part.image.as_ref().with_context(|| format!("{}: cannot be read at random", part.name))?;
+        let mut header = image.header().clone();
+        if let Some([template, set]) = ids {
+            header.set = if *profile == Profile::Frore { template } else { set };
+        }
+        let id = header.set;
+        let mut file = tempfile::NamedTempFile::new_in(beside).with_context(|| beside.display().to_string())?;
+        let writer = Writer::new(BufWriter::new(file.as_file_mut()), &header)?;
+        let root = copy(image, writer, change, link.as_ref())?;
+        let linked = link.get_or_insert_with(Link::default);
+        match profile {
+            Profile::Frore => (linked.frore_set, linked.frore_root) = (id, root),
+            Profile::Frost => linked.frost_root = root,
+            Profile::Freeze => {}
+        }
+        file.as_file().sync_all().with_context(|| path.display().to_string())?;
+        written.push((file, path));
+    }
+    for (file, path) in written {
+        file.persist_noclobber(path).map_err(|e| e.error).with_context(|| path.display().to_string())?;
+    }
+    File::open(beside).and_then(|dir| dir.sync_all()).with_context(|| beside.display().to_string())
+}
+
+fn random() -> anyhow::Result<Raw<16>> {
+    let mut id = [0; 16];
+    rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty()).context("getting random bits")?;
+    Ok(Raw(id))
+}
+
+fn copy<W: Write>(
+    image: &Image<Source>,
+    mut writer: Writer<W>,
+    change: &mut dyn Change,
+    link: Option<&Link>,
+) -> anyhow::Result<Raw<32>> {
+    let chunks = image.chunks();
+    let mut note = change.note().filter(|_| image.header().profile == Profile::Frost);
+    let mut i = 0;
+    while let Some(entry) = chunks.get(i) {
+        i += 1;
+        if entry.kind == Extents::KIND && entry.version == Extents::VERSION {
+            let extents: Extents = image.section(entry)?;
+            let data = chunks.get(i).filter(|d| d.kind == Kind::DATA && extents.data_pages > 0);
+            i += usize::from(data.is_some());
+            let mut bytes = vec![0; data.map_or(0, |d| d.stored as usize)];
+            if let Some(data) = data {
+                image.data(data, &mut bytes)?;
+            }
+            pages(&mut writer, entry.owner, &extents, &bytes, change)?;
+            continue;
+        }
+        if entry.kind == Kind::DATA {
+            bail!("{}: pages at {:#x} that no section announces", image.name(), entry.offset);
+        }
+        let mut section = image.any(entry)?;
+        let known = section.info().is_some();
+        if let (AnySection::Link(old), Some(new)) = (&mut section, link) {
+            *old = new.clone();
+            writer.any(entry.owner, &section)?;
+        } else if let (AnySection::Notes(notes), Some(note)) =
+            (&mut section, note.take_if(|_| entry.kind == Notes::KIND))
+        {
+            notes.notes.0.push(note);
+            writer.any(entry.owner, &section)?;
+        } else if known && change.section(entry.owner, &mut section) {
+            writer.any(entry.owner, &section)?;
+        } else {
+            let payload = image.payload(entry)?;
+            writer.opaque(entry.kind, entry.version, entry.flags, entry.owner, &payload)?;
+        }
+    }
+    if let Some(note) = note {
+        writer.section(0, &Notes { notes: vec![note].into() })?;
+    }
+    Ok(writer.finish()?.1)
+}
+
+fn pages<W: Write>(
+    writer: &mut Writer<W>,
+    owner: u64,
+    old: &Extents,
+    bytes: &[u8],
+    change: &mut dyn Change,
+) -> anyhow::Result<()> {
+    let page = writer.header().page_size();
+    let mut extents: Vec<Extent> = Vec::new();
+    let mut data: Vec<u8> = Vec::with_capacity(bytes.len());
+    let mut changed = false;
+    for e in &old.extents {
+        if !matches!(e.content, Content::DATA | Content::FILE_DATA) {
+            extents.push(e.clone());
+            continue;
+        }
+        for n in 0..e.pages {
+            let vaddr = e.vaddr.0 + n * page;
+            if change.wipes(owner, vaddr) {
+                changed = true;
+                continue;
+            }
+            let from = ((e.reference + n) * page) as usize;
+            let mut one =
+                bytes.get(from..from + page as usize).context("pages behind the end of their chunk")?.to_vec();
+            let other = change.page(owner, vaddr, &mut one);
+            changed |= other;
+            let content = if other { Content::DATA } else { e.content };
+            let reference = data.len() as u64 / page;
+            data.extend(one);
+            match extents.last_mut() {
+                Some(last)
+                    if last.content == content
+                        && last.vaddr.0 + last.pages * page == vaddr
+                        && last.reference + last.pages == reference =>
+                {
+                    last.pages += 1;
+                }
+                _ => extents.push(Extent {
+                    vaddr: cryo_format::prim::Addr(vaddr),
+                    pages: 1,
+                    content,
+                    reserved: 0,
+                    reference,
+                }),
+            }
+        }
+    }
+    if !changed {
+        let digest = Some(old.digest).filter(|d| d.0 != [0; 32]);
+        return Ok(writer.pages(owner, &old.extents, bytes, digest)?);
+    }
+    let digest = digest(&data);
+    Ok(writer.pages(owner, &extents, &data, Some(digest))?)
+}
