@@ -114,6 +114,7 @@ pub fn table<'a>(
         base: u64::from(highest) + 1,
         inherited: HashMap::new(),
         made: HashMap::new(),
+        closed: HashSet::new(),
         shared: HashMap::new(),
         contents: HashMap::new(),
         pidfd: fds::pidfd(host.pid())?,
@@ -159,24 +160,28 @@ pub fn enter<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'
     settle(host, table)
 }
 
-/// Makes every description of the family in the root. What refuses to be made is left to the process that wants it, which says so.
+/// Makes every description of the family in the root. What the person put at a number of the root's is that for all who share the description.
 fn make_all(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     let frost = table.frost;
     let mut refused = Vec::new();
     let mut failed = HashSet::new();
+    let mut seen = HashSet::new();
     for d in table.processes.clone().into_iter().flat_map(|id| wanted(frost, id)) {
-        if table.made.contains_key(&d.description) || table.number(d.description).is_none() {
+        if !seen.insert(d.description) || table.made.contains_key(&d.description) {
             continue;
         }
-        if made_together(table, d).is_some_and(|kind| failed.contains(&kind)) {
-            continue;
-        }
-        match make(host, table, d) {
+        let rule = table.wanted.iter().filter(|own| own.description == d.description).find_map(|own| table.rule(own.fd));
+        let made = match rule {
+            Some(rule) => by_rule(host, d.fd, rule, table),
+            None if made_together(table, d).is_some_and(|kind| failed.contains(&kind)) => continue,
+            None => make(host, table, d),
+        };
+        match made {
             Ok(Some(opened)) => {
                 let parked = table.park(host, opened)?;
                 table.made.insert(d.description, parked);
             }
-            Ok(None) => {}
+            Ok(None) => drop(table.closed.insert(d.description)),
             Err(Error::Refused(why)) => {
                 failed.extend(made_together(table, d));
                 refused.push((d, why));
@@ -197,7 +202,11 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     let mut failed = HashSet::new();
     for d in table.wanted {
         let (fd, flags) = (u64::from(d.fd), if d.flags & 1 != 0 { libc::O_CLOEXEC as u64 } else { 0 });
-        let rule = table.rule(d.fd);
+        if table.closed.contains(&d.description) {
+            continue;
+        }
+        // Of a family, all is made by now.
+        let rule = table.rule(d.fd).filter(|_| table.processes.len() == 1);
         let opened = match (rule, table.made.get(&d.description)) {
             (None, Some(at)) => {
                 batch.call(libc::SYS_dup3, &[*at, fd, flags]);

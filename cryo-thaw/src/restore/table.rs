@@ -1,6 +1,6 @@
 //! What restorers of descriptions work with: the descriptors under way, and the parking place. The list of restorers is in [`super::descriptors`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
@@ -53,6 +53,8 @@ pub struct Table<'a> {
     pub(super) inherited: HashMap<u32, u64>,
     /// Descriptions made so far, by id, and where they are.
     pub(super) made: HashMap<u64, u64>,
+    /// Descriptions that the person wants closed.
+    pub(super) closed: HashSet<u64>,
     /// Other things that restorers share (the pipe under its ends), by the image's id for them and a role of the restorer's own choice, where
     /// they are parked.
     pub(super) shared: HashMap<(u64, u8), u64>,
