@@ -157,7 +157,10 @@ impl<'a> Births<'a> {
     fn root(&mut self) -> Result<Table<'a>> {
         let (ice, options, paths) = (self.ice, self.options, self.paths(0));
         let member = &self.prepared.members[0];
-        let mut host = host::start(ice, member.id, self.ids, &self.executables, options)?;
+        let executes = |step: &Step| matches!(step, Step::Birth(_, _, Birth::Exec));
+        let handed_down = if self.prepared.steps.iter().any(executes) { &self.executables[..] } else { &[] };
+        let Some(own) = self.executables.first() else { return refuse(RefusalKind::Internal, "no executable") };
+        let mut host = host::start(ice, member.id, self.ids, own, handed_down, options)?;
         limits::lift(host.pid(), ice.get(member.id))?;
         let executable = self.executables.first().and_then(Executable::embedded);
         let inject = Inject { paths, executable, notes: &options.notes, unlinked: &HashMap::new() };

@@ -77,11 +77,17 @@ impl Executable {
     }
 }
 
-/// Starts the host for the root, process `id`. Those that its children will execute stay open in it under our own numbers.
-pub fn start(ice: &Ice, id: u64, ids: Ids, executables: &[Executable], options: &Options) -> Result<Host> {
+/// Starts the host for the root, process `id`. What its descendants will execute is `handed_down`: it stays open in it under our own numbers.
+pub fn start(
+    ice: &Ice,
+    id: u64,
+    ids: Ids,
+    own: &Executable,
+    handed_down: &[Executable],
+    options: &Options,
+) -> Result<Host> {
     let process = ice.need::<Process>(id)?;
-    let Some((own, others)) = executables.split_first() else { return refuse(RefusalKind::Internal, "no executable") };
-    let mut keep: Vec<RawFd> = others.iter().flat_map(Executable::descriptors).collect();
+    let mut keep: Vec<RawFd> = handed_down.iter().flat_map(Executable::descriptors).collect();
     keep.extend(own.embedded().map(|(_, fd)| fd as RawFd));
     let pid = if ids == Ids::New { None } else { Some(process.pid as i32) };
     let start = |program| Start {

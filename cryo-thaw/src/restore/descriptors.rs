@@ -170,7 +170,8 @@ fn make_all(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
         if !seen.insert(d.description) || table.made.contains_key(&d.description) {
             continue;
         }
-        let rule = table.wanted.iter().filter(|own| own.description == d.description).find_map(|own| table.rule(own.fd));
+        let rule =
+            table.wanted.iter().filter(|own| own.description == d.description).find_map(|own| table.rule(own.fd));
         let made = match rule {
             Some(rule) => by_rule(host, d.fd, rule, table),
             None if made_together(table, d).is_some_and(|kind| failed.contains(&kind)) => continue,
