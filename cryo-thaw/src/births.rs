@@ -14,7 +14,8 @@ use cryo_format::section::vmas::Vmas;
 use cryo_tracee::{FsRights, Host, fds};
 
 use crate::Result;
-use crate::error::{Doing, RefusalKind, refuse};
+use crate::common;
+use crate::error::{About, Doing, RefusalKind, refuse};
 use crate::fill::{self, Filler, Target, Turn};
 use crate::foreground::Foreground;
 use crate::host::{self, Executable};
@@ -23,6 +24,7 @@ use crate::identity::Paths;
 use crate::ids::Ids;
 use crate::options::Options;
 use crate::plan::{Birth, Step};
+use crate::posix_shm::Made;
 use crate::remap::{Inject, Remapper, Shape, Template};
 use crate::restore::table::Table;
 use crate::restore::{descriptors, limits, mempolicy, mm, process, sessions};
@@ -81,7 +83,7 @@ impl<'a> Births<'a> {
                 Step::Zombie(i, parent) => {
                     let zombie = &self.family_zombies()[i];
                     let (pid, signal) = (self.wanted(zombie.pid), zombie.exit_signal as i32);
-                    let mut host = self.host(parent)?.fork(pid, signal)?;
+                    let mut host = self.host(parent)?.fork(pid, signal, 0)?;
                     if zombie.sid == zombie.pid {
                         host.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning a session".into())?;
                     }
@@ -89,7 +91,7 @@ impl<'a> Births<'a> {
                 }
                 Step::StandIn(pgid, parent) => {
                     let pid = self.wanted(pgid);
-                    let mut host = self.host(parent)?.fork(pid, libc::SIGCHLD)?;
+                    let mut host = self.host(parent)?.fork(pid, libc::SIGCHLD, 0)?;
                     host.call(libc::SYS_setpgid, [0; 6]).doing(|| "making a process group".into())?;
                     self.stand_ins.push((pgid, host, parent));
                 }
@@ -168,6 +170,9 @@ impl<'a> Births<'a> {
         mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
         let ids: Vec<u64> = self.prepared.members.iter().map(|m| m.id).collect();
         let mut table = descriptors::table(&host, &ice.frore, &ice.frost, &ids, paths, options)?;
+        for (object, file) in self.ready.shm.iter().flat_map(Made::files) {
+            table.fill_through(object, file.try_clone().about(|| "POSIX shared memory".into())?);
+        }
         descriptors::restore(&mut host, &mut table, &shape.unlinked)?;
         self.ready.hosts.push((host, shape));
         self.make_unlinked(&mut table)?;
@@ -203,7 +208,8 @@ impl<'a> Births<'a> {
         let (ice, options, paths) = (self.ice, self.options, self.paths(i));
         let member = &self.prepared.members[i];
         let (pid, signal) = (self.wanted(member.process.pid), member.process.exit_signal as i32);
-        let mut host = self.host(parent)?.fork(pid, signal)?;
+        let common = common::flags(ice, member.id, self.prepared.members[parent].id)?;
+        let mut host = self.host(parent)?.fork(pid, signal, common)?;
         let unlinked: HashMap<u64, u64> = table
             .objects
             .iter()
@@ -229,7 +235,7 @@ impl<'a> Births<'a> {
         };
         mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
         limits::lift(host.pid(), ice.get(member.id))?;
-        descriptors::enter(&mut host, table, member.id, paths)?;
+        descriptors::enter(&mut host, table, member.id, paths, common & libc::CLONE_FILES as u64 != 0)?;
         self.ready.hosts.push((host, shape));
         self.settle(i)
     }

@@ -8,6 +8,7 @@
 mod births;
 mod bound_files;
 pub mod check;
+mod common;
 mod elapsed;
 mod error;
 mod file_map;
@@ -22,6 +23,7 @@ pub mod notes;
 pub mod options;
 pub mod original;
 pub mod plan;
+mod posix_shm;
 pub mod remap;
 pub mod restore;
 mod same_file;

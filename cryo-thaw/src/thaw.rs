@@ -16,9 +16,10 @@ use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
 use crate::plan::{self, Known, Step};
+use crate::posix_shm::{self, Made};
 use crate::remap::Shape;
 use crate::restore::{clocks, credentials};
-use crate::{Result, check, file_map, finish, identity};
+use crate::{Result, check, common, file_map, finish, identity};
 
 /// Processes that go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub struct Thawed {
 pub struct Ready {
     pub(crate) hosts: Vec<(Host, Shape)>,
     pub(crate) bound: Option<BoundFiles>,
+    pub(crate) shm: Option<Made>,
 }
 
 impl Ready {
@@ -38,6 +40,9 @@ impl Ready {
     pub fn run(mut self) -> Thawed {
         if let Some(bound) = self.bound.take() {
             bound.keep();
+        }
+        if let Some(shm) = self.shm.take() {
+            shm.keep();
         }
         let mut pid = 0;
         for (host, shape) in self.hosts.drain(..).rev() {
@@ -87,18 +92,28 @@ pub fn prepare(ice: &mut Ice, options: &Options) -> Result<Prepared> {
     let members = members.collect::<Result<Vec<Member>>>()?;
     let known = processes.iter().map(|(id, process)| Ok(Known { id: *id, process, mm: ice.need::<Mm>(*id)? }));
     let steps = plan::plan(&known.collect::<Result<Vec<_>>>()?, ice.get::<Family>(0))?;
+    for step in &steps {
+        if let Step::Birth(i, Some(parent), _) = step {
+            common::flags(ice, members[*i].id, members[*parent].id)?;
+        }
+    }
     Ok(Prepared { members, steps, named })
 }
 
 /// Thaws a set, with the ids that were decided on, up to the point from which it runs; `foreground` is the terminal that it takes over, if it runs in
 /// one. The root that comes of it is a child of ours.
 pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreground>) -> Result<Ready> {
-    let prepared = prepare(&mut ice, options)?;
+    let mut prepared = prepare(&mut ice, options)?;
     let mut pages = ice.pages.take();
-    let ice = &ice;
-    clocks::restore(ice, options)?;
+    clocks::restore(&ice, options)?;
     let rights =
-        prepared.members.iter().map(|m| credentials::fs_rights(ice, m.id, options)).collect::<Result<Vec<_>>>()?;
+        prepared.members.iter().map(|m| credentials::fs_rights(&ice, m.id, options)).collect::<Result<Vec<_>>>()?;
+    let shm = match rights.first() {
+        Some(rights) => posix_shm::make(&mut ice, rights, &options.notes)?,
+        None => Made::default(),
+    };
+    prepared.named.extend(shm.files().map(|(object, _)| object));
+    let ice = &ice;
     let mut births = Births {
         ice,
         ids,
@@ -107,7 +122,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
         prepared: &prepared,
         rights: &rights,
         same_machine: identity::same_machine(ice),
-        ready: Ready { hosts: Vec::new(), bound: None },
+        ready: Ready { hosts: Vec::new(), bound: None, shm: Some(shm) },
         zombies: Vec::new(),
         stand_ins: Vec::new(),
         executables: Vec::new(),

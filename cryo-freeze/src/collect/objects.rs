@@ -377,7 +377,7 @@ impl Objects {
         }
         let Some(object) = self.get(id) else { return Ok(()) };
         match object.kind {
-            ObjectKind::FILE if m.has("mw") => Ok(()),
+            ObjectKind::FILE if m.has("mw") => self.posix_shm(id),
             ObjectKind::FILE => self.private(scene, m, id),
             kind => {
                 object.embedded = 1;
@@ -400,6 +400,23 @@ impl Objects {
                 Ok(())
             }
         }
+    }
+
+    /// POSIX shared memory (shm_open(3), sem_open(3)) is a file that the machine forgets when it restarts: its content is in the image, for a thaw
+    /// where it is gone.
+    fn posix_shm(&mut self, id: u64) -> Result<()> {
+        let file = self.files.get(&id).and_then(|f| f.try_clone().ok());
+        let Some(object) = self.objects.iter_mut().find(|o| o.id == id) else { return Ok(()) };
+        let (Some(file), true, 0) = (file, object.path.starts_with(b"/dev/shm/"), object.embedded) else {
+            return Ok(());
+        };
+        object.embedded = 1;
+        let about = || format!("reading {}", object.path);
+        let meta = file.metadata().about(about)?;
+        let runs = written(&file, meta.len()).about(about)?;
+        self.attributes.push(attributes::of(id, &file, &meta));
+        self.content.push(Content { owner: id, private: None, file: Some(file), runs });
+        Ok(())
     }
 
     /// Shared memory that is mapped more than once is stored once.

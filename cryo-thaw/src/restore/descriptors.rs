@@ -153,9 +153,12 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, unlinked: &HashMap<u64, u
     removed::enter(host, table)
 }
 
-/// The same for process `id`, which was born with all that the root had made.
-pub fn enter<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'a>) -> Result<()> {
+/// The same for process `id`, which was born with all that the root had made. One that has its descriptors in `common` with its parent finds them there.
+pub fn enter<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'a>, common: bool) -> Result<()> {
     table.turn_to(host, id, paths)?;
+    if common {
+        return Ok(());
+    }
     host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])?;
     settle(host, table)
 }

@@ -14,6 +14,7 @@ use cryo_tracee::Host;
 use super::ptimers::Timers;
 use super::{credentials, itimers, limits, mm, process, scheduling, seccomp, semundo};
 use crate::Result;
+use crate::common;
 use crate::elapsed::elapsed;
 use crate::error::{RefusalKind, refuse};
 use crate::ice::Ice;
@@ -50,7 +51,9 @@ pub fn restore(
     }
     process::adjust(host, owner, &options.notes)?;
     mm::adjust(host, ice.need::<Mm>(id)?)?;
-    process::enter_root(host, owner, paths, options)?;
+    if !common::has(ice, id, libc::CLONE_FS) {
+        process::enter_root(host, owner, paths, options)?;
+    }
     if let Some(undo) = ice.get::<SemUndo>(id) {
         semundo::restore(host, undo)?;
     }

@@ -27,9 +27,10 @@ impl Drop for Unborn {
 }
 
 impl Host {
-    /// Makes a child, a copy of this host that stands still; with this pid if one is asked for. Its parent gets `exit_signal` when it ends.
-    pub fn fork(&mut self, pid: Option<i32>, exit_signal: i32) -> Result<Self> {
-        self.child(pid, CloneArgs { exit_signal: exit_signal as u64, ..CloneArgs::default() })
+    /// Makes a child, a copy of this host that stands still; with this pid if one is asked for. Its parent gets `exit_signal` when it ends; `common` are
+    /// flags of clone(2) for what it does not get a copy of.
+    pub fn fork(&mut self, pid: Option<i32>, exit_signal: i32, common: u64) -> Result<Self> {
+        self.child(pid, CloneArgs { flags: common, exit_signal: exit_signal as u64, ..CloneArgs::default() })
     }
 
     /// What `work` does in a child that has this host's descriptors in common with it (what the child opens, the host has), and that ends behind it.
