@@ -113,6 +113,10 @@ pub fn inspect(bytes: &[u8]) {
     let _ = cryo_inspect::draw::json::value(&tree);
     let _ = cryo_inspect::draw::rows::csv(&tree, &mut std::io::sink());
     let _ = cryo_inspect::draw::text::draw(&tree, Some(60), &mut std::io::sink());
+    let _ = cryo_inspect::draw::html::page("img", &tree, &[]);
+    if let Ok(dir) = tempfile::tempdir() {
+        let _ = cryo_inspect::rewrite::write(&ice, &dir.path().join("img"), &mut cryo_inspect::rewrite::Same, false);
+    }
     let options = diff::Options { bytes: true, most: 8, ..diff::Options::default() };
     let other = cryo_inspect::ice::Ice::keep(bytes);
     let _ = other.map(|other| diff::diff(&ice, &other, options).map(drop));
@@ -123,7 +127,9 @@ pub fn inspect(bytes: &[u8]) {
         let Ok(modules) = Modules::of(&cx, &mut space) else { continue };
         for regs in threads.iter().take(4).filter_map(|t| ice.get(*t)) {
             let frames = unwind(regs, &mut space, &modules);
-            frames.iter().for_each(|f| drop(modules.name(f.pc)));
+            for f in frames {
+                let _ = modules.name(f.pc);
+            }
         }
         let ranges: Vec<(u64, u64)> = space.runs().iter().take(64).map(|r| (r.start, r.end)).collect();
         let mut left = 1000;

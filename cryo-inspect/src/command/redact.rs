@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 use cryo_format::section::AnySection;
+use cryo_format::section::forked::Forked;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::notes::{Note, REDACTED};
 use cryo_format::section::regs::RegsX86_64;
@@ -58,8 +59,10 @@ impl Redaction {
         let people = People::of(ice);
         let (mut stays, mut environments) = (Vec::new(), Vec::new());
         for (owner, threads) in &people.processes {
+            // What it has of its parents stands with them.
+            let holders = holders(ice, *owner);
             if let Some(mm) = ice.get::<Mm>(*owner) {
-                environments.push((*owner, mm.env_start.0, mm.env_end.0));
+                environments.extend(holders.iter().map(|o| (*o, mm.env_start.0, mm.env_end.0)));
             }
             let pointers = threads.iter().filter_map(|t| ice.get::<RegsX86_64>(*t)).map(|r| r.rsp.0);
             let pointers: Vec<u64> = pointers.collect();
@@ -67,17 +70,30 @@ impl Redaction {
                 let (start, end) = (v.start.0, v.end.0);
                 let of_a_file = v.backing == Backing::PRIVATE_FILE || v.backing == Backing::SPECIAL;
                 if of_a_file || keep_heap {
-                    stays.push((*owner, start, end));
+                    stays.extend(holders.iter().map(|o| (*o, start, end)));
                 }
                 for sp in pointers.iter().filter(|sp| (start..end).contains(*sp)) {
                     // With the red zone.
-                    stays.push((*owner, sp.saturating_sub(128) & !(ice.page_size() - 1), end));
+                    let low = sp.saturating_sub(128) & !(ice.page_size() - 1);
+                    stays.extend(holders.iter().map(|o| (*o, low, end)));
                 }
             }
         }
         let processes = people.processes.keys().copied().collect();
         Self { stays, environments, patterns, processes, keep_heap, page: ice.page_size() }
     }
+}
+
+/// A process, and those whose pages it shares since fork(2).
+fn holders(ice: &Ice, owner: u64) -> Vec<u64> {
+    let mut all = vec![owner];
+    while let Some(parent) = all.last().and_then(|o| ice.get::<Forked>(*o)).map(|f| f.parent) {
+        if all.contains(&parent) {
+            break;
+        }
+        all.push(parent);
+    }
+    all
 }
 
 impl Change for Redaction {
