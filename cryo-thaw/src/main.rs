@@ -35,6 +35,9 @@ struct Cli {
     /// Write the new pid into FILE
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
+    /// Return when the program ends, with its status; or when `all` processes that were thawed with it have ended, with the same status
+    #[arg(long, value_enum, default_value_t = WaitArg::Root, conflicts_with = "detach")]
+    wait: WaitArg,
     /// Leave it stopped (kill -CONT lets it go on)
     #[arg(long)]
     stopped: bool,
@@ -69,6 +72,12 @@ struct Cli {
     /// As root: thaw a set that is not root's own. It runs with the rights that it asks for
     #[arg(long)]
     trust: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WaitArg {
+    Root,
+    All,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -133,6 +142,10 @@ impl Cli {
         let foreground = Foreground::find(&ice, &options);
         let mut handover = foreground.clone().and_then(Handover::new);
         let Ids::Namespace(worker) = ids else {
+            if self.wait == WaitArg::All {
+                // Whose parent ends is ours then.
+                rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+            }
             let ready = thaw(ice, ids, &options, foreground.as_ref())?;
             // From here on signals are the program's.
             cryo_tracee::signals::hold();
@@ -144,10 +157,12 @@ impl Cli {
             if let Some(t) = &mut handover {
                 t.began(thawed.pid);
             }
-            return Ok(cryo_tracee::foreground::wait_for(
-                thawed.pid,
-                handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal),
-            )?);
+            let terminal = handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal);
+            let code = cryo_tracee::foreground::wait_for(thawed.pid, terminal)?;
+            if self.wait == WaitArg::All {
+                cryo_tracee::foreground::wait_for_rest()?;
+            }
+            return Ok(code);
         };
         let inside =
             |start: &mut namespace::Start| match thaw(ice, ids, &options, foreground.as_ref()).and_then(|ready| {
@@ -162,17 +177,19 @@ impl Cli {
                 }
             };
         match namespace::enter(worker, inside)? {
-            Ok(namespace) => {
+            Ok(mut namespace) => {
                 if self.announce(namespace.pid, &decision)? {
                     return Ok(0);
                 }
                 if let Some(t) = &mut handover {
                     t.began(namespace.pid);
                 }
-                Ok(cryo_tracee::foreground::wait_for_namespace(
-                    namespace,
-                    handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal),
-                )?)
+                let terminal = handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal);
+                let code = cryo_tracee::foreground::wait_for_namespace(&mut namespace, terminal)?;
+                if self.wait == WaitArg::All {
+                    cryo_tracee::foreground::wait_for_rest_of(&mut namespace)?;
+                }
+                Ok(code)
             }
             Err(code) => Ok(code),
         }

@@ -10,7 +10,7 @@ use std::ptr;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::namespace::{Event, Namespace};
-use crate::signals::{Ended, is_pending, kill};
+use crate::signals::{self, Ended, is_pending, kill};
 use crate::{Error, Result, proc};
 
 /// What is done with the terminal when the program in the foreground stops and goes on.
@@ -73,7 +73,7 @@ pub fn wait_for(child: i32, mut terminal: Option<&mut dyn ForegroundTerminal>) -
 }
 
 /// The same for a program in a namespace of its own, of which init tells.
-pub fn wait_for_namespace(mut namespace: Namespace, mut terminal: Option<&mut dyn ForegroundTerminal>) -> Result<i32> {
+pub fn wait_for_namespace(namespace: &mut Namespace, mut terminal: Option<&mut dyn ForegroundTerminal>) -> Result<i32> {
     let signals = SignalFd::all()?;
     loop {
         if !signals.wait(Some(namespace.events()))? {
@@ -91,6 +91,28 @@ pub fn wait_for_namespace(mut namespace: Namespace, mut terminal: Option<&mut dy
             None => return Err(Error::Died(namespace.pid)),
         }
     }
+}
+
+/// Waits for all children that we still have: as a subreaper, for those whose parent was the program. Signals are ours again.
+pub fn wait_for_rest() -> Result<()> {
+    signals::release();
+    loop {
+        // SAFETY: no status is asked for.
+        if unsafe { libc::waitpid(-1, ptr::null_mut(), libc::__WALL) } == -1 {
+            match io::Error::last_os_error() {
+                e if e.raw_os_error() == Some(libc::EINTR) => {}
+                e if e.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
+                e => return Err(Error::sys("waiting for what is left of the family", e)),
+            }
+        }
+    }
+}
+
+/// The same for a namespace, which ends with its last process.
+pub fn wait_for_rest_of(namespace: &mut Namespace) -> Result<()> {
+    signals::release();
+    while namespace.event()?.is_some() {}
+    Ok(())
 }
 
 /// All signals, as something that can be read.

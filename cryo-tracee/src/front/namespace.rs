@@ -386,8 +386,8 @@ fn close_all_but(fds: [i32; 2]) {
 }
 
 /// Waits for everything that ends in the namespace, until nothing is left; the namespace then ends with us.
-fn reap(program: i32, events: File) -> i32 {
-    let mut events = Some(events);
+fn reap(program: i32, mut events: File) -> i32 {
+    let mut ended = false;
     loop {
         let mut status = 0;
         // SAFETY: the kernel writes one int.
@@ -398,15 +398,15 @@ fn reap(program: i32, events: File) -> i32 {
             }
             return 0;
         }
-        if pid != program {
+        if pid != program || ended {
             continue;
         }
         if libc::WIFSTOPPED(status) {
-            if let Some(e) = &mut events {
-                tell(e, b'S', libc::WSTOPSIG(status));
-            }
-        } else if let Some(mut e) = events.take() {
-            tell(&mut e, b'E', Ended::of(status).code());
+            tell(&mut events, b'S', libc::WSTOPSIG(status));
+        } else {
+            // The pipe stays open: who waits for the others, too, hears of our own end.
+            ended = true;
+            tell(&mut events, b'E', Ended::of(status).code());
         }
     }
 }

@@ -58,6 +58,16 @@ pub fn hold() {
     }
 }
 
+/// Takes that back: what comes, and what has come, is for us.
+pub(crate) fn release() {
+    // SAFETY: plain data, initialised by sigemptyset; only this thread's mask changes.
+    unsafe {
+        let mut none: libc::sigset_t = zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+}
+
 /// Has somebody sent the SIGTERM that a guardian, or [`Uninterrupted`], holds back?
 pub fn asked_to_end() -> bool {
     is_pending(libc::SIGTERM)
