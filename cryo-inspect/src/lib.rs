@@ -1,20 +1,25 @@
 //! Looks into the ice: what a frozen process was, without thawing it, on any machine.
 //!
+//! Every command is a file of [`command`], with examples in its `--help`:
+//!
 //! ```text
 //! cryo-inspect dump NAME.freeze                  all of it, for people; with NAME.frore and NAME.frost, where they are there
-//! cryo-inspect dump NAME.frost                   one file
-//! cryo-freeze 4242 -o - | cryo-inspect dump -    a set (or one file) from a pipe
 //! cryo-inspect dump NAME.freeze --format json    every field (spec/json.md); of a set {"freeze": .., "frore": .., "frost": ..}
-//! cryo-inspect dump - --format json < FILE       of one file, always
 //! cryo-inspect verify NAME                       every promise of the format, in all three files and between them
-//! cryo-inspect verify FILE | -                   in one file (of a .freeze with its siblings: in all); in what a pipe brings
+//! cryo-inspect info | map | regs | ... NAME      one question each, as a table, JSON, JSON lines or CSV
+//! cryo-inspect bt | hexdump | search | ... NAME  memory
+//! cryo-inspect diff A B                          what changed
+//! cryo-freeze 4242 -o - | cryo-inspect info -    from a pipe
 //! ```
 //!
-//! | exit status | `dump` | `verify` |
-//! |---|---|---|
-//! | 0 | shown whole | `ok:` lines say what was checked |
-//! | 1 | shown as far as it can be read; standard error says what is broken | `FILE: offset 0x40: rule 12: ...` lines |
-//! | 2 | could not be read, or used wrongly | the same |
+//! Printers ([`print`](mod@print)) and commands make [blocks](block), which [`draw`] draws. One opened set, [`ice`], indexed by owner, serves all; [`space`] is the
+//! memory of a process as it saw it, [`modules`] the files in it, [`unwind`] the way back along a stack, [`rewrite`] a set written anew.
+//!
+//! | exit status | |
+//! |---|---|
+//! | 0 | all is well, something was found, two images are the same |
+//! | 1 | something in the image is broken (standard error, or `verify`, says what), nothing was found, two images differ |
+//! | 2 | it could not be read, or was used wrongly |
 //!
 //! Data goes to standard output, words to standard error; a reader that closes the pipe early is no error. Colours are for terminals only
 //! (`NO_COLOR` and `CLICOLOR` are heeded), and nothing in an image reaches the terminal as a control character.

@@ -140,12 +140,22 @@ fn a_reader_that_leaves() {
     use std::process::{Command, Stdio};
     let dir = tempfile::tempdir().unwrap();
     set().store(&dir.path().join("img"));
-    for format in ["text", "json"] {
+    let commands: [&[&str]; 8] = [
+        &["dump", "img", "--format", "text"],
+        &["dump", "img", "--format", "json"],
+        &["map", "img", "--format", "table"],
+        &["map", "img", "--format", "csv"],
+        &["regs", "img", "--format", "jsonl"],
+        &["strings", "img", "-n", "1", "--format", "csv"],
+        &["search", "img", "--regex", ".", "--format", "json"],
+        &["extract", "img", "401000+10"],
+    ];
+    for args in commands {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cryo-inspect"));
-        command.current_dir(dir.path()).args(["dump", "img.freeze", "--format", format]);
+        command.current_dir(dir.path()).args(args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let out = child.wait_with_output().unwrap();
-        assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stderr).as_ref()), (Some(0), ""));
+        assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stderr).as_ref()), (Some(0), ""), "{args:?}");
     }
 }

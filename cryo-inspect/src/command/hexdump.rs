@@ -22,7 +22,7 @@ const MANY: u64 = 4096;
 
 /// Bytes of memory, as hex and text or as numbers; equal lines are folded, and counted
 ///
-/// WHERE is an address in hex, a symbol, a register ($rsp), a segment as `map` names it ([stack], libc.so.6), or a range START-END; +LEN says how
+/// WHERE is an address in hex, a symbol, a register ($rsp), a segment as `map` names it (`[stack]`, libc.so.6), or a range START-END; +LEN says how
 /// much. Bytes that the image does not have are said to be missing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

@@ -13,8 +13,8 @@ use crate::dump;
 
 /// One value, or all of a kind, by a path, as jq would, without jq
 ///
-/// A path is names with dots between them, over what `dump` shows: its headings, labels and heads, with _ for what is no letter. [3] takes one of a
-/// list, [-1] the last, [] each; [name=text] those whose member has this text in it. The first name is looked for wherever it stands. One
+/// A path is names with dots between them, over what `dump` shows: its headings, labels and heads, with _ for what is no letter. `[3]` takes one of a
+/// list, `[-1]` the last, `[]` each; `[name=text]` those whose member has this text in it. The first name is looked for wherever it stands. One
 /// value on a line; what is not one value is JSON.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
