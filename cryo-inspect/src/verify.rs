@@ -3,8 +3,11 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use cryo_format::image::Image;
 use cryo_format::index::IndexEntry;
 use cryo_format::limits::MAX_FINDINGS;
+use cryo_format::section::Section;
+use cryo_format::section::extents::Extents;
 use cryo_format::set;
 use cryo_format::text::message;
 use cryo_format::verify::{Finding, verify, verify_together};
@@ -90,12 +93,26 @@ fn finding(f: &Finding, out: &mut dyn Write) -> io::Result<()> {
 /// What was checked of a file that is right.
 fn what(source: &Source) -> String {
     let name = harmless(&source.name);
-    let Ok(image) = cryo_format::image::Image::new(source, source.name.clone()) else { return name };
+    let Ok(image) = Image::new(source, source.name.clone()) else { return name };
     let (data, other): (Vec<&IndexEntry>, Vec<_>) = image.chunks().iter().partition(|e| e.kind == Kind::DATA);
     let pages = data.iter().map(|e| e.stored / image.header().page_size()).sum::<u64>();
     let sections = count(other.len() as u64, "section", "sections");
     if pages == 0 {
         return format!("{name}: {sections}, {}", size(source.len));
     }
-    format!("{name}: {sections}, {}, {}", count(pages, "page", "pages"), size(source.len))
+    let unproved = match without_digest(&image) {
+        0 => String::new(),
+        n => format!(
+            "; {} without a digest: of these only the checksums were compared (--no-digest)",
+            count(n, "page", "pages")
+        ),
+    };
+    format!("{name}: {sections}, {}, {}{unproved}", count(pages, "page", "pages"), size(source.len))
+}
+
+/// Pages for which the image has no BLAKE3.
+fn without_digest(image: &Image<&Source>) -> u64 {
+    let announced = image.chunks().iter().filter(|e| e.kind == Extents::KIND);
+    let sections = announced.filter_map(|e| image.section::<Extents>(e).ok());
+    sections.filter(|x| x.digest.0 == [0; 32]).map(|x| x.data_pages).sum()
 }

@@ -53,6 +53,10 @@ impl Wedge {
     }
 
     fn freeze(&self, name: &str) {
+        self.freeze_with(name, &[]);
+    }
+
+    fn freeze_with(&self, name: &str, options: &[&str]) {
         // The second thread gets to its lock by itself.
         let freezer = PathBuf::from(env!("CARGO_BIN_EXE_cryo-inspect")).with_file_name("cryo-freeze");
         assert!(freezer.exists(), "{} is not built: cargo build --workspace --bins", freezer.display());
@@ -69,6 +73,7 @@ impl Wedge {
         let pid = self.child.id().to_string();
         let mut freeze = Command::new(freezer);
         freeze.current_dir(self.dir.path()).args([&pid, "-o", name, "--leave-running", "--fd", "outside=null"]);
+        freeze.args(options);
         let out = freeze.output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     }
@@ -256,4 +261,14 @@ fn a_set_without_its_indexes_is_mended() {
         let [a, b] = ["img", "mended"].map(|name| std::fs::read(path(&format!("{name}.{extension}"))).unwrap());
         assert!(a == b, "{extension}: as it was");
     }
+}
+
+#[test]
+fn what_no_digest_leaves_unproved_is_said() {
+    let wedge = Wedge::start();
+    wedge.freeze("proved");
+    wedge.freeze_with("unproved", &["--no-digest"]);
+    assert!(!wedge.text(&["verify", "proved"], 0).contains("without a digest"));
+    let text = wedge.text(&["verify", "unproved"], 0);
+    assert!(text.contains("pages without a digest: of these only the checksums were compared"), "{text}");
 }
