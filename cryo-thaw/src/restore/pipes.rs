@@ -50,7 +50,14 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
         (None, None) => return refuse(RefusalKind::Descriptor, format!("fd {fd}: its pipe is gone")),
     };
     set_flags(host, made, end.open_flags.0)?;
-    table.remember(end.pipe, ANY, fd.into());
+    // Of a family all ends are made in the root, where the number is another descriptor's.
+    let (made, at) = if table.processes.len() > 1 {
+        let parked = table.park(host, made)?;
+        (parked, parked)
+    } else {
+        (made, fd.into())
+    };
+    table.remember(end.pipe, ANY, at);
     Ok(Some(made))
 }
 
