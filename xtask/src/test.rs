@@ -18,6 +18,7 @@ use crate::{
 /// What the tests freeze, or compile what they freeze with.
 const NEEDS: &[Need] = &[
     Need { package: "gcc", proof: "/usr/bin/gcc", why: "the programs in fixtures/programs are C" },
+    Need { package: "make", proof: "/usr/bin/make", why: "a build is a family that is frozen (families)" },
     Need { package: "gdb", proof: "/usr/bin/gdb", why: "reads the cores that cryo-inspect makes" },
     Need { package: "libc6-dev", proof: "/usr/include/stdio.h", why: "their headers, and libc.a for the static ones" },
     Need { package: "python3", proof: "/usr/bin/python3", why: "is frozen; reads every image by spec/cryo.ksy" },
