@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cryo_format::Profile;
 use cryo_format::header::{EM_X86_64, Header};
@@ -20,6 +21,9 @@ use crate::error::{About, not_asked_to_end};
 use crate::options::{Afterwards, Children, Options};
 use crate::output::{self, OutputFiles};
 use crate::pages::{self, Run};
+
+/// So often who reads the master of a pseudo-terminal gets the time to read what is in it.
+const UNREAD: usize = 25;
 
 /// Where the set goes.
 pub enum Target<'a> {
@@ -77,6 +81,16 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     // Declared before the processes, and so dropped after them: a copy takes its last trace out of an original that runs again.
     let mut held = Held::default();
     let mut family = collect::family::seize(pid, options.children)?;
+    // What was written to a terminal of theirs, and is not read yet, nobody could put back.
+    for _ in 0..UNREAD {
+        if !collect::ptys::unread(&family)? {
+            break;
+        }
+        drop(family);
+        std::thread::sleep(Duration::from_millis(2));
+        not_asked_to_end()?;
+        family = collect::family::seize(pid, options.children)?;
+    }
     for child in left {
         collected.note(format!("child {child}"), "left behind (--only)");
     }

@@ -180,9 +180,19 @@ impl<'a> Births<'a> {
         Ok(table)
     }
 
-    /// Files without a name that only other members have mapped: the root makes them, and all are born with them.
+    /// Files without a name that only other members have mapped, or execute: the root makes them, and all are born with them.
     fn make_unlinked(&mut self, table: &mut Table<'a>) -> Result<()> {
         let ice = self.ice;
+        for (object, fd) in self.executables.iter().filter_map(Executable::embedded) {
+            if table.contents().contains_key(&object) {
+                continue;
+            }
+            if let Some(parked) = table.inherited(fd as u32) {
+                table.remember(object, 0, parked);
+                let file = fds::take(table.pidfd(), parked as i32)?;
+                table.fill_through(object, file.into());
+            }
+        }
         for member in &self.prepared.members[1..] {
             for vma in &ice.need::<Vmas>(member.id)?.vmas {
                 let object = ice.need::<Objects>(0)?.objects.iter().find(|o| o.id == vma.object);

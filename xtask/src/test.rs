@@ -28,6 +28,11 @@ const NEEDS: &[Need] = &[
     // Whether the next two start services of their own does not matter.
     Need { package: "redis-server", proof: "/usr/bin/redis-server", why: "is frozen with its clients connected" },
     Need { package: "nginx-light", proof: "/usr/sbin/nginx", why: "is frozen with its clients connected" },
+    Need { package: "postgresql", proof: "/usr/lib/postgresql", why: "is frozen with its workers and a client" },
+    Need { package: "gunicorn", proof: "/usr/bin/gunicorn", why: "is frozen with its workers" },
+    Need { package: "openmpi-bin", proof: "/usr/bin/mpirun", why: "is frozen with the processes that it has started" },
+    Need { package: "libopenmpi-dev", proof: "/usr/bin/mpicc", why: "compiles these" },
+    Need { package: "bsdutils", proof: "/usr/bin/script", why: "is frozen with the terminal that it records" },
     Need { package: "curl", proof: "/usr/bin/curl", why: "is frozen in the middle of a download" },
     Need { package: "vim", proof: "/usr/bin/vim", why: "is frozen in a terminal" },
     Need { package: "less", proof: "/usr/bin/less", why: "is frozen in a terminal" },

@@ -1,9 +1,9 @@
 //! `FILE`: open files that a path leads to, and those without a name, whose content the image takes along.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use cryo_format::section::files::OpenFile;
@@ -120,7 +120,7 @@ fn other_name(f: &Fd) -> Result<Option<Vec<u8>>> {
     if f.meta.is_dir() || !f.link.ends_with(b" (deleted)") {
         return Ok(None);
     }
-    let same = |m: &std::fs::Metadata| (m.dev(), m.ino()) == (f.meta.dev(), f.meta.ino());
+    let same = |m: &Metadata| (m.dev(), m.ino()) == (f.meta.dev(), f.meta.ino());
     match inodes::other_name(&f.link, same) {
         Some(found) => Ok(Some(found)),
         None => refuse(
@@ -158,13 +158,35 @@ fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
         );
     }
     let path = format!("/proc/{}/fd/{}", cx.of(f).live_tid, f.fd);
-    let file = unnoticed(&path).about(|| format!("reading the file without a name under {}", f.name()))?;
+    let file = match unnoticed(&path) {
+        // Whoever has it open may read it, whatever its mode says by now (gunicorn's workers tell that they live by changing it).
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => copy(&cx.take(f)?.into(), &f.meta),
+        opened => opened,
+    };
+    let file = file.about(|| format!("reading the file without a name under {}", f.name()))?;
     let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
     if fds::write_hint(&file) != 0 {
         cx.out.note(f.name(), "how long its content is expected to live (F_SET_RW_HINT) is not carried");
     }
     let object = cx.objects.unlinked(kind, name, &f.meta, file, seals, cx.ids)?;
     Ok((name, object))
+}
+
+/// A copy of what the program's own descriptor shows, whose offset stays where it is.
+fn copy(from: &File, meta: &Metadata) -> std::io::Result<File> {
+    let to = File::from(rustix::fs::memfd_create("copy", rustix::fs::MemfdFlags::CLOEXEC)?);
+    to.set_len(meta.len())?;
+    let mut room = vec![0; 1 << 20];
+    let mut at = 0;
+    while at < meta.len() {
+        let n = from.read_at(&mut room, at)?;
+        if n == 0 {
+            break;
+        }
+        to.write_all_at(&room[..n], at)?;
+        at += n as u64;
+    }
+    Ok(to)
 }
 
 /// Opened for reading so that the time of its last access stays, where that is allowed (to its owner).

@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
 use cryo_format::section::sessions::DevTty;
 use cryo_tracee::tty::{self, Number, Question};
+use cryo_tracee::{Family, fds, proc};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::description::{Cx, Description, Fd};
@@ -67,6 +68,21 @@ pub fn id(cx: &Cx<'_>, index: u64) -> Option<u64> {
 /// No file has this device.
 fn key(index: u64) -> (u64, u64) {
     (u64::MAX, index)
+}
+
+/// Do the processes, which stand still, have the master of a pseudo-terminal in which something is still to be read?
+pub fn unread(family: &Family) -> Result<bool> {
+    for process in &family.members {
+        let pid = process.live_tid();
+        let is_master = |fd: &i32| proc::link(pid, &format!("fd/{fd}")).is_ok_and(|link| link.ends_with(b"/ptmx"));
+        for fd in proc::descriptors(pid)?.into_iter().filter(is_master) {
+            let master = fds::take(&fds::pidfd(pid)?, fd)?;
+            if rustix::io::ioctl_fionread(master).is_ok_and(|waiting| waiting > 0) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Adds an end, and with the first end of a pseudo-terminal that itself.

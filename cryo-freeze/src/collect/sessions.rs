@@ -43,7 +43,8 @@ pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
         }
         alone(scenes, session)?;
         let in_front = scenes.iter().find(|s| s.stat.field(5).is_ok_and(|group| group == foreground));
-        let in_front = in_front.map(|s| s.status.inner("NSpgid")).or_else(|| zombie(scenes, foreground));
+        let inner = |status: &Status| status.inner("NSpgid").unwrap_or(foreground as u64);
+        let in_front = in_front.map(|s| inner(&s.status)).or_else(|| Some(inner(&zombie(scenes, foreground)?)));
         if in_front.is_none() {
             cx.out.note(
                 format!("/dev/pts/{index}"),
@@ -52,7 +53,7 @@ pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
                 ),
             );
         }
-        let foreground = in_front.map_or(0, |inner| inner.unwrap_or(foreground as u64));
+        let foreground = in_front.unwrap_or(0);
         sessions.insert(sid, Session { sid, pty, foreground });
     }
     if !sessions.is_empty() {
@@ -61,11 +62,11 @@ pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A group in which nobody lives: its number as the namespace of a child that has not been waited for yet has it.
-fn zombie(scenes: &[Scene<'_>], group: i64) -> Option<Option<u64>> {
+/// Somebody in a group in which nobody lives: a child that has not been waited for yet.
+fn zombie(scenes: &[Scene<'_>], group: i64) -> Option<Status> {
     let mut children = scenes.iter().flat_map(|s| children(s.pid));
     let child = children.find(|child| Stat::of(*child).and_then(|s| s.field(5)).is_ok_and(|of| of == group))?;
-    Some(Status::of(child).ok().and_then(|s| s.inner("NSpgid")))
+    Status::of(child).ok()
 }
 
 /// Refuses a session with other processes: when its leader ends they lose the terminal, and are hung up. Children are left on purpose (--only).

@@ -160,19 +160,21 @@ fn file(cx: &Cx<'_>, s: &Socket<'_>, own: &UnixSocket, section: &mut Unix) {
     let path = own.name.strip_suffix(b"\0").unwrap_or(&own.name);
     section.name = Bytes(path.to_vec());
     let path = Path::new(OsStr::from_bytes(path));
-    let cwd = if path.is_relative() {
-        proc::link(cx.of(s.d.first()).live_tid, "cwd").unwrap_or_default()
-    } else {
-        Vec::new()
+    let there = |directory: &[u8]| {
+        let meta = Path::new(OsStr::from_bytes(directory)).join(path).symlink_metadata().ok()?;
+        (meta.file_type().is_socket() && meta.ino() == u64::from(ino)).then_some(meta)
     };
-    let whole = Path::new(OsStr::from_bytes(&cwd)).join(path);
-    section.directory = cwd.into();
-    if let Ok(meta) = whole.symlink_metadata()
-        && meta.file_type().is_socket()
-        && meta.ino() == u64::from(ino)
-    {
+    // Where it was bound it need not be any more (a daemon changes to /): another member may be.
+    let mut directories = vec![Vec::new()];
+    if path.is_relative() {
+        let all = [cx.of(s.d.first())].into_iter().chain(cx.scenes);
+        directories = all.map(|scene| proc::link(scene.live_tid, "cwd").unwrap_or_default()).collect();
+    }
+    let found = directories.iter().find_map(|directory| Some((directory, there(directory)?)));
+    if let Some((_, meta)) = &found {
         (section.mode, section.uid, section.gid) = (meta.mode(), meta.uid(), meta.gid());
     }
+    section.directory = found.map_or_else(|| directories[0].clone(), |(directory, _)| directory.clone()).into();
 }
 
 /// The messages of a socket that keeps them apart.
