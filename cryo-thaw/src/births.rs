@@ -125,6 +125,14 @@ impl<'a> Births<'a> {
         (self.ids != Ids::New).then_some(pid as i32)
     }
 
+    /// The pid of today of the one who had this one, as itself sees it.
+    pub fn number(&self, pid: u64) -> Result<u64> {
+        let member = self.prepared.members.iter().position(|m| m.process.pid == pid);
+        let Some((host, _)) = member.and_then(|i| self.ready.hosts.get(i)) else { return Ok(pid) };
+        let outer = host.pid();
+        Ok(cryo_tracee::proc::Status::of(outer)?.inner("NSpid").unwrap_or(outer as u64))
+    }
+
     fn family_zombies(&self) -> &'a [Zombie] {
         self.ice.get::<Family>(0).map_or(&[][..], |f| &f.zombies)
     }

@@ -14,6 +14,7 @@ use cryo_tracee::{AWAY, Host, Regs};
 use crate::Result;
 use crate::births::Births;
 use crate::elapsed::elapsed;
+use crate::foreground::Foreground;
 use crate::ice::Ice;
 use crate::identity::Paths;
 use crate::ids::Ids;
@@ -30,6 +31,7 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>, path
     let member = &births.prepared.members[i];
     let (id, threads) = (member.id, &member.threads);
     let foreground = births.foreground.filter(|_| i == 0);
+    let job = foreground.and_then(Foreground::job).map(|pgid| births.number(pgid)).transpose()?;
     let Some((host, shape)) = births.ready.hosts.get_mut(i) else { return Ok(()) };
 
     shape.clear_away(host)?;
@@ -60,7 +62,7 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>, path
     if let Some(p) = ice.get::<Pending>(id) {
         pending::restore(host, 0, &timers.others(p), None)?;
     }
-    terminal::restore(host, foreground)?;
+    terminal::restore(host, foreground, job)?;
     final_steps::restore(host, ice, id, &thread_ids, ids, i == 0, paths, options)?;
     // Only now, when nothing has more rights than the program: these are the image's own calls.
     for ((i, (thread_id, _)), regs) in living(threads).zip(&mut registers) {

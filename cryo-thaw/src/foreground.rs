@@ -59,6 +59,8 @@ pub struct Foreground {
     in_front: bool,
     /// Shall the program lead a process group of its own?
     leads: bool,
+    /// The process group of one that it has started, if that was in the foreground: a shell's job.
+    job: Option<u64>,
     /// The mode that the program had its own terminal in.
     wanted: Settings,
 }
@@ -70,9 +72,12 @@ impl Foreground {
     /// it is a shell. And whatever belongs to one job (a pipeline, a script) must stay in one process group, for the keys that stop and end it: the program
     /// leads a group of its own only where we are the whole job.
     pub fn find(ice: &Ice, options: &Options) -> Option<Self> {
-        let (id, process) = ice.all::<Process>().next()?;
+        let (id, process) = ice.root().ok()?;
         let terminal = ice.get::<Terminal>(id)?;
-        let shell = does_job_control(ice, process, terminal);
+        let front = ice.all::<Terminal>().find(|(_, t)| t.foreground != 0);
+        let front = front.and_then(|(id, _)| ice.get::<Process>(id)).map(|p| p.pgid);
+        let shell = front.is_some() && does_job_control(ice, process);
+        let job = front.filter(|pgid| *pgid != process.pgid);
         if options.detach || (is_pipe(rustix::stdio::stdout()) && !shell) {
             return None;
         }
@@ -80,19 +85,24 @@ impl Foreground {
         if let Ok(tty) = File::options().read(true).write(true).open("/dev/tty") {
             let group = rustix::process::getpgrp();
             let in_front = tcgetpgrp(&tty).ok()? == group;
-            let led = process.pid == process.pgid && terminal.foreground != 0;
+            let led = process.pid == process.pgid && front.is_some();
             let leads = led && (shell || group == rustix::process::getpid());
-            return Some(Self { tty: Arc::new(tty), group: Some(group), in_front, leads, wanted });
+            return Some(Self { tty: Arc::new(tty), group: Some(group), in_front, leads, job, wanted });
         }
         let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
         let tty = standard.into_iter().find(|fd| tcgetattr(fd).is_ok())?;
         let tty = Arc::new(rustix::io::fcntl_dupfd_cloexec(tty, 3).ok()?.into());
-        Some(Self { tty, group: None, in_front: true, leads: false, wanted })
+        Some(Self { tty, group: None, in_front: true, leads: false, job: None, wanted })
     }
 
     /// Shall the program lead a process group of its own?
     pub fn leads(&self) -> bool {
         self.leads
+    }
+
+    /// The process group of one that it has started, if that was in the foreground.
+    pub fn job(&self) -> Option<u64> {
+        self.job
     }
 
     /// Is it our turn?
@@ -122,9 +132,9 @@ impl Foreground {
 
 /// An interactive shell keeps the number of its own process group, to which it gives the terminal back after each command. Known by that it leads
 /// its group on a terminal and ignores SIGTTOU.
-fn does_job_control(ice: &Ice, process: &Process, terminal: &Terminal) -> bool {
+fn does_job_control(ice: &Ice, process: &Process) -> bool {
     let ignores = |a: &Actions| a.actions.iter().any(|a| a.signal == libc::SIGTTOU as u32 && a.handler.0 == 1);
-    terminal.foreground != 0 && process.pid == process.pgid && ice.all::<Actions>().any(|(_, a)| ignores(a))
+    process.pid == process.pgid && ice.all::<Actions>().any(|(_, a)| ignores(a))
 }
 
 fn is_pipe(fd: BorrowedFd<'_>) -> bool {

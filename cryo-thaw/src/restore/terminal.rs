@@ -11,7 +11,8 @@ use crate::foreground::Foreground;
 const TIOCSPGRP: u64 = 0x5410;
 
 /// Gives the terminal to the program, before it goes on: one that led a group of its own (a shell's job, a shell) does so again, in the foreground.
-pub fn restore(host: &mut Host, foreground: Option<&Foreground>) -> Result<()> {
+/// `job` is the number of the group that is to be there instead: of what a shell has started.
+pub fn restore(host: &mut Host, foreground: Option<&Foreground>, job: Option<u64>) -> Result<()> {
     let Some(foreground) = foreground else { return Ok(()) };
     if foreground.leads() {
         host.call(libc::SYS_setpgid, [0; 6]).doing(|| "giving it a process group of its own".into())?;
@@ -22,7 +23,7 @@ pub fn restore(host: &mut Host, foreground: Option<&Foreground>) -> Result<()> {
     if foreground.leads()
         && let Ok(tty) = open::open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)?
     {
-        let group = host.call(libc::SYS_getpid, [0; 6])?;
+        let group = job.map_or_else(|| host.call(libc::SYS_getpid, [0; 6]), Ok)?;
         let mut batch = host.batch()?;
         let at = batch.put(&(group as u32).to_le_bytes());
         batch.call(libc::SYS_ioctl, &[tty, TIOCSPGRP, at.addr]);
