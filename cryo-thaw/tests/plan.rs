@@ -159,6 +159,27 @@ fn execute(steps: &[Step], members: &[(u64, Paper)], zombies: &[(u64, Paper)]) -
     world
 }
 
+/// A family of (pid, parent, session), the first of them the root, and what is said of it.
+fn refusal(family: &[(u64, u64, u64)]) -> String {
+    let process =
+        |(pid, ppid, sid): &(u64, u64, u64)| Process { pid: *pid, ppid: *ppid, sid: *sid, ..Process::default() };
+    let processes: Vec<Process> = family.iter().map(process).collect();
+    let mm = Mm::default();
+    let known: Vec<Known> =
+        processes.iter().enumerate().map(|(i, process)| Known { id: i as u64 + 1, process, mm: &mm }).collect();
+    plan(&known, None).err().map(|e| e.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn who_cannot_be_born_is_refused_by_name() {
+    assert_eq!(refusal(&[(100, 1, 40), (101, 100, 40)]), "");
+    assert!(refusal(&[]).contains("no process"));
+    assert!(refusal(&[(100, 1, 40), (100, 100, 40)]).contains("same pid"));
+    assert!(refusal(&[(100, 1, 40), (101, 7, 40)]).contains("process 101: its parent 7 does not come before it"));
+    assert!(refusal(&[(100, 1, 40), (102, 101, 40), (101, 100, 40)]).contains("process 102"));
+    assert!(refusal(&[(100, 1, 40), (101, 100, 90)]).contains("process 101 is in session 90"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
