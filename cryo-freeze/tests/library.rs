@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use cryo_format::section::outside::{FdRule, Instead};
 use cryo_freeze::freeze::Target;
-use cryo_freeze::{Afterwards, Error, Options, Progress, RefusalKind, Refusals, freeze};
+use cryo_freeze::{Afterwards, Children, Error, Options, Progress, RefusalKind, Refusals, freeze};
 
 /// A shell that has run a script, and waits; it ends with this.
 struct Shell(Child);
@@ -54,7 +54,8 @@ fn a_caller_can_tell_what_stands_in_the_way() {
     let plain = Options::default();
 
     let parent = Shell::that("sleep 60 <&- >&- 2>&- &");
-    assert_eq!(kind(&parent, &plain), Some(RefusalKind::Children));
+    let alone = Options { children: Children::Refuse, ..Options::default() };
+    assert_eq!(kind(&parent, &alone), Some(RefusalKind::Children));
 
     let one = Shell::that("exec 7>&2 2>&-");
     let rule = |fd, instead| Options { fds: vec![FdRule { fd: Some(fd), instead }], ..Options::default() };
