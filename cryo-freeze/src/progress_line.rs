@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use cryo_freeze::Progress;
 
 struct Line {
-    begun: Instant,
+    /// When the first page was read.
+    begun: Option<Instant>,
     shown: Option<Instant>,
 }
 
@@ -16,19 +17,20 @@ pub fn on_stderr() -> Progress {
     if !std::io::stderr().is_terminal() {
         return Progress::default();
     }
-    let line = Mutex::new(Line { begun: Instant::now(), shown: None });
+    let line = Mutex::new(Line { begun: None, shown: None });
     Progress::to(move |done, total| line.lock().unwrap_or_else(PoisonError::into_inner).show(done, total))
 }
 
 impl Line {
     fn show(&mut self, done: u64, total: u64) {
         let now = Instant::now();
-        let due = self.shown.map_or(self.begun + Duration::from_millis(500), |t| t + Duration::from_millis(100));
+        let begun = *self.begun.get_or_insert(now);
+        let due = self.shown.map_or(begun + Duration::from_millis(500), |t| t + Duration::from_millis(100));
         if now < due {
             return;
         }
         self.shown = Some(now);
-        let mut text = words(done, total, now - self.begun);
+        let mut text = words(done, total, now - begun);
         // A line that fills the terminal would go on in the next one, and stay there.
         let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| size.ws_col);
         text.truncate(
