@@ -19,6 +19,7 @@ pub mod host;
 pub mod ice;
 mod identity;
 pub mod ids;
+mod nameless;
 pub mod notes;
 pub mod options;
 pub mod original;

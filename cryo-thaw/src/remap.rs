@@ -275,6 +275,7 @@ impl Mapper<'_> {
                     || object.size != len
                     || self.mapped_often(object)
                     || self.template.common.contains(&object.id)
+                    || self.whole.contains_key(&object.id)
                 {
                     return self.share(host, batch, vma, object);
                 }

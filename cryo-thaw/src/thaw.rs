@@ -19,7 +19,7 @@ use crate::plan::{self, Known, Step};
 use crate::posix_shm::{self, Made};
 use crate::remap::Shape;
 use crate::restore::{clocks, credentials};
-use crate::{Result, check, common, file_map, finish, identity};
+use crate::{Result, check, common, file_map, finish, identity, nameless};
 
 /// Processes that go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,8 @@ pub fn prepare(ice: &mut Ice, options: &Options) -> Result<Prepared> {
             common::flags(ice, members[*i].id, members[*parent].id)?;
         }
     }
+    let ids: Vec<u64> = members.iter().map(|m| m.id).collect();
+    nameless::across(ice, &ids, &steps, &options.notes)?;
     Ok(Prepared { members, steps, named })
 }
 
