@@ -12,7 +12,8 @@ struct Line {
     shown: Option<Instant>,
 }
 
-/// Draws on stderr, and wipes the line away when it is dropped with the options of its freeze: before anything else is said.
+/// Draws on stderr, and wipes the line away when all is read: before the original ends, of which a shell may have something to say; or, where the freeze
+/// fails, when it is dropped with the options.
 pub fn on_stderr() -> Progress {
     if !std::io::stderr().is_terminal() {
         return Progress::default();
@@ -23,6 +24,9 @@ pub fn on_stderr() -> Progress {
 
 impl Line {
     fn show(&mut self, done: u64, total: u64) {
+        if done >= total {
+            return self.wipe();
+        }
         let now = Instant::now();
         let begun = *self.begun.get_or_insert(now);
         let due = self.shown.map_or(begun + Duration::from_millis(500), |t| t + Duration::from_millis(100));
@@ -41,13 +45,17 @@ impl Line {
         );
         let _ = write!(std::io::stderr(), "\r{text}\x1b[K");
     }
+
+    fn wipe(&mut self) {
+        if self.shown.take().is_some() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if self.shown.is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
+        self.wipe();
     }
 }
 
