@@ -3,28 +3,13 @@
 //! A child is made by its parent's own fork(2), because nobody else can give a process a parent. It begins as a copy of the host that made it, scratch
 //! mapping, descriptors and all, and becomes another program by an execve(2) of its own.
 
-use std::time::{Duration, Instant};
-
-use super::host::{CloneArgs, Host};
-use crate::error::refuse;
+use super::host::{CloneArgs, Host, until_zombie};
+use super::owned::Owned;
 use crate::mem::Memory;
-use crate::proc;
 use crate::remote::Scratch;
-use crate::stopped::{AWAY, Stopped};
+use crate::stopped::AWAY;
 use crate::sys::{self, Wait};
-use crate::{Error, RefusalKind, Result, signals};
-
-/// A child that has not become a [`Host`] yet. Dropping it ends it.
-struct Unborn(Option<Stopped>);
-
-impl Drop for Unborn {
-    fn drop(&mut self) {
-        let Some(thread) = self.0.take() else { return };
-        let _ = signals::kill(thread.pid(), libc::SIGKILL);
-        while !matches!(sys::wait(thread.pid()), Ok(Wait::Ended(_)) | Err(_)) {}
-        std::mem::forget(thread); // nothing is left to be let go
-    }
-}
+use crate::{Error, Result, signals};
 
 impl Host {
     /// Makes a child, a copy of this host that stands still; with this pid if one is asked for. Its parent gets `exit_signal` when it ends; `common` are
@@ -51,12 +36,10 @@ impl Host {
     fn child(&mut self, pid: Option<i32>, args: CloneArgs) -> Result<Self> {
         let scratch = self.scratch()?;
         let born = self.clone3(pid, args)?;
-        let mut unborn = Unborn(Some(Stopped::new(born, born)));
-        let thread = unborn.0.as_mut().ok_or(Error::Died(born))?;
-        thread.settle()?;
-        thread.make_host()?;
+        let mut child = Owned::born(born)?;
+        child.thread()?.make_host()?;
         let memory = Memory::open(born)?;
-        let threads = unborn.0.take().into_iter().collect();
+        let threads = child.take().into_iter().collect();
         Ok(Self { pid: born, threads, memory, scratch: Some(scratch) })
     }
 
@@ -125,14 +108,7 @@ impl Host {
             while !matches!(sys::wait(pid), Ok(Wait::Ended(_)) | Err(_)) {}
             return Ok(());
         }
-        let deadline = Instant::now() + sys::limit();
-        while !proc::state(pid).ok_or(Error::Died(pid))?.starts_with('Z') {
-            if Instant::now() > deadline {
-                return refuse(RefusalKind::Internal, format!("process {pid}, which is to be a zombie, does not end"));
-            }
-            std::thread::sleep(Duration::from_micros(100));
-        }
-        Ok(())
+        until_zombie(pid)
     }
 
     /// Takes the SIGCHLD that children of it have caused, which the program knows already.

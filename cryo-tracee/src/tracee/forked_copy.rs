@@ -7,61 +7,41 @@
 //!
 //! Its end is told to init, or to a subreaper between. One that never waits for its children keeps a zombie of it, as of every daemon.
 
+use super::owned::Owned;
 use crate::mem::Memory;
 use crate::remote::Remote;
-use crate::stopped::Stopped;
 use crate::sys::{self, Fault, Request, Wait};
-use crate::{Error, Result, signals};
+use crate::{Error, Result};
 
 /// The copy. Dropping it ends it.
 pub struct ForkedCopy {
-    thread: Traced,
+    thread: Owned,
     /// Its memory.
     pub memory: Memory,
 }
 
-/// A process that is ours alone. Dropping it ends it.
-struct Traced(Option<Stopped>);
-
-impl Traced {
-    /// Waits for the stop with which a process begins whose parent is traced with PTRACE_O_TRACECLONE; from then on it dies with us.
-    fn born(pid: i32, options: i32) -> Result<Self> {
-        let mut traced = Self(Some(Stopped::new(pid, pid)));
-        traced.thread()?.settle()?;
-        traced.thread()?.options(options | libc::PTRACE_O_EXITKILL, Fault::Counted)?;
-        Ok(traced)
-    }
-
-    fn thread(&mut self) -> Result<&mut Stopped> {
-        self.0.as_mut().ok_or(Error::Died(0))
-    }
-
-    /// Lets it go on until it has made a child, and then until it has ended.
-    fn child(mut self) -> Result<i32> {
-        let thread = self.thread()?;
-        let pid = thread.pid();
-        thread.go(Request::Cont)?;
-        let mut child = None;
-        loop {
-            match sys::wait(pid)? {
-                Wait::Ended(_) => {
-                    std::mem::forget(self.0.take());
-                    return child.ok_or(Error::Died(pid));
-                }
-                Wait::Event(libc::PTRACE_EVENT_CLONE, _) => child = sys::event_message(pid).map(|id| id as i32),
-                _ => {}
-            }
-            self.thread()?.go(Request::Cont)?;
-        }
-    }
+/// A process whose parent is traced with PTRACE_O_TRACECLONE, from its first stop on; it dies with us.
+fn born(pid: i32, options: i32) -> Result<Owned> {
+    let mut owned = Owned::born(pid)?;
+    owned.thread()?.options(options | libc::PTRACE_O_EXITKILL, Fault::Counted)?;
+    Ok(owned)
 }
 
-impl Drop for Traced {
-    fn drop(&mut self) {
-        let Some(thread) = self.0.take() else { return };
-        let _ = signals::kill(thread.pid(), libc::SIGKILL);
-        while !matches!(sys::wait(thread.pid()), Ok(Wait::Ended(_)) | Err(_)) {}
-        std::mem::forget(thread); // nothing is left to be let go
+/// Lets a process go on until it has made a child, and then until it has ended.
+fn child_of(mut between: Owned) -> Result<i32> {
+    let pid = between.pid();
+    between.thread()?.go(Request::Cont)?;
+    let mut child = None;
+    loop {
+        match sys::wait(pid)? {
+            Wait::Ended(_) => {
+                std::mem::forget(between.take());
+                return child.ok_or(Error::Died(pid));
+            }
+            Wait::Event(libc::PTRACE_EVENT_CLONE, _) => child = sys::event_message(pid).map(|id| id as i32),
+            _ => {}
+        }
+        between.thread()?.go(Request::Cont)?;
     }
 }
 
@@ -72,8 +52,8 @@ impl ForkedCopy {
         remote.thread().options(options, Fault::Counted)?;
         let copied = remote.begin_copy().and_then(|between| {
             let Some(between) = between else { return Err(remote.copy_error()) };
-            let pid = Traced::born(between, options).and_then(Traced::child);
-            let copy = pid.and_then(|pid| Traced::born(pid, libc::PTRACE_O_TRACESYSGOOD));
+            let pid = born(between, options).and_then(child_of);
+            let copy = pid.and_then(|pid| born(pid, libc::PTRACE_O_TRACESYSGOOD));
             // The one in between has ended, or been ended: the original sees it off and goes on to its event.
             remote.thread().wait_event().and(copy)
         });
@@ -90,6 +70,6 @@ impl ForkedCopy {
 
     /// Its process id.
     pub fn pid(&self) -> i32 {
-        self.thread.0.as_ref().map_or(0, Stopped::pid)
+        self.thread.pid()
     }
 }

@@ -231,13 +231,7 @@ impl Host {
         main.set_regs(&regs)?;
         let ignores_traps = main.ignores_traps();
         drop(main);
-        let deadline = Instant::now() + sys::limit();
-        while !proc::state(self.pid).ok_or(Error::Died(self.pid))?.starts_with('Z') {
-            if Instant::now() > deadline {
-                return refuse(RefusalKind::Internal, format!("the main thread {} of the host does not end", self.pid));
-            }
-            std::thread::sleep(Duration::from_micros(100));
-        }
+        until_zombie(self.pid)?;
         let next = self.thread()?;
         if ignores_traps {
             next.ignore_traps();
@@ -269,6 +263,18 @@ pub fn is_special(m: &proc::Mapping) -> bool {
     m.path == b"[vdso]"
         || m.path == b"[vsyscall]"
         || (m.path.starts_with(b"[v") && m.ino == 0 && (m.has("io") || m.has("pf") || m.has("dd")))
+}
+
+/// Waits until the main thread of a host, which was let go to exit, has done so.
+pub(super) fn until_zombie(pid: i32) -> Result<()> {
+    let deadline = Instant::now() + sys::limit();
+    while !proc::state(pid).ok_or(Error::Died(pid))?.starts_with('Z') {
+        if Instant::now() > deadline {
+            return refuse(RefusalKind::Internal, format!("the main thread {pid} of a host does not end"));
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    Ok(())
 }
 
 /// Kills the process and sees each thread off: the main thread's end is told only when the others' have been taken.
