@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MIN_PAGE_SHIFT;
+use crate::prim::Addr;
+
 /// A rule of the format, by its number. Numbers are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -121,6 +124,22 @@ pub struct Violation {
 /// `Ok` if `holds`, else the violation of `rule`.
 pub fn ensure<D: Into<String>>(holds: bool, rule: Rule, detail: impl FnOnce() -> D) -> Result<(), Violation> {
     if holds { Ok(()) } else { Err(rule.broken(detail())) }
+}
+
+/// Ranges of whole pages, given by their first addresses and those behind them: aligned, not empty, ascending, without overlap.
+pub(crate) fn page_ranges(ranges: impl IntoIterator<Item = (Addr, Addr)>) -> Result<(), Violation> {
+    let mut last = 0;
+    for (start, end) in ranges {
+        let range = || format!("{start}-{end}");
+        ensure((start.0 | end.0) % (1 << MIN_PAGE_SHIFT) == 0, Rule::VMA_ALIGN, || {
+            format!("{} is not page-aligned", range())
+        })?;
+        ensure(start < end && start.0 >= last, Rule::VMA_ORDER, || {
+            format!("{} is empty, or begins before {last:#x}", range())
+        })?;
+        last = end.0;
+    }
+    Ok(())
 }
 
 /// Is `items` strictly ascending by `key`? Otherwise the index of the first that is not above the one before it.

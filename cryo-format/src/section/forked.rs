@@ -5,9 +5,8 @@
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::MIN_PAGE_SHIFT;
 use crate::prim::{Addr, List};
-use crate::rules::{Rule, Violation, ensure};
+use crate::rules::{Rule, Violation, ensure, page_ranges};
 use crate::section::Validate;
 
 /// What a process has of its parent.
@@ -33,17 +32,6 @@ pub struct ForkedRange {
 impl Validate for Forked {
     fn validate(&self) -> Result<(), Violation> {
         ensure(self.parent != 0, Rule::VALUE, || "pages of a parent, and no parent")?;
-        let mut end = 0;
-        for r in &self.ranges {
-            let range = || format!("{}-{}", r.start, r.end);
-            ensure((r.start.0 | r.end.0) % (1 << MIN_PAGE_SHIFT) == 0, Rule::VMA_ALIGN, || {
-                format!("{} is not page-aligned", range())
-            })?;
-            ensure(r.start < r.end && r.start.0 >= end, Rule::VMA_ORDER, || {
-                format!("{} is empty, or begins before {end:#x}", range())
-            })?;
-            end = r.end.0;
-        }
-        Ok(())
+        page_ranges(self.ranges.iter().map(|r| (r.start, r.end)))
     }
 }

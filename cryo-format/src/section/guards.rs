@@ -4,9 +4,8 @@
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::MIN_PAGE_SHIFT;
 use crate::prim::{Addr, List};
-use crate::rules::{Rule, Violation, ensure};
+use crate::rules::{Violation, page_ranges};
 use crate::section::Validate;
 
 /// All guards of one process, sorted by start, without overlap.
@@ -29,17 +28,6 @@ pub struct Guard {
 
 impl Validate for Guards {
     fn validate(&self) -> Result<(), Violation> {
-        let mut end = 0;
-        for g in &self.guards {
-            let range = || format!("{}-{}", g.start, g.end);
-            ensure((g.start.0 | g.end.0) % (1 << MIN_PAGE_SHIFT) == 0, Rule::VMA_ALIGN, || {
-                format!("{} is not page-aligned", range())
-            })?;
-            ensure(g.start < g.end && g.start.0 >= end, Rule::VMA_ORDER, || {
-                format!("{} is empty, or begins before {end:#x}", range())
-            })?;
-            end = g.end.0;
-        }
-        Ok(())
+        page_ranges(self.guards.iter().map(|g| (g.start, g.end)))
     }
 }

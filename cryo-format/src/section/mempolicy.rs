@@ -3,9 +3,8 @@
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::MIN_PAGE_SHIFT;
 use crate::prim::{Addr, Blob, List};
-use crate::rules::{Rule, Violation, ensure};
+use crate::rules::{Violation, page_ranges};
 use crate::section::Validate;
 
 /// The policy of one thread. Owner: the thread; there is none for one with the default policy.
@@ -48,17 +47,6 @@ impl Validate for Mempolicy {}
 
 impl Validate for Mbind {
     fn validate(&self) -> Result<(), Violation> {
-        let mut end = 0;
-        for r in &self.ranges {
-            let range = || format!("{}-{}", r.start, r.end);
-            ensure((r.start.0 | r.end.0) % (1 << MIN_PAGE_SHIFT) == 0, Rule::VMA_ALIGN, || {
-                format!("{} is not page-aligned", range())
-            })?;
-            ensure(r.start < r.end && r.start.0 >= end, Rule::VMA_ORDER, || {
-                format!("{} is empty, or begins before {end:#x}", range())
-            })?;
-            end = r.end.0;
-        }
-        Ok(())
+        page_ranges(self.ranges.iter().map(|r| (r.start, r.end)))
     }
 }
