@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use cryo_format::section::family::Family;
-use cryo_format::section::family::Zombie;
+use cryo_format::section::family::{Family, Zombie};
 use cryo_format::section::forked::Forked;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::objects::Objects;
@@ -128,9 +127,8 @@ impl<'a> Births<'a> {
     /// The pid of today of the one who had this one, as itself sees it.
     pub fn number(&self, pid: u64) -> Result<u64> {
         let member = self.prepared.members.iter().position(|m| m.process.pid == pid);
-        let Some((host, _)) = member.and_then(|i| self.ready.hosts.get(i)) else { return Ok(pid) };
-        let outer = host.pid();
-        Ok(cryo_tracee::proc::Status::of(outer)?.inner("NSpid").unwrap_or(outer as u64))
+        let host = member.and_then(|i| self.ready.hosts.get(i));
+        host.map_or(Ok(pid), |(host, _)| in_namespace(host.pid()))
     }
 
     fn family_zombies(&self) -> &'a [Zombie] {
@@ -168,12 +166,11 @@ impl<'a> Births<'a> {
         let (ice, options, paths) = (self.ice, self.options, self.paths(0));
         let member = &self.prepared.members[0];
         let executes = |step: &Step| matches!(step, Step::Birth(_, _, Birth::Exec));
-        let handed_down = if self.prepared.steps.iter().any(executes) { &self.executables[..] } else { &[] };
         let Some(own) = self.executables.first() else { return refuse(RefusalKind::Internal, "no executable") };
+        let handed_down = if self.prepared.steps.iter().any(executes) { &self.executables[..] } else { &[] };
         let mut host = host::start(ice, member.id, self.ids, own, handed_down, options)?;
         limits::lift(host.pid(), ice.get(member.id))?;
-        let executable = self.executables.first().and_then(Executable::embedded);
-        let inject = Inject { paths, executable, notes: &options.notes, unlinked: &HashMap::new() };
+        let inject = Inject { paths, executable: own.embedded(), notes: &options.notes, unlinked: &HashMap::new() };
         let shape = inject.remap(&mut host, &self.template(0)?)?;
         mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
         let ids: Vec<u64> = self.prepared.members.iter().map(|m| m.id).collect();
@@ -192,30 +189,23 @@ impl<'a> Births<'a> {
     fn make_unlinked(&mut self, table: &mut Table<'a>) -> Result<()> {
         let ice = self.ice;
         for (object, fd) in self.executables.iter().filter_map(Executable::embedded) {
-            if table.contents().contains_key(&object) {
-                continue;
-            }
-            if let Some(parked) = table.inherited(fd as u32) {
+            let parked = table.inherited(fd as u32).filter(|_| table.parked(object, 0).is_none());
+            if let Some(parked) = parked {
                 table.remember(object, 0, parked);
-                let file = fds::take(table.pidfd(), parked as i32)?;
-                table.fill_through(object, file.into());
+                table.fill_through(object, fds::take(table.pidfd(), parked as i32)?.into());
             }
         }
         for member in &self.prepared.members[1..] {
             for vma in &ice.need::<Vmas>(member.id)?.vmas {
-                let object = ice.need::<Objects>(0)?.objects.iter().find(|o| o.id == vma.object);
-                let Some(object) = object.filter(|o| unlinked::is(o) && table.parked(o.id, 0).is_none()) else {
+                let Ok(object) = table.objects.binary_search_by_key(&vma.object, |o| o.id) else { continue };
+                let object = &table.objects[object];
+                if !unlinked::is(object) || table.parked(object.id, 0).is_some() {
                     continue;
-                };
-                let executable = self.executables.iter().find_map(|e| e.embedded().filter(|(id, _)| *id == object.id));
+                }
                 let host = self.host(0)?;
-                let fd = match executable.and_then(|(_, fd)| table.inherited(fd as u32)) {
-                    Some(parked) => parked,
-                    None => unlinked::make(host, object)?,
-                };
-                let parked = table.keep(host, object.id, 0, fd)?;
-                let file = fds::take(table.pidfd(), parked as i32)?;
-                table.fill_through(object.id, file.into());
+                let made = unlinked::make(host, object)?;
+                let parked = table.keep(host, object.id, 0, made)?;
+                table.fill_through(object.id, fds::take(table.pidfd(), parked as i32)?.into());
             }
         }
         Ok(())
@@ -231,15 +221,15 @@ impl<'a> Births<'a> {
         let unlinked: HashMap<u64, u64> = table
             .objects
             .iter()
+            .filter(|o| unlinked::is(o))
             .filter_map(|o| Some((o.id, table.parked(o.id, 0)?)))
-            .filter(|(id, _)| is_unlinked(table, *id))
             .collect();
-        let mut inject = Inject { paths, executable: None, notes: &options.notes, unlinked: &unlinked };
+        let inject = Inject { paths, executable: None, notes: &options.notes, unlinked: &unlinked };
         let template = self.template(i)?;
         let shape = if how == Birth::Fork {
-            let parents = self.template(parent)?;
+            let parents = &ice.need::<Vmas>(self.prepared.members[parent].id)?.vmas;
             let (_, shaped) = self.born(parent)?;
-            inject.remap_forked(&mut host, (&parents, shaped), &template, ice.get::<Forked>(member.id))?
+            inject.remap_forked(&mut host, (parents, shaped), &template, ice.get::<Forked>(member.id))?
         } else {
             let exe = ice.need::<Mm>(member.id)?.exe;
             let Some(executable) = self.executables.iter().find(|e| e.object == exe) else {
@@ -248,7 +238,6 @@ impl<'a> Births<'a> {
             table.keep_across_exec(&mut host)?;
             host.call(libc::SYS_personality, [member.process.personality, 0, 0, 0, 0, 0])?;
             host::exec(&mut host, executable, |fd| table.inherited(fd))?;
-            inject.executable = None;
             inject.remap(&mut host, &template)?
         };
         mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
@@ -381,9 +370,9 @@ impl<'a> Births<'a> {
             parents.push((parent, None));
         }
         for (_, host, parent) in self.stand_ins.drain(..) {
-            let pid = cryo_tracee::proc::Status::of(host.pid())?.inner("NSpid");
+            let pid = in_namespace(host.pid())?;
             host.end_as(0)?;
-            parents.push((parent, pid));
+            parents.push((parent, Some(pid)));
         }
         for (parent, stood_in) in parents {
             let host = self.host(parent)?;
@@ -407,8 +396,4 @@ enum Joins {
 /// Its pid as it sees it itself.
 fn in_namespace(pid: i32) -> Result<u64> {
     Ok(cryo_tracee::proc::Status::of(pid)?.inner("NSpid").unwrap_or(pid as u64))
-}
-
-fn is_unlinked(table: &Table<'_>, id: u64) -> bool {
-    table.objects.iter().any(|o| o.id == id && unlinked::is(o))
 }

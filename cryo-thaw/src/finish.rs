@@ -16,7 +16,6 @@ use crate::births::Births;
 use crate::elapsed::elapsed;
 use crate::foreground::Foreground;
 use crate::ice::Ice;
-use crate::identity::Paths;
 use crate::ids::Ids;
 use crate::remap;
 use crate::restore::ptimers::Timers;
@@ -26,8 +25,8 @@ use crate::restore::{
 };
 
 /// Member `i`, when all are born and all memory is filled.
-pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>, paths: Paths<'a>) -> Result<()> {
-    let (ice, ids, options) = (births.ice, births.ids, births.options);
+pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> Result<()> {
+    let (ice, ids, options, paths) = (births.ice, births.ids, births.options, births.paths(i));
     let member = &births.prepared.members[i];
     let (id, threads) = (member.id, &member.threads);
     let foreground = births.foreground.filter(|_| i == 0);

@@ -29,7 +29,9 @@ pub fn across(ice: &mut Ice, members: &[u64], steps: &[Step], notes: &Notes) -> 
         let AnySection::Objects(objects) = &mut entry.payload else { continue };
         for o in objects.objects.0.iter_mut().filter(is) {
             (o.kind, o.path) = (ObjectKind::MEMFD, NAME.to_vec().into());
-            notes.add("memory that processes share, and that none of them was forked with here, is a memfd for them now");
+            notes.add(
+                "memory that processes share, and that none of them was forked with here, is a memfd for them now",
+            );
         }
     }
     Ok(())

@@ -131,8 +131,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
     };
     let mut table = births.all(&mut pages)?;
     for i in 0..prepared.members.len() {
-        let paths = births.paths(i);
-        finish::finish(&mut births, i, &mut table, paths)?;
+        finish::finish(&mut births, i, &mut table)?;
     }
     births.ready.bound = Some(table.bound);
     Ok(births.ready)

@@ -25,23 +25,23 @@ struct Alike<'a> {
 }
 
 impl Inject<'_> {
-    /// Gives a host that was forked from that of `parent` the mappings of the template. Of private memory that is alike it keeps the `forked` ranges.
+    /// Gives a host that was forked from one with the mappings `parents` those of the template. Of private memory that is alike it keeps the `forked` ranges.
     pub fn remap_forked(
         &self,
         host: &mut Host,
-        (parent, shaped): (&Template<'_>, &Shape),
+        (parents, shaped): (&[Vma], &Shape),
         template: &Template<'_>,
         forked: Option<&Forked>,
     ) -> Result<Shape> {
         self.paths.rights.lend(host)?;
-        let alike = alike(parent.vmas, template.vmas);
+        let alike = alike(parents, template.vmas);
         let mut mapper = Mapper {
             template,
             paths: self.paths,
             notes: self.notes,
             pidfd: fds::pidfd(host.pid())?,
             // A copy in the image is the same file's for both.
-            files: copies(parent.vmas, shaped),
+            files: copies(parents, shaped),
             unlinked: self.unlinked.clone(),
             identical: shaped.identical.clone(),
             whole: shaped.whole.clone(),
@@ -53,8 +53,8 @@ impl Inject<'_> {
         };
         let mut batch = host.batch()?;
         let mut advice = host.batch()?;
-        let parents = parent.vmas.iter().filter(|v| v.backing != Backing::SPECIAL);
-        for (start, end) in without(parents.map(|v| (v.start.0, v.end.0)), alike.iter().map(|a| (a.start, a.end))) {
+        let inherited = parents.iter().filter(|v| v.backing != Backing::SPECIAL);
+        for (start, end) in without(inherited.map(|v| (v.start.0, v.end.0)), alike.iter().map(|a| (a.start, a.end))) {
             batch.call(libc::SYS_munmap, &[start, end - start]);
         }
         let forked = forked.map_or(&[][..], |f| &f.ranges);

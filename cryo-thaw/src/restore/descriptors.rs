@@ -169,13 +169,13 @@ fn make_all(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     let mut refused = Vec::new();
     let mut failed = HashSet::new();
     let mut seen = HashSet::new();
+    let rules: HashMap<u64, &Instead> =
+        table.wanted.iter().filter_map(|d| Some((d.description, table.rule(d.fd)?))).collect();
     for d in table.processes.clone().into_iter().flat_map(|id| wanted(frost, id)) {
         if !seen.insert(d.description) || table.made.contains_key(&d.description) {
             continue;
         }
-        let rule =
-            table.wanted.iter().filter(|own| own.description == d.description).find_map(|own| table.rule(own.fd));
-        let made = match rule {
+        let made = match rules.get(&d.description) {
             Some(rule) => by_rule(host, d.fd, rule, table),
             None if made_together(table, d).is_some_and(|kind| failed.contains(&kind)) => continue,
             None => make(host, table, d),
