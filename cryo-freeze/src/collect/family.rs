@@ -54,7 +54,9 @@ pub fn check(pid: i32, choice: Children) -> Result<Vec<i32>> {
 pub fn seize(pid: i32, choice: Children) -> Result<Family> {
     let seized = if choice == Children::Leave { Family::only(pid) } else { Family::seize(pid) };
     let family = seized.map_err(|NotSeized { pid: member, error }| {
-        let error = in_vfork(member).unwrap_or_else(|| refused::explain(member, error));
+        let stuck = matches!(error, cryo_tracee::Error::Stuck { .. });
+        let vfork = if stuck { in_vfork(member) } else { None };
+        let error = vfork.unwrap_or_else(|| refused::explain(member, error));
         if member == pid { error } else { among(pid, error) }
     })?;
     if choice == Children::Refuse && family.members.len() + family.zombies.len() > 1 {

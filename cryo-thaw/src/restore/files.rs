@@ -49,7 +49,13 @@ const TMPFILE: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
 /// Opens it in the host.
 pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
     let Some(file) = table.section::<OpenFile>(id) else { return Ok(None) };
-    let opened = if file.object == 0 { by_path(host, table, fd, file)? } else { from_image(host, fd, file, table)? };
+    let opened = if file.object != 0 {
+        from_image(host, fd, file, table)?
+    } else if let Some(like) = paths::of_ended_process(host, table, &file.path)? {
+        of_ended_process(host, fd, file, &like)?
+    } else {
+        by_path(host, table, fd, file)?
+    };
     if file.offset != 0
         && file.open_flags.0 as i32 & libc::O_PATH == 0
         && matches!(file.mode & S_IFMT, S_IFREG | S_IFDIR)
@@ -87,6 +93,19 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
         }
     }
     found.open(host, table, flags & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY)
+}
+
+/// A file in /proc of a process that has ended says so to who reads it (ESRCH), as one of a process of ours does that opens it and ends. top(1) has such
+/// files open for a moment, of one process after another.
+fn of_ended_process(host: &mut Host, fd: u32, file: &OpenFile, like: &[u8]) -> Result<u64> {
+    let flags = file.open_flags.0 as i32 & (FLAGS | PATH_FLAGS) | libc::O_CLOEXEC;
+    let opened = host.aside(|child| open::open(child, like, flags))?;
+    opened.or_else(|e| {
+        refuse(
+            RefusalKind::File,
+            format!("fd {fd} ({}): the process has ended, and {e}: use --fd {fd}=FILE|null", file.path),
+        )
+    })
 }
 
 /// A file that was written since is a note: one that has grown or shrunk, or, where it is the very inode, one with another time of modification.

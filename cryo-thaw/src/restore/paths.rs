@@ -70,6 +70,27 @@ fn own_proc(table: &Table<'_>, path: &[u8]) -> Option<Vec<u8>> {
     Some([b"/proc/self", rest].concat())
 }
 
+/// Of a path to a file in /proc of a process that is not there (any more): where any process has the like of its own.
+pub fn of_ended_process(host: &mut Host, table: &Table<'_>, path: &[u8]) -> Result<Option<Vec<u8>>> {
+    if table.options.mapped(path).is_some() || own_proc(table, path).is_some() {
+        return Ok(None);
+    }
+    let mut parts = path.strip_prefix(b"/proc/").unwrap_or_default().split(|b| *b == b'/');
+    let is_id = |part: Option<&[u8]>| part.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit));
+    if !is_id(parts.next()) {
+        return Ok(None);
+    }
+    let rest: Vec<&[u8]> = parts.collect();
+    if let Ok(held) = look(host, table.pidfd(), path, 0)? {
+        host.call(libc::SYS_close, [held.handle, 0, 0, 0, 0, 0])?;
+        return Ok(None);
+    }
+    Ok(Some(match &rest[..] {
+        [b"task", id, rest @ ..] if is_id(Some(id)) => [b"/proc/thread-self/", &rest.join(&b'/')[..]].concat(),
+        _ => [b"/proc/self/", &rest.join(&b'/')[..]].concat(),
+    }))
+}
+
 impl Found {
     /// Refuses another type of file, or another device.
     pub fn must_be(&self, mode: u32, rdev: u64) -> Result<()> {
