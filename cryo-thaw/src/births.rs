@@ -1,7 +1,7 @@
 //! The births of a family, as they were planned: each process is made by its parent, gets the shape of its memory, its descriptors and its pages, and
 //! only then makes its own children, who so begin with what fork(2) gives them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use cryo_format::section::family::{Family, Zombie};
 use cryo_format::section::forked::Forked;
@@ -22,7 +22,7 @@ use crate::ice::{Ice, Pages};
 use crate::identity::Paths;
 use crate::ids::Ids;
 use crate::options::Options;
-use crate::plan::{Birth, Step};
+use crate::plan::{Birth, Step, Who};
 use crate::posix_shm::Made;
 use crate::remap::{Inject, Remapper, Shape, Template};
 use crate::restore::table::Table;
@@ -49,9 +49,9 @@ pub struct Births<'a> {
     /// Those that are there, in the members' order.
     pub ready: Ready,
     /// The zombies, which live yet.
-    pub zombies: Vec<Option<(Host, usize)>>,
-    /// Leaders of groups whose own have ended: the number, the process, and who made it.
-    pub stand_ins: Vec<(u64, Host, usize)>,
+    pub zombies: BTreeMap<usize, (Host, usize)>,
+    /// Who leads a group whose own leader has ended, or holds one: the number, the process, and who made it.
+    pub stand_ins: Vec<(u64, Host, Who)>,
     /// What is executed: the root's first.
     pub executables: Vec<Executable>,
 }
@@ -86,16 +86,21 @@ impl<'a> Births<'a> {
                     if zombie.sid == zombie.pid {
                         host.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning a session".into())?;
                     }
-                    self.zombies.push(Some((host, parent)));
+                    self.zombies.insert(i, (host, parent));
                 }
-                Step::StandIn(pgid, parent) => {
+                Step::StandIn(pgid, near) => {
                     let pid = self.wanted(pgid);
-                    let mut host = self.host(parent)?.fork(pid, libc::SIGCHLD, 0)?;
+                    let mut host = self.host_of(near)?.fork(pid, libc::SIGCHLD, 0)?;
                     host.call(libc::SYS_setpgid, [0; 6]).doing(|| "making a process group".into())?;
-                    self.stand_ins.push((pgid, host, parent));
+                    self.stand_ins.push((pgid, host, near));
                 }
-                Step::Group(i, pgid) => self.join(Joins::Member(i), pgid)?,
-                Step::ZombieGroup(i, pgid) => self.join(Joins::Zombie(i), pgid)?,
+                Step::Hold(pgid, near) => {
+                    let mut host = self.host_of(near)?.fork(None, libc::SIGCHLD, 0)?;
+                    let group = in_namespace(self.leader(pgid)?)?;
+                    host.call(libc::SYS_setpgid, [0, group, 0, 0, 0, 0]).doing(|| "holding a process group".into())?;
+                    self.stand_ins.push((pgid, host, near));
+                }
+                Step::Group(who, pgid) => self.join(who, pgid)?,
             }
         }
         self.foregrounds(&table)?;
@@ -117,6 +122,16 @@ impl<'a> Births<'a> {
 
     fn host(&mut self, i: usize) -> Result<&mut Host> {
         self.born(i).map(|(host, _)| host)
+    }
+
+    fn host_of(&mut self, who: Who) -> Result<&mut Host> {
+        match who {
+            Who::Member(i) => self.host(i),
+            Who::Zombie(i) => match self.zombies.get_mut(&i) {
+                Some((host, _)) => Ok(host),
+                None => refuse(RefusalKind::Internal, format!("zombie {i} of the family is not born")),
+            },
+        }
     }
 
     /// The id to ask for.
@@ -321,29 +336,27 @@ impl<'a> Births<'a> {
         let leader = self.prepared.members.iter().position(|m| m.process.pid == pgid);
         let zombie = self.family_zombies().iter().position(|z| z.pid == pgid);
         let stands_in = self.stand_ins.iter().find(|(number, ..)| *number == pgid).map(|(_, host, _)| host.pid());
-        let zombie = zombie.and_then(|i| self.zombies.get(i)?.as_ref()).map(|(host, _)| host.pid());
+        let zombie = zombie.and_then(|i| self.zombies.get(&i)).map(|(host, _)| host.pid());
         leader.and_then(|i| Some(self.ready.hosts.get(i)?.0.pid())).or(zombie).or(stands_in)
     }
 
+    fn leader(&self, pgid: u64) -> Result<i32> {
+        match self.group(pgid) {
+            Some(leader) => Ok(leader),
+            None => refuse(RefusalKind::Internal, format!("process group {pgid} has no leader")),
+        }
+    }
+
     /// Puts a process into the group of this number.
-    fn join(&mut self, who: Joins, pgid: u64) -> Result<()> {
-        let root = &self.prepared.members[0].process;
-        let Some(group) = self.group(pgid) else {
-            return refuse(RefusalKind::Internal, format!("process group {pgid} has no leader"));
-        };
+    fn join(&mut self, who: Who, pgid: u64) -> Result<()> {
+        let leader = self.leader(pgid)?;
         // Whether the root leads its own here is decided by where it runs.
-        if pgid == root.pid && !self.root_leads()? {
+        if pgid == self.prepared.members[0].process.pid && !self.root_leads()? {
             return Ok(());
         }
-        let host = match who {
-            Joins::Member(i) => self.host(i)?,
-            Joins::Zombie(i) => match self.zombies.get_mut(i).and_then(Option::as_mut) {
-                Some((host, _)) => host,
-                None => return Ok(()),
-            },
-        };
-        let inner = in_namespace(group)?;
-        host.call(libc::SYS_setpgid, [0, inner, 0, 0, 0, 0]).doing(|| format!("joining process group {pgid}"))?;
+        let group = in_namespace(leader)?;
+        let host = self.host_of(who)?;
+        host.call(libc::SYS_setpgid, [0, group, 0, 0, 0, 0]).doing(|| format!("joining process group {pgid}"))?;
         Ok(())
     }
 
@@ -363,34 +376,20 @@ impl<'a> Births<'a> {
 
     /// Those who are to be dead are so; nobody waits for them but who did so before.
     fn end_the_dead(&mut self) -> Result<()> {
-        let mut parents = Vec::new();
-        for (zombie, host) in self.family_zombies().iter().zip(self.zombies.drain(..)) {
-            let Some((host, parent)) = host else { continue };
-            host.end_as(zombie.status)?;
-            parents.push((parent, None));
-        }
-        for (_, host, parent) in self.stand_ins.drain(..) {
+        for (_, host, near) in std::mem::take(&mut self.stand_ins) {
             let pid = in_namespace(host.pid())?;
             host.end_as(0)?;
-            parents.push((parent, Some(pid)));
+            let near = self.host_of(near)?;
+            near.call(libc::SYS_wait4, [pid, 0, 0, 0, 0, 0])
+                .doing(|| "seeing off the leader of a process group".into())?;
+            near.forget_children()?;
         }
-        for (parent, stood_in) in parents {
-            let host = self.host(parent)?;
-            if let Some(pid) = stood_in {
-                host.call(libc::SYS_wait4, [pid, 0, 0, 0, 0, 0])
-                    .doing(|| "seeing off the leader of a process group".into())?;
-            }
-            host.forget_children()?;
+        for (i, (host, parent)) in std::mem::take(&mut self.zombies) {
+            host.end_as(self.family_zombies()[i].status)?;
+            self.host(parent)?.forget_children()?;
         }
         Ok(())
     }
-}
-
-/// Who joins a group.
-#[derive(Clone, Copy)]
-enum Joins {
-    Member(usize),
-    Zombie(usize),
 }
 
 /// Its pid as it sees it itself.

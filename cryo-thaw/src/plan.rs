@@ -36,6 +36,15 @@ pub enum Birth {
     Exec,
 }
 
+/// A process that is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// A member, by its place in the list.
+    Member(usize),
+    /// A zombie, by its place in the family's list: it lives until all is made.
+    Zombie(usize),
+}
+
 /// Something to be done. Numbers are places in the list of members; of zombies, in theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -45,12 +54,12 @@ pub enum Step {
     Session(usize),
     /// A zombie is made by its parent; it ends later.
     Zombie(usize, usize),
-    /// A process is made that leads the group of this number until all have joined it; by a member of the group.
-    StandIn(u64, usize),
-    /// A member becomes the leader of a group of its own, or joins the one of this number.
-    Group(usize, u64),
-    /// The same for a zombie.
-    ZombieGroup(usize, u64),
+    /// A process is made that leads the group of this number until all have joined it; by one of its session.
+    StandIn(u64, Who),
+    /// A process is made that keeps the group of this number there until all have joined it, while its leader leaves it; by one of its session.
+    Hold(u64, Who),
+    /// One becomes the leader of a group of its own, or joins the one of this number.
+    Group(Who, u64),
 }
 
 /// Plans a family. `members` are in their order.
@@ -184,60 +193,62 @@ impl Births<'_> {
 }
 
 /// A process that is in a group.
+#[derive(Clone, Copy)]
 struct Grouped {
+    who: Who,
     pid: u64,
     pgid: u64,
-    /// A member of the same session: itself, or a zombie's parent.
-    near: usize,
-    /// Puts it into a group.
-    step: Box<dyn Fn(u64) -> Step>,
+    sid: u64,
 }
 
-/// Process groups, when all are born: first they are all there, then they are joined.
+/// Process groups, when all are born: first they are all there, then they are joined. setpgid(2) leads into groups of the own session only.
 fn groups(members: &[Known<'_>], zombies: &[Zombie], steps: &mut Vec<Step>) -> Result<()> {
     let root = members[0].process;
-    let places: HashMap<u64, usize> = members.iter().enumerate().map(|(i, m)| (m.process.pid, i)).collect();
-    let living = members.iter().enumerate().map(|(i, m)| {
-        let step = move |pgid| Step::Group(i, pgid);
-        Grouped { pid: m.process.pid, pgid: m.process.pgid, near: i, step: Box::new(step) }
-    });
-    let dead = zombies.iter().enumerate().map(|(i, z)| {
-        let (near, step) = (places.get(&z.ppid).copied().unwrap_or(0), move |pgid| Step::ZombieGroup(i, pgid));
-        Grouped { pid: z.pid, pgid: z.pgid, near, step: Box::new(step) }
-    });
+    let living = members.iter().map(|m| m.process).enumerate();
+    let living = living.map(|(i, p)| Grouped { who: Who::Member(i), pid: p.pid, pgid: p.pgid, sid: p.sid });
+    let dead = zombies.iter().enumerate();
+    let dead = dead.map(|(i, z)| Grouped { who: Who::Zombie(i), pid: z.pid, pgid: z.pgid, sid: z.sid });
     let all: Vec<Grouped> = living.chain(dead).collect();
-    let leaders: HashMap<u64, &Grouped> = all.iter().map(|g| (g.pid, g)).collect();
+    let by_pid: HashMap<u64, &Grouped> = all.iter().map(|g| (g.pid, g)).collect();
     // A group of the world outside: that of the thawer takes its place.
-    let outside = (!leaders.contains_key(&root.pgid)).then_some(root.pgid);
-    // A session's leader leads the group into which its children are born.
-    let born_into: HashSet<u64> = members.iter().map(|m| m.process).filter(|p| p.sid == p.pid).map(|p| p.pid).collect();
+    let outside = (!by_pid.contains_key(&root.pgid)).then_some(root.pgid);
     let mut there = HashSet::new();
     let mut joins = Vec::new();
-    for Grouped { pid, pgid, near, step } in &all {
-        if Some(*pgid) == outside || *pgid == 0 {
-            continue;
-        }
-        if !born_into.contains(pgid) && there.insert(*pgid) {
-            match leaders.get(pgid) {
+    for one in all.iter().filter(|one| Some(one.pgid) != outside && one.pgid != 0) {
+        let leader = by_pid.get(&one.pgid);
+        // A session's leader leads the group into which its children are born.
+        if leader.is_none_or(|l| l.sid != l.pid) && there.insert(one.pgid) {
+            match leader {
                 // It has led the group, and gone over to the one in which it came: for that there is no number here.
                 Some(leader) if leader.pgid != leader.pid && Some(leader.pgid) == outside => {
                     return refuse(
                         RefusalKind::Ids,
                         format!(
-                            "process {pgid} has led process group {pgid} and left it for one that is not in the set"
+                            "process {0} has led process group {0} and left it for one that is not in the set",
+                            one.pgid
                         ),
                     );
                 }
-                Some(leader) => steps.push((leader.step)(*pgid)),
-                None => steps.push(Step::StandIn(*pgid, *near)),
+                Some(leader) => steps.push(Step::Group(leader.who, one.pgid)),
+                None => steps.push(Step::StandIn(one.pgid, one.who)),
             }
         }
-        if pid != pgid {
-            joins.push((*pid, step(*pgid)));
+        if one.pid != one.pgid {
+            joins.push(*one);
         }
     }
-    // A group must not be left by its only process before another has joined it.
-    let (moves, joins): (Vec<_>, Vec<_>) = joins.into_iter().partition(|(pid, _)| there.contains(pid));
-    steps.extend(joins.into_iter().chain(moves).map(|(_, step)| step));
+    // Who leaves a group that it has led does so last: a group that nobody is in is gone.
+    let (mut leaving, joins): (Vec<_>, Vec<_>) = joins.into_iter().partition(|one| there.contains(&one.pid));
+    steps.extend(joins.into_iter().map(|one| Step::Group(one.who, one.pgid)));
+    while !leaving.is_empty() {
+        let awaited = |pid: u64| leaving.iter().any(|one| one.pgid == pid);
+        let free = leaving.iter().position(|one| !awaited(one.pid));
+        // Where each waits for another one, the group of the first is held.
+        let one = leaving.remove(free.unwrap_or(0));
+        if free.is_none() {
+            steps.push(Step::Hold(one.pid, one.who));
+        }
+        steps.push(Step::Group(one.who, one.pgid));
+    }
     Ok(())
 }

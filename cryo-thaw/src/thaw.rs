@@ -1,6 +1,6 @@
 //! The thaw itself, from the open set to the processes that go on.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use cryo_format::section::family::Family;
 use cryo_format::section::mm::Mm;
@@ -125,7 +125,7 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
         rights: &rights,
         same_machine: identity::same_machine(ice),
         ready: Ready { hosts: Vec::new(), bound: None, shm: Some(shm) },
-        zombies: Vec::new(),
+        zombies: BTreeMap::new(),
         stand_ins: Vec::new(),
         executables: Vec::new(),
     };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use cryo_format::section::family::{Family, Zombie};
 use cryo_format::section::mm::Mm;
 use cryo_format::section::process::Process;
-use cryo_thaw::plan::{Known, Step, plan};
+use cryo_thaw::plan::{Known, Step, Who, plan};
 use proptest::prelude::*;
 
 const ROOT: u64 = 100;
@@ -114,33 +114,40 @@ fn live(deeds: &[Deed]) -> World {
 fn execute(steps: &[Step], members: &[(u64, Paper)], zombies: &[(u64, Paper)]) -> World {
     let mut world = World::new();
     let pid = |i: usize| members[i].0;
+    let of = |who: Who| match who {
+        Who::Member(i) => members[i].0,
+        Who::Zombie(i) => zombies[i].0,
+    };
     let mut stand_ins = Vec::new();
     for step in steps {
-        let parent = match *step {
+        let (child, parent) = match *step {
             Step::Birth(i, None, _) => {
                 world.insert(pid(i), Paper { ppid: 1, pgid: OUTSIDE_GROUP, sid: OUTSIDE_SESSION, zombie: false });
                 continue;
             }
             Step::Birth(i, Some(parent), _) => (pid(i), pid(parent)),
             Step::Zombie(i, parent) => (zombies[i].0, pid(parent)),
-            Step::StandIn(pgid, parent) => {
+            Step::StandIn(pgid, near) => {
                 stand_ins.push(pgid);
-                (pgid, pid(parent))
+                (pgid, of(near))
+            }
+            Step::Hold(pgid, near) => {
+                let holder = 1000 + pgid;
+                let paper = Paper { ppid: of(near), ..world[&of(near)].clone() };
+                world.insert(holder, paper);
+                setpgid(&mut world, holder, pgid);
+                stand_ins.push(holder);
+                continue;
             }
             Step::Session(i) => {
                 assert!(setsid(&mut world, pid(i)), "{} leads a group already", pid(i));
                 continue;
             }
-            Step::Group(i, pgid) => {
-                setpgid(&mut world, pid(i), pgid);
-                continue;
-            }
-            Step::ZombieGroup(i, pgid) => {
-                setpgid(&mut world, zombies[i].0, pgid);
+            Step::Group(who, pgid) => {
+                setpgid(&mut world, of(who), pgid);
                 continue;
             }
         };
-        let (child, parent) = parent;
         assert!(!world.contains_key(&child), "{child} twice");
         let paper = Paper { ppid: parent, ..world[&parent].clone() };
         world.insert(child, paper);
@@ -181,7 +188,7 @@ fn who_cannot_be_born_is_refused_by_name() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_plan_leads_to_what_was(deeds in prop::collection::vec(deed(), 0..60)) {
