@@ -1,5 +1,6 @@
 //! The freeze itself, from seizing the process to letting it go or ending it.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,12 +11,13 @@ use cryo_format::header::{EM_X86_64, Header};
 use cryo_format::prim::Raw;
 use cryo_format::section::link::Link;
 use cryo_format::write::Writer;
+use cryo_tracee::Family;
 use cryo_tracee::repair::{Keeper, Quiet};
 use cryo_tracee::signals::{Interruptible, Uninterrupted};
 
 use crate::Result;
 use crate::collect::machine::Machine;
-use crate::collect::{self, Collected, Held};
+use crate::collect::{self, Collected, Contents, Held};
 use crate::collect::{RefusalKind, refuse};
 use crate::error::{About, not_asked_to_end};
 use crate::options::{Afterwards, Children, Options};
@@ -80,17 +82,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let mut collected = Collected::default();
     // Declared before the processes, and so dropped after them: a copy takes its last trace out of an original that runs again.
     let mut held = Held::default();
-    let mut family = collect::family::seize(pid, options.children)?;
-    // What was written to a terminal of theirs, and is not read yet, nobody could put back.
-    for _ in 0..UNREAD {
-        if !collect::ptys::unread(&family)? {
-            break;
-        }
-        drop(family);
-        std::thread::sleep(Duration::from_millis(2));
-        not_asked_to_end()?;
-        family = collect::family::seize(pid, options.children)?;
-    }
+    let mut family = seize(pid, options)?;
     for child in left {
         collected.note(format!("child {child}"), "left behind (--only)");
     }
@@ -116,10 +108,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let memories = copies.unwrap_or_else(|| stopped().collect());
     contents.fork(&memories, &mut collected)?;
     let runs = contents.runs(&memories);
-    let pages = |id| runs.iter().filter(|run| run.owner == id).map(|run| run.len / pages::PAGE).sum();
-    let members = contents.members.iter();
-    let members: Vec<FrozenProcess> =
-        members.map(|m| FrozenProcess { pid: m.pid, comm: m.comm.clone(), pages: pages(m.id) }).collect();
+    let members = frozen(&contents, &runs);
     let path = match (target, files) {
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
@@ -164,6 +153,36 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         }
     }
     Ok(Frozen { path, members, notes: collected.notes() })
+}
+
+/// Stops the process, with its descendants if they shall be taken along.
+fn seize(pid: i32, options: &Options) -> Result<Family> {
+    let mut family = collect::family::seize(pid, options.children)?;
+    // What was written to a terminal of theirs, and is not read yet, nobody could put back.
+    for _ in 0..UNREAD {
+        if !collect::ptys::unread(&family)? {
+            break;
+        }
+        drop(family);
+        std::thread::sleep(Duration::from_millis(2));
+        not_asked_to_end()?;
+        family = collect::family::seize(pid, options.children)?;
+    }
+    if options.afterwards != Afterwards::Run {
+        collect::family::may_be_signalled(&family)?;
+    }
+    Ok(family)
+}
+
+/// The members, with the number of pages of each in `runs`.
+fn frozen(contents: &Contents, runs: &[Run<'_>]) -> Vec<FrozenProcess> {
+    let mut pages: HashMap<u64, u64> = HashMap::new();
+    for run in runs {
+        *pages.entry(run.owner).or_default() += run.len / pages::PAGE;
+    }
+    let pages = |id| pages.get(id).copied().unwrap_or(0);
+    let members = contents.members.iter();
+    members.map(|m| FrozenProcess { pid: m.pid, comm: m.comm.clone(), pages: pages(&m.id) }).collect()
 }
 
 /// Writes the three files in their order; `frost` and `freeze` say where the next one goes.

@@ -6,6 +6,7 @@ use cryo_format::section::family::{Common, Family as Section, Zombie};
 use cryo_tracee::family::{Family, NotSeized, children};
 use cryo_tracee::fds::{self, Shared};
 use cryo_tracee::proc::{self, Stat, Status};
+use cryo_tracee::signals;
 
 use super::{Collected, RefusalKind, Scene, refuse};
 use crate::options::Children;
@@ -63,6 +64,22 @@ pub fn seize(pid: i32, choice: Children) -> Result<Family> {
         return refuse(RefusalKind::Children, format!("process {pid} has made a child just now: try again"));
     }
     Ok(family)
+}
+
+/// Refuses members that we may look into, but not end or stop: half a family would be left.
+pub fn may_be_signalled(family: &Family) -> Result<()> {
+    for member in &family.members {
+        if let Err(error) = signals::kill(member.pid(), 0) {
+            return refuse(
+                RefusalKind::Credentials,
+                format!(
+                    "{} may not be ended or stopped by us (CAP_KILL): use --leave-running, or root: {error}",
+                    name(member.pid())
+                ),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A thread that waits for a child of vfork(2) cannot be stopped: the child neither executes a program nor ends.

@@ -3,6 +3,7 @@
 //! Which pages can be shared at all, the page map tells everybody; whether they are, only where it also tells their places (CAP_SYS_ADMIN).
 //! Otherwise the bytes are compared, before the first page is written: from the copies, if the originals run again by then.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 
 use cryo_format::prim::Addr;
@@ -114,7 +115,12 @@ impl Forked {
     }
 
     /// Adds the section, and takes the pages from what is stored of the process. `memories` are the members'.
-    pub fn collect(self, memories: &[&Memory], content: &mut [Content], out: &mut Collected) -> Result<()> {
+    pub fn collect(
+        self,
+        memories: &[&Memory],
+        content: &mut BTreeMap<u64, Vec<Content>>,
+        out: &mut Collected,
+    ) -> Result<()> {
         let Self { process: (process, parent), member: (own, other), mut same, perhaps, files } = self;
         let (Some(own), Some(other)) = (memories.get(own), memories.get(other)) else { return Ok(()) };
         let (mut ours, mut theirs) = (vec![0; PIECE as usize], vec![0; PIECE as usize]);
@@ -131,15 +137,14 @@ impl Forked {
             }
         }
         // Pages of the file itself are the same wherever neither has one of its own.
-        let shown =
-            |of: u64| content.iter().filter(move |c| c.owner == of).flat_map(Content::of_files).collect::<Vec<_>>();
+        let shown = |of| content.get(&of).into_iter().flatten().flat_map(Content::of_files).collect::<Vec<_>>();
         let (ours, theirs) = (shown(process), shown(parent));
         same.extend(in_all(&[&files, &joined(ours), &joined(theirs)]));
         let ranges = joined(same);
         if ranges.is_empty() {
             return Ok(());
         }
-        content.iter_mut().filter(|c| c.owner == process).for_each(|c| c.leave_out(&ranges));
+        content.get_mut(&process).into_iter().flatten().for_each(|c| c.leave_out(&ranges));
         let range = |(start, end)| ForkedRange { start: Addr(start), end: Addr(end) };
         out.add(process, Section { parent, ranges: ranges.into_iter().map(range).collect() });
         Ok(())
@@ -153,7 +158,8 @@ fn shared(own: Entry, theirs: Entry) -> Option<bool> {
     }
     match (own.place(), theirs.place()) {
         (0, 0) => None,
-        (own, theirs) => Some(own == theirs),
+        // A page on swap may have the number of another one in memory.
+        (place, other) => Some(place == other && own.swapped() == theirs.swapped()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is held until the image is written.
 
+use std::collections::BTreeMap;
+
 use cryo_tracee::repair::Quiet;
 use cryo_tracee::{ForkedCopy, Memory};
 
@@ -36,8 +38,8 @@ pub struct Member {
 pub struct Contents {
     /// Whose they are, each process behind its parent.
     pub members: Vec<Member>,
-    /// What the pages of processes and objects are read from.
-    pub all: Vec<Content>,
+    /// What the pages of processes and objects are read from, by their local ids. The processes come first.
+    pub all: BTreeMap<u64, Vec<Content>>,
     /// Members that may share pages with their parents.
     pub forked: Vec<Forked>,
 }
@@ -47,17 +49,19 @@ impl Contents {
     /// change.
     pub fn copied<'h>(&self, held: &'h Held) -> Option<Vec<&'h Memory>> {
         let copies: Vec<&Memory> = held.copies.iter().flatten().map(|copy| &copy.memory).collect();
-        let enough = self.all.iter().all(|content| self.members.iter().any(|member| member.id == content.owner));
-        (enough && copies.len() == self.members.len()).then_some(copies)
+        let last = self.members.last().map_or(0, |member| member.id);
+        let of_objects = self.all.keys().any(|owner| *owner > last);
+        (!of_objects && copies.len() == self.members.len()).then_some(copies)
     }
 
-    /// Leaves out what members share with their parents; `memories` are the members'.
+    /// Leaves out what members share with their parents; `memories` are the members'. The last comes first: its parent still has all pages then.
     pub fn fork(&mut self, memories: &[&Memory], out: &mut Collected) -> Result<()> {
-        self.forked.drain(..).try_for_each(|forked| forked.collect(memories, &mut self.all, out))
+        self.forked.drain(..).rev().try_for_each(|forked| forked.collect(memories, &mut self.all, out))
     }
 
     /// The runs of all pages.
     pub fn runs<'a>(&'a self, memories: &[&'a Memory]) -> Vec<Run<'a>> {
-        self.all.iter().flat_map(|content| content.runs(memories)).collect()
+        let contents = self.all.iter().flat_map(|(owner, all)| all.iter().map(move |content| (*owner, content)));
+        contents.flat_map(|(owner, content)| content.runs(owner, memories)).collect()
     }
 }

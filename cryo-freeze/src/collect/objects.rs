@@ -1,6 +1,6 @@
 //! `OBJS`: what mappings and deleted descriptors refer to, and where the content of all memory is read from.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, Metadata};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
@@ -23,8 +23,6 @@ use crate::pages::{PAGE, Run, Source};
 
 /// Content of one owner, still to be read.
 pub struct Content {
-    /// Local id of the process or object.
-    pub owner: u64,
     /// Of a private mapping: the object under it, and what its addresses are above the object's offsets.
     private: Option<(u64, i64)>,
     file: Option<File>,
@@ -93,13 +91,13 @@ impl Content {
     }
 
     /// As runs for the writer; `memories` are the members'.
-    pub fn runs<'c>(&'c self, memories: &[&'c Memory]) -> impl Iterator<Item = Run<'c>> {
-        self.runs.iter().filter_map(|p| {
+    pub fn runs<'c>(&'c self, owner: u64, memories: &[&'c Memory]) -> impl Iterator<Item = Run<'c>> {
+        self.runs.iter().filter_map(move |p| {
             let source = match p.from {
                 PageSource::Memory(member, shift) => Source::Memory(memories.get(member)?, shift),
                 PageSource::File(offset) => Source::File(self.file.as_ref()?, offset),
             };
-            Some(Run { owner: self.owner, start: p.start, len: p.len, content: p.kind, source })
+            Some(Run { owner, start: p.start, len: p.len, content: p.kind, source })
         })
     }
 }
@@ -135,18 +133,18 @@ pub struct Objects {
     by_inode: HashMap<Key, u64>,
     /// Pages of memory objects, as their mappings show them.
     shared: Vec<SharedPages>,
-    /// What shared mappings show of memory objects: object, offsets.
-    windows: Vec<(u64, Range<u64>)>,
+    /// The offsets that shared mappings show of each memory object.
+    windows: HashMap<u64, Vec<Range<u64>>>,
     /// Objects whose content is read from their file.
     whole: HashSet<u64>,
     /// What their inodes have besides.
     attributes: Vec<InodeAttributes>,
-    /// Guards that the page maps showed, and whose.
-    guards: Vec<(u64, Present)>,
+    /// Guards that the page maps showed, of each process.
+    guards: HashMap<u64, Vec<Present>>,
     /// Of the member at this place.
     pagemap: Option<(usize, File)>,
     /// What all of it is read from.
-    content: Vec<Content>,
+    content: BTreeMap<u64, Vec<Content>>,
     refer: bool,
     /// How many have the mappings of each member: it, and its copy.
     processes: Vec<u64>,
@@ -172,12 +170,12 @@ impl Objects {
             files: HashMap::new(),
             by_inode: HashMap::new(),
             shared: Vec::new(),
-            windows: Vec::new(),
+            windows: HashMap::new(),
             whole: HashSet::new(),
             attributes: Vec::new(),
-            guards: Vec::new(),
+            guards: HashMap::new(),
             pagemap: None,
-            content: Vec::new(),
+            content: BTreeMap::new(),
             refer: scenes.first().is_some_and(|s| s.options.files == Files::Refer),
             processes: vec![1; scenes.len()],
         }
@@ -298,7 +296,9 @@ impl Objects {
         let (_, pagemap) = self.pagemap.insert((scene.member, pagemap));
         let (guards, present): (Vec<_>, Vec<_>) =
             proc::present(pagemap, start, end)?.into_iter().partition(|p| p.guard);
-        self.guards.extend(guards.into_iter().map(|guard| (scene.id, guard)));
+        if !guards.is_empty() {
+            self.guards.entry(scene.id).or_default().extend(guards);
+        }
         Ok(present)
     }
 
@@ -310,7 +310,7 @@ impl Objects {
         } else {
             self.present(scene, m.start, m.end)?.iter().map(|p| own(scene, p.start, p.end)).collect()
         };
-        self.content.push(Content { owner: scene.id, private: None, file: None, runs });
+        self.content.entry(scene.id).or_default().push(Content { private: None, file: None, runs });
         Ok(())
     }
 
@@ -348,7 +348,7 @@ impl Objects {
         runs.extend(edges);
         runs.sort_by_key(|p| p.start);
         let private = Some((id, m.start.wrapping_sub(m.offset) as i64));
-        self.content.push(Content { owner: scene.id, private, file, runs });
+        self.content.entry(scene.id).or_default().push(Content { private, file, runs });
         Ok(())
     }
 
@@ -363,10 +363,11 @@ impl Objects {
         out: &mut Collected,
     ) -> Result<()> {
         // The pages are the object's affair, the guards are the mapping's.
-        let seen = self.guards.len();
+        let guards = |all: &Self| all.guards.get(&scene.id).map_or(0, Vec::len);
+        let seen = guards(self);
         self.present(scene, m.start, m.end)?;
         let below = |g: &&Present| present.into_iter().flatten().any(|p| p.start < g.end && g.start < p.end);
-        if let Some(guard) = self.guards[seen..].iter().map(|(_, guard)| guard).find(below) {
+        if let Some(guard) = self.guards.get(&scene.id).into_iter().flatten().skip(seen).find(below) {
             return refuse(
                 RefusalKind::Memory,
                 format!(
@@ -389,7 +390,7 @@ impl Objects {
                 }
                 let shift = m.start.wrapping_sub(m.offset) as i64;
                 let offset = |vaddr: u64| vaddr.wrapping_add_signed(-shift);
-                self.windows.push((id, m.offset..m.offset + (m.end - m.start)));
+                self.windows.entry(id).or_default().push(m.offset..m.offset + (m.end - m.start));
                 self.shared.extend(present.into_iter().flatten().map(|p| SharedPages {
                     object: id,
                     start: offset(p.start),
@@ -415,7 +416,7 @@ impl Objects {
         let meta = file.metadata().about(about)?;
         let runs = written(&file, meta.len()).about(about)?;
         self.attributes.push(attributes::of(id, &file, &meta));
-        self.content.push(Content { owner: id, private: None, file: Some(file), runs });
+        self.content.entry(id).or_default().push(Content { private: None, file: Some(file), runs });
         Ok(())
     }
 
@@ -440,7 +441,7 @@ impl Objects {
                     at = p.end;
                 }
             }
-            self.content.push(Content { owner: pages[0].object, private: None, file: None, runs });
+            self.content.entry(pages[0].object).or_default().push(Content { private: None, file: None, runs });
         }
     }
 
@@ -540,25 +541,26 @@ impl Objects {
         self.attributes.push(attributes::of(id, &file, meta));
         let runs =
             written(&file, meta.len()).about(|| format!("looking for holes in {}", String::from_utf8_lossy(path)))?;
-        self.content.push(Content { owner: id, private: None, file: Some(file), runs });
+        self.content.entry(id).or_default().push(Content { private: None, file: Some(file), runs });
         Ok(id)
     }
 
     /// A private mapping of an object whose content is in the image shows that content, and what is written to it later: only pages of the process's
     /// own are stored for it.
     fn shown_content(&mut self) {
-        for content in &mut self.content {
+        for content in self.content.values_mut().flatten() {
             let Some((object, shift)) = content.private else { continue };
             if self.whole.contains(&object) {
                 content.runs.retain(|part| part.kind != Kind::FILE_DATA);
                 continue;
             }
-            if self.windows.iter().any(|(of, _)| *of == object) {
+            let windows = self.windows.get(&object).map_or(&[][..], Vec::as_slice);
+            if !windows.is_empty() {
                 // How long it is nobody tells whose path is gone and that has no descriptor: as long as its mappings.
                 let end = content.runs.iter().map(|p| p.start + p.len).max().unwrap_or(0).wrapping_add_signed(-shift);
                 self.objects.iter_mut().filter(|o| o.id == object).for_each(|o| o.size = o.size.max(end));
             }
-            for (_, window) in self.windows.iter().filter(|(of, _)| *of == object) {
+            for window in windows {
                 let vaddr = |offset: u64| offset.wrapping_add_signed(shift);
                 let shown = vaddr(window.start)..vaddr(window.end);
                 let of_file = |p: &Part| p.kind == Kind::FILE_DATA && matches!(p.from, PageSource::Memory(..));
@@ -568,11 +570,10 @@ impl Objects {
         }
     }
 
-    /// Adds the section, and returns what all content is read from: that of the members in their order, then that of objects.
-    pub fn finish(mut self, scenes: &[Scene<'_>], out: &mut Collected) -> Vec<Content> {
+    /// Adds the section, and returns what all content is read from, by its owners.
+    pub fn finish(mut self, scenes: &[Scene<'_>], out: &mut Collected) -> BTreeMap<u64, Vec<Content>> {
         for scene in scenes {
-            let own = self.guards.iter().filter(|(process, _)| *process == scene.id);
-            guards::collect(scene.id, own.map(|(_, guard)| *guard).collect(), out);
+            guards::collect(scene.id, self.guards.remove(&scene.id).unwrap_or_default(), out);
         }
         self.shared_content();
         self.shown_content();
@@ -582,10 +583,7 @@ impl Objects {
         }
         self.objects.sort_by_key(|o| o.id);
         out.add(0, Section { objects: self.objects.into() });
-        let of_member = |c: &Content| scenes.iter().any(|s| s.id == c.owner);
-        let (mut content, of_objects): (Vec<_>, Vec<_>) = self.content.into_iter().partition(of_member);
-        content.extend(of_objects);
-        content
+        self.content
     }
 }
 

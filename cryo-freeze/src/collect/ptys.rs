@@ -75,8 +75,10 @@ pub fn unread(family: &Family) -> Result<bool> {
     for process in &family.members {
         let pid = process.live_tid();
         let is_master = |fd: &i32| proc::link(pid, &format!("fd/{fd}")).is_ok_and(|link| link.ends_with(b"/ptmx"));
-        for fd in proc::descriptors(pid)?.into_iter().filter(is_master) {
-            let master = fds::take(&fds::pidfd(pid)?, fd)?;
+        let masters: Vec<i32> = proc::descriptors(pid)?.into_iter().filter(is_master).collect();
+        let pidfd = if masters.is_empty() { continue } else { fds::pidfd(pid)? };
+        for fd in masters {
+            let master = fds::take(&pidfd, fd)?;
             if rustix::io::ioctl_fionread(master).is_ok_and(|waiting| waiting > 0) {
                 return Ok(true);
             }

@@ -44,9 +44,14 @@ pub fn pagemap(pid: i32) -> Result<fs::File> {
 pub struct Entry(u64);
 
 impl Entry {
-    /// A page of the process's own, in memory or swapped out.
+    /// A page of the process's own, in memory or swapped out; a guard is none.
     pub fn own(self) -> bool {
-        self.0 >> 62 != 0 && self.0 >> 61 & 1 == 0
+        self.0 >> 62 != 0 && self.0 >> 61 & 1 == 0 && self.0 >> 58 & 1 == 0
+    }
+
+    /// On swap, and not in memory.
+    pub fn swapped(self) -> bool {
+        self.0 >> 62 == 1
     }
 
     /// Nobody else has it. Large pages are taken for shared if any part of them may be.
