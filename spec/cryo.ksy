@@ -127,6 +127,7 @@ types:
             '"PROC2"': process
             '"THRD1"': thread_v1
             '"THRD2"': thread
+            '"FS  1"': fs
             '"SIGA1"': actions
             '"SIGP1"': pending
             '"LDT 1"': ldt
@@ -722,6 +723,27 @@ types:
       - id: start
         type: u8
       - id: end
+        type: u8
+  fs:
+    seq:
+      - id: shared_with
+        type: u8
+      - id: umask
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: cwd
+        type: bytes
+      - id: cwd_dev
+        type: u8
+      - id: cwd_ino
+        type: u8
+      - id: root
+        type: bytes
+      - id: root_dev
+        type: u8
+      - id: root_ino
         type: u8
   mempolicy:
     seq:

@@ -21,6 +21,7 @@ macro_rules! for_each_section {
             family      Family      b"FMLY" 1 Frost  Image           CRITICAL;
             process     Process     b"PROC" 2 Frost  Process         CRITICAL;
             thread      Thread      b"THRD" 2 Frost  Thread          CRITICAL;
+            fs          Fs          b"FS  " 1 Frost  Thread          CRITICAL;
             actions     Actions     b"SIGA" 1 Frost  Process         CRITICAL;
             pending     Pending     b"SIGP" 1 Frost  ProcessOrThread CRITICAL;
             ldt         Ldt         b"LDT " 1 Frost  Process         CRITICAL;

@@ -21,7 +21,7 @@ use crate::remap;
 use crate::restore::ptimers::Timers;
 use crate::restore::table::Table;
 use crate::restore::{
-    actions, descriptors, final_steps, guards, ldt, mempolicy, pending, regs, syscall, terminal, thread, xstate,
+    actions, descriptors, final_steps, fs, guards, ldt, mempolicy, pending, regs, syscall, terminal, thread, xstate,
 };
 
 /// Member `i`, when all are born and all memory is filled.
@@ -40,8 +40,11 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> R
     }
     actions::restore(host, ice.need::<Actions>(id)?)?;
     remap::lock_and_seal(host, &ice.need::<Vmas>(id)?.vmas, &options.notes)?;
-    for (_, thread) in &threads[1..] {
-        host.spawn_thread((ids != Ids::New).then_some(thread.tid as i32))?;
+    for (i, (thread_id, thread)) in threads.iter().enumerate().skip(1) {
+        host.spawn_thread(fs::maker(ice, *thread_id, threads)?, (ids != Ids::New).then_some(thread.tid as i32))?;
+        if let Some(own) = ice.get(*thread_id) {
+            fs::part(host, i, own)?;
+        }
     }
     let elapsed = elapsed(ice, options)?;
     descriptors::finish(host, table, id, paths, elapsed)?;

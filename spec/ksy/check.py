@@ -25,7 +25,7 @@ CRITICAL, SAFE_TO_COPY = 1, 2
 # Kind: (profile, flags). The registry of spec/06-registry.md, written a second time.
 SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
-    "GARD": ("frore", CRITICAL), "MBND": ("frore", CRITICAL), "MPOL": ("frost", CRITICAL),
+    "GARD": ("frore", CRITICAL), "MBND": ("frore", CRITICAL), "MPOL": ("frost", CRITICAL), "FS  ": ("frost", CRITICAL),
     "FMLY": ("frost", CRITICAL), "FORK": ("freeze", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
@@ -271,7 +271,13 @@ def syscall(s):
     need(s.restart != 516 or waits, 64, f"system call {s.number} has no restart block")
 
 
+def fs(s):
+    rest = (s.umask, len(s.cwd.data), s.cwd_dev, s.cwd_ino, len(s.root.data), s.root_dev, s.root_ino)
+    need(not s.shared_with or not any(rest), 31, "a place of its own, and one in common")
+
+
 RULES = {
+    "FS  ": fs,
     "THRD": thread,
     "SYSC": syscall,
     "VMAS": vmas,

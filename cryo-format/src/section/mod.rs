@@ -29,6 +29,7 @@ pub mod family;
 pub mod fanotify;
 pub mod files;
 pub mod forked;
+pub mod fs;
 pub mod guards;
 pub mod inet;
 pub mod inotify;

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use binrw::Endian;
 use cryo_format::prim::{Addr, Blob, List};
 use cryo_format::section::{
-    AnySection, Info, OLD_SECTIONS, OldSection, SECTIONS, Section, extents, inet, pending, syscall, xstate,
+    AnySection, Info, OLD_SECTIONS, OldSection, SECTIONS, Section, extents, fs, inet, pending, syscall, xstate,
 };
 use cryo_format::socket::{OPTIONS, SocketOption};
 
@@ -100,6 +100,14 @@ fn mend(section: &mut AnySection) {
             s.zombies.sort_by_key(|z| z.pid);
             s.zombies.dedup_by_key(|z| z.pid);
             s.common.iter_mut().for_each(|c| (c.flags, c.reserved) = (c.flags & 0xf00, 0));
+        }
+        AnySection::Fs(s) => {
+            s.reserved = 0;
+            if s.shared_with % 2 == 0 {
+                *s = fs::Fs { shared_with: s.shared_with, ..Default::default() };
+            } else {
+                s.shared_with = 0;
+            }
         }
         AnySection::Forked(s) => {
             s.parent |= 1;

@@ -19,6 +19,7 @@ pub mod fanotify;
 mod fd;
 pub mod files;
 pub mod forked;
+pub mod fs;
 pub mod guards;
 mod held;
 pub mod inet;
@@ -131,6 +132,7 @@ pub fn collect(
         });
     }
     family::collect(&scenes, &family.zombies, out)?;
+    fs::collect(&scenes, out)?;
     let memories: Vec<_> = members.iter().map(|member| &member.memory).collect();
     let forked = forked::look(&scenes, &memories)?;
     let mut objects = objects::Objects::new(&scenes);

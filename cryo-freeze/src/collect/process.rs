@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use cryo_format::prim::Addr;
 use cryo_format::section::process::{Process, ProcessFlags};
+use cryo_tracee::proc::Status;
 use cryo_tracee::remote::{Done, Slot};
 use cryo_tracee::{Batch, proc};
 
@@ -82,7 +83,6 @@ pub fn collect(
     };
     let oom: i64 = String::from_utf8_lossy(&proc::bytes(pid, "oom_score_adj")?).trim().parse().unwrap_or(0);
     let (cwd, root) = (directory(pid, "cwd")?, directory(pid, "root")?);
-    let umask = scene.status.text("Umask").and_then(|t| u32::from_str_radix(t, 8).ok());
     out.add(
         scene.id,
         Process {
@@ -92,7 +92,7 @@ pub fn collect(
             sid: scene.status.inner("NSsid").unwrap_or(number(6)?),
             exit_signal: proc::Stat::of(scene.pid)?.field(38)? as u64,
             personality,
-            umask: umask.unwrap_or(0o22),
+            umask: umask(&scene.status),
             flags,
             parent_death_signal: word(questions.parent_death_signal),
             stopped_by: stopped.threads[0].stopped_by() as u32,
@@ -119,12 +119,17 @@ fn parent(scene: &Scene<'_>) -> Result<u64> {
         return Ok(0);
     }
     let namespace = |pid| proc::link(pid, "ns/pid").ok();
-    let (Ok(status), Some(theirs)) = (proc::Status::of(ppid), namespace(ppid)) else { return Ok(ppid as u64) };
+    let (Ok(status), Some(theirs)) = (Status::of(ppid), namespace(ppid)) else { return Ok(ppid as u64) };
     Ok(if namespace(scene.live_tid) == Some(theirs) { status.inner("NStgid").unwrap_or(ppid as u64) } else { 0 })
 }
 
+/// umask(2), as /proc/PID/status has it.
+pub(super) fn umask(status: &Status) -> u32 {
+    status.text("Umask").and_then(|t| u32::from_str_radix(t, 8).ok()).unwrap_or(0o22)
+}
+
 /// stat(2) of the directory itself, whatever its path leads to by now.
-fn directory(pid: i32, link: &str) -> Result<Metadata> {
+pub(super) fn directory(pid: i32, link: &str) -> Result<Metadata> {
     let path = format!("/proc/{pid}/{link}");
     std::fs::metadata(&path).about(|| format!("looking at {path}"))
 }

@@ -17,7 +17,7 @@ use crate::error::About;
 const DELETED: &[u8] = b" (deleted)";
 
 /// Is this what the kernel shows of an inode without a name? A file may be called so, too.
-fn is(link: &[u8], meta: &Metadata) -> bool {
+pub(super) fn is(link: &[u8], meta: &Metadata) -> bool {
     let path = Path::new(std::ffi::OsStr::from_bytes(link));
     link.ends_with(DELETED)
         && !path.symlink_metadata().is_ok_and(|m| (m.dev(), m.ino()) == (meta.dev(), meta.ino()))

@@ -84,9 +84,6 @@ fn thread(pid: i32, first: i32, tid: i32, common: &[Vec<u8>]) -> Result<()> {
     if !fds::share(first, tid, Shared::Files) {
         return lost("a table of descriptors");
     }
-    if !fds::share(first, tid, Shared::Fs) {
-        return lost("a working directory, root and umask");
-    }
     let own = namespaces(tid)?;
     match NAMESPACES.iter().zip(own.iter().zip(common)).find(|(_, (own, common))| own != common) {
         Some(((name, _), _)) => lost(&format!("a namespace ({name})")),

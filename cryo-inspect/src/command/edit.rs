@@ -82,6 +82,7 @@ impl Change for Edits {
             AnySection::Process(p) => {
                 changed |= replace(&self.paths, &mut p.exe.0) | replace(&self.paths, &mut p.cwd.0);
             }
+            AnySection::Fs(fs) => changed |= replace(&self.paths, &mut fs.cwd.0),
             _ => {}
         }
         self.done += usize::from(changed);

@@ -26,6 +26,7 @@ mod fanotify;
 mod files;
 mod forked;
 pub mod fpu;
+mod fs;
 mod guards;
 mod inet;
 mod inotify;

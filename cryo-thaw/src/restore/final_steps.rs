@@ -9,10 +9,11 @@ use cryo_format::section::process::Process;
 use cryo_format::section::scheduling::Scheduling;
 use cryo_format::section::seccomp::Seccomp;
 use cryo_format::section::semundo::SemUndo;
+use cryo_format::section::thread::Thread;
 use cryo_tracee::Host;
 
 use super::ptimers::Timers;
-use super::{credentials, itimers, limits, mm, process, scheduling, seccomp, semundo};
+use super::{credentials, fs, itimers, limits, mm, process, scheduling, seccomp, semundo};
 use crate::Result;
 use crate::common;
 use crate::elapsed::elapsed;
@@ -51,6 +52,11 @@ pub fn restore(
     }
     process::adjust(host, owner, &options.notes)?;
     mm::adjust(host, ice.need::<Mm>(id)?)?;
+    for (i, thread) in threads.iter().enumerate() {
+        if let (Some(own), Some(thread)) = (ice.get(*thread), ice.get::<Thread>(*thread)) {
+            fs::restore(host, i, thread.tid, own, paths, options)?;
+        }
+    }
     if !common::has(ice, id, libc::CLONE_FS) {
         process::enter_root(host, owner, paths, options)?;
     }

@@ -10,6 +10,7 @@ pub mod eventfd;
 pub mod fanotify;
 pub mod files;
 pub mod final_steps;
+pub mod fs;
 pub mod guards;
 pub mod inet;
 mod inet_socket;

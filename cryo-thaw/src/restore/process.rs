@@ -1,5 +1,6 @@
 //! `PROC`: who the process is.
 
+use cryo_format::prim::Bytes;
 use cryo_format::section::process::{Process, ProcessFlags};
 use cryo_tracee::{Host, fds};
 
@@ -22,45 +23,66 @@ pub fn restore(host: &mut Host, process: &Process) -> Result<()> {
 /// The working directory.
 pub fn enter_directory(host: &mut Host, process: &Process, paths: Paths<'_>, options: &Options) -> Result<()> {
     let was = Frozen::place(process.cwd_dev, process.cwd_ino, libc::S_IFDIR);
-    let cwd = directory(host, "working directory", &process.cwd, was, paths, options)?;
+    enter(host, 0, "its", &process.cwd, was, paths, options)
+}
+
+/// Has thread `i` enter the working directory that is `whose`.
+pub(super) fn enter(
+    host: &mut Host,
+    i: usize,
+    whose: &str,
+    path: &Bytes,
+    was: Frozen,
+    paths: Paths<'_>,
+    options: &Options,
+) -> Result<()> {
+    let what = format!("{whose} working directory");
+    let cwd = directory(host, &what, path, was, paths, options)?;
     let mut batch = host.batch()?;
     let chdir = batch.call(libc::SYS_fchdir, &[cwd]);
     batch.call(libc::SYS_close, &[cwd]);
-    let done = host.run(batch)?;
+    let done = host.remote_at(i)?.run(batch)?;
     if let Err(e) = done.result(chdir) {
-        let e = e.during(format!("its working directory {}", process.cwd));
-        return refuse(RefusalKind::File, format!("{e}: bring it back, or use {}", file_map::advice(&process.cwd)));
+        let e = e.during(format!("{what} {path}"));
+        return refuse(RefusalKind::File, format!("{e}: bring it back, or use {}", file_map::advice(path)));
     }
-    done.all().doing(|| format!("entering its working directory {}", process.cwd))
+    done.all().doing(|| format!("entering {what} {path}"))
 }
 
 /// The root directory, if it was not ours. All that has a path is open by now, and the working directory stays.
 pub fn enter_root(host: &mut Host, process: &Process, paths: Paths<'_>, options: &Options) -> Result<()> {
-    if process.root.is_empty() || process.root[..] == *b"/" {
+    let was = Frozen::place(process.root_dev, process.root_ino, libc::S_IFDIR);
+    change_root(host, 0, "its", &process.root, was, paths, options)
+}
+
+/// Has thread `i` change to the root directory that is `whose`.
+pub(super) fn change_root(
+    host: &mut Host,
+    i: usize,
+    whose: &str,
+    path: &Bytes,
+    was: Frozen,
+    paths: Paths<'_>,
+    options: &Options,
+) -> Result<()> {
+    if path.is_empty() || path[..] == *b"/" {
         return Ok(());
     }
-    let was = Frozen::place(process.root_dev, process.root_ino, libc::S_IFDIR);
-    let root = directory(host, "root directory", &process.root, was, paths, options)?;
+    let what = format!("{whose} root directory");
+    let root = directory(host, &what, path, was, paths, options)?;
     let mut batch = host.batch()?;
     let held = batch.put(format!("/proc/self/fd/{root}\0").as_bytes());
     let chroot = batch.call(libc::SYS_chroot, &[held.addr]);
     batch.call(libc::SYS_close, &[root]);
-    match host.run(batch)?.result(chroot).map_err(|e| e.errno()) {
+    match host.remote_at(i)?.run(batch)?.result(chroot).map_err(|e| e.errno()) {
         Ok(_) => Ok(()),
         Err(Some(libc::EPERM)) => refuse(
             RefusalKind::Permission,
-            format!("its root directory is {}: to give it that (chroot) takes root: thaw it as root", process.root),
+            format!("{what} is {path}: to give it that (chroot) takes root: thaw it as root"),
         ),
         Err(errno) => {
             let why = errno.map_or_else(String::new, |e| format!(": {}", std::io::Error::from_raw_os_error(e)));
-            refuse(
-                RefusalKind::File,
-                format!(
-                    "its root directory {}{why}: bring it back, or use {}",
-                    process.root,
-                    file_map::advice(&process.root)
-                ),
-            )
+            refuse(RefusalKind::File, format!("{what} {path}{why}: bring it back, or use {}", file_map::advice(path)))
         }
     }
 }
@@ -82,16 +104,13 @@ fn directory(
     let held = match open::look(host, &pidfd, mapped.as_deref().unwrap_or(path), flags)? {
         Ok(held) => held,
         Err(e) => {
-            return refuse(
-                RefusalKind::File,
-                format!("its {what}: {e}: bring it back, or use {}", file_map::advice(path)),
-            );
+            return refuse(RefusalKind::File, format!("{what}: {e}: bring it back, or use {}", file_map::advice(path)));
         }
     };
     match was.differs(&held.meta, paths.same_machine) {
         Some(why) if mapped.is_none() && !held.made_up => refuse(
             RefusalKind::File,
-            format!("its {what} {shown}: {why}: bring the right one back, or use {}", file_map::or_this(path)),
+            format!("{what} {shown}: {why}: bring the right one back, or use {}", file_map::or_this(path)),
         ),
         _ => Ok(held.handle),
     }

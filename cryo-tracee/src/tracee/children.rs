@@ -35,7 +35,7 @@ impl Host {
 
     fn child(&mut self, pid: Option<i32>, args: CloneArgs) -> Result<Self> {
         let scratch = self.scratch()?;
-        let born = self.clone3(pid, args)?;
+        let born = self.clone3(0, pid, args)?;
         let mut child = Owned::born(born)?;
         child.thread()?.make_host()?;
         let memory = Memory::open(born)?;
@@ -43,9 +43,9 @@ impl Host {
         Ok(Self { pid: born, threads, memory, scratch: Some(scratch) })
     }
 
-    /// clone3(2), as a call of its own: the child starts behind a `syscall` of the scratch mapping and not in the middle of the stub. Returns
-    /// its id as we see it, which is not that in its own pid namespace. It is ours by the options that its parent was seized with.
-    pub(super) fn clone3(&mut self, id: Option<i32>, args: CloneArgs) -> Result<i32> {
+    /// clone3(2), as a call of its own: the child starts behind a `syscall` of the scratch mapping and not in the middle of the stub. Thread
+    /// `maker` calls it. Returns its id as we see it, which is not that in its own pid namespace. It is ours by the options that its parent was seized with.
+    pub(super) fn clone3(&mut self, maker: usize, id: Option<i32>, args: CloneArgs) -> Result<i32> {
         let mut batch = self.batch()?;
         let set_tid = batch.put(&id.unwrap_or(0).to_le_bytes());
         let args = CloneArgs {
@@ -57,9 +57,10 @@ impl Host {
         // The arguments are written by a call that does nothing.
         batch.call(libc::SYS_getpid, &[]);
         self.run(batch)?.all()?;
-        self.call(libc::SYS_clone3, [at.addr, size_of::<CloneArgs>() as u64, 0, 0, 0, 0])?;
+        let args = [at.addr, size_of::<CloneArgs>() as u64, 0, 0, 0, 0];
+        self.remote_at(maker)?.call(libc::SYS_clone3, args)?;
         let pid = self.pid;
-        self.thread()?.take_child().ok_or(Error::Died(pid))
+        self.thread_at(maker)?.take_child().ok_or(Error::Died(pid))
     }
 
     /// Executes the program under its descriptor `fd`, and stands before that program's first instruction, as behind [`Host::start`].

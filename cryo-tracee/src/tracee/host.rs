@@ -108,15 +108,15 @@ impl Host {
         &self.threads
     }
 
-    /// Makes one more thread, stopped before its first instruction; with this id if one is asked for.
-    pub fn spawn_thread(&mut self, tid: Option<i32>) -> Result<()> {
+    /// Has thread `maker` make one more thread, stopped before its first instruction; with this id if one is asked for.
+    pub fn spawn_thread(&mut self, maker: usize, tid: Option<i32>) -> Result<()> {
         let flags = libc::CLONE_VM
             | libc::CLONE_FS
             | libc::CLONE_FILES
             | libc::CLONE_SIGHAND
             | libc::CLONE_THREAD
             | libc::CLONE_SYSVSEM;
-        let born = self.clone3(tid, CloneArgs { flags: flags as u64, ..CloneArgs::default() })?;
+        let born = self.clone3(maker, tid, CloneArgs { flags: flags as u64, ..CloneArgs::default() })?;
         // Among the host's threads before anything can fail: those are ended, while one that is dropped is let go, and would run into
         // the program's code without a stack.
         self.threads.push(Stopped::new(self.pid, born));
