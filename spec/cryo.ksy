@@ -115,7 +115,8 @@ types:
           switch-on: 'kind + version.to_s'
           cases:
             '"CPU 1"': cpu
-            '"OBJS1"': objects
+            '"OBJS1"': objects_v1
+            '"OBJS2"': objects
             '"MM  1"': mm_v1
             '"MM  2"': mm
             '"VMAS1"': vmas
@@ -260,6 +261,51 @@ types:
         repeat: expr
         repeat-expr: num_objects
   object:
+    seq:
+      - id: id
+        type: u8
+        valid:
+          min: 1
+      - id: kind
+        type: u4
+        doc: 0 file, 1 deleted file, 2 shared anonymous memory, 3 memfd, 4 SysV shared memory, 5 vDSO
+      - id: embedded
+        type: u4
+        valid:
+          max: 1
+      - id: path
+        type: bytes
+      - id: dev
+        type: u8
+      - id: ino
+        type: u8
+      - id: mode
+        type: u4
+      - id: seals
+        type: u4
+      - id: size
+        type: u8
+      - id: mtime_sec
+        type: s8
+      - id: mtime_nsec
+        type: u8
+      - id: build_id
+        type: blob
+      - id: digest
+        size: 32
+      - id: shm
+        type: u8
+      - id: huge_page
+        type: u8
+  objects_v1:
+    seq:
+      - id: num_objects
+        type: u8
+      - id: objects
+        type: object_v1
+        repeat: expr
+        repeat-expr: num_objects
+  object_v1:
     seq:
       - id: id
         type: u8

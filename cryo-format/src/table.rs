@@ -11,7 +11,7 @@ macro_rules! for_each_section {
     ($callback:ident) => {
         $callback! {
             cpu         Cpu         b"CPU " 1 Frore  Image           CRITICAL;
-            objects     Objects     b"OBJS" 1 Frore  Image           CRITICAL;
+            objects     Objects     b"OBJS" 2 Frore  Image           CRITICAL;
             mm          Mm          b"MM  " 2 Frore  Process         CRITICAL;
             vmas        Vmas        b"VMAS" 1 Frore  Process         CRITICAL;
             guards      Guards      b"GARD" 1 Frore  Process         CRITICAL;
@@ -86,6 +86,7 @@ macro_rules! for_each_section {
 macro_rules! for_each_old_section {
     ($callback:ident) => {
         $callback! {
+            ObjectsV1 v1 objects Objects b"OBJS" 1 Frore Image       CRITICAL => objects::Objects;
             MmV1      v1 mm      Mm      b"MM  " 1 Frore Process     CRITICAL => mm::Mm;
             ProcessV1 v1 process Process b"PROC" 1 Frost Process     CRITICAL => process::Process;
             ThreadV1  v1 thread  Thread  b"THRD" 1 Frost Thread      CRITICAL => thread::Thread;

@@ -17,13 +17,13 @@ use cryo_format::section::extents::{Content, Extents};
 use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_format::section::vmas::{Backing, VmFlags, Vma};
 use cryo_format::{Kind, limits};
-use cryo_tracee::{Host, Memory};
+use cryo_tracee::{Host, Memory, hugetlb};
 
 use crate::Result;
 use crate::error::{About, RefusalKind, refuse};
 use crate::ice::{Pages, Pipe};
 use crate::notes::Notes;
-use crate::remap::{Shape, pool_too_small};
+use crate::remap::{Shape, pool_lacks, pool_too_small};
 
 const PAGE: u64 = 4096;
 /// Two keep the kernel busy with first touch; up to two more compare digests meanwhile, where there are CPUs for them.
@@ -335,6 +335,7 @@ impl Work<'_> {
         bytes: Option<&[u8]>,
     ) -> Result<()> {
         let original = target.shape.identical.contains(&vma.object);
+        let over_file = original || target.shape.unlinked.contains_key(&vma.object);
         match vma.backing {
             Backing::SPECIAL if target.shape.vdso.is_none() => return Ok(()),
             _ if content == Content::FILE_DATA && original => return Ok(()),
@@ -343,7 +344,7 @@ impl Work<'_> {
         match bytes {
             Some(bytes) => put(target, vma, at, bytes),
             // Fresh memory is zero; a private page over a file must be made so.
-            None if vma.backing != Backing::PRIVATE_FILE || !original => Ok(()),
+            None if vma.backing != Backing::PRIVATE_FILE || !over_file => Ok(()),
             None => {
                 self.draw(to - at)?;
                 let pieces = (at..to).step_by(ZEROS.len());
@@ -359,7 +360,11 @@ impl Work<'_> {
     fn object(&self, owner: u64, offset: u64, bytes: Option<&[u8]>) -> Result<()> {
         let Some(bytes) = bytes else { return Ok(()) };
         if let Some(file) = self.filler.files.get(&owner) {
-            return file.write_all_at(bytes, offset).about(|| format!("bringing back the content of object {owner}"));
+            let about = || format!("bringing back the content of object {owner}");
+            return match file.write_all_at(bytes, offset) {
+                Err(e) if e.kind() == std::io::ErrorKind::InvalidInput => huge(file, owner, bytes, offset),
+                written => written.about(about),
+            };
         }
         // A file that is there is as it is.
         if self.filler.targets.iter().any(|t| t.shape.identical.contains(&owner)) {
@@ -383,6 +388,20 @@ impl Work<'_> {
             done += n;
         }
         Ok(())
+    }
+}
+
+/// Into a file of huge TLB pages, which can only be mapped.
+fn huge(file: &File, owner: u64, bytes: &[u8], offset: u64) -> Result<()> {
+    let Some(page) = hugetlb::page_size(file) else {
+        return refuse(RefusalKind::File, format!("object {owner}: what was made for it cannot be written"));
+    };
+    match hugetlb::write_at(file, page, bytes, offset) {
+        Err(e) if e.errno() == Some(libc::ENOMEM) => {
+            let len = file.metadata().map_or(0, |m| m.len());
+            refuse(RefusalKind::Memory, pool_lacks(&format!("a file without a name (object {owner})"), len, page))
+        }
+        other => Ok(other?),
     }
 }
 

@@ -314,14 +314,16 @@ impl Mapper<'_> {
         if vma.flags.has(VmFlags::NORESERVE) {
             flags |= libc::MAP_NORESERVE;
         }
-        let filled = vma.backing == Backing::SHARED && self.template.object(vma)?.kind != ObjectKind::FILE;
+        let filled = vma.backing == Backing::SHARED && self.template.object(vma)?.kind != ObjectKind::FILE
+            // Through their protection the kernel writes into none.
+            || vma.backing != Backing::SHARED && vma.flags.has(VmFlags::HUGETLB);
         let prot = match vma.backing {
             Backing::SPECIAL => libc::PROT_READ | libc::PROT_EXEC,
             _ if filled => self.writable(vma) as i32,
             _ => vma.prot as i32,
         };
         if vma.flags.has(VmFlags::HUGETLB) {
-            return huge(host, vma, prot, flags);
+            return huge(host, vma, prot, flags, fd, offset);
         }
         // What once was writable counts as such for ever, and would not join its neighbour otherwise (the relocated, now read-only data of libraries).
         let counted = vma.flags.has(VmFlags::ACCOUNT) && prot & libc::PROT_WRITE == 0 && flags & libc::MAP_PRIVATE != 0;
@@ -539,11 +541,12 @@ fn advise(batch: &mut Batch, vma: &Vma) {
 }
 
 /// Memory made of huge TLB pages, which come out of a pool.
-fn huge(host: &mut Host, vma: &Vma, prot: i32, flags: i32) -> Result<()> {
-    let shift = huge_shift(vma);
+fn huge(host: &mut Host, vma: &Vma, prot: i32, mut flags: i32, fd: u64, offset: u64) -> Result<()> {
     let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
-    let flags = flags | libc::MAP_HUGETLB | shift << libc::MAP_HUGE_SHIFT;
-    match host.call(libc::SYS_mmap, [start, len, prot as u64, flags as u64, u64::MAX, 0]) {
+    if flags & libc::MAP_ANONYMOUS != 0 {
+        flags |= libc::MAP_HUGETLB | huge_shift(vma) << libc::MAP_HUGE_SHIFT;
+    }
+    match host.call(libc::SYS_mmap, [start, len, prot as u64, flags as u64, fd, offset]) {
         Err(e) if e.errno() == Some(libc::ENOMEM) => refuse(RefusalKind::Memory, pool_too_small(vma)),
         other => other.map(drop).doing(|| range(start, len, "mapping huge pages")),
     }
@@ -560,15 +563,16 @@ fn huge_shift(vma: &Vma) -> i32 {
 
 /// There are fewer huge pages than this mapping, or its content, needs: where nothing was reserved that shows only when they are touched.
 pub fn pool_too_small(vma: &Vma) -> String {
-    let shift = huge_shift(vma);
+    pool_lacks(&format!("memory {}-{}", vma.start, vma.end), vma.end.0 - vma.start.0, 1 << huge_shift(vma))
+}
+
+/// The same of anything that is so long, and whose pages have so many bytes.
+pub fn pool_lacks(what: &str, len: u64, page: u64) -> String {
     format!(
-        "memory {}-{} is made of {} huge pages of {}, and fewer are free here: have root raise \
-         /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages",
-        vma.start,
-        vma.end,
-        (vma.end.0 - vma.start.0) >> shift,
-        if shift == 30 { "1 GiB" } else { "2 MiB" },
-        1 << (shift - 10)
+        "{what} is made of {} huge pages of {}, and fewer are free here: have root raise /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages",
+        len / page,
+        if page == 1 << 30 { "1 GiB".into() } else { format!("{} MiB", page >> 20) },
+        page >> 10
     )
 }
 

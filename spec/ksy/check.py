@@ -55,7 +55,7 @@ SECTIONS = {
     "DATA": (None, CRITICAL), "PAD ": (None, 0), "INDX": (None, 0), "END ": (None, CRITICAL),
 }  # fmt: skip
 # Kinds that have more versions than the first.
-VERSIONS = {"MM  ": (1, 2), "PROC": (1, 2), "THRD": (1, 2), "PIPE": (1, 2), "LOCK": (1, 2)}
+VERSIONS = {"OBJS": (1, 2), "MM  ": (1, 2), "PROC": (1, 2), "THRD": (1, 2), "PIPE": (1, 2), "LOCK": (1, 2)}
 STRUCTURAL = ("DATA", "PAD ", "INDX", "END ")
 
 
@@ -271,6 +271,13 @@ def syscall(s):
     need(s.restart != 516 or waits, 64, f"system call {s.number} has no restart block")
 
 
+def objects(s):
+    for o in s.objects:
+        huge = getattr(o, "huge_page", 0)  # since version 2
+        need(huge & (huge - 1) == 0, 32, f"object {o.id}: no page has {huge} bytes")
+    need(ascending(o.id for o in s.objects), 50, "objects not sorted")
+
+
 def fs(s):
     rest = (s.umask, len(s.cwd.data), s.cwd_dev, s.cwd_ino, len(s.root.data), s.root_dev, s.root_ino)
     need(not s.shared_with or not any(rest), 31, "a place of its own, and one in common")
@@ -293,7 +300,7 @@ RULES = {
     "PCKT": packet,
     "CPU ": cpu,
     "XSTA": xstate,
-    "OBJS": lambda s: need(ascending(o.id for o in s.objects), 50, "objects not sorted"),
+    "OBJS": objects,
     "SIGA": lambda s: need(ascending(a.signal for a in s.actions), 60, "handlers not sorted"),
     "LIMT": lambda s: need(ascending(x.resource for x in s.limits), 63, "limits not sorted"),
     "ITIM": lambda s: need(ascending(t.which for t in s.timers), 63, "timers not sorted"),

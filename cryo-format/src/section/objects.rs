@@ -50,6 +50,8 @@ pub struct Object {
     pub digest: Raw<32>,
     /// SysV shared memory: key and shmid as two words; otherwise zero.
     pub shm: Addr,
+    /// Bytes of its huge TLB pages (hugetlbfs, MFD_HUGETLB, MAP_HUGETLB), a power of two; 0 for ordinary pages.
+    pub huge_page: u64,
 }
 
 /// What an object is.
@@ -79,6 +81,9 @@ impl Validate for Objects {
             ensure(o.id != 0, Rule::OBJECT_ORDER, || "an object has the id 0")?;
             ensure(o.embedded <= 1, Rule::VALUE, || {
                 format!("object {}: embedded is {}, not 0 or 1", o.id, o.embedded)
+            })?;
+            ensure(o.huge_page == 0 || o.huge_page.is_power_of_two(), Rule::VALUE, || {
+                format!("object {}: no page has {} bytes", o.id, o.huge_page)
             })?;
         }
         ascending(&self.objects, |o| o.id)

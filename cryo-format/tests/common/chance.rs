@@ -74,7 +74,10 @@ fn mend(section: &mut AnySection) {
             s.in_use.0 &= s.xcr0.0;
         }
         AnySection::Objects(s) => {
-            s.objects.iter_mut().for_each(|o| o.embedded &= 1);
+            s.objects.iter_mut().for_each(|o| {
+                o.embedded &= 1;
+                o.huge_page = if o.huge_page % 2 == 0 { 0 } else { 1 << (o.huge_page % 64) };
+            });
             s.objects.retain(|o| o.id != 0);
             s.objects.sort_by_key(|o| o.id);
             s.objects.dedup_by_key(|o| o.id);
@@ -138,6 +141,12 @@ fn mend(section: &mut AnySection) {
             s.exited %= 2;
             s.exit_code *= s.exited;
             s.dispatch_mode |= 1;
+        }
+        AnySection::Old(OldSection::ObjectsV1(s)) => {
+            s.objects.iter_mut().for_each(|o| o.embedded &= 1);
+            s.objects.retain(|o| o.id != 0);
+            s.objects.sort_by_key(|o| o.id);
+            s.objects.dedup_by_key(|o| o.id);
         }
         AnySection::Old(OldSection::MmV1(s)) => s.reserved = 0,
         AnySection::Old(OldSection::PipeV1(s)) => s.packets &= 1,

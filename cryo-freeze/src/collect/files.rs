@@ -173,12 +173,6 @@ fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
         Some(name) => (ObjectKind::MEMFD, name),
         None => (ObjectKind::DELETED, bare),
     };
-    if kind == ObjectKind::MEMFD && f.meta.blksize() > crate::pages::PAGE {
-        return refuse(
-            RefusalKind::File,
-            format!("{} is made of huge pages, which is not carried yet: use --fd {}=null|FILE", f.name(), f.fd),
-        );
-    }
     let path = format!("/proc/{}/fd/{}", cx.of(f).live_tid, f.fd);
     let file = match unnoticed(&path) {
         // Whoever has it open may read it, whatever its mode says by now (gunicorn's workers tell that they live by changing it).

@@ -143,7 +143,7 @@ pub fn collect(
         adopt.push(adopts.map_err(|e| family::of_member(scene, e))?);
     }
     descriptors::collect(&scenes, &mut ids, &mut objects, out, held)?;
-    let all = objects.finish(&scenes, out);
+    let all = objects.finish(&scenes, out)?;
     if let Some(root) = members.first() {
         origin::collect(root.since, out);
     }

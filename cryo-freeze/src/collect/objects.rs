@@ -11,9 +11,9 @@ use cryo_format::prim::Raw;
 use cryo_format::section::attributes::{Attributes, InodeAttributes};
 use cryo_format::section::extents::Content as Kind;
 use cryo_format::section::objects::{Object, ObjectKind, Objects as Section};
-use cryo_tracee::Memory;
 use cryo_tracee::elf::{build_id, build_id_of};
 use cryo_tracee::proc::{self, Mapping, Present};
+use cryo_tracee::{Memory, hugetlb};
 
 use super::{Collected, Ids, RefusalKind, Scene, attributes, guards, inodes, refuse, shared, sysv};
 use crate::Result;
@@ -206,22 +206,8 @@ impl Objects {
         if m.path == b"/dev/zero" && !m.shared {
             return Ok(Place::Anonymous);
         }
-        if m.has("ht") {
-            let mapped_once = m.offset == 0 && self.mapped.get(&(makedev(m), m.ino)).is_some_and(|all| all.len() == 1);
-            match &m.path[..] {
-                b"/anon_hugepage (deleted)" if !m.shared => return Ok(Place::Anonymous),
-                b"/anon_hugepage (deleted)" if mapped_once => {}
-                _ => {
-                    return refuse(
-                        RefusalKind::Memory,
-                        format!(
-                            "{} of process {}: huge TLB pages are carried only where they are anonymous and mapped once",
-                            what(),
-                            scene.pid
-                        ),
-                    );
-                }
-            }
+        if m.path == b"/anon_hugepage (deleted)" && !m.shared {
+            return Ok(Place::Anonymous);
         }
         if m.path.starts_with(b"anon_inode:") || m.has("io") || m.has("pf") {
             return refuse(
@@ -249,7 +235,9 @@ impl Objects {
             path = other;
         }
         let bare = path.strip_suffix(b" (deleted)").unwrap_or(&path).to_vec();
-        let mut object = Object { id, path: path.clone().into(), dev: key.0, ino: m.ino, ..Object::default() };
+        let huge_page = if m.has("ht") { m.page_size } else { 0 };
+        let mut object =
+            Object { id, path: path.clone().into(), dev: key.0, ino: m.ino, huge_page, ..Object::default() };
         if let Some((file, meta)) = live {
             object.kind = ObjectKind::FILE;
             describe(&mut object, &meta);
@@ -536,6 +524,7 @@ impl Objects {
         }
         if let Some(object) = self.get(id) {
             (object.kind, object.embedded, object.path, object.seals) = (kind, 1, path.to_vec().into(), seals);
+            object.huge_page = hugetlb::page_size(&file).unwrap_or(0);
             describe(object, meta);
         }
         self.attributes.push(attributes::of(id, &file, meta));
@@ -547,12 +536,23 @@ impl Objects {
 
     /// A private mapping of an object whose content is in the image shows that content, and what is written to it later: only pages of the process's
     /// own are stored for it.
-    fn shown_content(&mut self) {
+    fn shown_content(&mut self) -> Result<()> {
         for content in self.content.values_mut().flatten() {
             let Some((object, shift)) = content.private else { continue };
             if self.whole.contains(&object) {
                 content.runs.retain(|part| part.kind != Kind::FILE_DATA);
                 continue;
+            }
+            let huge = |o: &&Object| o.id == object && o.huge_page != 0 && o.kind != ObjectKind::FILE;
+            if let Some(o) = self.objects.iter().find(huge) {
+                return refuse(
+                    RefusalKind::Memory,
+                    format!(
+                        "{} is a file without a name, of huge TLB pages, that is mapped privately: it is carried where the program has a descriptor \
+                         of it, too",
+                        o.path
+                    ),
+                );
             }
             let windows = self.windows.get(&object).map_or(&[][..], Vec::as_slice);
             if !windows.is_empty() {
@@ -568,22 +568,23 @@ impl Objects {
                 content.runs = std::mem::take(&mut content.runs).into_iter().flat_map(left).collect();
             }
         }
+        Ok(())
     }
 
     /// Adds the section, and returns what all content is read from, by its owners.
-    pub fn finish(mut self, scenes: &[Scene<'_>], out: &mut Collected) -> BTreeMap<u64, Vec<Content>> {
+    pub fn finish(mut self, scenes: &[Scene<'_>], out: &mut Collected) -> Result<BTreeMap<u64, Vec<Content>>> {
         for scene in scenes {
             guards::collect(scene.id, self.guards.remove(&scene.id).unwrap_or_default(), out);
         }
         self.shared_content();
-        self.shown_content();
+        self.shown_content()?;
         if !self.attributes.is_empty() {
             self.attributes.sort_by_key(|i| i.object);
             out.add(0, Attributes { inodes: self.attributes.into() });
         }
         self.objects.sort_by_key(|o| o.id);
         out.add(0, Section { objects: self.objects.into() });
-        self.content
+        Ok(self.content)
     }
 }
 

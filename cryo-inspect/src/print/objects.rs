@@ -49,6 +49,9 @@ fn details(o: &Object, cx: &Cx<'_>) -> Vec<String> {
         let short = &o.build_id[..o.build_id.len().min(32)];
         lines.push(format!("build-id {}", hex(short)));
     }
+    if o.huge_page != 0 {
+        lines.push(format!("huge TLB pages of {}", size(o.huge_page)));
+    }
     if o.seals != 0 {
         lines.push(format!("seals {}", bits(o.seals.into(), SEALS, " ")));
     }

@@ -3,6 +3,7 @@
 pub mod cpu;
 pub mod fds;
 pub mod fs_rights;
+pub mod hugetlb;
 pub mod keys;
 pub mod limits;
 pub mod mqueue;

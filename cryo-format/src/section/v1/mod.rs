@@ -2,6 +2,7 @@
 
 pub mod locks;
 pub mod mm;
+pub mod objects;
 pub mod pipes;
 pub mod process;
 pub mod thread;
