@@ -171,6 +171,16 @@ fn description<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
                 ),
             );
         }
+        if let Some(flags) = d.first().info.unknown_flags() {
+            return refuse(
+                RefusalKind::Descriptor,
+                format!(
+                    "{}: it is open with flags that this release does not know and would lose ({flags:#o}): use --fd {}=null|FILE",
+                    d.first().name(),
+                    d.first().fd
+                ),
+            );
+        }
         BESIDES.iter().try_for_each(|besides| besides(cx, d))?;
         d.fds.iter().for_each(|f| cx.place(f, d.id));
     } else {

@@ -1,9 +1,9 @@
 //! `LIMT`: resource limits. The process itself may always ask; another user's is asked in vain.
 
 use cryo_format::section::limits::{Limit, Limits};
-use cryo_tracee::Batch;
 use cryo_tracee::limits::COUNT;
 use cryo_tracee::remote::{Done, Slot};
+use cryo_tracee::{Batch, proc};
 
 use super::{Collected, Scene};
 use crate::Result;
@@ -53,6 +53,31 @@ fn processor_time(scene: &Scene<'_>, limits: &mut [Limit], out: &mut Collected) 
     Ok(())
 }
 
+/// The name of a line of /proc/PID/limits that is none of the limits that this release knows.
+pub fn unknown_limit(text: &str) -> Option<&str> {
+    // fs/proc/base.c, lnames.
+    const KNOWN: [&str; COUNT as usize] = [
+        "Max cpu time",
+        "Max file size",
+        "Max data size",
+        "Max stack size",
+        "Max core file size",
+        "Max resident set",
+        "Max processes",
+        "Max open files",
+        "Max locked memory",
+        "Max address space",
+        "Max file locks",
+        "Max pending signals",
+        "Max msgqueue size",
+        "Max nice priority",
+        "Max realtime priority",
+        "Max realtime timeout",
+    ];
+    let names = text.lines().skip(1).filter_map(|line| line.split("  ").next());
+    names.map(str::trim).find(|name| !name.is_empty() && !KNOWN.contains(name))
+}
+
 /// Adds the limits.
 pub fn collect(scene: &Scene<'_>, questions: &Questions, done: &Done, out: &mut Collected) -> Result<()> {
     let mut limits = Vec::new();
@@ -60,6 +85,9 @@ pub fn collect(scene: &Scene<'_>, questions: &Questions, done: &Done, out: &mut 
         done.result(*call)?;
         let word = |i| done.word(*slot, i);
         limits.push(Limit { resource, reserved: 0, soft: word(0), hard: word(1) });
+    }
+    if let Some(name) = unknown_limit(&String::from_utf8_lossy(&proc::bytes(scene.live_tid, "limits")?)) {
+        out.note(name, "a resource limit that this release does not know: the thawed program has that of who thaws it");
     }
     processor_time(scene, &mut limits, out)?;
     out.add(scene.id, Limits { limits: limits.into() });

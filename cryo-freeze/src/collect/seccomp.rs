@@ -31,6 +31,9 @@ pub fn collect(process: &Process, scene: &Scene<'_>, ids: &[u64], out: &mut Coll
     }
     let mut sections = Vec::new();
     for (i, (thread, id)) in process.threads.iter().zip(ids).enumerate() {
+        if let Some(text) = unknown(mode(i), 0) {
+            return refuse(RefusalKind::Seccomp, format!("thread {} of process {} {text}", thread.tid(), scene.pid));
+        }
         let mut section = Seccomp { mode: mode(i) as u32, ..Seccomp::default() };
         if mode(i) == MODE_FILTER {
             for filter in filters(thread.tid())? {
@@ -41,6 +44,24 @@ pub fn collect(process: &Process, scene: &Scene<'_>, ids: &[u64], out: &mut Coll
     }
     out.add_each(scene.id, sections);
     Ok(())
+}
+
+/// What a later kernel may say of seccomp: a mode in /proc/PID/status that is neither strict (1) nor that of filters (2), flags of a filter other than
+/// SECCOMP_FILTER_FLAG_LOG (PTRACE_SECCOMP_GET_METADATA).
+pub fn unknown(mode: u64, flags: u64) -> Option<String> {
+    const FLAG_LOG: u64 = 1 << 1;
+    /// The kernel has it while a thread is being killed by it (kernel/seccomp.c).
+    const DEAD: u64 = 3;
+    match (mode, flags & !FLAG_LOG) {
+        (0..=MODE_FILTER, 0) => None,
+        (DEAD, _) => Some("is being killed by seccomp: try again when it has ended".into()),
+        (0..=MODE_FILTER, flags) => Some(format!(
+            "has a seccomp filter with flags that this release does not know ({flags:#x}): a newer cryo-freeze may"
+        )),
+        _ => Some(format!(
+            "is restricted by seccomp in a mode that this release does not know ({mode}): a newer cryo-freeze may"
+        )),
+    }
 }
 
 fn carried(tid: i32, filter: &cryo_tracee::seccomp::Filter) -> Result<Filter> {
@@ -61,6 +82,9 @@ fn carried(tid: i32, filter: &cryo_tracee::seccomp::Filter) -> Result<Filter> {
                 "thread {tid} has a seccomp filter that asks another process (SECCOMP_RET_USER_NOTIF), which cannot be carried"
             ),
         );
+    }
+    if let Some(text) = unknown(MODE_FILTER, filter.flags) {
+        return refuse(RefusalKind::Seccomp, format!("thread {tid} {text}"));
     }
     Ok(Filter { flags: filter.flags as u32, reserved: 0, program: program.into() })
 }

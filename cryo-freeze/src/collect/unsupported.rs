@@ -8,17 +8,30 @@ use cryo_tracee::proc::{self, Mapping};
 use super::machine::{NAMESPACES, namespaces};
 use super::{RefusalKind, Scene, parallel, refuse};
 use crate::Result;
+use crate::error::About;
 
 /// Refuses what would be lost.
 pub fn check(scene: &Scene<'_>) -> Result<()> {
     let pid = scene.pid;
     same_namespaces(scene)?;
+    other_namespaces(scene)?;
     // arch_prctl(2), ARCH_ENABLE_TAGGED_ADDR.
     if scene.status.text("untag_mask").is_some_and(|mask| mask != "0xffffffffffffffff") {
         return refuse(
             RefusalKind::Memory,
             format!("process {pid} uses tagged addresses (Linear Address Masking), which are not carried yet"),
         );
+    }
+    for status in &scene.threads {
+        if let Some(feature) = status.text("x86_Thread_features").and_then(thread_feature) {
+            return refuse(
+                RefusalKind::Thread,
+                format!(
+                    "thread {} of process {pid} uses a feature of the CPU that is not carried (x86_Thread_features: {feature})",
+                    status.number("Pid").unwrap_or(0)
+                ),
+            );
+        }
     }
     if let Some(m) = scene.maps.iter().find(|m| m.path == b"/secretmem (deleted)") {
         return refuse(
@@ -60,6 +73,60 @@ const KNOWN_FLAGS: &str = "rd wr ex sh mr mw me ms gd pf dw lo io sr rr dc de ac
 pub fn unknown_flag(m: &Mapping) -> Option<String> {
     let known = |flag: &[u8; 2]| KNOWN_FLAGS.split(' ').any(|known| known.as_bytes() == flag);
     m.flags.iter().find(|flag| !known(flag)).map(|flag| String::from_utf8_lossy(flag).into_owned())
+}
+
+/// The first word of x86_Thread_features in /proc/PID/status: `shstk` (shadow stacks), `wrss`, or what a later kernel has. (Those that are locked, in the
+/// next line, nobody uses for that.)
+pub fn thread_feature(words: &str) -> Option<&str> {
+    words.split_whitespace().next()
+}
+
+/// Entries of /proc/PID/ns of Linux 6.18.
+const KNOWN_NAMESPACES: [&str; 10] =
+    ["cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts"];
+
+/// An entry of /proc/PID/ns that is none of those that this release knows, and leads elsewhere than for us. Each with what it says for the process, and
+/// for us.
+pub fn unknown_namespace<'n>(
+    mut all: impl Iterator<Item = (&'n str, Option<Vec<u8>>, Option<Vec<u8>>)>,
+) -> Option<&'n str> {
+    all.find(|(name, theirs, ours)| !KNOWN_NAMESPACES.contains(name) && theirs != ours).map(|(name, ..)| name)
+}
+
+/// Refuses a process whose next children would be born elsewhere than it was (unshare(2), CLONE_NEWPID and CLONE_NEWTIME), and one in a namespace of an
+/// unknown kind.
+fn other_namespaces(scene: &Scene<'_>) -> Result<()> {
+    let (pid, us) = (scene.live_tid, std::process::id() as i32);
+    let says = |of: i32, name: &str| proc::link(of, &format!("ns/{name}")).ok();
+    for (kind, name) in [("pid", "pid_for_children"), ("time", "time_for_children")] {
+        // There is none as long as none of them has been born.
+        if says(us, name).is_some() && says(pid, name) != says(pid, kind) {
+            return refuse(
+                RefusalKind::Namespace,
+                format!(
+                    "process {} has made a {kind} namespace for its children (unshare(2)), in which it is not itself, which is not carried: freeze it \
+                     before it does so",
+                    scene.pid
+                ),
+            );
+        }
+    }
+    let path = format!("/proc/{pid}/ns");
+    let names: Vec<String> = std::fs::read_dir(&path)
+        .about(|| format!("reading {path}"))?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    match unknown_namespace(names.iter().map(|name| (name.as_str(), says(pid, name), says(us, name)))) {
+        Some(name) => refuse(
+            RefusalKind::Namespace,
+            format!(
+                "process {} is in a namespace of a kind that this release does not know (/proc/{pid}/ns/{name}): a newer cryo-freeze may",
+                scene.pid
+            ),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Refuses threads that have left what the others share (unshare(2), setns(2)).

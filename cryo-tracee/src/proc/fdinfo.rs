@@ -98,6 +98,28 @@ impl FdInfo {
             .find(|key| !KNOWN.contains(key) && !key.starts_with("fanotify "))
     }
 
+    /// Bits among the flags that are none of open(2)'s (O_EXCL is that of a pidfd of a thread): what a later kernel has added.
+    pub fn unknown_flags(&self) -> Option<u64> {
+        const KNOWN: i32 = libc::O_ACCMODE
+            | libc::O_CREAT
+            | libc::O_EXCL
+            | libc::O_NOCTTY
+            | libc::O_TRUNC
+            | libc::O_APPEND
+            | libc::O_NONBLOCK
+            | libc::O_SYNC
+            | libc::O_ASYNC
+            | libc::O_DIRECT
+            | 0o100_000 // O_LARGEFILE, which libc calls 0
+            | libc::O_DIRECTORY
+            | libc::O_NOFOLLOW
+            | libc::O_NOATIME
+            | libc::O_CLOEXEC
+            | libc::O_PATH
+            | libc::O_TMPFILE;
+        Some(self.flags() & !(KNOWN as u64)).filter(|unknown| *unknown != 0)
+    }
+
     /// open(2) flags, which stand there in octal.
     pub fn flags(&self) -> u64 {
         self.all("flags").next().and_then(|t| u64::from_str_radix(t, 8).ok()).unwrap_or(0)
