@@ -1,6 +1,8 @@
 //! Bytes, sizes and times as people read them. What an image says never reaches the terminal as it is: no control characters, no
 //! text that runs backwards, nothing endless.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use cryo_format::prim::Bytes;
 pub use cryo_format::text::harmless;
 use cryo_format::text::push;
@@ -91,18 +93,15 @@ pub fn duration(ns: u64) -> String {
 
 /// A moment in UTC, to the second.
 pub fn time(sec: i64) -> String {
-    // Days to a civil date, counted from 0000-03-01, where leap days end a year.
-    let days = sec.div_euclid(86_400) + 719_468;
-    let of_day = sec.rem_euclid(86_400);
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month0 = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month0 + 2) / 5 + 1;
-    let month = if month0 < 10 { month0 + 3 } else { month0 - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    /// The first second of the year 10000: humantime knows those from 1970 on, and before that one.
+    const YEAR_10000: u64 = 253_402_300_800;
+    match u64::try_from(sec) {
+        Ok(s) if s < YEAR_10000 => {
+            let moment = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(s)).to_string();
+            moment.replace('T', " ").replace('Z', " UTC")
+        }
+        _ => format!("{sec} s since 1970, UTC"),
+    }
 }
 
 /// Words, broken into lines of at most `width` columns.
@@ -146,7 +145,8 @@ mod tests {
     fn times() {
         assert_eq!(time(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(time(951_782_400), "2000-02-29 00:00:00 UTC");
-        assert_eq!(time(-1), "1969-12-31 23:59:59 UTC");
+        assert_eq!(time(253_402_300_799), "9999-12-31 23:59:59 UTC");
+        assert_eq!(time(-1), "-1 s since 1970, UTC");
         assert!(time(i64::MAX).ends_with("UTC") && time(i64::MIN).ends_with("UTC"));
         assert_eq!(duration(4_500_000_000), "4.500 s");
     }

@@ -26,13 +26,8 @@ pub fn behind(ice: &Ice) -> Option<[i64; 2]> {
 
 /// For people.
 pub fn words(behind: [i64; 2]) -> String {
-    let longest = Duration::from_nanos(behind[0].max(behind[1]).max(0) as u64).as_secs();
-    match longest {
-        0..120 => format!("{longest} seconds"),
-        120..7200 => format!("{} minutes", longest / 60),
-        7200..172_800 => format!("{} hours", longest / 3600),
-        _ => format!("{} days", longest / 86400),
-    }
+    let longest = Duration::from_nanos(behind[0].max(behind[1]).max(0) as u64);
+    humantime::format_duration(Duration::from_secs(longest.as_secs())).to_string()
 }
 
 /// Before the host is started: if the clocks are behind, it shall be born in a time namespace in which they are not.

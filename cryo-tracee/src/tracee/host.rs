@@ -16,7 +16,7 @@ use crate::proc;
 use crate::remote::{Batch, Done, Remote, SCRATCH, Scratch};
 use crate::stopped::Stopped;
 use crate::sys::{self, Fault, Request, Wait};
-use crate::{Error, RefusalKind, Result, signals};
+use crate::{Error, RefusalKind, Result, limits, signals};
 
 const PTRACE_EVENT_EXEC: i32 = 4;
 const PAGE: u64 = 4096;
@@ -385,13 +385,6 @@ impl CloneArgs {
 
 /// Raises the soft limit of open files of a process of ours to its hard limit.
 pub fn raise_file_limit(pid: i32) -> Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the kernel writes one rlimit.
-    let read = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, ptr::null(), &raw mut limit) };
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: the kernel reads one rlimit.
-    if read != 0 || unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, ptr::null_mut()) } != 0 {
-        return Err(Error::last("raising the host's limit of open files"));
-    }
-    Ok(())
+    let (_, hard) = limits::get(pid, libc::RLIMIT_NOFILE)?;
+    limits::set(pid, libc::RLIMIT_NOFILE, (hard, hard))
 }
