@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::section::terminal::Terminal;
+use cryo_tracee::tty;
 
 use super::description::{Cx, Description, Fd};
 use super::termios::settings;
@@ -31,7 +32,17 @@ pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
     }
     for f in found.into_values() {
         // One that has hung up has no settings any more.
-        let Ok(settings) = settings(&cx.take(f)?) else { continue };
+        let tty = cx.take(f)?;
+        let Ok(settings) = settings(&tty) else { continue };
+        // Who has asked for that, this program or another one on it (X, for all that it starts), nobody can ask.
+        if matches!((rustix::fs::major(f.meta.rdev()), rustix::fs::minor(f.meta.rdev())), (4, 0..=63) | (5, 1))
+            && tty::is_driven(&tty)?
+        {
+            cx.out.note(
+                f.name(),
+                "a program draws on this virtual terminal (KDSETMODE), or is asked before it is switched (VT_SETMODE): if it is this one, it must begin anew",
+            );
+        }
         let scene = cx.of(f);
         // The foreground is that of the controlling terminal, which may be one of theirs.
         let (group, foreground) = (scene.stat.field(5)?, scene.stat.field(8)?);

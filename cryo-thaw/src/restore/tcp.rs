@@ -19,6 +19,7 @@ use crate::options::Tcp;
 
 const AF_INET: u32 = libc::AF_INET as u32;
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
+const REUSEPORT: u32 = libc::SO_REUSEPORT as u32;
 const SNDTIMEO: u32 = libc::SO_SNDTIMEO as u32;
 const RCVLOWAT: u32 = libc::SO_RCVLOWAT as u32;
 /// How long a connection within this machine may take, and a former one of the same addresses to be forgotten.
@@ -61,8 +62,14 @@ pub fn all<'a>(host: &mut Host, table: &mut Table<'_>, all: &[(u64, &'a Inet)], 
             _ => {}
         }
     }
-    for &(id, s) in all.iter().filter(|(_, s)| s.state == State::LISTENING) {
+    let listening = || all.iter().filter(|(_, s)| s.state == State::LISTENING);
+    // Several listen on one port by SO_REUSEPORT, or by SO_BINDTODEVICE, and may have switched it off by now.
+    let shares = |s: &Inet| listening().filter(|(_, o)| o.local.port == s.local.port).count() > 1;
+    for &(id, s) in listening() {
         let m = make(host, table, id, s)?;
+        if shares(s) {
+            socket::set_option(&m.ours, SOL_SOCKET, REUSEPORT, &1_i32.to_le_bytes())?;
+        }
         bind(&m, true)?;
         if let Err(e) = socket::listen(&m.ours, s.backlog) {
             return refuse(
@@ -71,6 +78,10 @@ pub fn all<'a>(host: &mut Host, table: &mut Table<'_>, all: &[(u64, &'a Inet)], 
             );
         }
         made.insert(id, m);
+    }
+    for &(id, s) in listening().filter(|(_, s)| shares(s)) {
+        let port = recorded(s, REUSEPORT).unwrap_or(&[0; 4]);
+        socket::set_option(&made[&id].ours, SOL_SOCKET, REUSEPORT, port)?;
     }
     for &(id, s) in all.iter().filter(|(_, s)| s.state == State::WAITING) {
         if by_id.get(&s.peer).is_none_or(|l| l.state != State::LISTENING) {
