@@ -73,6 +73,8 @@ impl Inject<'_> {
                 }
             }
         }
+        // Some are mapped at once, where the parent's must be gone.
+        run(host, &mut batch, &mut advice)?;
         for vma in template.vmas.iter().filter(|v| v.backing != Backing::SPECIAL) {
             let kept = alike.iter().filter(|a| std::ptr::eq(a.own, vma)).map(|a| (a.start, a.end));
             for (start, end) in without([(vma.start.0, vma.end.0)].into_iter(), kept) {
