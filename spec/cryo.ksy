@@ -149,10 +149,13 @@ types:
             '"SGFD1"': signalfd
             '"TMFD1"': timerfd
             '"PIDF1"': pidfd
+            '"PIDD1"': dead_pidfd
             '"EPOL1"': epoll
             '"INOT1"': inotify
             '"FANO1"': fanotify
             '"UNIX1"': unix
+            '"ANCL1"': ancillary
+            '"PEER1"': peer
             '"MQUE1"': mqueue
             '"RMVD1"': removed
             '"MPOL1"': mempolicy
@@ -1122,6 +1125,46 @@ types:
         type: u8
       - id: process
         type: u8
+  dead_pidfd:
+    seq:
+      - id: open_flags
+        type: u8
+      - id: pid
+        type: u8
+  ancillary:
+    seq:
+      - id: num_messages
+        type: u8
+      - id: messages
+        type: ancillary_message
+        repeat: expr
+        repeat-expr: num_messages
+  ancillary_message:
+    seq:
+      - id: at
+        type: u8
+      - id: len
+        type: u8
+      - id: pid
+        type: u8
+      - id: uid
+        type: u4
+      - id: gid
+        type: u4
+      - id: num_descriptions
+        type: u8
+      - id: descriptions
+        type: u8
+        repeat: expr
+        repeat-expr: num_descriptions
+  peer:
+    seq:
+      - id: pid
+        type: u8
+      - id: uid
+        type: u4
+      - id: gid
+        type: u4
   epoll:
     seq:
       - id: open_flags

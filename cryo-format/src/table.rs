@@ -46,10 +46,13 @@ macro_rules! for_each_section {
             raw         RawSocket   b"RAWS" 1 Frost  Description     CRITICAL;
             packet      PacketSocket b"PCKT" 1 Frost Description     CRITICAL;
             unix        Unix        b"UNIX" 1 Frost  Description     CRITICAL;
+            ancillary   Ancillary   b"ANCL" 1 Frost  Description     CRITICAL;
+            peers       Peer        b"PEER" 1 Frost  Description     SAFE_TO_COPY;
             eventfd     Eventfd     b"EVFD" 1 Frost  Description     CRITICAL;
             signalfd    Signalfd    b"SGFD" 1 Frost  Description     CRITICAL;
             timerfd     Timerfd     b"TMFD" 1 Frost  Description     CRITICAL;
             pidfd       Pidfd       b"PIDF" 1 Frost  Description     CRITICAL;
+            pidfd       DeadPidfd   b"PIDD" 1 Frost  Description     CRITICAL;
             epoll       Epoll       b"EPOL" 1 Frost  Description     CRITICAL;
             inotify     Inotify     b"INOT" 1 Frost  Description     CRITICAL;
             fanotify    Fanotify    b"FANO" 1 Frost  Description     CRITICAL;

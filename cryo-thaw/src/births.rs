@@ -104,7 +104,7 @@ impl<'a> Births<'a> {
             }
         }
         self.foregrounds(&table)?;
-        self.end_the_dead()?;
+        self.end_the_dead(&mut table)?;
         if let Some(pages) = pages {
             self.fill_objects(pages, &table)?;
         }
@@ -374,8 +374,11 @@ impl<'a> Births<'a> {
         Ok(leads)
     }
 
-    /// Those who are to be dead are so; nobody waits for them but who did so before.
-    fn end_the_dead(&mut self) -> Result<()> {
+    /// The pids of all are known, and those who are to be dead are so; nobody waits for them but who did so before.
+    fn end_the_dead(&mut self, table: &mut Table<'a>) -> Result<()> {
+        for (member, (host, _)) in self.prepared.members.iter().zip(&self.ready.hosts) {
+            table.pids.insert(member.process.pid, in_namespace(host.pid())?);
+        }
         for (_, host, near) in std::mem::take(&mut self.stand_ins) {
             let pid = in_namespace(host.pid())?;
             host.end_as(0)?;
@@ -385,6 +388,7 @@ impl<'a> Births<'a> {
             near.forget_children()?;
         }
         for (i, (host, parent)) in std::mem::take(&mut self.zombies) {
+            table.pids.insert(self.family_zombies()[i].pid, in_namespace(host.pid())?);
             host.end_as(self.family_zombies()[i].status)?;
             self.host(parent)?.forget_children()?;
         }

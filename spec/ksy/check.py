@@ -31,7 +31,7 @@ SECTIONS = {
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
     "INET": ("frost", CRITICAL),
     "NTLK": ("frost", CRITICAL), "RAWS": ("frost", CRITICAL), "PCKT": ("frost", CRITICAL),
-    "UNIX": ("frost", CRITICAL),
+    "UNIX": ("frost", CRITICAL), "ANCL": ("frost", CRITICAL), "PEER": ("frost", SAFE_TO_COPY),
     "ORIG": ("frost", SAFE_TO_COPY), "LINK": ("freeze", CRITICAL), "RX64": ("freeze", CRITICAL), "RI32": ("freeze", CRITICAL),
     "XSTA": ("freeze", CRITICAL), "TLSE": ("freeze", CRITICAL), "SYSC": ("freeze", CRITICAL), "EXTS": ("freeze", CRITICAL),
     "LDT ": ("frost", CRITICAL), "LIMT": ("frost", CRITICAL), "CLKS": ("frost", CRITICAL), "ITIM": ("frost", CRITICAL), "PTIM": ("frost", CRITICAL), "CRED": ("frost", CRITICAL),
@@ -42,7 +42,7 @@ SECTIONS = {
     "ATTR": ("frore", CRITICAL), "MQUE": ("frost", CRITICAL), "RMVD": ("frost", CRITICAL), "SEMU": ("frost", CRITICAL), "UNRD": ("frost", CRITICAL),
     "SGFD": ("frost", CRITICAL),
     "TMFD": ("frost", CRITICAL),
-    "PIDF": ("frost", CRITICAL),
+    "PIDF": ("frost", CRITICAL), "PIDD": ("frost", CRITICAL),
     "EPOL": ("frost", CRITICAL),
     "INOT": ("frost", CRITICAL),
     "FANO": ("frost", CRITICAL),
@@ -244,6 +244,12 @@ def sem_undo(s):
     need(ascending((a.semid, a.number) for a in s.adjustments), 63, "adjustments not sorted")
 
 
+def ancillary(s):
+    need(all(len(m.descriptions) <= 253 and (m.descriptions or m.pid) for m in s.messages), 32, "a message with nothing, or too much")
+    need(all(all(m.descriptions) for m in s.messages), 54, "a descriptor of no description")
+    need(ascending(m.at for m in s.messages), 63, "messages not sorted")
+
+
 def sessions(s):
     need(all(x.sid and x.pty for x in s.sessions), 32, "a session without a number or a terminal")
     need(ascending(x.sid for x in s.sessions), 63, "sessions not sorted")
@@ -309,6 +315,7 @@ RULES = {
     "TLSE": lambda s: need(ascending(e.entry for e in s.entries), 63, "entries not sorted"),
     "SEMU": sem_undo,
     "SESS": sessions,
+    "ANCL": ancillary,
     "RMVD": removed,
     "ATTR": lambda s: need(ascending(i.object for i in s.inodes), 63, "inodes not sorted"),
     "INOT": lambda s: need(ascending(w.wd for w in s.watches), 63, "watches not sorted"),

@@ -17,6 +17,7 @@ use crate::prim::Blob;
 use crate::rules::{Rule, Violation, ensure};
 
 pub mod actions;
+pub mod ancillary;
 pub mod attributes;
 pub mod clocks;
 pub mod cpu;
@@ -48,6 +49,7 @@ pub mod origin;
 pub mod outside;
 pub mod owners;
 pub mod packet;
+pub mod peers;
 pub mod pending;
 pub mod pidfd;
 pub mod pipes;

@@ -28,7 +28,7 @@ pub const NOBODY: u32 = 0;
 pub const PROCESS: u32 = 1;
 /// [`Owner::kind`]: F_OWNER_TID.
 pub const THREAD: u32 = 2;
-/// [`Owner::kind`]: F_OWNER_PGRP, the process's own group.
+/// [`Owner::kind`]: F_OWNER_PGRP, a process group of the image; with the number 0 that of the process which has the descriptor.
 pub const OWN_GROUP: u32 = 3;
 /// [`Owner::kind`]: somebody who is not in the image.
 pub const OUTSIDE: u32 = 4;

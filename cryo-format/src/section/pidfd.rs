@@ -1,4 +1,4 @@
-//! `PIDF`: a process as a file. Owner: the description. (pidfd_open(2), /proc/PID/fdinfo)
+//! `PIDF` and `PIDD`: a process as a file, and one that has ended. Owner: the description. (pidfd_open(2), /proc/PID/fdinfo)
 
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
@@ -16,4 +16,16 @@ pub struct Pidfd {
     pub process: u64,
 }
 
+/// A process that has ended.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadPidfd {
+    /// As above.
+    pub open_flags: Addr,
+    /// The pid of the zombie, which stands in `FMLY`; 0 if somebody has waited for it already.
+    pub pid: u64,
+}
+
 impl Validate for Pidfd {}
+
+impl Validate for DeadPidfd {}

@@ -6,7 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use binrw::Endian;
 use cryo_format::prim::{Addr, Blob, List};
 use cryo_format::section::{
-    AnySection, Info, OLD_SECTIONS, OldSection, SECTIONS, Section, extents, fs, inet, pending, syscall, xstate,
+    AnySection, Info, OLD_SECTIONS, OldSection, SECTIONS, Section, ancillary, extents, fs, inet, pending, syscall,
+    xstate,
 };
 use cryo_format::socket::{OPTIONS, SocketOption};
 
@@ -244,6 +245,15 @@ fn mend(section: &mut AnySection) {
             s.adjustments.iter_mut().for_each(|a| a.adjust = (a.adjust % 32767) | 1);
             s.adjustments.sort_by_key(|a| (a.semid, a.number));
             s.adjustments.dedup_by_key(|a| (a.semid, a.number));
+        }
+        AnySection::Ancillary(s) => {
+            for m in s.messages.iter_mut() {
+                m.pid |= 1;
+                m.descriptions.iter_mut().for_each(|d| *d |= 1);
+                m.descriptions.truncate(ancillary::MOST);
+            }
+            s.messages.sort_by_key(|m| m.at);
+            s.messages.dedup_by_key(|m| m.at);
         }
         AnySection::Sessions(s) => {
             s.sessions.iter_mut().for_each(|s| (s.sid, s.pty) = (s.sid | 1, s.pty | 1));

@@ -100,6 +100,10 @@ pub fn variants() -> &'static [Vector] {
         (Rule::VALUE, |s| s.frost.chunks.push(sem_undo(&[(1, 0, 32768)]))),
         (Rule::SORTED, |s| s.frost.chunks.push(sem_undo(&[(1, 1, 1), (1, 0, 1)]))),
         (Rule::SORTED, |s| s.frore.chunks.push(attributes(&[4, 4]))),
+        (Rule::VALUE, |s| s.frost.chunks.push(ancillary(&[(0, 0, &[])]))),
+        (Rule::VALUE, |s| s.frost.chunks.push(ancillary(&[(0, 1, &[5; 254])]))),
+        (Rule::DESCRIPTOR, |s| s.frost.chunks.push(ancillary(&[(0, 1, &[5, 0])]))),
+        (Rule::SORTED, |s| s.frost.chunks.push(ancillary(&[(1, 1, &[5]), (1, 1, &[5])]))),
         // Two versions of a kind: each is read as what it is.
         (Rule::VERSION, |s| s.frost.chunk(b"THRD").version = 3),
         (Rule::PAYLOAD, |s| s.frost.chunk(b"THRD").version = 2),
@@ -160,6 +164,15 @@ fn removed(mode: u32, cwd: u32) -> synth::Chunk {
 fn sem_undo(adjustments: &[(u32, u32, u32)]) -> synth::Chunk {
     let all: Vec<_> = adjustments.iter().map(|(set, n, adjust)| b().u32(*set).u32(7).u32(*n).u32(*adjust)).collect();
     chunk(b"SEMU", CRITICAL, 1, list(&all))
+}
+
+/// Place, pid, descriptions.
+fn ancillary(messages: &[(u64, u64, &[u64])]) -> synth::Chunk {
+    let message = |(at, pid, descriptions): &(u64, u64, &[u64])| {
+        let start = b().u64(*at).u64(0).u64(*pid).u32(0).u32(0).u64(descriptions.len() as u64);
+        descriptions.iter().fold(start, |bytes, id| bytes.u64(*id))
+    };
+    chunk(b"ANCL", CRITICAL, 5, list(&messages.iter().map(message).collect::<Vec<_>>()))
 }
 
 fn attributes(objects: &[u64]) -> synth::Chunk {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
+use super::ancillary::InFlight;
 pub use super::fd::Fd;
 use super::machine::Machine;
 use super::objects::Objects;
@@ -30,6 +31,10 @@ impl<'f> Description<'f> {
 pub struct Cx<'c> {
     /// The processes; whose a descriptor is says [`Cx::of`].
     pub scenes: &'c [Scene<'c>],
+    /// Us, who have duplicates of what is in flight.
+    pub us: &'c Scene<'c>,
+    /// What travels with messages in unix sockets.
+    pub in_flight: &'c InFlight,
     /// What was known before they stood still.
     pub machine: &'c Machine,
     /// The person's choices.
@@ -68,9 +73,14 @@ impl<'c> Cx<'c> {
         self.inodes.get(&(dev, ino)).into_iter().flatten().map(move |i| &all[*i])
     }
 
-    /// The process that has this descriptor.
+    /// The process that has this descriptor. Of what travels with a message that is us.
     pub fn of(&self, f: &Fd) -> &'c Scene<'c> {
-        &self.scenes[f.holder]
+        self.scenes.get(f.holder).unwrap_or(self.us)
+    }
+
+    /// Does a message in a unix socket have it, and no process (see [`super::ancillary`])?
+    pub fn is_in_flight(&self, f: &Fd) -> bool {
+        f.holder == self.scenes.len()
     }
 
     /// The descriptor of this number that the same process has.
@@ -80,6 +90,8 @@ impl<'c> Cx<'c> {
 
     /// Gives one descriptor a description of its own, apart from the others of its group.
     pub fn place(&mut self, f: &'c Fd, id: u64) {
-        self.table.push((f, id));
+        if !self.is_in_flight(f) {
+            self.table.push((f, id));
+        }
     }
 }

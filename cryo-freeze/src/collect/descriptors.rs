@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::outside::FdRule;
+use cryo_tracee::proc::{Stat, Status};
 
+use super::ancillary::InFlight;
 use super::description::{Cx, Description};
 use super::fd::Fd;
 use super::objects::Objects;
 use super::socket_tables::SocketTables;
 use super::{
-    Collected, Held, Ids, RefusalKind, Scene, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues, outside,
-    owners, parallel, pidfd, pipes, ptys, refuse, refused_fds, removed, sessions, shared_fds, signalfd, sockets,
-    terminal, timerfd,
+    Collected, Held, Ids, RefusalKind, Scene, ancillary, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues,
+    outside, owners, parallel, pidfd, pipes, ptys, refuse, refused_fds, removed, sessions, shared_fds, signalfd,
+    sockets, terminal, timerfd,
 };
 use crate::{Error, Refusal, Refusals, Result};
 
@@ -69,9 +71,13 @@ pub fn collect(
     // A rule of the person's comes first, then what we can carry. A number means the descriptor of the process that was asked for, and whoever has got
     // that by fork(2); of the others' own one that would be refused.
     let rule = |f: &Fd| FdRule::of(rules, f.fd as u32);
+    let us = us(root)?;
+    pidfds.push(cryo_tracee::fds::pidfd(us.pid)?);
+    let in_flight = InFlight::look(&us, &pidfds, &mut fds, |f| f.holder == 0 && rule(f).is_some())?;
     let mut all = Vec::new();
     let mut by_rule = Vec::new();
-    for mut group in descriptions(scenes, &fds)? {
+    let tids: Vec<i32> = scenes.iter().chain([&us]).map(|s| s.live_tid).collect();
+    for mut group in descriptions(&tids, &fds)? {
         let asked: HashSet<i32> = group.iter().filter(|f| f.holder == 0 && rule(f).is_some()).map(|f| f.fd).collect();
         by_rule.extend(by_number(group.extract_if(.., |f| asked.contains(&f.fd))));
         if !group.is_empty() {
@@ -86,6 +92,8 @@ pub fn collect(
     let table = Vec::with_capacity(fds.len());
     let mut cx = Cx {
         scenes,
+        us: &us,
+        in_flight: &in_flight,
         machine: root.machine,
         options: root.options,
         ids,
@@ -114,6 +122,10 @@ pub fn collect(
             Err(Error::Refused(why)) => {
                 cx.out.back_to(mark);
                 cx.table.truncate(placed);
+                if cx.is_in_flight(d.first()) {
+                    refused.push(ancillary::refused(&cx, d.first(), why));
+                    continue;
+                }
                 let instead = |f: &Fd| rule(f).or(FdRule::outside(rules));
                 let unanswered = d.fds.iter().find(|f| instead(f).is_none());
                 for same in by_number(d.fds.iter().copied()) {
@@ -140,6 +152,25 @@ pub fn collect(
         out.add(scene.id, Descriptors { descriptors: descriptors.into() });
     }
     Ok(())
+}
+
+/// Us, as one more process that has descriptors.
+fn us<'s>(root: &Scene<'s>) -> Result<Scene<'s>> {
+    let pid = std::process::id() as i32;
+    Ok(Scene {
+        member: root.members,
+        members: root.members,
+        pid,
+        live_tid: pid,
+        id: root.id,
+        thread_ids: Vec::new(),
+        stat: Stat::of(pid)?,
+        status: Status::of(pid)?,
+        threads: Vec::new(),
+        maps: Vec::new(),
+        machine: root.machine,
+        options: root.options,
+    })
 }
 
 /// The descriptors of one description by their numbers: one that several processes have is one.
@@ -208,17 +239,16 @@ fn answers(pid: i32, refused: Vec<(i32, Refusal)>) -> Result<()> {
 
 /// Groups descriptors by their open file description, each group and the groups themselves by holder and number. kcmp(2) orders descriptions, so
 /// that sorting finds equal ones without comparing each with each; each part is sorted by a thread of ours, and the whole from these.
-fn descriptions<'f>(scenes: &[Scene<'_>], fds: &'f [Fd]) -> Result<Vec<Vec<&'f Fd>>> {
-    let tids: Vec<i32> = scenes.iter().map(|s| s.live_tid).collect();
+fn descriptions<'f>(tids: &[i32], fds: &'f [Fd]) -> Result<Vec<Vec<&'f Fd>>> {
     let mut sorted: Vec<(&Fd, _)> = fds.iter().map(|f| (f, f.looks())).collect();
     sorted.sort_by_key(|(f, looks)| (*looks, f.holder, f.fd));
     let mut groups: Vec<Vec<&Fd>> = Vec::new();
     for alike in sorted.chunk_by(|a, b| a.1 == b.1) {
         let alike: Vec<&Fd> = alike.iter().map(|(f, _)| *f).collect();
         let parts = parallel::side_by_side(&alike, fd::PER_THREAD, |part| {
-            by_description(&tids, part.to_vec()).map(|(part, _)| part)
+            by_description(tids, part.to_vec()).map(|(part, _)| part)
         })?;
-        let (whole, same) = by_description(&tids, parts)?;
+        let (whole, same) = by_description(tids, parts)?;
         groups.extend(whole.chunk_by(|a, b| same.contains(&pair(a, b))).map(<[&Fd]>::to_vec));
     }
     groups.sort_by_key(|g| (g[0].holder, g[0].fd));

@@ -44,13 +44,20 @@ pub fn look(scene: &Scene<'_>, pidfd: &OwnedFd) -> Result<Vec<Fd>> {
 }
 
 impl Fd {
-    fn of(scene: &Scene<'_>, dirs: &FdDirs, pidfd: &OwnedFd, fd: i32, buf: &mut Vec<u8>) -> Result<Self> {
+    /// One of them.
+    pub(super) fn of(scene: &Scene<'_>, dirs: &FdDirs, pidfd: &OwnedFd, fd: i32, buf: &mut Vec<u8>) -> Result<Self> {
         let (link, info) = (dirs.link(fd)?, dirs.info(fd, buf)?);
         let taken = fds::take(pidfd, fd)?;
         let owner = fds::owner(&taken)?;
         let meta = File::from(taken).metadata().about(|| format!("looking at fd {fd}"))?;
         let process = (scene.members > 1).then(|| scene.name());
         Ok(Self { holder: scene.member, process, fd, link, meta, info, owner })
+    }
+
+    /// With other words than its process for where it is.
+    pub(super) fn of_process(mut self, words: String) -> Self {
+        self.process = Some(words);
+        self
     }
 
     /// `fd 7 (pipe:[123])`, for messages; in a family `fd 7 (pipe:[123]) of process 311 (cat)`.

@@ -4,6 +4,7 @@
 //! batch of remote calls for the process, one for each thread); then what is under the descriptors of all. Pages come later, see [`crate::pages`].
 
 pub mod actions;
+pub mod ancillary;
 pub mod attributes;
 mod cgroups;
 pub mod clocks;
@@ -44,6 +45,7 @@ pub mod outside;
 pub mod owners;
 pub mod packet;
 mod parallel;
+pub mod peers;
 pub mod pending;
 pub mod pidfd;
 pub mod pipes;

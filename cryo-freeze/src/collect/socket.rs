@@ -172,7 +172,7 @@ pub fn messages(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
     let _guard = sockets::PeekFrom::start(&s.fd)?;
     while !(ended && left == 0) {
         let Some(message) = sockets::peek(&s.fd, LONGEST)? else { break };
-        no_rights(s, &message)?;
+        complete(s, &message)?;
         if message.truncated {
             return refuse(
                 RefusalKind::Socket,
@@ -186,7 +186,7 @@ pub fn messages(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
 }
 
 /// The bytes that wait in a stream. They stay where they are.
-pub fn stream(s: &Socket<'_>) -> Result<Vec<u8>> {
+pub fn bytes(s: &Socket<'_>) -> Result<Vec<u8>> {
     let waiting = sockets::waiting(&s.fd)?;
     if waiting == 0 {
         return Ok(Vec::new());
@@ -194,32 +194,55 @@ pub fn stream(s: &Socket<'_>) -> Result<Vec<u8>> {
     let peek_off = s.number(libc::SO_PEEK_OFF).unwrap_or(u32::MAX) as i32;
     let _guard = if peek_off >= 0 { Some(sockets::PeekFrom::start(&s.fd)?) } else { None };
     let seen = sockets::peek(&s.fd, waiting)?.unwrap_or_default();
-    no_rights(s, &seen)?;
-    if seen.data.len() != waiting {
-        return refuse(
-            RefusalKind::Busy,
-            format!(
-                "{}: {waiting} bytes wait in it, of which {} can be seen (descriptors, urgent bytes or several senders): try again when \
-             they are read, or {}",
-                s.name(),
-                seen.data.len(),
-                way(s)
-            ),
-        );
-    }
+    all_seen(s, waiting, waiting.saturating_sub(seen.data.len()))?;
     Ok(seen.data)
 }
 
-fn no_rights(s: &Socket<'_>, message: &sockets::Peeked) -> Result<()> {
-    if message.rights == 0 {
+fn all_seen(s: &Socket<'_>, waiting: usize, left: usize) -> Result<()> {
+    if left == 0 {
         return Ok(());
     }
     refuse(
         RefusalKind::Busy,
         format!(
-            "{}: {} descriptors wait in it to be received (SCM_RIGHTS), which is not carried: try again when they are, or {}",
+            "{}: {waiting} bytes wait in it, of which {left} cannot be seen (urgent bytes): try again when they are read, or {}",
             s.name(),
-            message.rights,
+            way(s)
+        ),
+    )
+}
+
+/// What waits in a unix stream, in the pieces in which who reads it gets it: none goes on behind bytes with which descriptors travel, or, if the reader asks
+/// who has sent them, beyond those of one sender. They stay where they are.
+pub fn pieces(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
+    let waiting = sockets::waiting(&s.fd)?;
+    let mut pieces = Vec::new();
+    if waiting == 0 {
+        return Ok(pieces);
+    }
+    let _guard = sockets::PeekFrom::start(&s.fd)?;
+    let mut left = waiting;
+    while let Some(piece) = if left > 0 { sockets::peek(&s.fd, left)? } else { None } {
+        complete(s, &piece)?;
+        if piece.data.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(piece.data.len());
+        pieces.push(piece);
+    }
+    all_seen(s, waiting, left)?;
+    Ok(pieces)
+}
+
+fn complete(s: &Socket<'_>, message: &sockets::Peeked) -> Result<()> {
+    if !message.rights_lost {
+        return Ok(());
+    }
+    refuse(
+        RefusalKind::Busy,
+        format!(
+            "{}: more descriptors wait in it to be received (SCM_RIGHTS) than we may have open: raise the limit of cryo-freeze (ulimit -n), or {}",
+            s.name(),
             way(s)
         ),
     )

@@ -189,7 +189,7 @@ fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
 
 /// The bytes that wait, as one message.
 fn queue(s: &Socket<'_>) -> Result<List<InetMessage>> {
-    let data = socket::stream(s)?;
+    let data = socket::bytes(s)?;
     let message = InetMessage { data: data.into(), ..InetMessage::default() };
     Ok(if message.data.is_empty() { List::default() } else { vec![message].into() })
 }

@@ -12,7 +12,7 @@ use cryo_tracee::{proc, sockets as kernel};
 
 use super::description::{Cx, Description};
 use super::socket::{self, Socket, way};
-use super::{RefusalKind, refuse};
+use super::{RefusalKind, ancillary, peers, refuse};
 use crate::Result;
 use crate::options::Ends;
 
@@ -94,13 +94,17 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         (section.state, section.backlog) = (State::LISTENING, own.backlog);
         dropped(cx, s, &own)?;
     } else if stream {
-        let data = socket::stream(s)?;
+        let data: Vec<u8> = ancillary::peeked(cx, s)?.into_iter().flat_map(|piece| piece.data).collect();
         let message = UnixMessage { data: data.into(), ..UnixMessage::default() };
         section.queue = if message.data.is_empty() { List::default() } else { vec![message].into() };
     } else {
         section.queue = packets(cx, s)?;
     }
+    if section.state != State::FREE {
+        peers::collect(cx, s)?;
+    }
     cx.out.add(s.d.id, section);
+    ancillary::collect(cx, s);
     Ok(true)
 }
 
@@ -180,7 +184,7 @@ fn file(cx: &Cx<'_>, s: &Socket<'_>, own: &UnixSocket, section: &mut Unix) {
 /// The messages of a socket that keeps them apart.
 fn packets(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<List<UnixMessage>> {
     let mut queue = Vec::new();
-    for m in socket::messages(s)? {
+    for m in ancillary::peeked(cx, s)? {
         let from = m.from.get(2..).unwrap_or_default();
         let from = if from.first() == Some(&0) { from } else { from.strip_suffix(b"\0").unwrap_or(from) };
         queue.push(UnixMessage { sender: from.into(), data: m.data.into() });

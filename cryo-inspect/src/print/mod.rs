@@ -13,6 +13,7 @@ use crate::ice::Ice;
 use crate::text::{clipped, cut, shown, shown_or};
 
 mod actions;
+mod ancillary;
 mod attributes;
 mod clocks;
 mod cpu;
@@ -46,6 +47,7 @@ mod outside;
 mod owners;
 mod packet;
 pub mod pages;
+mod peers;
 mod pending;
 mod pidfd;
 mod pipes;

@@ -7,7 +7,7 @@
 //! To bring back a further kind: a module with `fn restore(host, table, fd, id) -> Result<Option<u64>>`, and its line in `RESTORERS`; what has
 //! to wait until all descriptors are there is a function in `LATE`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use cryo_format::Kind;
@@ -24,8 +24,8 @@ use cryo_tracee::{Host, fds, proc};
 
 use super::table::{Table, wanted};
 use super::{
-    epoll, eventfd, fanotify, files, inet, inotify, locks, mqueues, netlink, outside, owners, packet, pidfd, pipes,
-    ptys, raw, removed, sessions, signalfd, timerfd, unix,
+    ancillary, epoll, eventfd, fanotify, files, inet, inotify, locks, mqueues, netlink, outside, owners, packet, pidfd,
+    pipes, ptys, raw, removed, sessions, signalfd, timerfd, unix,
 };
 use crate::bound_files::BoundFiles;
 use crate::error::{Doing, RefusalKind, refuse};
@@ -111,6 +111,10 @@ pub fn table<'a>(
         sections,
         removed: HashMap::new(),
         numbers: HashMap::new(),
+        in_flight: BTreeMap::new(),
+        pids: HashMap::new(),
+        late: HashMap::new(),
+        courier: None,
         base: u64::from(highest) + 1,
         inherited: HashMap::new(),
         made: HashMap::new(),
@@ -127,6 +131,7 @@ pub fn table<'a>(
         table.holders.entry(d.description).or_insert(id);
         table.numbers.entry(d.description).or_insert(d.fd);
     }
+    ancillary::find(&mut table);
     Ok(table)
 }
 
@@ -146,9 +151,10 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, unlinked: &HashMap<u64, u
         table.inherited.insert(fd as u32, parked);
     }
     host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])?;
-    if table.processes.len() > 1 {
+    if table.processes.len() > 1 || !table.in_flight.is_empty() {
         make_all(host, table)?;
     }
+    pidfd::prepare(host, table)?;
     settle(host, table)?;
     removed::enter(host, table)
 }
@@ -171,12 +177,15 @@ fn make_all(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     let mut seen = HashSet::new();
     let rules: HashMap<u64, &Instead> =
         table.wanted.iter().filter_map(|d| Some((d.description, table.rule(d.fd)?))).collect();
-    for d in table.processes.clone().into_iter().flat_map(|id| wanted(frost, id)) {
+    // What is sent with messages of unix sockets is there before those are.
+    let early: Vec<Descriptor> = ancillary::early(table);
+    for d in early.iter().chain(table.processes.clone().into_iter().flat_map(|id| wanted(frost, id))) {
         if !seen.insert(d.description) || table.made.contains_key(&d.description) {
             continue;
         }
         let made = match rules.get(&d.description) {
             Some(rule) => by_rule(host, d.fd, rule, table),
+            None if pidfd::is_late(table, d.description) => continue,
             None if made_together(table, d).is_some_and(|kind| failed.contains(&kind)) => continue,
             None => make(host, table, d),
         };
@@ -217,6 +226,7 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
                 continue;
             }
             (Some(rule), _) => by_rule(host, d.fd, rule, table),
+            (None, None) if pidfd::is_late(table, d.description) => continue,
             (None, None) if made_together(table, d).is_some_and(|kind| failed.contains(&kind)) => continue,
             (None, None) => make(host, table, d),
         };
@@ -294,10 +304,32 @@ fn answers(table: &Table<'_>, refused: Vec<(&Descriptor, Refusal)>) -> Result<()
 pub fn finish<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'a>, elapsed: Duration) -> Result<()> {
     table.turn_to(host, id, paths)?;
     table.elapsed = elapsed;
+    pidfd::place(host, table)?;
     // Locks and leases do not suffer a second opening of their file beside the program's own.
     table.contents.clear();
-    host.call(libc::SYS_close_range, [table.base, u32::MAX.into(), 0, 0, 0, 0])?;
-    LATE.iter().try_for_each(|late| late(host, table))
+    let mut parked: Vec<u64> = if table.processes.first() == Some(&id) {
+        table.only_in_flight().into_iter().map(|(_, at)| at).collect()
+    } else {
+        Vec::new()
+    };
+    parked.sort_unstable();
+    close_but(host, table.base, &parked)?;
+    LATE.iter().try_for_each(|late| late(host, table))?;
+    if parked.is_empty() { Ok(()) } else { close_but(host, table.base, &[]) }
+}
+
+/// Closes all descriptors from `first` on, but for some, which are sorted.
+fn close_but(host: &mut Host, first: u64, but: &[u64]) -> Result<()> {
+    let mut batch = host.batch()?;
+    let mut from = first;
+    for at in but {
+        if *at > from {
+            batch.call(libc::SYS_close_range, &[from, at - 1, 0]);
+        }
+        from = at + 1;
+    }
+    batch.call(libc::SYS_close_range, &[from, u32::MAX.into(), 0]);
+    Ok(host.run(batch)?.all()?)
 }
 
 fn by_rule(host: &mut Host, fd: u32, instead: &Instead, table: &Table<'_>) -> Result<Option<u64>> {

@@ -99,7 +99,7 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
 /// files open for a moment, of one process after another.
 fn of_ended_process(host: &mut Host, fd: u32, file: &OpenFile, like: &[u8]) -> Result<u64> {
     let flags = file.open_flags.0 as i32 & (FLAGS | PATH_FLAGS) | libc::O_CLOEXEC;
-    let opened = host.aside(|child| open::open(child, like, flags))?;
+    let opened = host.aside(None, |child| open::open(child, like, flags))?;
     opened.or_else(|e| {
         refuse(
             RefusalKind::File,

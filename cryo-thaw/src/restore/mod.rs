@@ -1,6 +1,7 @@
 //! Restorers: one module per kind of state, of the same name as its section and its collector.
 
 pub mod actions;
+pub mod ancillary;
 pub mod attributes;
 pub mod clocks;
 pub mod credentials;
@@ -28,6 +29,7 @@ pub mod outside;
 pub mod owners;
 mod packet;
 pub mod paths;
+pub mod peers;
 pub mod pending;
 pub mod pidfd;
 pub mod pipes;

@@ -1,6 +1,8 @@
 //! `OWNR`: who is told when a file can be read or written.
 
+use cryo_format::section::family::Family;
 use cryo_format::section::owners::{NOBODY, OUTSIDE, OWN_GROUP, Owner, PROCESS, THREAD};
+use cryo_format::section::process::Process;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::Host;
 
@@ -21,9 +23,12 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         let Some(fd) = table.number(id).map(u64::from) else { continue };
         let who = match owner.kind {
             NOBODY => None,
-            PROCESS if owner.owner == table.process => Some((PID, host.call(libc::SYS_getpid, [0; 6])?)),
+            PROCESS => Some((PID, process(table, fd, owner.owner)?)),
             THREAD => Some((TID, thread(host, table, fd, owner.owner)?)),
-            OWN_GROUP => Some((PGRP, host.call(libc::SYS_getpgid, [0; 6])?)),
+            OWN_GROUP => {
+                let member = in_group(table, owner.owner).unwrap_or(0);
+                Some((PGRP, host.call(libc::SYS_getpgid, [member, 0, 0, 0, 0, 0])?))
+            }
             OUTSIDE => {
                 table
                     .options
@@ -51,6 +56,21 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         host.run(batch)?.all()?;
     }
     Ok(())
+}
+
+fn process(table: &Table<'_>, fd: u64, id: u64) -> Result<u64> {
+    match table.frost.get::<Process>(id).and_then(|p| table.pid(p.pid)) {
+        Some(pid) => Ok(pid),
+        None => refuse(RefusalKind::Image, format!("fd {fd}: its owner, process {id}, is not in the image")),
+    }
+}
+
+/// The pid of today of somebody who was in a process group. That may have another number now: the root of a family is in its thawer's.
+fn in_group(table: &Table<'_>, group: u64) -> Option<u64> {
+    let living = table.frost.all::<Process>().map(|(_, p)| (p.pid, p.pgid));
+    let dead = table.frost.all::<Family>().flat_map(|(_, f)| &f.zombies).map(|z| (z.pid, z.pgid));
+    let of = living.chain(dead).find(|(_, of)| group != 0 && *of == group);
+    of.and_then(|(pid, _)| table.pid(pid))
 }
 
 /// Threads have the ids that they had, but for one that is alone.

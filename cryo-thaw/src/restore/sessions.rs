@@ -56,7 +56,7 @@ pub fn dev_tty(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     let master = ptys::master(host, table, fd, tty.pty)?;
     let slave = ptys::peer(host, master, libc::O_RDWR as u64)?;
     let flags = tty.open_flags.0 as i32 & libc::O_ACCMODE | libc::O_NOCTTY | libc::O_CLOEXEC;
-    let opened = host.aside(|leader| {
+    let opened = host.aside(None, |leader| {
         leader.call(libc::SYS_setsid, [0; 6])?;
         control(leader, slave)?;
         open::open(leader, b"/dev/tty", flags)

@@ -19,7 +19,7 @@ const RCVBUF: u32 = libc::SO_RCVBUF as u32;
 const LINGER: u32 = libc::SO_LINGER as u32;
 const PEEK_OFF: u32 = libc::SO_PEEK_OFF as u32;
 /// What a batch of remote calls carries easily.
-const PIECE: usize = 32 << 10;
+pub const PIECE: usize = 32 << 10;
 
 /// socket(2) in the host, not blocking.
 pub fn make(host: &mut Host, family: u32, kind: u32, protocol: u32) -> Result<u64> {
@@ -78,26 +78,40 @@ pub fn close(host: &mut Host, fd: u64) -> Result<()> {
     Ok(())
 }
 
-/// sendto(2) in the host: one message, or as much of a stream as fits. `to` is empty where the socket is connected. The outer error is ours.
-pub fn send(host: &mut Host, fd: u64, data: &[u8], to: &[u8]) -> Result<cryo_tracee::Result<u64>> {
-    let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u64;
-    // Each of the two may be padded.
-    let mut batch = host.batch_for(to.len() + data.len() + 32)?;
-    let addr = if to.is_empty() { 0 } else { batch.put(to).addr };
-    let at = batch.put(data);
-    let call = batch.call(libc::SYS_sendto, &[fd, at.addr, data.len() as u64, flags, addr, to.len() as u64]);
-    Ok(host.run(batch)?.result(call))
+/// What is sent by one call.
+pub struct Piece<'a> {
+    /// A message, or a part of a stream.
+    pub data: &'a [u8],
+    /// The address; empty where the socket is connected.
+    pub to: &'a [u8],
+    /// Descriptors of the host that travel with it (SCM_RIGHTS).
+    pub rights: &'a [u32],
 }
 
-/// Writes all of `data` into a stream of the host. `ours` is our duplicate of it.
-pub fn pour(host: &mut Host, fd: u64, ours: &OwnedFd, data: &[u8]) -> Result<()> {
-    let wide = Wide::new(ours)?;
-    let mut rest = data;
-    while !rest.is_empty() {
-        let n = send(host, fd, &rest[..rest.len().min(PIECE)], &[])??;
-        rest = &rest[n as usize..];
+/// sendmsg(2) in the host: one message, or as much of a stream as fits. The outer error is ours.
+pub fn send(host: &mut Host, fd: u64, piece: &Piece<'_>) -> Result<cryo_tracee::Result<u64>> {
+    let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u64;
+    let Piece { data, to, rights } = piece;
+    // Each datum may be padded.
+    let mut batch = host.batch_for(to.len() + data.len() + 4 * rights.len() + 256)?;
+    let name = if to.is_empty() { 0 } else { batch.put(to).addr };
+    let words = |words: &[u64]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+    let at = batch.put(data).addr;
+    let vector = batch.put(&words(&[at, data.len() as u64])).addr;
+    let mut control = Vec::new();
+    if !rights.is_empty() {
+        // struct cmsghdr: its length with what follows, level and type; what follows.
+        let kind = libc::SOL_SOCKET as u64 | (libc::SCM_RIGHTS as u64) << 32;
+        control = words(&[16 + 4 * rights.len() as u64, kind]);
+        control.extend(rights.iter().flat_map(|fd| fd.to_le_bytes()));
+        control.resize(control.len().next_multiple_of(8), 0);
     }
-    wide.narrow()
+    let ancillary = if control.is_empty() { 0 } else { batch.put(&control).addr };
+    // struct msghdr.
+    let message = [name, to.len() as u64, vector, 1, ancillary, control.len() as u64, 0];
+    let message = batch.put(&words(&message)).addr;
+    let call = batch.call(libc::SYS_sendmsg, &[fd, message, flags]);
+    Ok(host.run(batch)?.result(call))
 }
 
 /// A send buffer that is as wide as we may make it while a queue is filled: what fitted once must fit again.

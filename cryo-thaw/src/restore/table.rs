@@ -1,6 +1,6 @@
 //! What restorers of descriptions work with: the descriptors under way, and the parking place. The list of restorers is in [`super::descriptors`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::OwnedFd;
@@ -17,6 +17,7 @@ use cryo_format::section::{AnySection, Section};
 use cryo_tracee::{Host, fds};
 
 use super::open::open;
+use super::pidfd::Courier;
 use super::sessions;
 use crate::Result;
 use crate::bound_files::BoundFiles;
@@ -47,12 +48,20 @@ pub struct Table<'a> {
     /// Inodes without a name, by device and number: their ids and what they were.
     pub(super) removed: HashMap<(u64, u64), (u64, &'a Removed)>,
     pub(super) numbers: HashMap<u64, u32>,
+    /// Descriptions that travel with messages in unix sockets, and the number of a descriptor through which each would be received, for messages.
+    pub(super) in_flight: BTreeMap<u64, u32>,
     /// First number above all of the image's.
     pub(super) base: u64,
     /// The thawer's own descriptors, by their numbers, where they are parked.
     pub(super) inherited: HashMap<u32, u64>,
     /// Descriptions made so far, by id, and where they are.
     pub(super) made: HashMap<u64, u64>,
+    /// The pids of all, and of zombies, by those that they had, when they are born.
+    pub pids: HashMap<u64, u64>,
+    /// Descriptions that were made when all were born, as we have them.
+    pub(super) late: HashMap<u64, OwnedFd>,
+    /// How they come to others.
+    pub(super) courier: Option<Courier>,
     /// Descriptions that the person wants closed.
     pub(super) closed: HashSet<u64>,
     /// Other things that restorers share (the pipe under its ends), by the image's id for them and a role of the restorer's own choice, where
@@ -102,6 +111,27 @@ impl<'a> Table<'a> {
         Some(self.wanted[i].description)
     }
 
+    /// Local id of the root.
+    pub fn root(&self) -> u64 {
+        self.processes.first().copied().unwrap_or(0)
+    }
+
+    /// Where the host has a description that is made.
+    pub fn at(&self, id: u64) -> Option<u64> {
+        self.made.get(&id).copied()
+    }
+
+    /// Those in flight that no process has a descriptor of: they are parked until all is done for them that is to be done.
+    pub(super) fn only_in_flight(&self) -> Vec<(u64, u64)> {
+        let ids = self.in_flight.keys().filter(|id| !self.holders.contains_key(id));
+        ids.filter_map(|id| Some((*id, self.at(*id)?))).collect()
+    }
+
+    /// The pid that a process of the image, or a zombie, has now, by the one that it had; as the processes see it. None before all are born.
+    pub fn pid(&self, old: u64) -> Option<u64> {
+        self.pids.get(&old).copied()
+    }
+
     /// What a description is, for messages.
     pub fn name(&self, id: u64) -> String {
         self.section::<OpenFile>(id).map_or_else(|| format!("description {id}"), |f| f.path.lossless())
@@ -127,6 +157,9 @@ impl<'a> Table<'a> {
             if self.holders.get(&d.description) == Some(&id) && !self.ruled(d.fd) {
                 self.numbers.entry(d.description).or_insert(d.fd);
             }
+        }
+        if self.processes.first() == Some(&id) {
+            self.numbers.extend(self.only_in_flight().into_iter().map(|(id, at)| (id, at as u32)));
         }
         Ok(())
     }

@@ -1,17 +1,16 @@
 //! `UNIX`: unix sockets. One end is nothing without the other, and a connection needs its listener: the first that is asked for brings all.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 
 use cryo_format::section::unix::{State, Unix};
 use cryo_tracee::Host;
 
 use super::sockets::{self, Wide};
 use super::table::Table;
-use super::unix_socket::Making;
-use super::{open, unix_dgram};
+use super::unix_socket::{Filling, Making};
+use super::{ancillary, open, unix_dgram};
 use crate::Result;
-use crate::error::{About, RefusalKind, refuse};
+use crate::error::{RefusalKind, refuse};
 
 const SOCK_DGRAM: u32 = libc::SOCK_DGRAM as u32;
 
@@ -36,6 +35,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
         made: HashMap::new(),
         bearers,
         listeners: HashMap::new(),
+        fillings: Vec::new(),
         spare: Vec::new(),
         files: HashMap::new(),
         scratch: Vec::new(),
@@ -43,7 +43,9 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
         owners: Vec::new(),
     };
     making.streams(&all)?;
-    unix_dgram::all(&mut making, &all)?;
+    let datagrams = unix_dgram::make(&mut making, &all)?;
+    making.fill_all()?;
+    unix_dgram::fill_and_connect(&mut making, &datagrams)?;
     making.settle_files()?;
     let Making { host, table, made, spare, .. } = making;
     for fd in spare {
@@ -76,7 +78,8 @@ impl<'a> Making<'_, '_, 'a> {
             let at = self.lone(id, s)?;
             self.bind(at, s)?;
             if s.state == State::LISTENING {
-                sockets::listen(self.host, at, s.backlog)?;
+                let who = self.peer(id);
+                self.by(who, |host| sockets::listen(host, at, s.backlog))?;
                 self.listeners.insert(&s.name, at);
             }
             self.shutdown(id)?;
@@ -101,68 +104,82 @@ impl<'a> Making<'_, '_, 'a> {
             let at = self.lone(id, s)?;
             self.bind(at, s)?;
             let Some(there) = self.made.get(&s.peer).map(|m| m.at) else { return self.no_end(id) };
-            self.connect(at, there, listener)?;
+            self.connect(at, there, listener, None)?;
             self.shutdown(id)?;
         }
         Ok(())
     }
 
-    /// Both ends of a connection, with what waits in them; `None` for one that is closed.
+    /// Both ends of a connection; `None` for one that is closed.
     fn connection(&mut self, id: u64, s: &'a Unix, other: Option<(u64, &'a Unix)>) -> Result<()> {
-        // The end that was accepted bears its listener's name, which it can get from there only.
-        let accepted = |s: &Unix| !s.name.is_empty() && self.needs_listener(s);
-        let (a, b) = match other.map(|(_, o)| o) {
-            _ if accepted(s) => self.accept(s, other.map(|(_, o)| o))?,
-            Some(o) if accepted(o) => {
-                let (b, a) = self.accept(o, Some(s))?;
+        // The end that was accepted bears its listener's name, which it can get from there only. What its other end says of who listened is another one than
+        // what it says itself of who connected.
+        let other_id = other.map(|(id, _)| id);
+        let apart = other_id.is_some_and(|other| self.peer(id) != self.peer(other));
+        let needs = |s: &Unix| !s.name.is_empty() && self.needs_listener(s);
+        let may = |s: &Unix| apart && !s.name.is_empty();
+        let (a, b) = match other {
+            _ if needs(s) || may(s) && !other.is_some_and(|(_, o)| needs(o)) => self.accept((id, s), other)?,
+            Some((other_id, o)) if needs(o) || may(o) => {
+                let (b, a) = self.accept((other_id, o), Some((id, s)))?;
                 (a, b)
             }
             o => {
-                let (a, b) = self.pair(s.kind)?;
+                let (a, b) = self.pair(id, s.kind)?;
                 self.bind(a, s)?;
-                if let Some(o) = o {
+                if let Some((_, o)) = o {
                     self.bind(b, o)?;
                 }
                 (a, b)
             }
         };
         let a = self.adopt(id, s, a)?;
-        if let Some((other_id, o)) = other {
-            let b = self.adopt(other_id, o, b)?;
-            self.fill(id, b, other_id)?;
-            self.fill(other_id, a, id)?;
-            self.shutdown(id)?;
-            return self.shutdown(other_id);
-        }
-        let b = self.table.park(self.host, b)?;
-        let ours = self.table.take(b)?;
-        self.fill_from(id, b, &ours)?;
-        if s.error != 0 {
-            // An end that is closed before it has read everything leaves ECONNRESET behind.
-            sockets::send(self.host, a, b"!", &[])??;
-        }
-        drop(ours);
-        sockets::close(self.host, b)
-    }
-
-    /// Fills the queue of `id` through the end `from` of `other`.
-    fn fill(&mut self, id: u64, from: u64, other: u64) -> Result<()> {
-        let Some(ours) =
-            self.made.get(&other).map(|m| m.ours.try_clone()).transpose().about(|| "duplicating a socket".into())?
-        else {
-            return self.no_end(id);
+        let Some((other_id, o)) = other else {
+            let b = self.table.park(self.host, b)?;
+            let ours = self.table.take(b)?;
+            self.fillings.push(Filling { id, from: b, ours, alone: true });
+            return Ok(());
         };
-        self.fill_from(id, from, &ours)
+        let b = self.adopt(other_id, o, b)?;
+        for (id, from) in [(id, b), (other_id, a)] {
+            let ours = self.table.take(from)?;
+            self.fillings.push(Filling { id, from, ours, alone: false });
+        }
+        Ok(())
     }
 
-    fn fill_from(&mut self, id: u64, from: u64, ours: &OwnedFd) -> Result<()> {
-        let Some(s) = self.made.get(&id).map(|m| m.section) else { return Ok(()) };
-        if s.kind == libc::SOCK_STREAM as u32 {
-            return s.queue.iter().try_for_each(|m| sockets::pour(self.host, from, ours, &m.data));
+    /// Puts into the ends of connections what waits in them, when whatever may travel with it is made.
+    fn fill_all(&mut self) -> Result<()> {
+        let fillings = std::mem::take(&mut self.fillings);
+        fillings.iter().try_for_each(|filling| self.fill(filling))?;
+        for Filling { id, from, ours, alone } in fillings {
+            drop(ours);
+            let Some((at, s)) = self.made.get(&id).map(|m| (m.at, m.section)) else { continue };
+            if !alone || s.kind == SOCK_DGRAM {
+                self.shutdown(id)?;
+            }
+            if alone {
+                if s.error != 0 {
+                    // An end that is closed before it has read everything leaves ECONNRESET behind.
+                    self.send(at, b"!", &[], None)??;
+                }
+                sockets::close(self.host, from)?;
+            }
         }
+        Ok(())
+    }
+
+    fn fill(&mut self, filling: &Filling) -> Result<()> {
+        let Filling { id, from, ours, .. } = filling;
+        let Some(s) = self.made.get(id).map(|m| m.section) else { return Ok(()) };
         let wide = Wide::new(ours)?;
-        for m in &s.queue {
-            sockets::send(self.host, from, &m.data, &[])??;
+        if s.kind == libc::SOCK_STREAM as u32 {
+            self.pour(*id, s, *from)?;
+        } else {
+            let travels = ancillary::by_place(self.table, *id);
+            for (place, m) in s.queue.iter().enumerate() {
+                self.send(*from, &m.data, &[], travels.get(&(place as u64)).copied())??;
+            }
         }
         wide.narrow()
     }
@@ -174,23 +191,26 @@ impl<'a> Making<'_, '_, 'a> {
     }
 
     /// A connection through the listener of that name, or one made for it: the accepted end and the other.
-    fn accept(&mut self, accepted: &'a Unix, other: Option<&'a Unix>) -> Result<(u64, u64)> {
+    fn accept(&mut self, accepted: (u64, &'a Unix), other: Option<(u64, &'a Unix)>) -> Result<(u64, u64)> {
+        let (id, accepted) = accepted;
         let listener = if let Some(listener) = self.listeners.get(accepted.name.as_slice()) {
             *listener
         } else {
             let made = sockets::make(self.host, libc::AF_UNIX as u32, accepted.kind, 0)?;
             let made = self.table.park(self.host, made)?;
             self.bind(made, accepted)?;
-            sockets::listen(self.host, made, 1)?;
+            let listened = other.and_then(|(other, _)| self.peer(other));
+            self.by(listened, |host| sockets::listen(host, made, 1))?;
             self.listeners.insert(&accepted.name, made);
             self.spare.push(made);
             made
         };
         let client = sockets::make(self.host, libc::AF_UNIX as u32, accepted.kind, 0)?;
-        if let Some(o) = other {
+        if let Some((_, o)) = other {
             self.bind(client, o)?;
         }
-        self.connect(client, listener, accepted)?;
+        let connected = self.peer(id);
+        self.connect(client, listener, accepted, connected)?;
         Ok((sockets::accept(self.host, listener)?, client))
     }
 }

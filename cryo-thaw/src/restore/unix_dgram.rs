@@ -4,13 +4,20 @@ use std::collections::HashMap;
 
 use cryo_format::section::unix::{State, Unix};
 
+use super::ancillary;
 use super::sockets::{self, Wide};
-use super::unix_socket::Making;
+use super::unix_socket::{Filling, Making};
 use crate::Result;
 use crate::error::{About, RefusalKind, reason, refuse};
 
-/// Makes, fills and connects them.
-pub fn all<'a>(making: &mut Making<'_, '_, 'a>, all: &[(u64, &'a Unix)]) -> Result<()> {
+/// Those of datagrams, and whom they are connected to when they are filled.
+pub struct Datagrams<'a> {
+    mine: Vec<(u64, &'a Unix)>,
+    later: HashMap<u64, u64>,
+}
+
+/// Makes them, and connects those that are to be before they are filled.
+pub fn make<'a>(making: &mut Making<'_, '_, 'a>, all: &[(u64, &'a Unix)]) -> Result<Datagrams<'a>> {
     let mine: Vec<(u64, &Unix)> = all.iter().filter(|(_, s)| s.kind == libc::SOCK_DGRAM as u32).copied().collect();
     // Whoever has no name can have been connected to only by socketpair(2).
     let mut targets: HashMap<u64, u64> = HashMap::new();
@@ -24,7 +31,7 @@ pub fn all<'a>(making: &mut Making<'_, '_, 'a>, all: &[(u64, &'a Unix)]) -> Resu
                 if o.peer != id || o.kind != s.kind || id == s.peer {
                     return making.no_end(id);
                 }
-                let (a, b) = making.pair(s.kind)?;
+                let (a, b) = making.pair(id, s.kind)?;
                 making.bind(a, s)?;
                 making.bind(b, o)?;
                 making.adopt(id, s, a)?;
@@ -57,14 +64,19 @@ pub fn all<'a>(making: &mut Making<'_, '_, 'a>, all: &[(u64, &'a Unix)]) -> Resu
     for (id, peer) in first {
         connect(making, id, peer)?;
     }
+    Ok(Datagrams { mine, later })
+}
+
+/// Fills them, and connects the others.
+pub fn fill_and_connect(making: &mut Making<'_, '_, '_>, Datagrams { mine, later }: &Datagrams<'_>) -> Result<()> {
     let named = making.made.iter().filter(|(_, o)| o.section.kind == libc::SOCK_DGRAM as u32);
     let by_name: HashMap<&[u8], u64> = named.map(|(id, o)| (o.section.name.as_slice(), *id)).collect();
-    for &(id, s) in &mine {
+    for &(id, s) in mine {
         if s.state != State::ALONE {
             fill(making, &by_name, id, s)?;
         }
     }
-    match order(&later) {
+    match order(later) {
         Ok(order) => order.into_iter().try_for_each(|id| connect(making, id, later[&id]))?,
         Err(id) => return making.no_end(id),
     }
@@ -120,29 +132,25 @@ fn connect(making: &mut Making<'_, '_, '_>, id: u64, peer: u64) -> Result<()> {
     let (Some(from), Some(there), Some(to)) = (at(id), at(peer), making.by_id.get(&peer).copied()) else {
         return making.no_end(id);
     };
-    making.connect(from, there, to)
+    making.connect(from, there, to, None)
 }
 
 /// One whose peer is closed.
 fn alone<'a>(making: &mut Making<'_, '_, 'a>, id: u64, s: &'a Unix) -> Result<()> {
-    let (a, b) = making.pair(s.kind)?;
+    let (a, b) = making.pair(id, s.kind)?;
     making.bind(a, s)?;
     making.adopt(id, s, a)?;
-    let b = making.table.park(making.host, b)?;
-    let ours = making.table.take(b)?;
-    let wide = Wide::new(&ours)?;
-    for m in &s.queue {
-        sockets::send(making.host, b, &m.data, &[])??;
-    }
-    wide.narrow()?;
-    making.shutdown(id)?;
-    drop(ours);
-    sockets::close(making.host, b)
+    let from = making.table.park(making.host, b)?;
+    let ours = making.table.take(from)?;
+    making.fillings.push(Filling { id, from, ours, alone: true });
+    Ok(())
 }
 
 /// Sends each message again: from the socket that bears its sender's name, from its peer, from one without a name.
 fn fill(making: &mut Making<'_, '_, '_>, by_name: &HashMap<&[u8], u64>, id: u64, s: &Unix) -> Result<()> {
-    for m in &s.queue {
+    let travels = ancillary::by_place(making.table, id);
+    for (place, m) in s.queue.iter().enumerate() {
+        let with = travels.get(&(place as u64)).copied();
         let sender = if m.sender.is_empty() {
             making.made.get(&s.peer).filter(|p| p.section.name.is_empty())
         } else {
@@ -164,7 +172,7 @@ fn fill(making: &mut Making<'_, '_, '_>, by_name: &HashMap<&[u8], u64>, id: u64,
             _ => Vec::new(),
         };
         let wide = Wide::new(&ours)?;
-        if let Err(e) = sockets::send(making.host, at, &m.data, &to)? {
+        if let Err(e) = making.send(at, &m.data, &to, with)? {
             let fd = making.table.number(id).unwrap_or_default();
             return refuse(
                 RefusalKind::Socket,

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
+use cryo_format::section::peers::Peer;
 use cryo_format::section::unix::Unix;
 use cryo_tracee::{Host, sock_diag, sockets as socket};
 use tempfile::TempDir;
@@ -27,6 +28,18 @@ pub struct Made<'a> {
     pub ours: OwnedFd,
 }
 
+/// What waits in the end of a connection, to be put there through the other one.
+pub struct Filling {
+    /// The description in which it waits.
+    pub id: u64,
+    /// Where the host has the other end.
+    pub from: u64,
+    /// Our duplicate of that.
+    pub ours: OwnedFd,
+    /// Is the other end to be closed then?
+    pub alone: bool,
+}
+
 /// The work under way.
 pub struct Making<'h, 't, 'a> {
     /// The host.
@@ -41,6 +54,8 @@ pub struct Making<'h, 't, 'a> {
     pub bearers: HashMap<(&'a [u8], u32), usize>,
     /// Who listens, by name.
     pub listeners: HashMap<&'a [u8], u64>,
+    /// What waits in the ends of connections: put there when all sockets are made, which may travel with it.
+    pub fillings: Vec<Filling>,
     /// Helpers that are closed at the end.
     pub spare: Vec<u64>,
     /// Files of sockets that are not under their names, held by the host, by where it has the sockets.
@@ -97,10 +112,10 @@ impl<'a> Making<'_, '_, 'a> {
         Ok(())
     }
 
-    /// connect(2) to the socket `to`, which the host has at `there`.
-    pub fn connect(&mut self, at: u64, there: u64, to: &Unix) -> Result<()> {
+    /// connect(2) to the socket `to`, which the host has at `there`, by `who`.
+    pub fn connect(&mut self, at: u64, there: u64, to: &Unix, who: Option<&Peer>) -> Result<()> {
         let address = self.reach(there, to)?;
-        match sockets::with_address(self.host, libc::SYS_connect, at, &address)? {
+        match self.by(who, |host| sockets::with_address(host, libc::SYS_connect, at, &address))? {
             Ok(_) => Ok(()),
             Err(e) => refuse(RefusalKind::Socket, format!("unix socket {}: {e}", shown(&to.name), e = reason(&e))),
         }
@@ -123,10 +138,16 @@ impl<'a> Making<'_, '_, 'a> {
         }
     }
 
-    /// socketpair(2), both parked: where a socket is, is how it is found again.
-    pub fn pair(&mut self, kind: u32) -> Result<(u64, u64)> {
-        let (a, b) = sockets::pair(self.host, kind)?;
+    /// socketpair(2) by who made that of `id`, both parked: where a socket is, is how it is found again.
+    pub fn pair(&mut self, id: u64, kind: u32) -> Result<(u64, u64)> {
+        let who = self.peer(id);
+        let (a, b) = self.by(who, |host| sockets::pair(host, kind))?;
         Ok((self.table.park(self.host, a)?, self.table.park(self.host, b)?))
+    }
+
+    /// Who is at the other end of a description.
+    pub fn peer(&self, id: u64) -> Option<&'a Peer> {
+        self.table.section(id)
     }
 
     /// bind(2), if it has a name.

@@ -241,7 +241,7 @@ pub fn events(fd: &OwnedFd) -> Result<i16> {
 }
 
 /// A message that was looked at and left where it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Peeked {
     /// Its bytes.
     pub data: Vec<u8>,
@@ -249,8 +249,12 @@ pub struct Peeked {
     pub from: Vec<u8>,
     /// Did it not fit?
     pub truncated: bool,
-    /// How many descriptors travel with it (SCM_RIGHTS).
-    pub rights: usize,
+    /// Duplicates of the descriptors that travel with it (SCM_RIGHTS), closed at exec.
+    pub rights: Vec<OwnedFd>,
+    /// Did more of them travel than there was room for?
+    pub rights_lost: bool,
+    /// Who sent it, where the socket asks for that (SCM_CREDENTIALS): pid, user, group.
+    pub credentials: Option<(i32, u32, u32)>,
 }
 
 /// recvmsg(2) with MSG_PEEK, of up to `room` bytes; `None` if nothing waits.
@@ -275,29 +279,69 @@ pub fn peek(fd: &OwnedFd, room: usize) -> Result<Option<Peeked>> {
     }
     data.truncate(n as usize);
     from.truncate(msg.msg_namelen as usize);
-    let rights = close_rights(&msg);
-    Ok(Some(Peeked { data, from, truncated: msg.msg_flags & libc::MSG_TRUNC != 0, rights }))
+    let (rights, credentials) = ancillary(&msg);
+    let is = |flag| msg.msg_flags & flag != 0;
+    let (truncated, rights_lost) = (is(libc::MSG_TRUNC), is(libc::MSG_CTRUNC));
+    Ok(Some(Peeked { data, from, truncated, rights, rights_lost, credentials }))
 }
 
-/// Closes the descriptors that came with a message; returns how many there were.
-fn close_rights(msg: &libc::msghdr) -> usize {
-    let mut count = 0;
-    // SAFETY: `msg` was filled by recvmsg and its control buffer still lives; CMSG_* stay inside of msg_controllen.
+/// Where in the next `len` bytes of a stream (by SO_PEEK_OFF) the last of the writes begins of which they consist. A write into a unix socket stays one buffer
+/// of the kernel, which is copied to who reads as a whole or, where his memory ends, not at all: so the last byte has no place here.
+pub fn last_write(fd: &OwnedFd, len: usize) -> Result<usize> {
+    counted("looking into a socket's queue")?;
+    let mut data = vec![0_u8; len.saturating_sub(1)];
+    let no_memory = ptr::without_provenance_mut(1);
+    let mut iov = [
+        libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() },
+        libc::iovec { iov_base: no_memory, iov_len: 1 },
+    ];
+    // SAFETY: msghdr is plain data for which zeros are valid.
+    let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
+    msg.msg_iov = iov.as_mut_ptr();
+    msg.msg_iovlen = iov.len();
+    // SAFETY: the first vector is memory of the announced length that lives until the call is over; to the second, in the page that is never mapped, the kernel
+    // fails to write. Without room for control messages there come no descriptors.
+    let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut msg, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
+    if n >= 0 {
+        return Ok(n as usize);
+    }
+    let e = Error::last("looking into a socket's queue");
+    if e.errno() == Some(libc::EFAULT) { Ok(0) } else { Err(e) }
+}
+
+/// The descriptors that came with a message, and who sent it.
+fn ancillary(msg: &libc::msghdr) -> (Vec<OwnedFd>, Option<(i32, u32, u32)>) {
+    use std::os::fd::FromRawFd;
+    let (mut rights, mut credentials) = (Vec::new(), None);
+    // SAFETY: `msg` was filled by recvmsg and its control buffer still lives; CMSG_* stay inside of msg_controllen. Each descriptor is new and
+    // nobody else's.
     unsafe {
         let mut cmsg = libc::CMSG_FIRSTHDR(msg);
         while let Some(header) = cmsg.as_ref() {
-            if header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS {
-                let bytes = header.cmsg_len - (libc::CMSG_DATA(cmsg) as usize - cmsg as usize);
-                let fds = std::slice::from_raw_parts(libc::CMSG_DATA(cmsg), bytes);
-                for fd in fds.chunks_exact(size_of::<i32>()) {
-                    libc::close(fd.try_into().map_or(-1, i32::from_ne_bytes));
-                    count += 1;
+            let bytes = header.cmsg_len - (libc::CMSG_DATA(cmsg) as usize - cmsg as usize);
+            let data = std::slice::from_raw_parts(libc::CMSG_DATA(cmsg), bytes);
+            let mut numbers =
+                data.chunks_exact(size_of::<i32>()).filter_map(|n| Some(i32::from_ne_bytes(n.try_into().ok()?)));
+            match (header.cmsg_level, header.cmsg_type) {
+                (libc::SOL_SOCKET, libc::SCM_RIGHTS) => rights.extend(numbers.map(|fd| OwnedFd::from_raw_fd(fd))),
+                (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+                    if let (Some(pid), Some(uid), Some(gid)) = (numbers.next(), numbers.next(), numbers.next()) {
+                        credentials = Some((pid, uid as u32, gid as u32));
+                    }
                 }
+                _ => {}
             }
             cmsg = libc::CMSG_NXTHDR(msg, cmsg);
         }
     }
-    count
+    (rights, credentials)
+}
+
+/// Who is at the other end of a unix socket: pid, user, group (SO_PEERCRED); the pid is 0 if nobody is, or somebody whom we cannot see.
+pub fn peer(fd: &OwnedFd) -> Result<(i32, u32, u32)> {
+    let value = option(fd, libc::SOL_SOCKET as u32, libc::SO_PEERCRED as u32)?;
+    let number = |i: usize| value.get(4 * i..).and_then(|v| v.first_chunk()).map_or(0, |b| u32::from_ne_bytes(*b));
+    Ok((number(0) as i32, number(1), number(2)))
 }
 
 /// sendto(2) without waiting; `to` may be empty for a connected socket. Returns how many bytes were taken.
@@ -323,8 +367,13 @@ impl<'a> PeekFrom<'a> {
         let (level, name) = (libc::SOL_SOCKET as u32, libc::SO_PEEK_OFF as u32);
         let before = option(fd, level, name)?;
         let guard = Self { fd, before };
-        set_option(fd, level, name, &0_i32.to_le_bytes())?;
+        guard.at(0)?;
         Ok(guard)
+    }
+
+    /// From this byte of the queue on.
+    pub fn at(&self, place: usize) -> Result<()> {
+        set_option(self.fd, libc::SOL_SOCKET as u32, libc::SO_PEEK_OFF as u32, &(place as i32).to_le_bytes())
     }
 }
 

@@ -18,13 +18,15 @@ impl Host {
         self.child(pid, CloneArgs { flags: common, exit_signal: exit_signal as u64, ..CloneArgs::default() })
     }
 
-    /// What `work` does in a child that has this host's descriptors in common with it (what the child opens, the host has), and that ends behind it.
+    /// What `work` does in a child that has this host's descriptors in common with it (what the child opens, the host has), and that ends behind it;
+    /// with this pid if one is asked for.
     pub fn aside<T, E: From<Error>>(
         &mut self,
+        pid: Option<i32>,
         work: impl FnOnce(&mut Self) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let flags = libc::CLONE_FILES as u64;
-        let mut child = self.child(None, CloneArgs { flags, ..CloneArgs::default() })?;
+        let mut child = self.child(pid, CloneArgs { flags, ..CloneArgs::default() })?;
         let own = child.call(libc::SYS_getpid, [0; 6])?;
         let done = work(&mut child)?;
         child.end_as(0)?;

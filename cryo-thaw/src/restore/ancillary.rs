@@ -1,0 +1,108 @@
+//! `ANCL`: what travels with messages that wait in unix sockets. Whatever is sent is made first; then each message is sent again.
+
+use std::collections::HashMap;
+
+use cryo_format::section::ancillary::{Ancillary, AncillaryMessage};
+use cryo_format::section::descriptors::Descriptor;
+use cryo_format::section::peers::Peer;
+use cryo_format::section::unix::Unix;
+
+use super::sockets::{self, Piece};
+use super::table::Table;
+use super::unix_socket::{Making, shown};
+use crate::Result;
+use crate::error::{RefusalKind, refuse};
+
+/// Finds what is in flight.
+pub fn find(table: &mut Table<'_>) {
+    let mut carriers: HashMap<u64, u64> = HashMap::new();
+    for (socket, a) in table.all::<Ancillary>() {
+        for id in a.messages.iter().flat_map(|m| &m.descriptions.0) {
+            carriers.entry(*id).or_insert(socket);
+        }
+    }
+    for id in carriers.keys() {
+        // By way of others maybe, and in a circle if the image is wrong.
+        let carrier = std::iter::successors(Some(*id), |id| carriers.get(id).copied()).take(carriers.len() + 1);
+        let number = carrier.into_iter().find_map(|id| table.numbers.get(&id).copied()).unwrap_or_default();
+        table.in_flight.insert(*id, number);
+    }
+    let missing: Vec<(u64, u32)> = table.in_flight.iter().map(|(id, number)| (*id, *number)).collect();
+    for (id, number) in missing {
+        table.numbers.entry(id).or_insert(number);
+    }
+}
+
+/// What has to be there before the sockets are; these come all at once.
+pub fn early(table: &Table<'_>) -> Vec<Descriptor> {
+    let others = table.in_flight.iter().filter(|(id, _)| table.section::<Unix>(**id).is_none());
+    others.map(|(id, fd)| Descriptor { fd: *fd, flags: 0, description: *id }).collect()
+}
+
+/// The messages of description `id` with which something travels.
+pub fn messages<'a>(table: &Table<'a>, id: u64) -> &'a [AncillaryMessage] {
+    table.section::<Ancillary>(id).map_or(&[][..], |a| &a.messages)
+}
+
+/// The same by their places.
+pub fn by_place<'a>(table: &Table<'a>, id: u64) -> HashMap<u64, &'a AncillaryMessage> {
+    messages(table, id).iter().map(|m| (m.at, m)).collect()
+}
+
+impl Making<'_, '_, '_> {
+    /// Sends `data` from socket `from` of the host, with what travels with it, to `to` (empty where it is connected). Of a stream maybe not all; returns how
+    /// much. The outer error is ours.
+    pub fn send(
+        &mut self,
+        from: u64,
+        data: &[u8],
+        to: &[u8],
+        with: Option<&AncillaryMessage>,
+    ) -> Result<cryo_tracee::Result<u64>> {
+        let mut rights = Vec::new();
+        for id in with.map_or(&[][..], |m| &m.descriptions) {
+            match self.made.get(id).map(|m| m.at).or_else(|| self.table.at(*id)) {
+                Some(at) => rights.push(at as u32),
+                None => {
+                    return refuse(
+                        RefusalKind::Image,
+                        format!("description {id} travels with a message and is not in the image"),
+                    );
+                }
+            }
+        }
+        let sender = with.filter(|m| m.pid != 0).map(|m| Peer { pid: m.pid, uid: m.uid, gid: m.gid });
+        self.by(sender.as_ref(), |host| sockets::send(host, from, &Piece { data, to, rights: &rights }))
+    }
+
+    /// Writes what waits in a stream into its other end, which the host has at `from`, in the pieces in which it was written.
+    pub fn pour(&mut self, id: u64, s: &Unix, from: u64) -> Result<()> {
+        let data: Vec<u8> = s.queue.iter().flat_map(|m| m.data.iter().copied()).collect();
+        let mut rest = &data[..];
+        let mut at = 0;
+        for m in messages(self.table, id) {
+            let parts = m.at.checked_sub(at).and_then(|before| rest.split_at_checked(before as usize));
+            let Some((before, (own, after))) =
+                parts.and_then(|(before, rest)| Some((before, rest.split_at_checked(m.len as usize)?)))
+            else {
+                return refuse(RefusalKind::Image, format!("unix socket {}: no such bytes wait in it", shown(&s.name)));
+            };
+            self.write(from, before, None)?;
+            self.write(from, own, Some(m))?;
+            (rest, at) = (after, m.at + m.len);
+        }
+        self.write(from, rest, None)
+    }
+
+    /// Writes all of it; descriptors travel with the first byte.
+    fn write(&mut self, from: u64, data: &[u8], with: Option<&AncillaryMessage>) -> Result<()> {
+        let mut rest = data;
+        let mut with = with.cloned();
+        while !rest.is_empty() {
+            let n = self.send(from, &rest[..rest.len().min(sockets::PIECE)], &[], with.as_ref())??;
+            rest = &rest[n as usize..];
+            with.iter_mut().for_each(|m| m.descriptions.clear());
+        }
+        Ok(())
+    }
+}
