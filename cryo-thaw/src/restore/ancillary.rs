@@ -101,7 +101,9 @@ impl Making<'_, '_, '_> {
         while !rest.is_empty() {
             let n = self.send(from, &rest[..rest.len().min(sockets::PIECE)], &[], with.as_ref())??;
             rest = &rest[n as usize..];
-            with.iter_mut().for_each(|m| m.descriptions.clear());
+            if let Some(with) = &mut with {
+                with.descriptions.clear();
+            }
         }
         Ok(())
     }
