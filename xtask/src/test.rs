@@ -30,6 +30,8 @@ const NEEDS: &[Need] = &[
     Need { package: "nginx-light", proof: "/usr/sbin/nginx", why: "is frozen with its clients connected" },
     Need { package: "postgresql", proof: "/usr/lib/postgresql", why: "is frozen with its workers and a client" },
     Need { package: "gunicorn", proof: "/usr/bin/gunicorn", why: "is frozen with its workers" },
+    Need { package: "jupyter-server", proof: "/usr/bin/jupyter-server", why: "is frozen with a kernel" },
+    Need { package: "python3-ipykernel", proof: "/usr/lib/python3/dist-packages/ipykernel", why: "is that kernel" },
     Need { package: "openmpi-bin", proof: "/usr/bin/mpirun", why: "is frozen with the processes that it has started" },
     Need { package: "libopenmpi-dev", proof: "/usr/bin/mpicc", why: "compiles these" },
     Need { package: "bsdutils", proof: "/usr/bin/script", why: "is frozen with the terminal that it records" },
