@@ -76,7 +76,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         Target::Name(name) => Some(OutputFiles::create(name, options.force)?),
         Target::Pipe(_) => None,
     };
-    let mut machine = Machine::look(&collect::family::check(pid, options.children)?)?;
+    let mut machine = Machine::look(&collect::family::check(pid, options.children, &options.also)?)?;
     let left = if options.children == Children::Leave { collect::family::left_behind(pid) } else { Vec::new() };
     not_asked_to_end()?;
     let mut collected = Collected::default();
@@ -157,7 +157,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
 
 /// Stops the process, with its descendants if they shall be taken along.
 fn seize(pid: i32, options: &Options) -> Result<Family> {
-    let mut family = collect::family::seize(pid, options.children)?;
+    let mut family = collect::family::seize(pid, options.children, &options.also)?;
     // What was written to a terminal of theirs, and is not read yet, nobody could put back.
     for _ in 0..UNREAD {
         if !collect::ptys::unread(&family)? {
@@ -166,7 +166,7 @@ fn seize(pid: i32, options: &Options) -> Result<Family> {
         drop(family);
         std::thread::sleep(Duration::from_millis(2));
         not_asked_to_end()?;
-        family = collect::family::seize(pid, options.children)?;
+        family = collect::family::seize(pid, options.children, &options.also)?;
     }
     if options.afterwards != Afterwards::Run {
         collect::family::may_be_signalled(&family)?;

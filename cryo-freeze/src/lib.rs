@@ -14,5 +14,5 @@ mod refused;
 
 pub use error::{Error, Refusal, RefusalKind, Refusals, Result, Untraceable};
 pub use freeze::{Frozen, FrozenProcess, freeze};
-pub use options::{Afterwards, Children, Ends, Files, Landlock, Options, Shared, Tcp};
+pub use options::{Afterwards, Also, Children, Ends, Files, Landlock, Options, Shared, Tcp};
 pub use progress::Progress;

@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use cryo_format::section::outside::FdRule;
 use cryo_freeze::freeze::Target;
 use cryo_freeze::output;
-use cryo_freeze::{Afterwards, Children, Ends, Files, Frozen, Landlock, Options, Shared, Tcp, freeze};
+use cryo_freeze::{Afterwards, Also, Children, Ends, Files, Frozen, Landlock, Options, Shared, Tcp, freeze};
 
 /// Freeze a running program, with all processes that descend from it: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
 ///
@@ -49,6 +49,12 @@ struct Cli {
     /// Children, and theirs: frozen together with the process, left behind (as by --only), or a reason not to freeze it
     #[arg(long, value_enum, default_value_t = ChildrenArg::Take)]
     children: ChildrenArg,
+    /// All processes of its session, too, and theirs
+    #[arg(long, conflicts_with_all = ["only", "children", "cgroup"])]
+    session: bool,
+    /// All processes of a control group, too, and theirs: its directory under /sys/fs/cgroup
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["only", "children"])]
+    cgroup: Option<PathBuf>,
     /// A program that Landlock restricts, by rules that nobody can read: not frozen, or frozen without them
     #[arg(long, value_enum, default_value_t = LandlockArg::Refuse)]
     landlock: LandlockArg,
@@ -123,6 +129,11 @@ impl Cli {
                 ChildrenArg::Take if !self.only => Children::Take,
                 ChildrenArg::Refuse => Children::Refuse,
                 ChildrenArg::Take | ChildrenArg::Leave => Children::Leave,
+            },
+            also: match &self.cgroup {
+                Some(path) => Also::Cgroup(path.clone()),
+                None if self.session => Also::Session,
+                None => Also::Nobody,
             },
             landlock: match self.landlock {
                 LandlockArg::Refuse => Landlock::Refuse,

@@ -1,5 +1,7 @@
 //! What the person who freezes may choose.
 
+use std::path::PathBuf;
+
 use cryo_format::section::outside::FdRule;
 
 use crate::progress::Progress;
@@ -80,6 +82,18 @@ pub enum Children {
     Refuse,
 }
 
+/// Who is taken along besides the process and its descendants, with all that descend from them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Also {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// All processes of its session.
+    Session,
+    /// All processes of this control group, and of those below it: its directory.
+    Cgroup(PathBuf),
+}
+
 /// Choices of one freeze.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -97,6 +111,8 @@ pub struct Options {
     pub shared: Shared,
     /// Children.
     pub children: Children,
+    /// Others; without descendants they are not taken along either.
+    pub also: Also,
     /// Landlock domains.
     pub landlock: Landlock,
     /// Overwrite a set that exists.
@@ -117,6 +133,7 @@ impl Default for Options {
             tcp: Tcp::default(),
             shared: Shared::default(),
             children: Children::default(),
+            also: Also::default(),
             landlock: Landlock::default(),
             force: false,
             digests: true,

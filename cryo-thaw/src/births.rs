@@ -70,11 +70,11 @@ impl<'a> Births<'a> {
         self.fill(pages, &table, 0)?;
         for step in &self.prepared.steps[1..] {
             match *step {
-                Step::Birth(i, Some(parent), how) => {
-                    self.birth(&mut table, i, parent, how)?;
+                Step::Birth(i, Some(parent), how, session) => {
+                    self.birth(&mut table, i, (parent, session), how)?;
                     self.fill(pages, &table, i)?;
                 }
-                Step::Birth(_, None, _) => return refuse(RefusalKind::Internal, "a second root"),
+                Step::Birth(_, None, ..) => return refuse(RefusalKind::Internal, "a second root"),
                 Step::Session(i) => {
                     self.host(i)?.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning its session".into())?;
                     self.control(&mut table, i)?;
@@ -87,6 +87,12 @@ impl<'a> Births<'a> {
                         host.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning a session".into())?;
                     }
                     self.zombies.insert(i, (host, parent));
+                }
+                Step::Leader(sid, parent) => {
+                    let pid = self.wanted(sid);
+                    let mut host = self.host(parent)?.fork(pid, libc::SIGCHLD, 0)?;
+                    host.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning a session".into())?;
+                    self.stand_ins.push((sid, host, Who::Member(parent)));
                 }
                 Step::StandIn(pgid, near) => {
                     let pid = self.wanted(pgid);
@@ -153,7 +159,7 @@ impl<'a> Births<'a> {
     /// One for each object that is executed by one who was not forked from its parent.
     fn find_executables(&mut self) -> Result<()> {
         for step in &self.prepared.steps {
-            let Step::Birth(i, _, Birth::Start | Birth::Exec) = step else { continue };
+            let Step::Birth(i, _, Birth::Start | Birth::Exec | Birth::Orphan, _) = step else { continue };
             let id = self.prepared.members[*i].id;
             let object = self.ice.need::<Mm>(id)?.exe;
             if self.executables.is_empty() || self.executables.iter().all(|e| e.object != object) {
@@ -167,7 +173,7 @@ impl<'a> Births<'a> {
     fn template(&self, i: usize) -> Result<Template<'a>> {
         let mut forked = vec![i];
         for step in &self.prepared.steps {
-            if let Step::Birth(child, Some(parent), Birth::Fork) = step
+            if let Step::Birth(child, Some(parent), Birth::Fork, _) = step
                 && forked.contains(parent)
             {
                 forked.push(*child);
@@ -180,7 +186,7 @@ impl<'a> Births<'a> {
     fn root(&mut self) -> Result<Table<'a>> {
         let (ice, options, paths) = (self.ice, self.options, self.paths(0));
         let member = &self.prepared.members[0];
-        let executes = |step: &Step| matches!(step, Step::Birth(_, _, Birth::Exec));
+        let executes = |step: &Step| matches!(step, Step::Birth(_, _, Birth::Exec | Birth::Orphan, _));
         let Some(own) = self.executables.first() else { return refuse(RefusalKind::Internal, "no executable") };
         let handed_down = if self.prepared.steps.iter().any(executes) { &self.executables[..] } else { &[] };
         let mut host = host::start(ice, member.id, self.ids, own, handed_down, options)?;
@@ -226,13 +232,21 @@ impl<'a> Births<'a> {
         Ok(())
     }
 
-    /// Makes member `i`, in the shape of its template and with its descriptors.
-    fn birth(&mut self, table: &mut Table<'a>, i: usize, parent: usize, how: Birth) -> Result<()> {
+    /// Makes member `i` of its parent, or of who leads its session for the time being, in the shape of its template and with its descriptors.
+    fn birth(
+        &mut self,
+        table: &mut Table<'a>,
+        i: usize,
+        (parent, session): (usize, Option<u64>),
+        how: Birth,
+    ) -> Result<()> {
         let (ice, options, paths) = (self.ice, self.options, self.paths(i));
         let member = &self.prepared.members[i];
         let (pid, signal) = (self.wanted(member.process.pid), member.process.exit_signal as i32);
         let common = common::flags(ice, member.id, self.prepared.members[parent].id)?;
-        let mut host = self.host(parent)?.fork(pid, signal, common)?;
+        let maker = self.maker(parent, session)?;
+        let mut host =
+            if how == Birth::Orphan { orphan(maker, pid, signal)? } else { maker.fork(pid, signal, common)? };
         let unlinked: HashMap<u64, u64> = table
             .objects
             .iter()
@@ -260,6 +274,15 @@ impl<'a> Births<'a> {
         descriptors::enter(&mut host, table, member.id, paths, common & libc::CLONE_FILES as u64 != 0)?;
         self.ready.hosts.push((host, shape));
         self.settle(i)
+    }
+
+    /// Who makes a member: its parent, or who leads the session for the time being.
+    fn maker(&mut self, parent: usize, session: Option<u64>) -> Result<&mut Host> {
+        let Some(session) = session else { return self.host(parent) };
+        match self.stand_ins.iter_mut().find(|(number, ..)| *number == session) {
+            Some((_, host, _)) => Ok(host),
+            None => refuse(RefusalKind::Internal, format!("session {session} has no leader")),
+        }
     }
 
     /// What a process has before its children are born.
@@ -381,10 +404,13 @@ impl<'a> Births<'a> {
         }
         for (_, host, near) in std::mem::take(&mut self.stand_ins) {
             let pid = in_namespace(host.pid())?;
-            host.end_as(0)?;
             let near = self.host_of(near)?;
+            let subreaper = reaps(near, None)?;
+            reaps(near, Some(1))?;
+            host.end_as(0)?;
             near.call(libc::SYS_wait4, [pid, 0, 0, 0, 0, 0])
                 .doing(|| "seeing off the leader of a process group".into())?;
+            reaps(near, Some(subreaper))?;
             near.forget_children()?;
         }
         for (i, (host, parent)) in std::mem::take(&mut self.zombies) {
@@ -394,6 +420,30 @@ impl<'a> Births<'a> {
         }
         Ok(())
     }
+}
+
+/// A process that nobody here is the parent of.
+fn orphan(maker: &mut Host, pid: Option<i32>, signal: i32) -> Result<Host> {
+    let mut between = maker.fork(None, libc::SIGCHLD, 0)?;
+    let born = between.fork(pid, signal, 0)?;
+    let own = in_namespace(between.pid())?;
+    between.end_as(0)?;
+    maker.call(libc::SYS_wait4, [own, 0, 0, 0, 0, 0])?;
+    maker.forget_children()?;
+    Ok(born)
+}
+
+/// Does a process become the parent of the orphans among its descendants (PR_SET_CHILD_SUBREAPER)? Says so, or makes it so.
+fn reaps(host: &mut Host, set: Option<u64>) -> Result<u64> {
+    if let Some(set) = set {
+        return Ok(host.call(libc::SYS_prctl, [libc::PR_SET_CHILD_SUBREAPER as u64, set, 0, 0, 0, 0])?);
+    }
+    let mut batch = host.batch()?;
+    let at = batch.space(8);
+    batch.call(libc::SYS_prctl, &[libc::PR_GET_CHILD_SUBREAPER as u64, at.addr, 0, 0, 0]);
+    let done = host.run(batch)?;
+    done.all()?;
+    Ok(done.word(at, 0) & u64::from(u32::MAX))
 }
 
 /// Its pid as it sees it itself.

@@ -3,7 +3,8 @@
 //!
 //! Members are born in the order in which they stand in the set, which is that of their births then: whoever came before its parent began a new
 //! session, comes before it now. Process groups are joined when all are there. A group whose leader has ended is led, until the others have
-//! joined it, by a process that is made for that and ends again.
+//! joined it, by a process that is made for that and ends again; so does a session. Who has no parent in the set is a further root: it is born of the
+//! leader of its session, or of the root, by way of a process that ends at once, and so it is nobody's child here either.
 
 use std::collections::{HashMap, HashSet};
 
@@ -34,6 +35,8 @@ pub enum Birth {
     Fork,
     /// It has executed another one.
     Exec,
+    /// The same, and its parent is not in the set: the one that is named is only who makes it.
+    Orphan,
 }
 
 /// A process that is made.
@@ -48,10 +51,13 @@ pub enum Who {
 /// Something to be done. Numbers are places in the list of members; of zombies, in theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A member is made, by its parent.
-    Birth(usize, Option<usize>, Birth),
+    /// A member is made, by its parent; or, if a session is named, by who leads that for the time being.
+    Birth(usize, Option<usize>, Birth, Option<u64>),
     /// A member becomes the leader of a session of its own.
     Session(usize),
+    /// A process is made by this member that leads the session of this number until all are there: its leader has ended. Those who are in it are born of that
+    /// process, and become the member's children when it ends.
+    Leader(u64, usize),
     /// A zombie is made by its parent; it ends later.
     Zombie(usize, usize),
     /// A process is made that leads the group of this number until all have joined it; by one of its session.
@@ -80,19 +86,32 @@ pub fn plan(members: &[Known<'_>], family: Option<&Family>) -> Result<Vec<Step>>
         zombies,
         sessions: vec![root.process.sid],
         made: HashSet::new(),
-        steps: vec![Step::Birth(0, None, Birth::Start)],
+        all,
+        leaders: HashMap::new(),
+        steps: vec![Step::Birth(0, None, Birth::Start, None)],
     };
     for (i, m) in members.iter().enumerate().skip(1) {
         let (pid, ppid) = (m.process.pid, m.process.ppid);
-        let Some(parent) = places.get(&ppid).copied().filter(|parent| *parent < i) else {
-            return refuse(
-                RefusalKind::Image,
-                format!("process {pid}: its parent {ppid} does not come before it in the set"),
-            );
+        let (parent, how) = match places.get(&ppid).copied() {
+            Some(parent) if parent < i => (parent, birth(&members[parent], m)),
+            None => {
+                let leader = born_in[i].and_then(|sid| places.get(&sid)).copied().filter(|leader| *leader < i);
+                (leader.unwrap_or(0), Birth::Orphan)
+            }
+            Some(_) => {
+                return refuse(
+                    RefusalKind::Image,
+                    format!("process {pid}: its parent {ppid} does not come before it in the set"),
+                );
+            }
         };
-        births.enter_session(pid, born_in[i], parent)?;
-        births.steps.push(Step::Birth(i, Some(parent), birth(&members[parent], m)));
-        births.sessions.push(births.sessions[parent]);
+        let led = births.led(born_in[i], parent);
+        if led.is_none() {
+            births.enter_session(pid, born_in[i], parent)?;
+        }
+        let session = led.unwrap_or(births.sessions[parent]);
+        births.steps.push(Step::Birth(i, Some(parent), how, led));
+        births.sessions.push(session);
     }
     for (i, z) in zombies.iter().enumerate() {
         let Some(parent) = places.get(&z.ppid) else {
@@ -111,9 +130,9 @@ pub fn plan(members: &[Known<'_>], family: Option<&Family>) -> Result<Vec<Step>>
             births.lead(i);
         }
     }
-    let Births { mut steps, .. } = births;
+    let Births { mut steps, leaders, .. } = births;
     if steps.len() > 1 {
-        groups(members, zombies, &mut steps)?;
+        groups(members, zombies, leaders.into_keys().collect(), &mut steps)?;
     }
     Ok(steps)
 }
@@ -153,6 +172,10 @@ struct Births<'a> {
     made: HashSet<usize>,
     /// The sessions that those who are born are in.
     sessions: Vec<u64>,
+    /// The pids of all.
+    all: HashSet<u64>,
+    /// Sessions whose leaders have ended, and the members whose children those are who are in them.
+    leaders: HashMap<u64, usize>,
     steps: Vec<Step>,
 }
 
@@ -174,6 +197,19 @@ impl Births<'_> {
         self.steps.push(Step::Session(i));
     }
 
+    /// The session in which a child of this parent is born, if its leader has ended and the parent is not in it.
+    fn led(&mut self, sid: Option<u64>, parent: usize) -> Option<u64> {
+        let sid = sid.filter(|sid| *sid != self.sessions[parent] && !self.all.contains(sid))?;
+        // In a session are those who descend from its leader: that ends as the child of one member.
+        if self.leaders.get(&sid).is_some_and(|known| *known != parent) {
+            return None;
+        }
+        if self.leaders.insert(sid, parent).is_none() {
+            self.steps.push(Step::Leader(sid, parent));
+        }
+        Some(sid)
+    }
+
     /// Makes the parent's session the one in which process `pid` is to be born. A parent begins its own as late as can be: before the first child that
     /// was born into it.
     fn enter_session(&mut self, pid: u64, sid: Option<u64>, parent: usize) -> Result<()> {
@@ -186,7 +222,7 @@ impl Births<'_> {
         refuse(
             RefusalKind::Ids,
             format!(
-                "process {pid} is in session {sid}, whose leader has ended or is not its ancestor: this release cannot bring that back"
+                "process {pid} is in session {sid}, whose leader is not its ancestor, or has ended and left members of several parents: this release cannot bring that back"
             ),
         )
     }
@@ -202,7 +238,8 @@ struct Grouped {
 }
 
 /// Process groups, when all are born: first they are all there, then they are joined. setpgid(2) leads into groups of the own session only.
-fn groups(members: &[Known<'_>], zombies: &[Zombie], steps: &mut Vec<Step>) -> Result<()> {
+/// Those in `there` are there already.
+fn groups(members: &[Known<'_>], zombies: &[Zombie], mut there: HashSet<u64>, steps: &mut Vec<Step>) -> Result<()> {
     let root = members[0].process;
     let living = members.iter().map(|m| m.process).enumerate();
     let living = living.map(|(i, p)| Grouped { who: Who::Member(i), pid: p.pid, pgid: p.pgid, sid: p.sid });
@@ -212,7 +249,6 @@ fn groups(members: &[Known<'_>], zombies: &[Zombie], steps: &mut Vec<Step>) -> R
     let by_pid: HashMap<u64, &Grouped> = all.iter().map(|g| (g.pid, g)).collect();
     // A group of the world outside: that of the thawer takes its place.
     let outside = (!by_pid.contains_key(&root.pgid)).then_some(root.pgid);
-    let mut there = HashSet::new();
     let mut joins = Vec::new();
     for one in all.iter().filter(|one| Some(one.pgid) != outside && one.pgid != 0) {
         let leader = by_pid.get(&one.pgid);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use cryo_format::section::family::{Family, Zombie};
 use cryo_format::section::mm::Mm;
 use cryo_format::section::process::Process;
-use cryo_thaw::plan::{Known, Step, Who, plan};
+use cryo_thaw::plan::{Birth, Known, Step, Who, plan};
 use proptest::prelude::*;
 
 const ROOT: u64 = 100;
@@ -94,9 +94,20 @@ fn live(deeds: &[Deed]) -> World {
             }
             Deed::Exit(n) => {
                 let pid = pick(n);
-                // Orphans would be init's.
-                if pid != ROOT && world.values().all(|p| p.ppid != pid) {
-                    world.get_mut(&pid).unwrap().zombie = true;
+                // What others are in stays; its leader is gone without a trace, or there is nobody to be led.
+                let leads = world.iter().any(|(other, p)| *other != pid && p.sid == pid);
+                if pid != ROOT && leads {
+                    world.remove(&pid);
+                } else if pid != ROOT {
+                    world.get_mut(&pid).unwrap().zombie = world[&pid].ppid != 1;
+                    if world[&pid].ppid == 1 {
+                        world.remove(&pid);
+                    }
+                }
+                // Orphans are init's, which waits for the dead among them.
+                if pid != ROOT {
+                    world.retain(|_, p| p.ppid != pid || !p.zombie);
+                    world.values_mut().filter(|p| p.ppid == pid).for_each(|p| p.ppid = 1);
                 }
             }
             Deed::Wait(n) => {
@@ -121,11 +132,23 @@ fn execute(steps: &[Step], members: &[(u64, Paper)], zombies: &[(u64, Paper)]) -
     let mut stand_ins = Vec::new();
     for step in steps {
         let (child, parent) = match *step {
-            Step::Birth(i, None, _) => {
+            Step::Birth(i, None, ..) => {
                 world.insert(pid(i), Paper { ppid: 1, pgid: OUTSIDE_GROUP, sid: OUTSIDE_SESSION, zombie: false });
                 continue;
             }
-            Step::Birth(i, Some(parent), _) => (pid(i), pid(parent)),
+            Step::Birth(i, Some(parent), how, led) => {
+                let ppid = if how == Birth::Orphan { 1 } else { pid(parent) };
+                let paper = Paper { ppid, ..world[&led.unwrap_or(pid(parent))].clone() };
+                assert!(world.insert(pid(i), paper).is_none(), "{} twice", pid(i));
+                continue;
+            }
+            Step::Leader(sid, parent) => {
+                let paper = Paper { ppid: pid(parent), ..world[&pid(parent)].clone() };
+                assert!(world.insert(sid, paper).is_none(), "{sid} twice");
+                assert!(setsid(&mut world, sid), "{sid} leads a group already");
+                stand_ins.push(sid);
+                continue;
+            }
             Step::Zombie(i, parent) => (zombies[i].0, pid(parent)),
             Step::StandIn(pgid, near) => {
                 stand_ins.push(pgid);
@@ -182,9 +205,14 @@ fn who_cannot_be_born_is_refused_by_name() {
     assert_eq!(refusal(&[(100, 1, 40), (101, 100, 40)]), "");
     assert!(refusal(&[]).contains("no process"));
     assert!(refusal(&[(100, 1, 40), (100, 100, 40)]).contains("same pid"));
-    assert!(refusal(&[(100, 1, 40), (101, 7, 40)]).contains("process 101: its parent 7 does not come before it"));
+    assert!(refusal(&[(100, 1, 40), (101, 101, 40)]).contains("process 101: its parent 101 does not come before it"));
+    assert_eq!(refusal(&[(100, 1, 40), (101, 7, 40)]), "");
     assert!(refusal(&[(100, 1, 40), (102, 101, 40), (101, 100, 40)]).contains("process 102"));
-    assert!(refusal(&[(100, 1, 40), (101, 100, 90)]).contains("process 101 is in session 90"));
+    assert_eq!(refusal(&[(100, 1, 40), (101, 100, 90)]), "");
+    assert!(
+        refusal(&[(100, 1, 40), (101, 100, 40), (102, 100, 90), (103, 101, 90)])
+            .contains("process 103 is in session 90")
+    );
 }
 
 proptest! {

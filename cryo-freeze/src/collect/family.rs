@@ -8,15 +8,15 @@ use cryo_tracee::fds::{self, Shared};
 use cryo_tracee::proc::{self, Stat, Status};
 use cryo_tracee::signals;
 
-use super::{Collected, RefusalKind, Scene, refuse};
-use crate::options::Children;
+use super::{Collected, RefusalKind, Scene, also, refuse};
+use crate::options::{Also, Children};
 use crate::{Error, Result, refused};
 
 /// So many are named in one line.
 const MANY: usize = 50;
 
 /// What can be refused before anything stands still. Returns the processes that will be frozen, as far as they are there already.
-pub fn check(pid: i32, choice: Children) -> Result<Vec<i32>> {
+pub fn check(pid: i32, choice: Children, also: &Also) -> Result<Vec<i32>> {
     // A thread of the kernel, or somebody else's process: that is said first, by whoever tries to stop it.
     if choice == Children::Leave || proc::link(pid, "exe").is_err() {
         return Ok(vec![pid]);
@@ -30,6 +30,7 @@ pub fn check(pid: i32, choice: Children) -> Result<Vec<i32>> {
             ),
         );
     }
+    let others = also::chosen(pid, also)?;
     let below = children(pid);
     if choice == Children::Refuse && !below.is_empty() {
         let names: Vec<String> = below.into_iter().map(short).collect();
@@ -42,6 +43,7 @@ pub fn check(pid: i32, choice: Children) -> Result<Vec<i32>> {
         );
     }
     let mut all = vec![pid];
+    all.extend(others.into_iter().filter(|other| *other != pid));
     let mut next = 0;
     while let Some(parent) = all.get(next) {
         let found: Vec<i32> = children(*parent).into_iter().filter(|child| !all.contains(child)).collect();
@@ -52,8 +54,9 @@ pub fn check(pid: i32, choice: Children) -> Result<Vec<i32>> {
 }
 
 /// Stops the process, with its descendants if they shall be taken along.
-pub fn seize(pid: i32, choice: Children) -> Result<Family> {
-    let seized = if choice == Children::Leave { Family::only(pid) } else { Family::seize(pid) };
+pub fn seize(pid: i32, choice: Children, also: &Also) -> Result<Family> {
+    let others = || also::chosen(pid, also).unwrap_or_default();
+    let seized = if choice == Children::Leave { Family::only(pid) } else { Family::seize(pid, others) };
     let family = seized.map_err(|NotSeized { pid: member, error }| {
         let stuck = matches!(error, cryo_tracee::Error::Stuck { .. });
         let vfork = if stuck { in_vfork(member) } else { None };
@@ -250,7 +253,7 @@ pub fn left_behind(pid: i32) -> Vec<String> {
 }
 
 /// `4242 (bash)`.
-fn short(pid: i32) -> String {
+pub fn short(pid: i32) -> String {
     let comm = proc::bytes(pid, "comm").unwrap_or_default();
     format!("{pid} ({})", String::from_utf8_lossy(comm.trim_ascii_end()))
 }
@@ -260,7 +263,7 @@ fn name(pid: i32) -> String {
 }
 
 /// Is it among our ancestors? It would wait for us, and we for it to stand still.
-fn started_us(pid: i32) -> bool {
+pub fn started_us(pid: i32) -> bool {
     let parent = |of: &i32| Stat::of(*of).and_then(|s| s.field(4)).ok().map(|parent| parent as i32).filter(|p| *p > 1);
     // A pid of 1 is a container's first process, and that is nobody's shell.
     std::iter::successors(parent(&(std::process::id() as i32)), parent).take(1000).any(|ancestor| ancestor == pid)

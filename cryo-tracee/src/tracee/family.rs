@@ -27,7 +27,9 @@ pub struct NotSeized {
 impl Family {
     /// Stops `root`, then its children, theirs, and so on until nobody is left who has not been seen: a process that stands still makes no more. Children
     /// that end meanwhile are zombies of parents that stand still, or gone if these do not want to know of it.
-    pub fn seize(root: i32) -> std::result::Result<Self, NotSeized> {
+    ///
+    /// `others` names further processes, which are stopped with their descendants, too: parents before their children. It is asked until it names nobody new.
+    pub fn seize(root: i32, others: impl Fn() -> Vec<i32>) -> std::result::Result<Self, NotSeized> {
         let mut family = Self::only(root)?;
         let mut known = HashSet::from([root]);
         loop {
@@ -39,6 +41,13 @@ impl Family {
                     }
                 }
                 next += 1;
+            }
+            // A zombie among them is the child of somebody who stays behind.
+            let lives = |pid: &i32| proc::state(*pid).is_some_and(|s| !s.starts_with(['Z', 'X']));
+            for pid in others().into_iter().filter(lives) {
+                if known.insert(pid) {
+                    family.seize_child(pid)?;
+                }
             }
             // Whoever lost its parent meanwhile may have become the child of one that was asked before (PR_SET_CHILD_SUBREAPER).
             if known.len() == before {
