@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -142,6 +142,19 @@ impl Ice {
             roots_own(&input, "the set on standard input")?;
         }
         Self::pipe(Box::new(Stdin::new(input)))
+    }
+
+    /// Reads a set from standard input to its end, so that whoever sends it can end; for root as [`Self::stdin`].
+    pub fn stdin_whole(options: &Options) -> Result<Self> {
+        let about = || "standard input".into();
+        let mut input = File::from(rustix::io::dup(rustix::stdio::stdin()).about(about)?);
+        if !options.trust {
+            roots_own(&input, "the set on standard input")?;
+        }
+        let mut kept = tempfile::tempfile().about(about)?;
+        std::io::copy(&mut input, &mut kept).about(about)?;
+        kept.rewind().about(about)?;
+        Self::pipe(Box::new(BufReader::new(kept)))
     }
 
     /// Reads a set from a pipe, up to its first page.

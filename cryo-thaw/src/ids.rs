@@ -89,6 +89,22 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Decision> {
 }
 
 impl Decision {
+    /// What was found, before there is a process.
+    pub fn found(&self, ice: &Ice) -> String {
+        let count = ice.processes().len() + ice.get::<Family>(0).map_or(0, |f| f.zombies.len());
+        let which = if count == 1 {
+            format!("pid {}", self.pid)
+        } else {
+            format!("pid {} and the others' ({count})", self.pid)
+        };
+        let found = match self.ids {
+            Ids::Same => format!("{which}: free"),
+            Ids::Namespace(_) => format!("{which} in a pid namespace of its own"),
+            Ids::New => "new ones".to_owned(),
+        };
+        self.why.as_ref().map_or(found.clone(), |why| format!("{found}: {why}"))
+    }
+
     /// The line for the person who thaws, when the program runs, as `pid` for us.
     pub fn words(&self, pid: i32) -> Option<String> {
         let why = self.why.as_ref()?;

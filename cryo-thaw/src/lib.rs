@@ -8,6 +8,7 @@
 mod births;
 mod bound_files;
 pub mod check;
+pub mod choices;
 mod common;
 mod elapsed;
 mod error;
@@ -25,6 +26,7 @@ pub mod options;
 pub mod original;
 pub mod plan;
 mod posix_shm;
+pub mod rehearsal;
 pub mod remap;
 pub mod restore;
 mod same_file;

@@ -7,13 +7,12 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use cryo_format::section::outside::FdRule;
+use cryo_thaw::choices::Choices;
 use cryo_thaw::foreground::{self, Foreground, Handover};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Decision, Ids};
-use cryo_thaw::options::{FileMap, Tcp, Time};
 use cryo_thaw::original;
-use cryo_thaw::{Notes, Options, Pid, thaw};
+use cryo_thaw::{Notes, Options, thaw};
 use cryo_tracee::foreground::ForegroundTerminal;
 use cryo_tracee::namespace;
 
@@ -41,37 +40,8 @@ struct Cli {
     /// Leave it stopped (kill -CONT lets it go on)
     #[arg(long)]
     stopped: bool,
-    /// Its ids: `auto` the same, here where they are free and allowed, else in a pid namespace of its own, else new ones; `same`, here or not at all;
-    /// the same in a pid `namespace` of its own; `new` ones
-    #[arg(long, value_enum, default_value_t = PidArg::Auto)]
-    pid: PidArg,
-    /// What takes the place of descriptor N: `N=inherit` (our own), `N=null`, `N=close`, `N=FILE`; of all whose other end is not here: `outside=null`
-    #[arg(long = "fd", value_name = "N|outside=inherit|null|close|FILE")]
-    fds: Vec<FdRule>,
-    /// TCP connections that were frozen with --tcp keep: they go on (as root), or the program finds them reset
-    #[arg(long, value_enum, default_value_t = TcpArg::Keep)]
-    tcp: TcpArg,
-    /// A file (or all below a directory) that is elsewhere now: descriptors, mappings and the working directory follow
-    #[arg(long, value_name = "OLD=NEW")]
-    file_map: Vec<FileMap>,
-    /// Whether time in the ice counts for timers
-    #[arg(long, value_enum, default_value_t = TimeArg::Ice)]
-    time: TimeArg,
-    /// It goes on with your ids, groups and capabilities, whatever it had
-    #[arg(long)]
-    own_credentials: bool,
-    /// Lower resource limits where it had more than is allowed here
-    #[arg(long)]
-    lower_limits: bool,
-    /// Do not compare root and digests (checksums are): the files were verified before, by `cryo-inspect verify`
-    #[arg(long)]
-    no_verify: bool,
-    /// Go on although this CPU lacks instructions that the program may use
-    #[arg(long)]
-    ignore_cpu: bool,
-    /// As root: thaw a set that is not root's own. It runs with the rights that it asks for
-    #[arg(long)]
-    trust: bool,
+    #[command(flatten)]
+    choices: Choices,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,54 +50,10 @@ enum WaitArg {
     All,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum PidArg {
-    Auto,
-    Same,
-    Namespace,
-    New,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum TcpArg {
-    Keep,
-    Close,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum TimeArg {
-    Ice,
-    Real,
-}
-
 impl Cli {
     fn run(&self) -> anyhow::Result<i32> {
-        let options = Options {
-            notes: Notes::to(keep),
-            pid: match self.pid {
-                PidArg::Auto => Pid::Auto,
-                PidArg::Same => Pid::Same,
-                PidArg::Namespace => Pid::Namespace,
-                PidArg::New => Pid::New,
-            },
-            tcp: match self.tcp {
-                TcpArg::Keep => Tcp::Keep,
-                TcpArg::Close => Tcp::Close,
-            },
-            fds: self.fds.clone(),
-            file_map: self.file_map.clone(),
-            stopped: self.stopped,
-            detach: self.detach,
-            time: match self.time {
-                TimeArg::Ice => Time::Ice,
-                TimeArg::Real => Time::Real,
-            },
-            own_credentials: self.own_credentials,
-            lower_limits: self.lower_limits,
-            no_verify: self.no_verify,
-            trust: self.trust,
-            ignore_cpu: self.ignore_cpu,
-        };
+        let options =
+            Options { notes: Notes::to(keep), stopped: self.stopped, detach: self.detach, ..self.choices.options() };
         let ice = if self.image == Path::new("-") {
             let mut ice = Ice::stdin(&options)?;
             original::let_end(&mut ice, &options)?;
@@ -136,7 +62,7 @@ impl Cli {
         } else {
             Ice::open(&self.image, &options)?
         };
-        cryo_thaw::restore::final_steps::check(&ice, &options)?;
+        cryo_thaw::check::rights(&ice, &options)?;
         let decision = ids::decide(&ice, options.pid)?;
         let ids = decision.ids;
         let foreground = Foreground::find(&ice, &options);

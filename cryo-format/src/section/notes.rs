@@ -9,6 +9,9 @@ use crate::section::Validate;
 /// The object of the note that says that a set was redacted: there is not enough left in it to thaw, and thawers refuse it.
 pub const REDACTED: &str = "redacted";
 
+/// The object of the note that says that a set was made of an ELF core: a core has no descriptors, handlers and credentials, and thawers refuse the set.
+pub const FROM_CORE: &str = "made of a core";
+
 /// Notes of the freezer.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,6 +22,7 @@ use crate::text::{command_line, shown};
 
 pub mod auxv;
 pub mod bt;
+pub mod check;
 pub mod completions;
 pub mod convert;
 pub mod diff;

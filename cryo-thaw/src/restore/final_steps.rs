@@ -17,21 +17,10 @@ use super::{credentials, fs, itimers, limits, mm, process, scheduling, seccomp, 
 use crate::Result;
 use crate::common;
 use crate::elapsed::elapsed;
-use crate::error::{RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::identity::Paths;
 use crate::ids::Ids;
 use crate::options::Options;
-
-/// Before a host exists, and outside of any namespace: may we do all this?
-pub fn check(ice: &Ice, options: &Options) -> Result<()> {
-    ice.all::<Limits>().try_for_each(|(_, l)| limits::check(l, options))?;
-    ice.all::<Credentials>().try_for_each(|(_, c)| credentials::check(c, options))?;
-    if ice.all::<Process>().any(|(id, _)| ice.get::<Credentials>(id).is_none()) {
-        return refuse(RefusalKind::Image, "the .frost does not say in whose name the program acts (no CRED section)");
-    }
-    if ice.all::<Seccomp>().any(|(_, s)| s.mode != 0) { seccomp::check() } else { Ok(()) }
-}
 
 /// For process `id` and its threads, whose local ids are `threads`. The `root`'s parent is not in the image.
 #[allow(clippy::too_many_arguments)] // each of them says another thing

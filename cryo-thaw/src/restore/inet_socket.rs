@@ -61,6 +61,11 @@ pub fn adopt<'a>(host: &mut Host, table: &mut Table<'_>, id: u64, s: &'a Inet, a
     Ok(Made { fd, section: s, at, ours })
 }
 
+/// Others of the image may have its port, too, or have had it just now (SO_REUSEADDR).
+pub fn share(socket: &OwnedFd) -> cryo_tracee::Result<()> {
+    socket::set_option(socket, SOL_SOCKET, REUSEADDR, &ON)
+}
+
 /// bind(2), if it was bound. `shared`: with others on this port, which are ours, too.
 pub fn bind(m: &Made<'_>, shared: bool) -> Result<()> {
     let s = m.section;
@@ -72,7 +77,7 @@ pub fn bind(m: &Made<'_>, shared: bool) -> Result<()> {
         socket::set_option(&m.ours, IP, BIND_ADDRESS_NO_PORT, &ON)?;
     }
     if shared {
-        socket::set_option(&m.ours, SOL_SOCKET, REUSEADDR, &ON)?;
+        share(&m.ours)?;
     }
     let freebind = s.options.iter().find(|o| FREEBIND.contains(&(o.level, o.name)) && o.number() == Some(0));
     if let Some(o) = freebind {

@@ -14,7 +14,7 @@ pub mod final_steps;
 pub mod fs;
 pub mod guards;
 pub mod inet;
-mod inet_socket;
+pub(crate) mod inet_socket;
 pub mod inotify;
 pub mod itimers;
 pub mod ldt;
