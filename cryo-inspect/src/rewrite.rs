@@ -12,7 +12,7 @@ use cryo_format::section::link::Link;
 use cryo_format::section::notes::{Note, Notes};
 use cryo_format::section::{AnySection, Section};
 use cryo_format::write::Writer;
-use cryo_format::{Kind, Profile, digest, set};
+use cryo_format::{Header, Kind, Profile, digest, set};
 
 use crate::ice::Ice;
 use crate::source::Source;
@@ -51,29 +51,44 @@ impl Change for Same {
 
 /// Writes the set NAME with these changes. `same_ids`: it stays the set that it was.
 pub fn write(ice: &Ice, name: &Path, change: &mut dyn Change, same_ids: bool) -> anyhow::Result<()> {
+    let ids = if same_ids { None } else { Some([random()?, random()?]) };
+    let image = |profile: Profile| -> anyhow::Result<&Image<Source>> {
+        let part = ice.part(profile).with_context(|| format!("the set has no .{profile}: it cannot be rewritten"))?;
+        part.image.as_ref().with_context(|| format!("{}: cannot be read at random", part.name))
+    };
+    let header = |profile: Profile| {
+        let mut header = image(profile)?.header().clone();
+        if let Some([template, set]) = ids {
+            header.set = if profile == Profile::Frore { template } else { set };
+        }
+        Ok(header)
+    };
+    files(name, header, |profile, writer, link| copy(image(profile)?, writer, change, link))
+}
+
+/// Writes one file of a set, which is to say of itself what `header` says; `content` writes it, and for the .freeze is told what its LINK has to say.
+/// The files take their names when all of them are complete.
+pub fn files(
+    name: &Path,
+    header: impl Fn(Profile) -> anyhow::Result<Header>,
+    mut content: impl FnMut(Profile, &mut Writer<BufWriter<&mut File>>, &Link) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let all = set::paths(name);
     for (_, path) in &all {
         ensure!(!path.exists(), "{} is there already: choose another NAME", path.display());
     }
     let beside = name.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let ids = if same_ids { None } else { Some([random()?, random()?]) };
-    let mut link = None;
+    let mut link = Link::default();
     let mut written = Vec::new();
     for (profile, path) in &all {
-        let part = ice.part(*profile).with_context(|| format!("the set has no .{profile}: it cannot be rewritten"))?;
-        let image = part.image.as_ref().with_context(|| format!("{}: cannot be read at random", part.name))?;
-        let mut header = image.header().clone();
-        if let Some([template, set]) = ids {
-            header.set = if *profile == Profile::Frore { template } else { set };
-        }
-        let id = header.set;
+        let header = header(*profile)?;
         let mut file = tempfile::NamedTempFile::new_in(beside).with_context(|| beside.display().to_string())?;
-        let writer = Writer::new(BufWriter::new(file.as_file_mut()), &header)?;
-        let root = copy(image, writer, change, link.as_ref())?;
-        let linked = link.get_or_insert_with(Link::default);
+        let mut writer = Writer::new(BufWriter::new(file.as_file_mut()), &header)?;
+        content(*profile, &mut writer, &link)?;
+        let root = writer.finish()?.1;
         match profile {
-            Profile::Frore => (linked.frore_set, linked.frore_root) = (id, root),
-            Profile::Frost => linked.frost_root = root,
+            Profile::Frore => (link.frore_set, link.frore_root) = (header.set, root),
+            Profile::Frost => link.frost_root = root,
             Profile::Freeze => {}
         }
         file.as_file().sync_all().with_context(|| path.display().to_string())?;
@@ -85,7 +100,8 @@ pub fn write(ice: &Ice, name: &Path, change: &mut dyn Change, same_ids: bool) ->
     File::open(beside).and_then(|dir| dir.sync_all()).with_context(|| beside.display().to_string())
 }
 
-fn random() -> anyhow::Result<Raw<16>> {
+/// An id for a file of a set.
+pub fn random() -> anyhow::Result<Raw<16>> {
     let mut id = [0; 16];
     rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty()).context("getting random bits")?;
     Ok(Raw(id))
@@ -93,10 +109,10 @@ fn random() -> anyhow::Result<Raw<16>> {
 
 fn copy<W: Write>(
     image: &Image<Source>,
-    mut writer: Writer<W>,
+    writer: &mut Writer<W>,
     change: &mut dyn Change,
-    link: Option<&Link>,
-) -> anyhow::Result<Raw<32>> {
+    link: &Link,
+) -> anyhow::Result<()> {
     let chunks = image.chunks();
     let mut note = change.note().filter(|_| image.header().profile == Profile::Frost);
     let mut i = 0;
@@ -110,7 +126,7 @@ fn copy<W: Write>(
             if let Some(data) = data {
                 image.data(data, &mut bytes)?;
             }
-            pages(&mut writer, entry.owner, &extents, &bytes, change)?;
+            pages(writer, entry.owner, &extents, &bytes, change)?;
             continue;
         }
         if entry.kind == Kind::DATA {
@@ -118,8 +134,8 @@ fn copy<W: Write>(
         }
         let mut section = image.any(entry)?;
         let known = section.info().is_some();
-        if let (AnySection::Link(old), Some(new)) = (&mut section, link) {
-            *old = new.clone();
+        if let AnySection::Link(old) = &mut section {
+            *old = link.clone();
             writer.any(entry.owner, &section)?;
         } else if let (AnySection::Notes(notes), Some(note)) =
             (&mut section, note.take_if(|_| entry.kind == Notes::KIND))
@@ -136,7 +152,7 @@ fn copy<W: Write>(
     if let Some(note) = note {
         writer.section(0, &Notes { notes: vec![note].into() })?;
     }
-    Ok(writer.finish()?.1)
+    Ok(())
 }
 
 fn pages<W: Write>(

@@ -272,3 +272,120 @@ fn what_no_digest_leaves_unproved_is_said() {
     let text = wedge.text(&["verify", "unproved"], 0);
     assert!(text.contains("pages without a digest: of these only the checksums were compared"), "{text}");
 }
+
+/// The exit status and what went to standard error of another of the tools.
+fn tool(dir: &Path, name: &str, args: &[&str]) -> (Option<i32>, String) {
+    let path = PathBuf::from(env!("CARGO_BIN_EXE_cryo-inspect")).with_file_name(name);
+    let out = Command::new(path).current_dir(dir).args(args).stdin(Stdio::null()).output().unwrap();
+    (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+}
+
+#[test]
+fn check_says_what_the_thawer_says() {
+    let wedge = Wedge::start();
+    wedge.freeze("img");
+    let rows = wedge.rows(&["check", "img", "--format", "jsonl"]);
+    assert!(rows.iter().all(|row| row["answer"] == "yes"), "{rows:?}");
+    for name in ["image", "registers", "instructions", "files", "ports", "ids", "kernel", "trial thaw"] {
+        assert!(rows.iter().any(|row| row["condition"] == name), "{name}: {rows:?}");
+    }
+    let no = |args: &[&str]| {
+        let text = wedge.text(&[&["check", "--format", "jsonl"][..], args].concat(), 1);
+        let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        rows.filter(|row| row["answer"] == "no").map(|row| row["what"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // The executable is another one, of which the image has no copy of what is mapped and shared; and everything that is refused before.
+    wedge.text(&["redact", "img", "-o", "redacted"], 0);
+    for args in [&["redacted"][..], &["img", "--fd", "77=null"], &["img", "--pid", "same"]] {
+        let said = no(args);
+        let (code, words) = tool(wedge.dir.path(), "cryo-thaw", &[&["--detach"][..], args].concat());
+        assert_eq!((code, said.len()), (Some(125), 1), "{args:?}: {said:?}");
+        assert_eq!(words.trim(), format!("cryo-thaw: {}", said[0]), "{args:?}");
+    }
+    assert_eq!(wedge.text(&["check", "nothing"], 2), "");
+}
+
+#[test]
+fn a_core_becomes_a_set() {
+    let wedge = Wedge::start();
+    wedge.freeze("img");
+    let pid = wedge.child.id().to_string();
+    let made = Command::new("gcore").current_dir(wedge.dir.path()).args(["-o", "core", &pid]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let core = format!("core.{pid}");
+    wedge.text(&["convert", &core, "--from", "core", "-o", "set"], 0);
+    wedge.text(&["verify", "set"], 0);
+    let frames = |image: &str| -> Vec<String> {
+        let rows = wedge.rows(&["bt", image, "--format", "jsonl"]);
+        let frames = rows.iter().filter(|row| row["pc"] != "");
+        frames.map(|row| format!("{} {}", row["tid"], row["pc"].as_str().unwrap())).collect()
+    };
+    // It stood still all the time: what is in the core is what is in the image.
+    let ours = frames("set");
+    assert!(ours.len() > 15, "{ours:?}");
+    assert_eq!(ours, frames("img"));
+    assert_eq!(ours, wedge.gdb(&core, FRAMES));
+    for line in wedge.gdb(&core, REGISTERS) {
+        let [tid, name, value] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert_eq!(wedge.text(&["query", name, "set", "--tid", tid], 0).trim(), value, "{line}");
+    }
+    for command in [&["env", "--show-secrets"][..], &["auxv"], &["hexdump", "head"], &["hexdump", "secret+16"]] {
+        let asked = |image: &str| wedge.text(&[&command[..1], &[image], &command[1..]].concat(), 0);
+        assert_eq!(asked("set"), asked("img"), "{command:?}");
+    }
+    let vector = |image: &str| -> Vec<Value> {
+        let rows = wedge.rows(&["regs", image, "--format", "jsonl"]);
+        rows.iter().filter_map(|row| row.get("zmm0").cloned()).collect()
+    };
+    assert!(!vector("img").is_empty());
+    assert_eq!(vector("set"), vector("img"));
+    // And back: gdb sees in the core of the set what it saw in the core that the set is of.
+    wedge.text(&["convert", "set", "--to", "core", "-o", "back.core"], 0);
+    assert_eq!(wedge.gdb("back.core", FRAMES), ours);
+    let (code, words) = tool(wedge.dir.path(), "cryo-thaw", &["--detach", "set"]);
+    assert!(code == Some(125) && words.contains("the set was made of a core"), "{words}");
+    // What is no core is refused, and leaves nothing.
+    assert_eq!(wedge.text(&["convert", "wedge", "--from", "core", "-o", "none"], 2), "");
+    // Our own has its notes before its memory, as the kernel's.
+    let mut bytes = std::fs::read(wedge.dir.path().join("back.core")).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    std::fs::write(wedge.dir.path().join("cut.core"), bytes).unwrap();
+    wedge.text(&["convert", "cut.core", "--from", "core", "-o", "cut"], 0);
+    assert!(wedge.text(&["notes", "cut"], 0).contains("cut off"));
+    assert!(!wedge.dir.path().join("none.freeze").exists());
+}
+
+#[test]
+fn a_value_of_the_environment_is_edited() {
+    let wedge = Wedge::start();
+    wedge.freeze("img");
+    wedge.text(&["edit", "img", "-o", "other", "--env", "PASSWORD=abc"], 0);
+    wedge.text(&["verify", "other"], 0);
+    let text = wedge.text(&["env", "other", "--show-secrets"], 0);
+    assert!(text.contains("PASSWORD  abc\n") && !text.contains("hunter2"), "{text}");
+    for edit in ["PASSWORD=longer than the old one", "NOTHERE=1"] {
+        assert_eq!(wedge.text(&["edit", "img", "-o", "none", "--env", edit], 2), "", "{edit}");
+        assert!(!wedge.dir.path().join("none.freeze").exists());
+    }
+}
+
+#[test]
+fn two_runs_differ_in_where_things_are() {
+    let (one, two) = (Wedge::start(), Wedge::start());
+    one.freeze("one");
+    let name = one.dir.path().join("two").display().to_string();
+    two.freeze(&name);
+    let text = one.text(&["diff", "one", "two", "--format", "jsonl"], 1);
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let segments: Vec<&Value> = rows.iter().filter(|row| row["section"] == "segments").collect();
+    let moved = |row: &&&Value| row["change"] == "moved";
+    let heap = segments.iter().filter(moved).find(|row| row["what"].as_str().unwrap().contains("[heap]")).unwrap();
+    assert_ne!(heap["before"], heap["after"]);
+    // What is in them is compared where it is: the heaps of two runs differ in pointers, and not in most of their bytes.
+    let heaps = rows.iter().find(|row| row["section"] == "memory" && row["range"] == heap["after"]).unwrap();
+    assert!((1..200).contains(&heaps["bytes"].as_u64().unwrap()), "{heaps}");
+    // The template of one against the whole other set.
+    let text = one.text(&["diff", "one.frore", "two.freeze", "--format", "jsonl"], 1);
+    assert!(text.contains("\"moved\"") && text.contains("the first has no .freeze"), "{text}");
+    assert!(one.text(&["diff", "one", "one", "--show-unchanged"], 0).contains("= segments"));
+}

@@ -8,24 +8,27 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use cryo_format::prim::Addr;
 use cryo_format::section::AnySection;
+use cryo_format::section::mm::Mm;
 use cryo_format::section::regs::RegsX86_64;
 
 use super::{Opened, open};
 use crate::Outcome;
 use crate::modules::Modules;
 use crate::people::People;
+use crate::print::Cx;
 use crate::rewrite::{Change, write};
 use crate::space::{Place, Space};
 use crate::target::point;
 
-/// Write a new set in which registers, bytes of memory or paths are others
+/// Write a new set in which registers, bytes of memory, paths or values of the environment are others
 ///
 /// The old set stays as it is. What is changed must be there: a page that is zero, or only in a file, has no bytes in the image to change.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cryo-inspect edit 4242.freeze -o fixed --register rip=0x401234 --tid 4243
   cryo-inspect edit 4242.freeze -o fixed --poke counter='2a 00 00 00'
-  cryo-inspect edit 4242.freeze -o fixed --path /var/log/old=/var/log/new")]
+  cryo-inspect edit 4242.freeze -o fixed --path /var/log/old=/var/log/new
+  cryo-inspect edit 4242.freeze -o fixed --env LANG=C")]
 pub struct Edit {
     /// NAME or NAME.freeze
     image: PathBuf,
@@ -41,6 +44,10 @@ pub struct Edit {
     /// A path of a mapped or an open file, or what it begins with
     #[arg(long, value_name = "OLD=NEW")]
     path: Vec<String>,
+    /// A value of the environment, where the program was given it when it started: at most as long as the old one. A copy that the program has
+    /// made (setenv(3), os.environ) stays as it is
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
     /// Of the process with this id
     #[arg(long, value_name = "PID")]
     pid: Option<u64>,
@@ -173,25 +180,68 @@ impl Edit {
         for text in &self.poke {
             let (place, hex) = pair(text)?;
             let start = point(place, &cx, &space, &modules)?;
-            for (i, byte) in bytes(hex)?.into_iter().enumerate() {
-                let at = start + i as u64;
-                let there = space.run(at).is_some_and(|r| matches!(r.place, Place::Stored | Place::AsFile));
-                ensure!(there, "{at:#x} has no bytes of its own in the image: nothing there can be changed");
-                edits.bytes.insert(at, byte);
-            }
+            poke(&space, start, &bytes(hex)?, &mut edits)?;
         }
         for text in &self.path {
             let (old, new) = pair(text)?;
             edits.paths.push((old.as_bytes().to_vec(), new.as_bytes().to_vec()));
         }
+        for text in &self.env {
+            let (name, value) = pair(text)?;
+            let (start, new) = environment(&cx, process.owner, &mut space, name, value)?;
+            poke(&space, start, &new, &mut edits)?;
+        }
         let wanted = edits.registers.len() + edits.bytes.len() + edits.paths.len();
-        ensure!(wanted > 0, "nothing is to be changed: --register, --poke or --path");
+        ensure!(wanted > 0, "nothing is to be changed: --register, --poke, --path or --env");
         write(cx.ice, &self.output, &mut edits, false)?;
         if edits.done == 0 && edits.bytes.is_empty() {
             bail!("nothing in the set is called so: the new one is the same");
         }
         Ok(Outcome::Good)
     }
+}
+
+fn poke(space: &Space<'_>, start: u64, new: &[u8], edits: &mut Edits) -> anyhow::Result<()> {
+    for (i, byte) in new.iter().enumerate() {
+        let at = start + i as u64;
+        let there = space.run(at).is_some_and(|r| matches!(r.place, Place::Stored | Place::AsFile));
+        ensure!(there, "{at:#x} has no bytes of its own in the image: nothing there can be changed");
+        edits.bytes.insert(at, *byte);
+    }
+    Ok(())
+}
+
+/// Where a value of the environment stands, and the bytes that take its place: the new value, and zeros up to where the old one ended.
+fn environment(
+    cx: &Cx<'_>,
+    process: u64,
+    space: &mut Space<'_>,
+    name: &str,
+    value: &str,
+) -> anyhow::Result<(u64, Vec<u8>)> {
+    let mm = cx.ice.get::<Mm>(process).context("no address space in these files: it is in the .frore")?;
+    let (start, end) = (mm.env_start.0, mm.env_end.0);
+    let all = space.bytes(start, end.saturating_sub(start).min(super::env::MOST) as usize)?;
+    let prefix = format!("{name}=");
+    let mut at = start;
+    for line in all.split(|b| *b == 0) {
+        if let Some(old) = line.strip_prefix(prefix.as_bytes()) {
+            ensure!(
+                value.len() <= old.len(),
+                "{name}: the new value has {} bytes, and the old one {}: behind it stands the next one. Give it at most {} bytes, or start the \
+                 program with it",
+                value.len(),
+                old.len(),
+                old.len()
+            );
+            ensure!(!value.contains('\0'), "{name}: a value has no zero byte in it");
+            let mut new = value.as_bytes().to_vec();
+            new.resize(old.len(), 0);
+            return Ok((at + prefix.len() as u64, new));
+        }
+        at += line.len() as u64 + 1;
+    }
+    bail!("{name} is not in the environment: cryo-inspect env shows what is")
 }
 
 fn bytes(hex: &str) -> anyhow::Result<Vec<u8>> {

@@ -12,7 +12,7 @@ use crate::space::Space;
 use crate::text::{clipped, count};
 
 /// Bytes of an environment that are read.
-const MOST: u64 = 4 << 20;
+pub const MOST: u64 = 4 << 20;
 /// Bytes of one value that people are shown.
 const LONG: usize = 1000;
 

@@ -3,7 +3,7 @@
 use cryo_format::section::extents::Extents;
 use cryo_format::section::vmas::{Vma, Vmas};
 
-use super::Options;
+use super::{Options, moved};
 use crate::block::{Blocks, Cell, Group, Line, Mark, Table};
 use crate::ice::Ice;
 use crate::print::Cx;
@@ -37,8 +37,13 @@ pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options, out: &mut Block
     let mut missing = 0;
     let whole = [Vma { end: cryo_format::prim::Addr(u64::MAX), ..Vma::default() }];
     let vmas = if vmas.is_empty() { &whole[..] } else { vmas };
+    let was = Cx { ice: a.0, owner: a.1, process: Some(a.1) };
+    let pairs = moved::pairs(&was, &cx);
     for v in vmas {
-        let found = segment(v, &mut x, &mut y, &same, options, a.0.page_size())?;
+        // One that was at another place is compared with what was there.
+        let from = pairs.iter().find(|(_, to)| to.start == v.start).map_or(v.start.0, |(from, _)| from.start.0);
+        let proven = if from == v.start.0 { &same[..] } else { &[] };
+        let found = segment((v, from), &mut x, &mut y, proven, options, a.0.page_size())?;
         missing += found.missing;
         if found.pages == 0 {
             continue;
@@ -102,8 +107,9 @@ fn proven(a: (&Ice, u64), b: (&Ice, u64)) -> Vec<(u64, u64)> {
     ranges
 }
 
+/// Compares a segment of the second, which begins at `from` in the first.
 fn segment(
-    v: &Vma,
+    (v, from): (&Vma, u64),
     x: &mut Space<'_>,
     y: &mut Space<'_>,
     same: &[(u64, u64)],
@@ -112,18 +118,27 @@ fn segment(
 ) -> anyhow::Result<Found> {
     let mut found = Found::default();
     let mut here = v.start.0;
+    // Addresses of the first, and those of the second that they stand for.
+    let (to, back) = (
+        move |at: u64| at.wrapping_sub(v.start.0).wrapping_add(from),
+        move |at: u64| {
+            if at == u64::MAX { at } else { at.wrapping_sub(from).wrapping_add(v.start.0) }
+        },
+    );
     while here < v.end.0 {
-        let (p, q) = (x.run(here).copied(), y.run(here).copied());
+        let (p, q) = (x.run(to(here)).copied(), y.run(here).copied());
         let (Some(p), Some(q)) = (p, q) else {
             // Mapped in one of them only: the segments say that.
-            let next = [x.runs(), y.runs()].into_iter().filter_map(|runs| {
-                let run = runs.get(runs.partition_point(|r| r.end <= here))?;
-                Some(if run.start <= here { run.end } else { run.start })
-            });
+            let next =
+                [(x.runs(), to(here)), (y.runs(), here)].into_iter().enumerate().filter_map(|(i, (runs, at))| {
+                    let run = runs.get(runs.partition_point(|r| r.end <= at))?;
+                    let next = if run.start <= at { run.end } else { run.start };
+                    Some(if i == 0 { back(next) } else { next })
+                });
             here = next.min().unwrap_or(v.end.0).min(v.end.0).max(here + 1);
             continue;
         };
-        let mut end = p.end.min(q.end).min(v.end.0);
+        let mut end = back(p.end).min(q.end).min(v.end.0);
         if matches!((p.place, q.place), (Place::Zero, Place::Zero)) {
             here = end;
             continue;
@@ -147,7 +162,7 @@ fn segment(
         end = end.min(here + PIECE);
         let len = (end - here) as usize;
         let (mut before, mut after) = (vec![0; len], vec![0; len]);
-        let n = x.read(here, &mut before)?.min(y.read(here, &mut after)?);
+        let n = x.read(to(here), &mut before)?.min(y.read(here, &mut after)?);
         if n < len {
             found.missing += ((len - n) as u64).div_ceil(page);
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cryo_format::Profile;
 use cryo_format::section::process::Process;
 use cryo_format::section::thread::Thread;
+use cryo_format::section::vmas::Vma;
 use cryo_format::section::{AnySection, Scope};
 use serde_json::Value;
 
@@ -13,9 +14,11 @@ use crate::block::{Blocks, Cell, Group, Mark};
 use crate::draw::json;
 use crate::ice::Ice;
 use crate::people::People;
+use crate::print::vmas::range;
 use crate::print::{self, Cx};
 
 pub mod memory;
+pub mod moved;
 pub mod values;
 
 use values::{Change, Kind};
@@ -163,7 +166,10 @@ fn sections(a: &Cx<'_>, b: &Cx<'_>, both: &[Profile], options: Options, out: &mu
         let null = (Value::Null, key.clone());
         let (before, title) = x.get(key).unwrap_or(&null);
         let (after, title) = y.get(key).map_or((&Value::Null, title), |(v, t)| (v, t));
-        let changes = values::compare(before, after);
+        let mut changes = values::compare(before, after);
+        if key == SEGMENTS {
+            join_moved(&mut changes, &moved::pairs(a, b));
+        }
         if changes.is_empty() {
             if options.unchanged {
                 out.group(Group::one(key, Cell::from(format!("= {title}")).marked(Mark::Faint), Blocks::default()));
@@ -185,6 +191,25 @@ fn sections(a: &Cx<'_>, b: &Cx<'_>, both: &[Profile], options: Options, out: &mu
     count
 }
 
+/// The key of the segments of a process.
+const SEGMENTS: &str = "segments";
+
+/// What is gone from one place and new at another is one change.
+fn join_moved(changes: &mut Vec<Change>, pairs: &[(Vma, Vma)]) {
+    for (from, to) in pairs {
+        let [x, y] = [from, to].map(range);
+        let at = |kind: Kind, range: &str, all: &[Change]| {
+            all.iter().position(|c| c.kind == kind && c.path == format!("[range={range}]"))
+        };
+        let (Some(gone), Some(new)) = (at(Kind::Removed, &x, changes), at(Kind::Added, &y, changes)) else { continue };
+        let what = changes[new].after.get("what").and_then(Value::as_str).unwrap_or_default();
+        let what = if what.is_empty() { "anonymous memory" } else { what }.to_owned();
+        changes[gone] =
+            Change { kind: Kind::Moved, path: what, before: Value::String(x.clone()), after: Value::String(y.clone()) };
+        changes.remove(new);
+    }
+}
+
 /// What says where and when an image was made, and nothing of the program.
 const OF_THE_FREEZE: [&str; 3] = ["origin", "made_together_with", "clocks"];
 
@@ -204,7 +229,7 @@ fn made(cx: &Cx<'_>, both: &[Profile]) -> BTreeMap<String, (Value, String)> {
         let mut within = Blocks::default();
         print::print(section, &mut within, cx);
         let mut value = json::value(&within.into_vec());
-        if key == "segments" {
+        if key == SEGMENTS {
             counted_elsewhere(&mut value);
         }
         all.insert(key, (value, title.to_owned()));
@@ -226,6 +251,7 @@ fn line(change: &Change, out: &mut Blocks) {
         Kind::Added => ("+", Mark::Added, "added"),
         Kind::Removed => ("-", Mark::Removed, "removed"),
         Kind::Changed => ("~", Mark::None, "changed"),
+        Kind::Moved => ("~", Mark::None, "moved"),
     };
     out.list("changes");
     out.value("change", Cell::new(sign, name).marked(mark));
@@ -244,6 +270,12 @@ fn line(change: &Change, out: &mut Blocks) {
         Kind::Removed => {
             write!(out, "  ");
             out.value("before", Cell::new(one(&change.before), change.before.clone()).marked(mark));
+        }
+        Kind::Moved => {
+            write!(out, "  moved from ");
+            out.value("before", Cell::new(one(&change.before), change.before.clone()));
+            write!(out, " to ");
+            out.value("after", Cell::new(one(&change.after), change.after.clone()));
         }
         Kind::Changed => {
             write!(out, "  ");

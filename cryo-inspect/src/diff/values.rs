@@ -26,6 +26,8 @@ pub enum Kind {
     Removed,
     /// It is another.
     Changed,
+    /// It is the same, at another place.
+    Moved,
 }
 
 /// Every difference.
