@@ -52,7 +52,8 @@ fn as_user<T>(host: &mut Host, own: (u32, u32), who: &Peer, mut call: impl FnMut
         let calls = [(libc::SYS_setresgid, gid), (libc::SYS_setresuid, uid)];
         let ordered = if gid_first { calls } else { [calls[1], calls[0]] };
         for (number, id) in ordered {
-            batch.call(number, &[SAME, id.into(), SAME]);
+            // SO_PEERCRED tells the effective ids, SCM_CREDENTIALS the real ones. The saved ones lead back.
+            batch.call(number, &[id.into(), id.into(), SAME]);
         }
         host.run(batch)?.all().doing(|| "taking the user of a socket".into())
     };
