@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Printers ([`print`](mod@print)) and commands make [blocks](block), which [`draw`] draws. One opened set, [`ice`], indexed by owner, serves all; [`space`] is the
-//! memory of a process as it saw it, [`modules`] the files in it, [`unwind`] the way back along a stack, [`rewrite`] a set written anew.
+//! memory of a process as it saw it, [`modules`] the files in it, [`unwind`] the way back along a stack, [`rewrite`] a set written anew, [`tui`] the keyboard's
+//! way through all of it.
 //!
 //! | exit status | |
 //! |---|---|
@@ -60,8 +61,11 @@ pub mod source;
 pub mod space;
 pub mod target;
 pub mod text;
+pub mod tui;
 pub mod unwind;
 pub mod verify;
+
+use std::sync::{Mutex, PoisonError};
 
 /// What the command exits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,9 +76,25 @@ pub enum Outcome {
     Problems,
 }
 
+/// Lines that wait, while the terminal shows something else.
+static HELD: Mutex<Option<Vec<String>>> = Mutex::new(None);
+
 /// A line on standard error, in one write: other programs may write there too.
 pub fn say(message: &str) {
     use std::io::Write;
-    let line = format!("cryo-inspect: {}\n", cryo_format::text::message(message));
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let line = cryo_format::text::message(message);
+    if let Some(held) = HELD.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        return held.push(line);
+    }
+    let _ = std::io::stderr().write_all(format!("cryo-inspect: {line}\n").as_bytes());
+}
+
+/// From now on what is said waits.
+pub fn hold() {
+    *HELD.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+}
+
+/// From now on it is said again; what has waited is the caller's.
+pub fn release() -> Vec<String> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
 }

@@ -45,6 +45,7 @@ enum Command {
     },
     #[command(flatten)]
     Shown(Shown),
+    Tui(command::tui::Tui),
     Completions(command::completions::Completions),
     Man(command::man::Man),
 }
@@ -115,6 +116,14 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             Some(input) => verify::pipe(input, out),
             None => verify::files(image, out),
         },
+        Command::Tui(command) => command.run(&mut |words, out| match Cli::try_parse_from(words) {
+            Ok(cli) => run(&cli.command, out),
+            Err(e) => {
+                // Help is an answer, too.
+                write!(out, "{e}")?;
+                Ok(Outcome::Good)
+            }
+        }),
         Command::Completions(command) => {
             command.run(Cli::command(), out);
             Ok(Outcome::Good)

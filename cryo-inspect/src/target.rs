@@ -33,21 +33,25 @@ pub fn find(text: &str, cx: &Cx<'_>, space: &Space<'_>, modules: &Modules) -> an
         }
         return Ok(Target { start, len: Some(end - start) });
     }
-    if let Some((what, offset)) = text.rsplit_once('+') {
-        let base = find(what, cx, space, modules)?;
-        let n = number(offset).or_else(|_| hex(offset)).with_context(|| format!("{text}: {offset} is no number"))?;
-        return Ok(Target { start: base.start, len: Some(n) });
+    if let Some((what, len)) = plus(text)? {
+        return Ok(Target { start: find(what, cx, space, modules)?.start, len: Some(len) });
     }
     bail!("{text}: no address in hex, no symbol, no register ($rsp), and no segment as `cryo-inspect map` shows them")
 }
 
 /// As [`find`], where `+N` is an offset and not a length.
 pub fn point(text: &str, cx: &Cx<'_>, space: &Space<'_>, modules: &Modules) -> anyhow::Result<u64> {
-    if let Some((what, offset)) = text.rsplit_once('+') {
-        let n = number(offset).or_else(|_| hex(offset)).with_context(|| format!("{text}: {offset} is no number"))?;
-        return Ok(find(what, cx, space, modules)?.start.wrapping_add(n));
-    }
-    Ok(find(text, cx, space, modules)?.start)
+    Ok(match plus(text)? {
+        Some((what, offset)) => find(what, cx, space, modules)?.start.wrapping_add(offset),
+        None => find(text, cx, space, modules)?.start,
+    })
+}
+
+/// `WHAT+N`, taken apart.
+fn plus(text: &str) -> anyhow::Result<Option<(&str, u64)>> {
+    let Some((what, n)) = text.rsplit_once('+') else { return Ok(None) };
+    let n = number(n).or_else(|_| hex(n)).with_context(|| format!("{text}: {n} is no number"))?;
+    Ok(Some((what, n)))
 }
 
 fn place(text: &str, cx: &Cx<'_>, space: &Space<'_>, modules: &Modules) -> Option<Target> {

@@ -35,43 +35,37 @@ impl Bt {
     /// Shows them.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         let opened = self.look.open()?;
-        let mut failed = None;
-        let blocks = opened.each(|cx, threads, out| {
-            let made = self.process(cx, threads, out);
-            failed = failed.take().or(made.err());
-        });
-        if let Some(e) = failed {
-            return Err(e);
-        }
+        let blocks = opened.try_each(|cx, threads, out| process(cx, threads, self.frames, out))?;
         self.look.draw(&opened, blocks, out)
-    }
-
-    fn process(&self, cx: &Cx<'_>, threads: &[u64], out: &mut Blocks) -> anyhow::Result<()> {
-        let mut space = Space::of(cx.ice, cx.owner)?;
-        let modules = Modules::of(cx, &mut space)?;
-        let mut lines = Lines::default();
-        for id in threads {
-            let cx = super::thread_of(cx, *id);
-            let title = format!("{}  {}", super::thread_title(&cx), super::syscall::doing(&cx));
-            let mut within = Blocks::default();
-            match cx.ice.get::<RegsX86_64>(*id) {
-                Some(regs) => {
-                    let frames = unwind(regs, &mut space, &modules);
-                    within.table(table(&frames[..frames.len().min(self.frames)], &cx, &modules, &mut lines));
-                    if frames.len() > self.frames {
-                        within.caption(format!("... and {} more", frames.len() - self.frames));
-                    }
-                }
-                None => within.caption("no 64-bit registers"),
-            }
-            out.group(Group::many("threads", super::thread_id(&cx), title, within));
-        }
-        Ok(())
     }
 }
 
+/// The backtrace of each of these threads, with so many frames at most.
+pub fn process(cx: &Cx<'_>, threads: &[u64], most: usize, out: &mut Blocks) -> anyhow::Result<()> {
+    let mut space = Space::of(cx.ice, cx.owner)?;
+    let modules = Modules::of(cx, &mut space)?;
+    let mut lines = Lines::default();
+    for id in threads {
+        let cx = super::thread_of(cx, *id);
+        let title = format!("{}  {}", super::thread_title(&cx), super::syscall::doing(&cx));
+        let mut within = Blocks::default();
+        match cx.ice.get::<RegsX86_64>(*id) {
+            Some(regs) => {
+                let frames = unwind(regs, &mut space, &modules);
+                within.table(table(&frames[..frames.len().min(most)], &cx, &modules, &mut lines));
+                if frames.len() > most {
+                    within.caption(format!("... and {} more", frames.len() - most));
+                }
+            }
+            None => within.caption("no 64-bit registers"),
+        }
+        out.group(Group::many("threads", super::thread_id(&cx), title, within));
+    }
+    Ok(())
+}
+
 /// A row for each frame, and for each function that was inlined into it.
-pub fn table(frames: &[Frame], cx: &Cx<'_>, modules: &Modules, lines: &mut Lines) -> Table {
+fn table(frames: &[Frame], cx: &Cx<'_>, modules: &Modules, lines: &mut Lines) -> Table {
     let mut table = Table::new(&[">#", "pc", "function", "in", "line", "found by"]);
     for (i, frame) in frames.iter().enumerate() {
         let at = frame.inside();

@@ -9,6 +9,7 @@ use super::Look;
 use crate::Outcome;
 use crate::block::{Blocks, Cell, Group, Table};
 use crate::names::bits;
+use crate::print::Cx;
 use crate::print::descriptors::description;
 
 /// Every descriptor, and what it refers to: files, pipes with what is in them, sockets with their peers and queues, ...
@@ -29,36 +30,34 @@ impl Fds {
     /// Shows them.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         let opened = self.look.open()?;
-        let blocks = opened.each(|cx, _, out| {
-            let Some(table) = cx.ice.get::<Descriptors>(cx.owner) else {
-                return out.caption("no descriptors in these files: they are in the .frost");
-            };
-            let mut rows = Table::new(&[">fd", "flags", "kind", "what"]);
-            let mut first = std::collections::HashMap::new();
-            for d in &table.descriptors {
-                let what = description(d.description, cx);
-                let kind = what.value.as_ref().and_then(|v| v.as_object()?.keys().next().cloned()).unwrap_or_default();
-                if !self.kind.is_empty() && !self.kind.contains(&kind) {
-                    continue;
-                }
-                let text = match first.get(&d.description) {
-                    Some(fd) => format!("shared with {fd}"),
-                    // What it is stands in a column of its own.
-                    None => what.text.trim_start_matches(kind.as_str()).trim_start().to_owned(),
-                };
-                first.entry(d.description).or_insert(d.fd);
-                let what = Cell { text, ..what };
-                rows.row([
-                    Cell::number(d.fd.into()),
-                    bits(d.flags.into(), &[(1, "cloexec")], " ").into(),
-                    kind.into(),
-                    what,
-                ]);
-            }
-            let mut within = Blocks::default();
-            within.table(rows);
-            out.group(Group::one("descriptors", "", within));
-        });
+        let blocks = opened.each(|cx, _, out| process(cx, &self.kind, out));
         self.look.draw(&opened, blocks, out)
     }
+}
+
+/// The descriptors of a process that are of these kinds; all if there are none.
+pub fn process(cx: &Cx<'_>, kinds: &[String], out: &mut Blocks) {
+    let Some(table) = cx.ice.get::<Descriptors>(cx.owner) else {
+        return out.caption("no descriptors in these files: they are in the .frost");
+    };
+    let mut rows = Table::new(&[">fd", "flags", "kind", "what"]);
+    let mut first = std::collections::HashMap::new();
+    for d in &table.descriptors {
+        let what = description(d.description, cx);
+        let kind = what.value.as_ref().and_then(|v| v.as_object()?.keys().next().cloned()).unwrap_or_default();
+        if !kinds.is_empty() && !kinds.contains(&kind) {
+            continue;
+        }
+        let text = match first.get(&d.description) {
+            Some(fd) => format!("shared with {fd}"),
+            // What it is stands in a column of its own.
+            None => what.text.trim_start_matches(kind.as_str()).trim_start().to_owned(),
+        };
+        first.entry(d.description).or_insert(d.fd);
+        let what = Cell { text, ..what };
+        rows.row([Cell::number(d.fd.into()), bits(d.flags.into(), &[(1, "cloexec")], " ").into(), kind.into(), what]);
+    }
+    let mut within = Blocks::default();
+    within.table(rows);
+    out.group(Group::one("descriptors", "", within));
 }

@@ -63,16 +63,17 @@ enum As {
 
 impl As {
     fn lane(self) -> (Lane, usize) {
-        match self {
-            Self::U8 => (Lane::U8, 1),
-            Self::U16 => (Lane::U16, 2),
-            Self::U32 => (Lane::U32, 4),
-            Self::I32 => (Lane::I32, 4),
-            Self::I64 => (Lane::I64, 8),
-            Self::F32 => (Lane::F32, 4),
-            Self::F64 => (Lane::F64, 8),
-            Self::U64 | Self::Ptr | Self::All => (Lane::U64, 8),
-        }
+        let lane = match self {
+            Self::U8 => Lane::U8,
+            Self::U16 => Lane::U16,
+            Self::U32 => Lane::U32,
+            Self::I32 => Lane::I32,
+            Self::I64 => Lane::I64,
+            Self::F32 => Lane::F32,
+            Self::F64 => Lane::F64,
+            Self::U64 | Self::Ptr | Self::All => Lane::U64,
+        };
+        (lane, lane.width())
     }
 }
 
@@ -225,23 +226,14 @@ fn table(start: u64, bytes: &[u8], kind: As, modules: &Modules) -> Table {
 }
 
 /// The first bytes in every type.
-fn all(start: u64, bytes: &[u8], cx: &Cx<'_>, modules: &Modules) -> Fields {
+pub fn all(start: u64, bytes: &[u8], cx: &Cx<'_>, modules: &Modules) -> Fields {
     let mut fields = Fields::default();
     fields.add("address", Cell::hex(format!("{start:#x} {}", cx.at(start).unwrap_or_default()), start));
-    let types = [
-        ("u8", Lane::U8, 1),
-        ("u16", Lane::U16, 2),
-        ("u32", Lane::U32, 4),
-        ("i32", Lane::I32, 4),
-        ("u64", Lane::U64, 8),
-        ("i64", Lane::I64, 8),
-        ("f32", Lane::F32, 4),
-        ("f64", Lane::F64, 8),
-    ];
-    for (name, lane, width) in types {
-        if let Some(value) = bytes.get(..width).and_then(|b| values(b, lane).into_iter().next()) {
+    for lane in Lane::value_variants() {
+        let (name, width) = (format!("{lane:?}").to_lowercase(), lane.width());
+        if let Some(value) = bytes.get(..width).and_then(|b| values(b, *lane).into_iter().next()) {
             let hex = value.as_u64().filter(|_| width > 1).map_or_else(String::new, |v| format!("  {v:#x}"));
-            fields.add(name, Cell::new(format!("{value}{hex}"), value));
+            fields.add(&name, Cell::new(format!("{value}{hex}"), value));
         }
     }
     if let Some(word) = bytes.first_chunk().map(|b| u64::from_le_bytes(*b)) {

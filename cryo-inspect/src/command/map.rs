@@ -8,6 +8,7 @@ use cryo_format::section::vmas::Vma;
 use super::Look;
 use crate::Outcome;
 use crate::block::{Blocks, Cell, Fields, Group, Table};
+use crate::print::Cx;
 use crate::print::vmas::{perm, range, what};
 use crate::space::{Place, Space};
 use crate::text::{clipped, count, size};
@@ -149,74 +150,68 @@ impl Map {
     /// Shows it.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         let opened = self.look.open()?;
-        let mut failed = None;
-        let blocks = opened.each(|cx, _, out| {
-            let made = self.process(cx, out);
-            failed = failed.take().or(made.err());
-        });
-        if let Some(e) = failed {
-            return Err(e);
-        }
+        let blocks = opened.try_each(|cx, _, out| process(cx, &self.filter, out))?;
         self.look.draw(&opened, blocks, out)
     }
+}
 
-    fn process(&self, cx: &crate::print::Cx<'_>, out: &mut Blocks) -> anyhow::Result<()> {
-        let space = Space::of(cx.ice, cx.owner)?;
-        if space.vmas.is_empty() {
-            out.caption("no segments in these files: they are in the .frore");
-        }
-        let mut table =
-            Table::new(&["range", ">size", "perm", ">stored", ">shared", ">by file", ">zero", "places", "what"]);
-        let mut sum = Sizes::default();
-        let (mut whole, mut shown) = (0u64, 0);
-        let mut last = 0;
-        for v in space.vmas {
-            let Some((lo, hi)) = self.filter.part(v)? else { continue };
-            let mut sizes = Sizes::default();
-            let first = space.runs().partition_point(|r| r.end <= lo);
-            for run in space.runs()[first..].iter().take_while(|r| r.start < hi) {
-                let len = run.end.min(hi) - run.start.max(lo);
-                sizes.add(run.place, len);
-                sum.add(run.place, len);
-            }
-            shown += 1;
-            whole = whole.saturating_add(hi - lo);
-            let none = |n: u64| if n == 0 { Cell::new("-", 0) } else { Cell::size(n) };
-            let [stored, same, object, parent, disk, zero, _] = sizes.0;
-            let name = Cell::new(clipped(what(v, last != v.object, cx).as_bytes(), 200), what(v, true, cx));
-            last = v.object;
-            table.row([
-                range(v).into(),
-                Cell::size(v.end.0 - v.start.0),
-                perm(v).into(),
-                none(stored.saturating_add(same)),
-                none(object.saturating_add(parent)),
-                none(disk),
-                none(zero),
-                sizes.bar().into(),
-                name,
-            ]);
-        }
-        let [stored, same, object, parent, disk, zero, absent] = sum.0;
-        out.caption(format!("{}, {}", count(shown, "segment", "segments"), size(whole)));
-        let mut within = Blocks::default();
-        within.table(table);
-        out.group(Group::one("segments", "", within));
-        let mut fields = Fields::default();
-        for (label, n) in [
-            ("stored", stored),
-            ("stored as file", same),
-            ("shared or mapped object", object),
-            ("with the parent", parent),
-            ("in files here", disk),
-            ("zero", zero),
-            ("not here", absent),
-        ] {
-            fields.add_if(n > 0, label, || Cell::size(n));
-        }
-        let mut within = Blocks::default();
-        within.fields(fields);
-        out.group(Group::one("sum", "in all", within));
-        Ok(())
+/// The segments of a process that the filter lets through, and their sum.
+pub fn process(cx: &Cx<'_>, filter: &Filter, out: &mut Blocks) -> anyhow::Result<()> {
+    let space = Space::of(cx.ice, cx.owner)?;
+    if space.vmas.is_empty() {
+        out.caption("no segments in these files: they are in the .frore");
     }
+    let mut table =
+        Table::new(&["range", ">size", "perm", ">stored", ">shared", ">by file", ">zero", "places", "what"]);
+    let mut sum = Sizes::default();
+    let (mut whole, mut shown) = (0u64, 0);
+    let mut last = 0;
+    for v in space.vmas {
+        let Some((lo, hi)) = filter.part(v)? else { continue };
+        let mut sizes = Sizes::default();
+        let first = space.runs().partition_point(|r| r.end <= lo);
+        for run in space.runs()[first..].iter().take_while(|r| r.start < hi) {
+            let len = run.end.min(hi) - run.start.max(lo);
+            sizes.add(run.place, len);
+            sum.add(run.place, len);
+        }
+        shown += 1;
+        whole = whole.saturating_add(hi - lo);
+        let none = |n: u64| if n == 0 { Cell::new("-", 0) } else { Cell::size(n) };
+        let [stored, same, object, parent, disk, zero, _] = sizes.0;
+        let name = Cell::new(clipped(what(v, last != v.object, cx).as_bytes(), 200), what(v, true, cx));
+        last = v.object;
+        table.row([
+            range(v).into(),
+            Cell::size(v.end.0 - v.start.0),
+            perm(v).into(),
+            none(stored.saturating_add(same)),
+            none(object.saturating_add(parent)),
+            none(disk),
+            none(zero),
+            sizes.bar().into(),
+            name,
+        ]);
+    }
+    let [stored, same, object, parent, disk, zero, absent] = sum.0;
+    out.caption(format!("{}, {}", count(shown, "segment", "segments"), size(whole)));
+    let mut within = Blocks::default();
+    within.table(table);
+    out.group(Group::one("segments", "", within));
+    let mut fields = Fields::default();
+    for (label, n) in [
+        ("stored", stored),
+        ("stored as file", same),
+        ("shared or mapped object", object),
+        ("with the parent", parent),
+        ("in files here", disk),
+        ("zero", zero),
+        ("not here", absent),
+    ] {
+        fields.add_if(n > 0, label, || Cell::size(n));
+    }
+    let mut within = Blocks::default();
+    within.fields(fields);
+    out.group(Group::one("sum", "in all", within));
+    Ok(())
 }

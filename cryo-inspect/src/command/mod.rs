@@ -52,6 +52,7 @@ pub mod telescope;
 pub mod threads;
 pub mod timers;
 pub mod tree;
+pub mod tui;
 
 /// Opens what is given: a file, a set by its name, a set in one file, or `-`.
 pub fn open(image: &Path) -> anyhow::Result<Ice> {
@@ -186,6 +187,20 @@ impl Opened {
             out.group(Group::many("processes", process_id(&cx), title, within));
         }
         out
+    }
+
+    /// [`each`](Self::each), of what can fail; the first error ends it.
+    pub fn try_each(
+        &self,
+        mut make: impl FnMut(&Cx<'_>, &[u64], &mut Blocks) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Blocks> {
+        let mut failed = None;
+        let blocks = self.each(|cx, threads, out| {
+            if failed.is_none() {
+                failed = make(cx, threads, out).err();
+            }
+        });
+        failed.map_or(Ok(blocks), Err)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use cryo_format::section::regs::{RegsI386, RegsX86_64};
 use cryo_format::section::tls::Tls;
 use cryo_format::section::xstate::Xstate;
@@ -12,6 +12,7 @@ use super::Look;
 use crate::Outcome;
 use crate::block::{Blocks, Group};
 use crate::dump::section;
+use crate::print::Cx;
 use crate::print::xstate::{Lane, lanes};
 
 /// General registers, flags, x87, SSE, AVX, AVX-512 and protection keys of each thread, decoded
@@ -25,59 +26,35 @@ pub struct Regs {
     look: Look,
     /// Show vector registers as lanes of this type
     #[arg(long, value_enum, value_name = "TYPE")]
-    lanes: Option<Lanes>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Lanes {
-    U8,
-    U16,
-    U32,
-    U64,
-    I32,
-    I64,
-    F32,
-    F64,
+    lanes: Option<Lane>,
 }
 
 impl Regs {
     /// Shows them.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-        const SHOWN: [Kind; 4] = [RegsX86_64::KIND, RegsI386::KIND, Xstate::KIND, Tls::KIND];
         let opened = self.look.open()?;
-        let blocks = opened.each(|cx, threads, out| {
-            for (i, id) in threads.iter().enumerate() {
-                if i > 0 {
-                    out.caption("");
-                }
-                let cx = super::thread_of(cx, *id);
-                let mut within = Blocks::default();
-                for entry in cx.ice.of(*id).filter(|e| SHOWN.contains(&e.kind)) {
-                    within.group(section(entry, &cx));
-                }
-                if let (Some(lane), Some(x)) = (self.lanes, cx.ice.get::<Xstate>(*id)) {
-                    let mut vectors = Blocks::default();
-                    vectors.table(lanes(x, lane.into()));
-                    within.group(Group::one("lanes", "vector registers, lowest lane first", vectors));
-                }
-                out.group(Group::many("threads", super::thread_id(&cx), super::thread_title(&cx), within));
-            }
-        });
+        let blocks = opened.each(|cx, ids, out| threads(cx, ids, self.lanes, out));
         self.look.draw(&opened, blocks, out)
     }
 }
 
-impl From<Lanes> for Lane {
-    fn from(lanes: Lanes) -> Self {
-        match lanes {
-            Lanes::U8 => Self::U8,
-            Lanes::U16 => Self::U16,
-            Lanes::U32 => Self::U32,
-            Lanes::U64 => Self::U64,
-            Lanes::I32 => Self::I32,
-            Lanes::I64 => Self::I64,
-            Lanes::F32 => Self::F32,
-            Lanes::F64 => Self::F64,
+/// The registers of each of these threads; with vector registers in lanes, where that is asked for.
+pub fn threads(cx: &Cx<'_>, threads: &[u64], lane: Option<Lane>, out: &mut Blocks) {
+    const SHOWN: [Kind; 4] = [RegsX86_64::KIND, RegsI386::KIND, Xstate::KIND, Tls::KIND];
+    for (i, id) in threads.iter().enumerate() {
+        if i > 0 {
+            out.caption("");
         }
+        let cx = super::thread_of(cx, *id);
+        let mut within = Blocks::default();
+        for entry in cx.ice.of(*id).filter(|e| SHOWN.contains(&e.kind)) {
+            within.group(section(entry, &cx));
+        }
+        if let (Some(lane), Some(x)) = (lane, cx.ice.get::<Xstate>(*id)) {
+            let mut vectors = Blocks::default();
+            vectors.table(lanes(x, lane));
+            within.group(Group::one("lanes", "vector registers, lowest lane first", vectors));
+        }
+        out.group(Group::many("threads", super::thread_id(&cx), super::thread_title(&cx), within));
     }
 }

@@ -5,23 +5,21 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use cryo_format::section::regs::RegsX86_64;
+
+use cryo_format::section::vmas::Vma;
 
 use super::{Opened, open};
 use crate::Outcome;
 use crate::block::{Blocks, Group};
 use crate::draw::html::{Bar, page};
 use crate::dump;
-use crate::lines::Lines;
-use crate::modules::Modules;
 use crate::people::People;
 use crate::print::Cx;
 use crate::print::vmas::{perm, range, what};
 use crate::space::{Place, Space};
 use crate::text::size;
-use crate::unwind::unwind;
 
-/// Segments in the picture.
+/// Bars in a picture.
 const MOST: usize = 2000;
 /// Frames of one thread.
 const FRAMES: usize = 100;
@@ -46,38 +44,38 @@ impl Report {
         let ice = open(&self.image)?;
         let people = People::of(&ice);
         let opened = Opened { ice, people };
-        let mut blocks = Blocks::default();
-        let mut picture = Vec::new();
-        for (cx, threads) in opened.processes() {
-            let mut space = Space::of(cx.ice, cx.owner)?;
-            picture.push((super::process_title(&cx), bars(&cx, &space)));
-            let modules = Modules::of(&cx, &mut space)?;
-            let mut lines = Lines::default();
-            let mut within = Blocks::default();
-            for id in threads {
-                let cx = super::thread_of(&cx, *id);
-                let Some(regs) = cx.ice.get::<RegsX86_64>(*id) else { continue };
-                let frames = unwind(regs, &mut space, &modules);
-                let mut one = Blocks::default();
-                one.table(super::bt::table(&frames[..frames.len().min(FRAMES)], &cx, &modules, &mut lines));
-                let title = format!("{}  {}", super::thread_title(&cx), super::syscall::doing(&cx));
-                within.group(Group::many("threads", super::thread_id(&cx), title, one));
-            }
-            let title = format!("backtraces of {}", super::process_title(&cx));
-            blocks.group(Group::many("backtraces", super::process_id(&cx), title, within));
-        }
-        blocks.append(dump::blocks(&opened.ice));
-        let text = page(&dump::who(&opened.ice), &blocks.into_vec(), &picture);
+        let text = text(&opened)?;
         std::fs::write(&self.output, text).with_context(|| self.output.display().to_string())?;
         Ok(opened.outcome())
     }
 }
 
+/// The page.
+pub fn text(opened: &Opened) -> anyhow::Result<String> {
+    let mut blocks = Blocks::default();
+    let mut picture = Vec::new();
+    for (cx, threads) in opened.processes() {
+        let space = Space::of(cx.ice, cx.owner)?;
+        picture.push((super::process_title(&cx), bars(&cx, &space)));
+        let mut within = Blocks::default();
+        super::bt::process(&cx, threads, FRAMES, &mut within)?;
+        let title = format!("backtraces of {}", super::process_title(&cx));
+        blocks.group(Group::many("backtraces", super::process_id(&cx), title, within));
+    }
+    blocks.append(dump::blocks(&opened.ice));
+    Ok(page(&dump::who(&opened.ice), &blocks.into_vec(), &picture))
+}
+
+/// A bar for each segment; where there are very many, one for several neighbours.
 fn bars(cx: &Cx<'_>, space: &Space<'_>) -> Vec<Bar> {
-    let bar = |v: &cryo_format::section::vmas::Vma| {
+    let together = space.vmas.len().div_ceil(MOST).max(1);
+    let bar = |some: &[Vma]| {
         let mut parts = [0u64; 5];
-        let first = space.runs().partition_point(|r| r.end <= v.start.0);
-        for run in space.runs()[first..].iter().take_while(|r| r.start < v.end.0) {
+        let (Some(first), Some(last)) = (some.first(), some.last()) else {
+            return Bar { title: String::new(), weight: 1, parts };
+        };
+        let from = space.runs().partition_point(|r| r.end <= first.start.0);
+        for run in space.runs()[from..].iter().take_while(|r| r.start < last.end.0) {
             let i = match run.place {
                 Place::Stored | Place::AsFile => 0,
                 Place::Object(_) | Place::Parent => 1,
@@ -87,12 +85,12 @@ fn bars(cx: &Cx<'_>, space: &Space<'_>) -> Vec<Bar> {
             };
             parts[i] = parts[i].saturating_add(run.end - run.start);
         }
-        let len = v.end.0 - v.start.0;
-        Bar {
-            title: format!("{}  {}  {}  {}", range(v), size(len), perm(v), what(v, true, cx)),
-            weight: len / 4096 + 1,
-            parts,
-        }
+        let len = some.iter().fold(0u64, |sum, v| sum.saturating_add(v.end.0 - v.start.0));
+        let title = match some {
+            [v] => format!("{}  {}  {}  {}", range(v), size(len), perm(v), what(v, true, cx)),
+            _ => format!("{:012x}-{:012x}  {}  {} segments", first.start.0, last.end.0, size(len), some.len()),
+        };
+        Bar { title, weight: len / 4096 + 1, parts }
     };
-    space.vmas.iter().take(MOST).map(bar).collect()
+    space.vmas.chunks(together).map(bar).collect()
 }

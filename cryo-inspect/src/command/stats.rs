@@ -77,14 +77,7 @@ impl Stats {
     /// Shows it.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         let opened = self.look.open()?;
-        let mut failed = None;
-        let blocks = opened.each(|cx, _, out| {
-            let made = self.process(cx, out);
-            failed = failed.take().or(made.err());
-        });
-        if let Some(e) = failed {
-            return Err(e);
-        }
+        let blocks = opened.try_each(|cx, _, out| self.process(cx, out))?;
         self.look.draw(&opened, blocks, out)
     }
 

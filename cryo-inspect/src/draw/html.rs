@@ -5,11 +5,15 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use crate::block::{Block, Cell, Mark, Table};
+use crate::text::cut;
 
 /// Rows of one table that are shown; a page is to be read, and never larger than 5 MB.
 const ROWS: usize = 2000;
 /// Bytes of a page, beyond which only headings are added.
 const LARGEST: usize = 4 << 20;
+
+/// Characters of the text at a bar.
+const TITLE: usize = 300;
 
 /// A piece of an address space in the picture.
 pub struct Bar {
@@ -150,9 +154,12 @@ fn svg(name: &str, bars: &[Bar], out: &mut String) {
     );
     let mut x = 0.0;
     for bar in bars {
+        if out.len() > LARGEST / 2 {
+            break;
+        }
         let width = weight(bar) / whole * WIDTH;
         let sum: u64 = bar.parts.iter().sum::<u64>().max(1);
-        let _ = write!(out, "<g><title>{}</title>", escaped(&bar.title));
+        let _ = write!(out, "<g><title>{}</title>", escaped(&cut(bar.title.clone(), TITLE)));
         let mut y = 0.0;
         for (part, class) in bar.parts.iter().zip(COLOURS) {
             #[allow(clippy::cast_precision_loss)] // a picture

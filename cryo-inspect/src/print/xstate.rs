@@ -121,29 +121,19 @@ impl Area for Xstate {
 
     /// Each register that is not zero, by the name of the width that it needs.
     fn vectors(&self, used: u64, out: &mut Blocks) {
-        let mut zero = 0;
-        for i in 0..if used & 1 << HI16_ZMM == 0 { 16 } else { 32 } {
-            let register = self.vector(i, used);
-            let (name, width) = match register.iter().rposition(|b| *b != 0) {
-                None => {
-                    zero += 1;
-                    continue;
-                }
-                Some(0..16) => ("xmm", 16),
-                Some(16..32) => ("ymm", 32),
-                Some(_) => ("zmm", 64),
+        let shown = in_use(self, used);
+        for (i, name, register) in &shown {
+            let whole = number(register);
+            let text = match register.split_at_checked(32) {
+                Some((low, high)) if !high.is_empty() => format!("{}\n{:6} {}", number(high), "", number(low)),
+                _ => whole.clone(),
             };
-            let whole = number(&register[..width]);
-            let text = if width < 64 {
-                whole.clone()
-            } else {
-                format!("{}\n{:6} {}", number(&register[32..]), "", number(&register[..32]))
-            };
-            write!(out, "{:6} ", format!("{name}{i}"));
+            write!(out, "{name:6} ");
             // Programs find it under one name, however wide its content is.
             out.value(format!("zmm{i}"), Cell::new(text, whole));
             writeln!(out);
         }
+        let zero = numbers(used).len() - shown.len();
         if zero > 0 {
             out.caption(format!("({zero} vector registers are zero)"));
         }
@@ -151,7 +141,7 @@ impl Area for Xstate {
 }
 
 /// What a vector register is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[allow(missing_docs)] // their names say it
 pub enum Lane {
     U8,
@@ -164,21 +154,46 @@ pub enum Lane {
     F64,
 }
 
+impl Lane {
+    /// Bytes of one.
+    pub fn width(self) -> usize {
+        match self {
+            Self::U8 => 1,
+            Self::U16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::U64 | Self::I64 | Self::F64 => 8,
+        }
+    }
+}
+
+/// Numbers of the vector registers that there are.
+fn numbers(used: u64) -> std::ops::Range<usize> {
+    0..if used & 1 << HI16_ZMM == 0 { 16 } else { 32 }
+}
+
+/// Each vector register that is not zero: its number, its name by the width that it needs, and its bytes in this width.
+fn in_use(x: &Xstate, used: u64) -> Vec<(usize, String, Vec<u8>)> {
+    let one = |i: usize| {
+        let mut register = x.vector(i, used);
+        let (name, width) = match register.iter().rposition(|b| *b != 0)? {
+            0..16 => ("xmm", 16),
+            16..32 => ("ymm", 32),
+            _ => ("zmm", 64),
+        };
+        register.truncate(width);
+        Some((i, format!("{name}{i}"), register))
+    };
+    numbers(used).filter_map(one).collect()
+}
+
 /// Every vector register that is not zero, in lanes, the lowest first.
 pub fn lanes(x: &Xstate, lane: Lane) -> Table {
     let used = if x.area.len() >= XSTATE_BV + 8 { word(&x.area, XSTATE_BV) } else { 0b11 };
     let mut table = Table::new(&["register", "lanes"]);
-    for i in 0..if used & 1 << HI16_ZMM == 0 { 16 } else { 32 } {
-        let register = x.vector(i, used);
-        let (name, width) = match register.iter().rposition(|b| *b != 0) {
-            None => continue,
-            Some(0..16) => ("xmm", 16),
-            Some(16..32) => ("ymm", 32),
-            Some(_) => ("zmm", 64),
-        };
-        let values = values(&register[..width], lane);
+    for (_, name, register) in in_use(x, used) {
+        let values = values(&register, lane);
         let text = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        table.row([Cell::from(format!("{name}{i}")), Cell::new(text, values)]);
+        table.row([Cell::from(name), Cell::new(text, values)]);
     }
     table
 }
