@@ -43,6 +43,7 @@ const NEEDS: &[Need] = &[
     Need { package: "luajit", proof: "/usr/bin/luajit", why: "is frozen in code that it has just made" },
     Need { package: "ffmpeg", proof: "/usr/bin/ffmpeg", why: "is frozen with a film half encoded" },
     Need { package: "tmux", proof: "/usr/bin/tmux", why: "is the terminal of what is frozen in a terminal" },
+    Need { package: "chromium", proof: "/usr/bin/chromium", why: "looks at the page that cryo-inspect report writes" },
     Need { package: "openssh-client", proof: "/usr/bin/ssh-keygen", why: "carries a set to another shell" },
     Need { package: "openssh-server", proof: "/usr/sbin/sshd", why: "is the other end of that, started by ssh itself" },
     Need { package: "util-linux", proof: "/usr/bin/setpriv", why: "makes an ordinary user of root for the tests" },
