@@ -14,7 +14,7 @@ pub fn bless() -> Result<()> {
         let Some(name) = dir.file_name().and_then(|n| n.to_str()) else { continue };
         if dir.join("src").exists() && manifest.contains("trycmd") {
             let mut cmd = cargo(&["test", "--package", name]);
-            cmd.env("TRYCMD", "overwrite");
+            cmd.env("TRYCMD", "overwrite").env("INSTA_UPDATE", "always");
             show(&cmd);
             check(&mut cmd, Duration::from_mins(20))?;
         }
