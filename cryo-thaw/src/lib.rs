@@ -9,6 +9,7 @@ mod births;
 mod bound_files;
 pub mod check;
 pub mod choices;
+pub mod cli;
 mod common;
 mod elapsed;
 mod error;

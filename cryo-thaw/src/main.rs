@@ -1,13 +1,13 @@
 //! `cryo-thaw`: brings a frozen program back to life.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
-use clap::{Parser, ValueEnum};
-use cryo_thaw::choices::Choices;
+use clap::Parser;
+use cryo_thaw::cli::{Cli, WaitArg};
 use cryo_thaw::foreground::{self, Foreground, Handover};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Decision, Ids};
@@ -16,124 +16,86 @@ use cryo_thaw::{Notes, Options, thaw};
 use cryo_tracee::foreground::ForegroundTerminal;
 use cryo_tracee::namespace;
 
-/// Thaw a frozen program: it goes on where it was, in the foreground as if it had been started here.
-///
-/// Signals and Ctrl-C reach it; its exit status becomes ours.
-#[derive(Parser)]
-#[command(
-    version,
-    after_help = "Exit status: the program's own; 128+n if signal n ended it; 125 if it could not be thawed. \
-With --detach: 0 or 125."
-)]
-struct Cli {
-    /// NAME or NAME.freeze, with NAME.frore and NAME.frost beside it, or the one file of `cryo-freeze -o - > FILE`; `-` reads the set from standard input
-    image: PathBuf,
-    /// Print the new pid and leave the program to itself, in a session of its own
-    #[arg(long)]
-    detach: bool,
-    /// Write the new pid into FILE
-    #[arg(long, value_name = "FILE")]
-    pid_file: Option<PathBuf>,
-    /// Return when the program ends, with its status; or when `all` processes that were thawed with it have ended, with the same status
-    #[arg(long, value_enum, default_value_t = WaitArg::Root, conflicts_with = "detach")]
-    wait: WaitArg,
-    /// Leave it stopped (kill -CONT lets it go on)
-    #[arg(long)]
-    stopped: bool,
-    #[command(flatten)]
-    choices: Choices,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum WaitArg {
-    Root,
-    All,
-}
-
-impl Cli {
-    fn run(&self) -> anyhow::Result<i32> {
-        let options =
-            Options { notes: Notes::to(keep), stopped: self.stopped, detach: self.detach, ..self.choices.options() };
-        let ice = if self.image == Path::new("-") {
-            let mut ice = Ice::stdin(&options)?;
-            original::let_end(&mut ice, &options)?;
-            foreground::replace_stdin(&ice, &options)?;
-            ice
-        } else {
-            Ice::open(&self.image, &options)?
-        };
-        cryo_thaw::check::rights(&ice, &options)?;
-        let decision = ids::decide(&ice, options.pid)?;
-        let ids = decision.ids;
-        let foreground = Foreground::find(&ice, &options);
-        let mut handover = foreground.clone().and_then(Handover::new);
-        let Ids::Namespace(worker) = ids else {
-            if self.wait == WaitArg::All {
-                // Whose parent ends is ours then.
-                rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-            }
-            let ready = thaw(ice, ids, &options, foreground.as_ref())?;
-            // From here on signals are the program's.
-            cryo_tracee::signals::hold();
-            say_notes();
-            let thawed = ready.run();
-            if self.announce(thawed.pid, &decision)? {
+fn run(cli: &Cli) -> anyhow::Result<i32> {
+    let options = Options { notes: Notes::to(keep), stopped: cli.stopped, detach: cli.detach, ..cli.choices.options() };
+    let ice = if cli.image == Path::new("-") {
+        let mut ice = Ice::stdin(&options)?;
+        original::let_end(&mut ice, &options)?;
+        foreground::replace_stdin(&ice, &options)?;
+        ice
+    } else {
+        Ice::open(&cli.image, &options)?
+    };
+    cryo_thaw::check::rights(&ice, &options)?;
+    let decision = ids::decide(&ice, options.pid)?;
+    let ids = decision.ids;
+    let foreground = Foreground::find(&ice, &options);
+    let mut handover = foreground.clone().and_then(Handover::new);
+    let Ids::Namespace(worker) = ids else {
+        if cli.wait == WaitArg::All {
+            // Whose parent ends is ours then.
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        }
+        let ready = thaw(ice, ids, &options, foreground.as_ref())?;
+        // From here on signals are the program's.
+        cryo_tracee::signals::hold();
+        say_notes();
+        let thawed = ready.run();
+        if announce(cli, thawed.pid, &decision)? {
+            return Ok(0);
+        }
+        if let Some(t) = &mut handover {
+            t.began(thawed.pid);
+        }
+        let terminal = handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal);
+        let code = cryo_tracee::foreground::wait_for(thawed.pid, terminal)?;
+        if cli.wait == WaitArg::All {
+            cryo_tracee::foreground::wait_for_rest()?;
+        }
+        return Ok(code);
+    };
+    let inside = |start: &mut namespace::Start| match thaw(ice, ids, &options, foreground.as_ref()).and_then(|ready| {
+        start.wait()?;
+        say_notes();
+        Ok(ready.run())
+    }) {
+        Ok(thawed) => Ok(thawed.pid),
+        Err(e) => {
+            complain(&e.into());
+            Err(FAILED)
+        }
+    };
+    match namespace::enter(worker, inside)? {
+        Ok(mut namespace) => {
+            if announce(cli, namespace.pid, &decision)? {
                 return Ok(0);
             }
             if let Some(t) = &mut handover {
-                t.began(thawed.pid);
+                t.began(namespace.pid);
             }
             let terminal = handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal);
-            let code = cryo_tracee::foreground::wait_for(thawed.pid, terminal)?;
-            if self.wait == WaitArg::All {
-                cryo_tracee::foreground::wait_for_rest()?;
+            let code = cryo_tracee::foreground::wait_for_namespace(&mut namespace, terminal)?;
+            if cli.wait == WaitArg::All {
+                cryo_tracee::foreground::wait_for_rest_of(&mut namespace)?;
             }
-            return Ok(code);
-        };
-        let inside =
-            |start: &mut namespace::Start| match thaw(ice, ids, &options, foreground.as_ref()).and_then(|ready| {
-                start.wait()?;
-                say_notes();
-                Ok(ready.run())
-            }) {
-                Ok(thawed) => Ok(thawed.pid),
-                Err(e) => {
-                    complain(&e.into());
-                    Err(FAILED)
-                }
-            };
-        match namespace::enter(worker, inside)? {
-            Ok(mut namespace) => {
-                if self.announce(namespace.pid, &decision)? {
-                    return Ok(0);
-                }
-                if let Some(t) = &mut handover {
-                    t.began(namespace.pid);
-                }
-                let terminal = handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal);
-                let code = cryo_tracee::foreground::wait_for_namespace(&mut namespace, terminal)?;
-                if self.wait == WaitArg::All {
-                    cryo_tracee::foreground::wait_for_rest_of(&mut namespace)?;
-                }
-                Ok(code)
-            }
-            Err(code) => Ok(code),
+            Ok(code)
         }
+        Err(code) => Ok(code),
     }
+}
 
-    /// Tells the pid to whom it may concern; true if that was all (--detach).
-    fn announce(&self, pid: i32, decision: &Decision) -> anyhow::Result<bool> {
-        if let Some(words) = decision.words(pid) {
-            say(&words);
-        }
-        if let Some(file) = &self.pid_file {
-            std::fs::write(file, format!("{pid}\n")).with_context(|| format!("writing {}", file.display()))?;
-        }
-        if self.detach {
-            let _ = writeln!(std::io::stdout(), "{pid}");
-        }
-        Ok(self.detach)
+/// Tells the pid to whom it may concern; true if that was all (--detach).
+fn announce(cli: &Cli, pid: i32, decision: &Decision) -> anyhow::Result<bool> {
+    if let Some(words) = decision.words(pid) {
+        say(&words);
     }
+    if let Some(file) = &cli.pid_file {
+        std::fs::write(file, format!("{pid}\n")).with_context(|| format!("writing {}", file.display()))?;
+    }
+    if cli.detach {
+        let _ = writeln!(std::io::stdout(), "{pid}");
+    }
+    Ok(cli.detach)
 }
 
 /// A line for the person who thaws. It may quote the image, and so anything at all: the only way to the terminal, where that is escaped and cut.
@@ -169,7 +131,7 @@ fn complain(e: &anyhow::Error) {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match cli.run() {
+    match run(&cli) {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
             complain(&e);

@@ -1,8 +1,10 @@
-//! Manual pages and completions, as packages carry them.
+//! Manual pages and completions of all programs, as packages carry them.
 
-use std::{fs, process::Stdio, time::Duration};
+use std::{fs, path::Path, process::Stdio, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use clap::{Command, CommandFactory};
+use clap_complete::{Shell, generate_to};
 
 use crate::run::{cargo, check, root, show};
 
@@ -10,20 +12,81 @@ const LIMIT: Duration = Duration::from_mins(20);
 
 /// Writes target/man/man1 and target/completions.
 pub fn man() -> Result<()> {
+    let (pages, completions) = (root().join("target/man/man1"), root().join("target/completions"));
+    write(&pages, &completions)?;
+    println!("{}, {}", pages.display(), completions.display());
+    Ok(())
+}
+
+/// Programs whose command line a library of theirs has.
+fn programs() -> [Command; 2] {
+    [cryo_freeze::cli::Cli::command().name("cryo-freeze"), cryo_thaw::cli::Cli::command().name("cryo-thaw")]
+}
+
+fn write(pages: &Path, completions: &Path) -> Result<()> {
+    fs::create_dir_all(pages)?;
+    fs::create_dir_all(completions)?;
+    for mut program in programs() {
+        let name = program.get_name().to_owned();
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            generate_to(shell, &mut program, &name, completions).with_context(|| name.clone())?;
+        }
+        clap_mangen::generate_to(program, pages).with_context(|| name)?;
+    }
+    // cryo-inspect makes its own, wherever it is.
     let run = ["run", "--quiet", "--package", "cryo-inspect", "--"];
-    let pages = root().join("target/man/man1");
     let mut cmd = cargo(&run);
-    cmd.args(["man", "-o"]).arg(&pages);
+    cmd.args(["man", "-o"]).arg(pages);
     show(&cmd);
     check(&mut cmd, LIMIT)?;
-    let dir = root().join("target/completions");
-    fs::create_dir_all(&dir)?;
-    for shell in ["bash", "zsh", "fish"] {
+    for (shell, file) in [("bash", "cryo-inspect.bash"), ("zsh", "_cryo-inspect"), ("fish", "cryo-inspect.fish")] {
         let mut cmd = cargo(&run);
-        cmd.args(["completions", shell])
-            .stdout(Stdio::from(fs::File::create(dir.join(format!("cryo-inspect.{shell}")))?));
+        cmd.args(["completions", shell]).stdout(Stdio::from(fs::File::create(completions.join(file))?));
         check(&mut cmd, LIMIT)?;
     }
-    println!("{}, {}", pages.display(), dir.display());
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// What --help says stands in the page, option by option, and the completions know it.
+    #[test]
+    fn pages_have_every_option_of_the_help() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pages, completions) = (dir.path().join("man1"), dir.path().join("completions"));
+        write(&pages, &completions).unwrap();
+        let mut lines = 0;
+        for entry in fs::read_dir(&pages).unwrap().flatten() {
+            let file = entry.file_name().to_string_lossy().into_owned();
+            let words: Vec<String> = command_line(file.trim_end_matches(".1"));
+            let (program, rest) = words.split_first().unwrap();
+            let mut cmd = cargo(&["run", "--quiet", "--package", program, "--bin", program, "--"]);
+            let help = cmd.args(rest).arg("--help").output().unwrap();
+            let help = String::from_utf8(help.stdout).unwrap();
+            let page = fs::read_to_string(entry.path()).unwrap().replace("\\-", "-");
+            let bash = fs::read_to_string(completions.join(format!("{program}.bash"))).unwrap();
+            for option in help.split_whitespace().filter_map(|word| word.strip_prefix("--")) {
+                let name: String = option.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+                // Only what begins a line is an option; in prose there may be one of another program.
+                let begins = |l: &str| l.trim_start().starts_with('-') && l.contains(&format!("--{name}"));
+                if name.is_empty() || !help.lines().any(begins) {
+                    continue;
+                }
+                lines += 1;
+                assert!(page.contains(&format!("--{name}")), "{file} has no --{name}");
+                assert!(bash.contains(&format!("--{name}")), "{program}.bash has no --{name}");
+            }
+        }
+        assert!(lines > 100, "{lines} options");
+    }
+
+    /// `cryo-inspect-map`: the program, and its command.
+    fn command_line(page: &str) -> Vec<String> {
+        let parts: Vec<&str> = page.splitn(3, '-').collect();
+        let program = parts[..2].join("-");
+        [program].into_iter().chain(parts.get(2).map(|command| (*command).to_owned())).collect()
+    }
 }
