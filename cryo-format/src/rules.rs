@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::MIN_PAGE_SHIFT;
 use crate::prim::Addr;
 
 /// A rule of the format, by its number. Numbers are never reused.
@@ -65,8 +64,8 @@ rules! {
     31 RESERVED "The reserved fields of a section are zero.";
     32 VALUE "A field whose values are listed has one of them.";
 
-    40 VMA_ORDER "Mappings, guards and forked ranges ascend, do not overlap and are not empty.";
-    41 VMA_ALIGN "Mappings, guards and forked ranges begin and end at page boundaries.";
+    40 VMA_ORDER "Mappings, guards, forked ranges and ranges with a memory policy ascend, do not overlap and are not empty.";
+    41 VMA_ALIGN "Mappings, guards, forked ranges and ranges with a memory policy begin and end at page boundaries.";
     42 EXTENT_ORDER "The extents of one owner ascend, do not overlap, are not empty and do not wrap around.";
     43 EXTENT_ALIGN "Extents begin at page boundaries.";
     44 DATA_FOLLOWS "A DATA chunk follows the EXTS of the same owner that announces it, with that many pages, and nothing but PAD stands between them.";
@@ -83,14 +82,15 @@ rules! {
     55 FILE_OBJECT "The object of a deleted open file is in OBJS.";
     56 OWNER "The owner of a section is what the registry says: the image (0), a process, a thread, a description, an object.";
     57 LOCAL_ID "A local id belongs to one process, thread, object or description, and is not 0.";
-    58 REGISTERS "A thread has the general registers of the machine in the header, and no others; one that has exited has none.";
-    59 EMBEDDED "Only objects that say that they are embedded have EXTS, and an embedded object's pages are covered.";
+    58 REGISTERS "A thread has one set of general registers: in an image of i386 that of i386, in one of x86-64 either; one that has exited has none.";
+    59 EMBEDDED "Only objects that say that they are embedded have EXTS.";
 
     60 SIGNAL "Signals are between 1 and 64; handlers ascend by signal.";
     61 SIGINFO "A pending signal is 128 bytes.";
     62 XSTATE "The XSAVE area has its legacy part, and each component of the sorted layout lies within it.";
     63 SORTED "A list that the spec calls sorted is sorted, without duplicates.";
     64 RESTART "A system call that is restarted through a block (516) is one that only waits: poll, nanosleep, clock_nanosleep, or futex with FUTEX_WAIT or FUTEX_WAIT_BITSET.";
+    65 NAMED "A local id that a section names, other than 0, is that of what its page says: a process, thread, description or object that is in the set.";
 
     70 SET_ID "The .freeze and the .frost of a set have the same set id.";
     71 LINK_ROOT "The template's id, its root and the root of the .frost are those recorded in LINK.";
@@ -126,14 +126,13 @@ pub fn ensure<D: Into<String>>(holds: bool, rule: Rule, detail: impl FnOnce() ->
     if holds { Ok(()) } else { Err(rule.broken(detail())) }
 }
 
-/// Ranges of whole pages, given by their first addresses and those behind them: aligned, not empty, ascending, without overlap.
-pub(crate) fn page_ranges(ranges: impl IntoIterator<Item = (Addr, Addr)>) -> Result<(), Violation> {
+/// Ranges of whole pages, given by their first addresses and those behind them: aligned, not empty, ascending, without overlap. A section by itself does
+/// not know more of the size of a page than that it is none below 4 KiB; a file does.
+pub(crate) fn page_ranges(page: u64, ranges: impl IntoIterator<Item = (Addr, Addr)>) -> Result<(), Violation> {
     let mut last = 0;
     for (start, end) in ranges {
         let range = || format!("{start}-{end}");
-        ensure((start.0 | end.0) % (1 << MIN_PAGE_SHIFT) == 0, Rule::VMA_ALIGN, || {
-            format!("{} is not page-aligned", range())
-        })?;
+        ensure((start.0 | end.0) % page == 0, Rule::VMA_ALIGN, || format!("{} is not page-aligned", range()))?;
         ensure(start < end && start.0 >= last, Rule::VMA_ORDER, || {
             format!("{} is empty, or begins before {last:#x}", range())
         })?;

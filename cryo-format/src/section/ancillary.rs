@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::List;
 use crate::rules::{Rule, Violation, ascending, ensure};
-use crate::section::Validate;
+use crate::section::{Named, Validate};
 
 /// The most descriptors that travel with one message (SCM_MAX_FD of linux/net/scm.h).
 pub const MOST: usize = 253;
@@ -49,5 +49,10 @@ impl Validate for Ancillary {
             })?;
         }
         ascending(&self.messages, |m| m.at).map_err(|i| Rule::SORTED.broken(format!("message {i} is out of order")))
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        let descriptions = self.messages.iter().flat_map(|m| &m.descriptions);
+        descriptions.map(|id| (Named::Description, *id)).collect()
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::{Blob, Bytes, List};
 use crate::rules::{Rule, Violation, ascending};
-use crate::section::Validate;
+use crate::section::{Named, Validate};
 
 /// One entry for each deleted file or memfd that a descriptor refers to, sorted by object.
 #[binrw]
@@ -46,5 +46,9 @@ pub struct ExtendedAttribute {
 impl Validate for Attributes {
     fn validate(&self) -> Result<(), Violation> {
         ascending(&self.inodes, |i| i.object).map_err(|i| Rule::SORTED.broken(format!("inode {i} is out of order")))
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        self.inodes.iter().map(|i| (Named::Object, i.object)).collect()
     }
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::{Bytes, List};
 use crate::rules::{Rule, Violation, ascending, ensure};
-use crate::section::Validate;
+use crate::section::process::Process;
+use crate::section::{Named, Section, Validate};
 
 /// A family of processes.
 #[binrw]
@@ -64,5 +65,10 @@ impl Validate for Family {
         }
         ascending(&self.zombies, |z| z.pid)
             .map_err(|i| Rule::SORTED.broken(format!("zombie {} is out of order", self.zombies[i].pid)))
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        let common = self.common.iter().flat_map(|c| [c.process, c.other]);
+        common.chain([self.root]).map(|id| (Named::OwnerOf(Process::KIND), id)).collect()
     }
 }

@@ -5,9 +5,11 @@
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MIN_PAGE_SHIFT;
 use crate::prim::{Addr, List};
 use crate::rules::{Rule, Violation, ensure, page_ranges};
-use crate::section::Validate;
+use crate::section::process::Process;
+use crate::section::{Named, Section, Validate};
 
 /// What a process has of its parent.
 #[binrw]
@@ -29,9 +31,20 @@ pub struct ForkedRange {
     pub end: Addr,
 }
 
+impl Forked {
+    /// Checks order and alignment for pages of `page` bytes.
+    pub fn check(&self, page: u64) -> Result<(), Violation> {
+        page_ranges(page, self.ranges.iter().map(|r| (r.start, r.end)))
+    }
+}
+
 impl Validate for Forked {
     fn validate(&self) -> Result<(), Violation> {
         ensure(self.parent != 0, Rule::VALUE, || "pages of a parent, and no parent")?;
-        page_ranges(self.ranges.iter().map(|r| (r.start, r.end)))
+        self.check(1 << MIN_PAGE_SHIFT)
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        vec![(Named::OwnerOf(Process::KIND), self.parent)]
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::Bytes;
 use crate::rules::{Rule, Violation, ensure};
-use crate::section::Validate;
+use crate::section::{Named, Section, Validate};
 
 /// Where a thread is.
 #[binrw]
@@ -39,5 +39,9 @@ impl Validate for Fs {
             Rule::RESERVED,
             || "what a thread has in common with another one stands there",
         )
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        vec![(Named::OwnerOf(Self::KIND), self.shared_with)]
     }
 }

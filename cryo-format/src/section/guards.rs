@@ -4,6 +4,7 @@
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MIN_PAGE_SHIFT;
 use crate::prim::{Addr, List};
 use crate::rules::{Violation, page_ranges};
 use crate::section::Validate;
@@ -26,8 +27,15 @@ pub struct Guard {
     pub end: Addr,
 }
 
+impl Guards {
+    /// Checks order and alignment for pages of `page` bytes.
+    pub fn check(&self, page: u64) -> Result<(), Violation> {
+        page_ranges(page, self.guards.iter().map(|r| (r.start, r.end)))
+    }
+}
+
 impl Validate for Guards {
     fn validate(&self) -> Result<(), Violation> {
-        page_ranges(self.guards.iter().map(|g| (g.start, g.end)))
+        self.check(1 << MIN_PAGE_SHIFT)
     }
 }

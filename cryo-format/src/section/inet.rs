@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, Blob, Bytes, List};
 use crate::rules::{Rule, Violation, ensure};
-use crate::section::Validate;
+use crate::section::{Named, Section, Validate};
 use crate::socket::{InetAddress, SocketOption, validate_options};
 
 /// An internet socket.
@@ -139,5 +139,9 @@ impl Validate for Inet {
         ensure(groups, Rule::VALUE, || "a multicast group of no internet family")?;
         ensure(self.kept.len() == kept, Rule::VALUE, || format!("{} ways to go on in this state", self.kept.len()))?;
         validate_options(&self.options)
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        vec![(Named::OwnerOf(Self::KIND), self.peer)]
     }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::List;
 use crate::rules::{Rule, Violation, ensure};
-use crate::section::Validate;
+use crate::section::process::Process;
+use crate::section::{Named, Section, Validate};
 
 /// Locks on a file.
 #[binrw]
@@ -45,5 +46,9 @@ pub const FLOCK: u32 = 2;
 impl Validate for Locks {
     fn validate(&self) -> Result<(), Violation> {
         ensure(self.reserved == 0, Rule::RESERVED, || "the reserved field is not zero")
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        self.locks.iter().map(|l| (Named::OwnerOf(Process::KIND), l.process)).collect()
     }
 }

@@ -3,6 +3,7 @@
 use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MIN_PAGE_SHIFT;
 use crate::prim::{Addr, Blob, List};
 use crate::rules::{Violation, page_ranges};
 use crate::section::Validate;
@@ -45,8 +46,15 @@ pub struct BoundRange {
 
 impl Validate for Mempolicy {}
 
+impl Mbind {
+    /// Checks order and alignment for pages of `page` bytes.
+    pub fn check(&self, page: u64) -> Result<(), Violation> {
+        page_ranges(page, self.ranges.iter().map(|r| (r.start, r.end)))
+    }
+}
+
 impl Validate for Mbind {
     fn validate(&self) -> Result<(), Violation> {
-        page_ranges(self.ranges.iter().map(|r| (r.start, r.end)))
+        self.check(1 << MIN_PAGE_SHIFT)
     }
 }

@@ -81,6 +81,23 @@ pub trait Validate {
     fn validate(&self) -> Result<(), Violation> {
         Ok(())
     }
+
+    /// The local ids that it names besides its owner, and what they are to be (rule 65). 0 names nothing. Those that have a rule of their own (51 to 55)
+    /// are not among them.
+    fn names(&self) -> Vec<(Named, u64)> {
+        Vec::new()
+    }
+}
+
+/// What a local id in a section stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// The owner of a section of this kind.
+    OwnerOf(Kind),
+    /// An object in OBJS.
+    Object,
+    /// An open file description.
+    Description,
 }
 
 /// What the owner of a section is.
@@ -94,7 +111,7 @@ pub enum Scope {
     Thread,
     /// A process or a thread.
     ProcessOrThread,
-    /// An open file description (an FDTB refers to it).
+    /// An open file description: an FDTB refers to it, or a section of another one does.
     Description,
     /// What has pages: a process or an object in OBJS.
     Memory,
@@ -281,6 +298,14 @@ macro_rules! sections {
                     $(Self::$ty(section) => section.validate(),)*
                     Self::Old(old) => old.validate(),
                     Self::Index(_) | Self::Bulk | Self::Unknown(_) => Ok(()),
+                }
+            }
+
+            /// What [`Validate::names`] says of it in its latest version.
+            pub fn names(&self) -> Vec<(Named, u64)> {
+                match self {
+                    $(Self::$ty(section) => section.names(),)*
+                    _ => Vec::new(),
                 }
             }
         }

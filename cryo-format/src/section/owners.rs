@@ -4,7 +4,9 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{Rule, Violation, ensure};
-use crate::section::Validate;
+use crate::section::process::Process;
+use crate::section::thread::Thread;
+use crate::section::{Named, Section, Validate};
 
 /// An owner.
 #[binrw]
@@ -35,6 +37,18 @@ pub const OUTSIDE: u32 = 4;
 
 impl Validate for Owner {
     fn validate(&self) -> Result<(), Violation> {
-        ensure(self.reserved == 0, Rule::RESERVED, || "the reserved field is not zero")
+        ensure(self.reserved == 0, Rule::RESERVED, || "the reserved field is not zero")?;
+        ensure(self.kind <= OUTSIDE && self.asynchronous <= 1, Rule::VALUE, || {
+            format!("kind {} of owner, O_ASYNC {}", self.kind, self.asynchronous)
+        })?;
+        ensure(self.signal <= 64, Rule::SIGNAL, || format!("signal {} tells of input", self.signal))
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        match self.kind {
+            PROCESS => vec![(Named::OwnerOf(Process::KIND), self.owner)],
+            THREAD => vec![(Named::OwnerOf(Thread::KIND), self.owner)],
+            _ => Vec::new(),
+        }
     }
 }

@@ -4,7 +4,8 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::Addr;
-use crate::section::Validate;
+use crate::section::process::Process;
+use crate::section::{Named, Section, Validate};
 
 /// A process.
 #[binrw]
@@ -26,6 +27,10 @@ pub struct DeadPidfd {
     pub pid: u64,
 }
 
-impl Validate for Pidfd {}
+impl Validate for Pidfd {
+    fn names(&self) -> Vec<(Named, u64)> {
+        vec![(Named::OwnerOf(Process::KIND), self.process)]
+    }
+}
 
 impl Validate for DeadPidfd {}

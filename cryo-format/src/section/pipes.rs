@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, Blob, Bytes, List};
 use crate::rules::{Rule, Violation, ensure};
-use crate::section::Validate;
+use crate::section::{Named, Section, Validate};
 
 /// A pipe or FIFO.
 #[binrw]
@@ -41,4 +41,8 @@ impl Validate for Pipe {
     }
 }
 
-impl Validate for PipeEnd {}
+impl Validate for PipeEnd {
+    fn names(&self) -> Vec<(Named, u64)> {
+        vec![(Named::OwnerOf(Pipe::KIND), self.pipe)]
+    }
+}

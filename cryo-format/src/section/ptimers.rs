@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, List};
 use crate::rules::{Rule, Violation, ascending, ensure};
-use crate::section::Validate;
+use crate::section::thread::Thread;
+use crate::section::{Named, Section, Validate};
 
 /// The POSIX timers of one process.
 #[binrw]
@@ -55,5 +56,10 @@ impl Validate for Ptimers {
             ensure(t.signal <= 64, Rule::SIGNAL, || format!("timer {} sends signal {}", t.id, t.signal))?;
         }
         ascending(&self.timers, |t| t.id).map_err(|i| Rule::SORTED.broken(format!("timer {i} is out of order")))
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        let threads = self.timers.iter().flat_map(|t| [t.clock_thread, t.thread]);
+        threads.map(|id| (Named::OwnerOf(Thread::KIND), id)).collect()
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::Addr;
 use crate::rules::{Rule, Violation, ensure};
-use crate::section::Validate;
 use crate::section::terminal::Settings;
+use crate::section::{Named, Section, Validate};
 
 /// A pseudo-terminal.
 #[binrw]
@@ -54,5 +54,9 @@ impl Validate for Pty {}
 impl Validate for PtyEnd {
     fn validate(&self) -> Result<(), Violation> {
         ensure(self.reserved == 0, Rule::RESERVED, || "the reserved field is not zero")
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        vec![(Named::OwnerOf(Pty::KIND), self.pty)]
     }
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, List};
 use crate::rules::{Rule, Violation, ascending, ensure};
-use crate::section::Validate;
+use crate::section::ptys::Pty;
+use crate::section::{Named, Section, Validate};
 
 /// All such sessions, sorted by their numbers.
 #[binrw]
@@ -47,6 +48,14 @@ impl Validate for Sessions {
         }
         ascending(&self.sessions, |s| s.sid).map_err(|i| Rule::SORTED.broken(format!("session {i} is out of order")))
     }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        self.sessions.iter().map(|s| (Named::OwnerOf(Pty::KIND), s.pty)).collect()
+    }
 }
 
-impl Validate for DevTty {}
+impl Validate for DevTty {
+    fn names(&self) -> Vec<(Named, u64)> {
+        vec![(Named::OwnerOf(Pty::KIND), self.pty)]
+    }
+}

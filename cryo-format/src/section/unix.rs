@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, Blob, Bytes, List};
 use crate::rules::{Rule, Violation, ensure};
-use crate::section::Validate;
+use crate::section::{Named, Section, Validate};
 use crate::socket::{SocketOption, validate_options};
 
 /// A unix socket; where it is connected, the other end is in the image or closed.
@@ -85,5 +85,9 @@ impl Validate for Unix {
         ensure(self.shutdown <= 3, Rule::VALUE, || format!("{} is no way to shut down", self.shutdown))?;
         ensure(self.filter.len().is_multiple_of(8), Rule::VALUE, || "the filter ends inside an instruction")?;
         validate_options(&self.options)
+    }
+
+    fn names(&self) -> Vec<(Named, u64)> {
+        vec![(Named::OwnerOf(Self::KIND), self.peer)]
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fact, Facts, Finding};
 use crate::header::{EM_386, Profile};
+use crate::kind::Kind;
 use crate::limits::MAX_FINDINGS;
 use crate::rules::{Rule, Violation, ensure};
 use crate::section::descriptors::Descriptors;
@@ -15,7 +16,7 @@ use crate::section::process::Process;
 use crate::section::regs::{RegsI386, RegsX86_64};
 use crate::section::thread::Thread;
 use crate::section::vmas::Vmas;
-use crate::section::{Scope, Section};
+use crate::section::{AnySection, Named, Scope, Section, info};
 
 pub(super) fn check(files: &[Facts]) -> Vec<Finding> {
     let mut all = Relations { files, findings: Vec::new() };
@@ -26,6 +27,7 @@ pub(super) fn check(files: &[Facts]) -> Vec<Finding> {
     all.descriptors();
     all.registers();
     all.extents();
+    all.names();
     all.link();
     all.findings
 }
@@ -145,8 +147,16 @@ impl<'a> Relations<'a> {
 
     /// Rules 41, 51, 52 and 55.
     fn mappings(&mut self) {
-        for (place, vmas) in self.all::<Vmas>() {
-            self.check(place, vmas.check(place.0.header.page_size()));
+        for (file, fact) in self.facts() {
+            let page = file.header.page_size();
+            let result = match &fact.section {
+                AnySection::Vmas(vmas) => vmas.check(page),
+                AnySection::Guards(guards) => guards.check(page),
+                AnySection::Forked(forked) => forked.check(page),
+                AnySection::Mbind(ranges) => ranges.check(page),
+                _ => Ok(()),
+            };
+            self.check((file, fact), result);
         }
         let Some(objects) = self.objects() else { return };
         for (place, vmas) in self.all::<Vmas>() {
@@ -191,6 +201,40 @@ impl<'a> Relations<'a> {
                     place,
                     ensure(there, Rule::DESCRIPTOR, || {
                         format!("descriptor {} refers to description {}, which has no section", d.fd, d.description)
+                    }),
+                );
+            }
+        }
+    }
+
+    /// Rule 65.
+    fn names(&mut self) {
+        let mut owners: BTreeMap<Kind, BTreeSet<u64>> = BTreeMap::new();
+        let mut descriptions = BTreeSet::new();
+        for (_, fact) in self.facts() {
+            owners.entry(fact.info.kind).or_default().insert(fact.owner);
+            if fact.info.scope == Scope::Description {
+                descriptions.insert(fact.owner);
+            }
+        }
+        let objects = self.objects();
+        for (file, fact) in self.facts() {
+            for (what, id) in fact.section.names().into_iter().filter(|(_, id)| *id != 0) {
+                let there = match what {
+                    // That the file with this kind is not at hand proves nothing.
+                    Named::OwnerOf(kind) => {
+                        let missing = info(kind).is_some_and(|info| self.file(info.profile).is_none());
+                        missing || owners.get(&kind).is_some_and(|owners| owners.contains(&id))
+                    }
+                    Named::Object => objects.as_ref().is_none_or(|objects| objects.contains_key(&id)),
+                    Named::Description => descriptions.contains(&id),
+                };
+                self.check(
+                    (file, fact),
+                    ensure(there, Rule::NAMED, || match what {
+                        Named::OwnerOf(kind) => format!("it names {id}, which has no {kind}"),
+                        Named::Object => format!("it names object {id}, which is not in OBJS"),
+                        Named::Description => format!("it names description {id}, which has no section"),
                     }),
                 );
             }

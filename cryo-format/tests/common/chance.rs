@@ -234,7 +234,9 @@ fn mend(section: &mut AnySection) {
         AnySection::PtyEnd(s) => s.reserved = 0,
         AnySection::Terminal(s) => s.reserved = 0,
         AnySection::Locks(s) => s.reserved = 0,
-        AnySection::Owner(s) => s.reserved = 0,
+        AnySection::Owner(s) => {
+            (s.kind, s.signal, s.asynchronous, s.reserved) = (s.kind % 5, s.signal % 65, s.asynchronous & 1, 0);
+        }
         AnySection::Removed(s) => {
             let directory = s.mode & 1 == 0;
             s.mode = s.mode & 0o7777 | if directory { 0o040_000 } else { 0o120_000 };

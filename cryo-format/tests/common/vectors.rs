@@ -70,6 +70,8 @@ pub fn break_rule(rule: Rule, s: &mut Set) {
         Rule::SORTED => s.frore.chunk(b"CPU ").payload = synth::cpu(&["sse", "avx"]).0,
         Rule::RESTART => s.freeze.chunks.push(chunk(b"SYSC", CRITICAL, 2, synth::syscall(90, 0, 516))),
 
+        Rule::NAMED => s.frore.chunks.push(attributes(&[9])),
+
         Rule::SET_ID => s.frost.set = [8; 16],
         Rule::LINK_ROOT => s.link = |p| p[16] ^= 1,
         Rule::LINK => s.freeze.chunks.retain(|c| &c.kind != b"LINK"),
@@ -104,6 +106,9 @@ pub fn variants() -> &'static [Vector] {
         (Rule::VALUE, |s| s.frost.chunks.push(ancillary(&[(0, 1, &[5; 254])]))),
         (Rule::DESCRIPTOR, |s| s.frost.chunks.push(ancillary(&[(0, 1, &[5, 0])]))),
         (Rule::SORTED, |s| s.frost.chunks.push(ancillary(&[(1, 1, &[5]), (1, 1, &[5])]))),
+        (Rule::NAMED, |s| s.frost.chunks.push(ancillary(&[(0, 1, &[99])]))),
+        (Rule::NAMED, |s| s.frost.chunks.push(of(77, chunk(b"PEND", CRITICAL, 1, b().u64(888).u64(0))))),
+        (Rule::NAMED, |s| s.frost.chunks.push(of(77, chunk(b"PIDF", CRITICAL, 1, b().u64(0).u64(888))))),
         // Two versions of a kind: each is read as what it is.
         (Rule::VERSION, |s| s.frost.chunk(b"THRD").version = 3),
         (Rule::PAYLOAD, |s| s.frost.chunk(b"THRD").version = 2),
@@ -148,6 +153,11 @@ pub fn variants() -> &'static [Vector] {
             }
         }),
     ]
+}
+
+fn of(owner: u64, mut section: synth::Chunk) -> synth::Chunk {
+    section.owner = owner;
+    section
 }
 
 fn queue(unlinked: u32) -> synth::Chunk {
