@@ -6,19 +6,25 @@ use cryo_format::image::Image;
 use cryo_format::read::Stream;
 use cryo_format::verify::{verify as verify_file, verify_together};
 use cryo_format::{Kind, Profile};
+use cryo_inspect::ice::Ice as Kept;
 use cryo_thaw::ice::Ice;
 
 /// A reader, by name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Target; 7] = [
+pub const ALL: [Target; 12] = [
     ("reader", reader),
     ("image", image),
     ("verify", verify),
     ("dump", dump),
     ("json", json),
     ("inspect", inspect),
+    ("print", print),
+    ("convert", convert),
+    ("diff", diff),
+    ("report", report),
+    ("tui", tui),
     ("thaw", thaw),
 ];
 
@@ -90,14 +96,17 @@ pub fn verify(bytes: &[u8]) {
 ///
 /// If something of the image in it steers their terminal: so a target says what must not be.
 pub fn dump(bytes: &[u8]) {
-    let Ok(ice) = cryo_inspect::ice::Ice::read(bytes) else { return };
+    let Ok(ice) = Kept::read(bytes) else { return };
     let mut out = Vec::new();
     let _ = cryo_inspect::dump::dump(&ice, &mut out);
-    // What is left when our own colours are taken away.
-    let text = anstream::adapter::strip_bytes(&out).into_vec();
+    assert!(!steers(&out), "the dump steers the terminal");
+}
+
+/// Is there something that steers a terminal, but for our own colours?
+fn steers(out: &[u8]) -> bool {
+    let text = anstream::adapter::strip_bytes(out).into_vec();
     let ours = out.windows(2).all(|w| w[0] != 0x1b || w[1] == b'[');
-    let steers = |c: char| c.is_control() && c != '\n';
-    assert!(ours && !String::from_utf8_lossy(&text).contains(steers), "the dump steers the terminal");
+    !ours || String::from_utf8_lossy(&text).contains(|c: char| c.is_control() && c != '\n')
 }
 
 /// The dump for programs.
@@ -105,21 +114,13 @@ pub fn json(bytes: &[u8]) {
     let _ = cryo_inspect::json::dump_pipe(bytes, &mut std::io::sink());
 }
 
-/// What the inspector's commands do with memory: they read it, find symbols and frames in it, search it, compare it, and make a core of it.
+/// What the inspector's commands do with memory: they read it, find symbols and frames in it, and search it; and a set written anew.
 pub fn inspect(bytes: &[u8]) {
-    use cryo_inspect::{diff, modules::Modules, people::People, print::Cx, scan::scan, space::Space, unwind::unwind};
-    let Ok(ice) = cryo_inspect::ice::Ice::keep(bytes) else { return };
-    let tree = cryo_inspect::dump::blocks(&ice).into_vec();
-    let _ = cryo_inspect::draw::json::value(&tree);
-    let _ = cryo_inspect::draw::rows::csv(&tree, &mut std::io::sink());
-    let _ = cryo_inspect::draw::text::draw(&tree, Some(60), &mut std::io::sink());
-    let _ = cryo_inspect::draw::html::page("img", &tree, &[]);
+    use cryo_inspect::{modules::Modules, people::People, print::Cx, scan::scan, space::Space, unwind::unwind};
+    let Ok(ice) = Kept::keep(bytes) else { return };
     if let Ok(dir) = tempfile::tempdir() {
         let _ = cryo_inspect::rewrite::write(&ice, &dir.path().join("img"), &mut cryo_inspect::rewrite::Same, false);
     }
-    let options = diff::Options { bytes: true, most: 8, ..diff::Options::default() };
-    let other = cryo_inspect::ice::Ice::keep(bytes);
-    let _ = other.map(|other| diff::diff(&ice, &other, options).map(drop));
     let Ok(pattern) = regex::bytes::Regex::new(r"(?-u)[\x20-\x7e]{4,64}") else { return };
     for (id, threads) in People::of(&ice).processes.iter().take(4) {
         let cx = Cx { ice: &ice, owner: *id, process: Some(*id) };
@@ -137,10 +138,101 @@ pub fn inspect(bytes: &[u8]) {
             left -= 1;
             Ok(left > 0)
         });
-        if let Ok(mut file) = tempfile::tempfile() {
-            let extent = cryo_inspect::convert::to_core::Extent::Mini;
-            let _ = cryo_inspect::convert::to_core::write(&cx, threads, extent, &mut file);
+    }
+}
+
+/// Every printer, on every section by itself, whoever it belongs to; in each format.
+///
+/// # Panics
+///
+/// If something of the image in it steers the terminal.
+pub fn print(bytes: &[u8]) {
+    use cryo_inspect::{block::Blocks, draw, dump::section, print::Cx};
+    let Ok(ice) = Kept::keep(bytes) else { return };
+    let owners: Vec<u64> = ice.owners();
+    for owner in &owners {
+        // As if it were of another, too: then what it refers to is not there.
+        for process in [None, Some(*owner)] {
+            let cx = Cx { ice: &ice, owner: *owner, process };
+            for entry in ice.of(*owner) {
+                let mut blocks = Blocks::default();
+                blocks.group(section(entry, &cx));
+                let tree = blocks.into_vec();
+                let _ = draw::json::value(&tree);
+                let _ = draw::rows::csv(&tree, &mut std::io::sink());
+                let _ = draw::rows::jsonl(&tree, &mut std::io::sink());
+                for width in [None, Some(20), Some(60)] {
+                    let mut out = Vec::new();
+                    let _ = draw::text::draw(&tree, width, &mut out);
+                    assert!(!steers(&out), "{} steers the terminal", entry.kind);
+                }
+            }
         }
+    }
+}
+
+/// A core of every extent.
+pub fn convert(bytes: &[u8]) {
+    use cryo_inspect::{convert::to_core, people::People, print::Cx};
+    let Ok(ice) = Kept::keep(bytes) else { return };
+    for (id, threads) in People::of(&ice).processes.iter().take(2) {
+        let cx = Cx { ice: &ice, owner: *id, process: Some(*id) };
+        for extent in [to_core::Extent::Mini, to_core::Extent::Triage] {
+            let Ok(mut file) = tempfile::tempfile() else { return };
+            let _ = to_core::write(&cx, threads, extent, &mut file);
+        }
+    }
+}
+
+/// Compared with itself, and with its own first two files.
+pub fn diff(bytes: &[u8]) {
+    use cryo_inspect::diff;
+    let options = diff::Options { bytes: true, most: 8, unchanged: true, ..diff::Options::default() };
+    let files = split(bytes);
+    let part = files.iter().take(2).copied().collect::<Vec<_>>().concat();
+    let Ok(ice) = Kept::keep(bytes) else { return };
+    for other in [bytes, &part[..]].into_iter().filter_map(|other| Kept::keep(other).ok()) {
+        for (a, b) in [(&ice, &other), (&other, &ice)] {
+            if let Ok((blocks, _)) = diff::diff(a, b, options) {
+                let mut out = Vec::new();
+                let _ = cryo_inspect::draw::text::draw(&blocks.into_vec(), Some(80), &mut out);
+                assert!(!steers(&out), "the comparison steers the terminal");
+            }
+        }
+    }
+}
+
+/// The page for a browser.
+///
+/// # Panics
+///
+/// If it is larger than is promised, or something of the image in it is markup.
+pub fn report(bytes: &[u8]) {
+    let Ok(ice) = Kept::keep(bytes) else { return };
+    let people = cryo_inspect::people::People::of(&ice);
+    let opened = cryo_inspect::command::Opened { ice, people };
+    let Ok(page) = cryo_inspect::command::report::text(&opened) else { return };
+    assert!(page.len() < 5 << 20, "{} bytes", page.len());
+    assert_eq!(page.matches("<script").count(), 1);
+}
+
+/// Every view of the terminal's, narrow and wide.
+///
+/// # Panics
+///
+/// If something of the image in it steers the terminal.
+pub fn tui(bytes: &[u8]) {
+    use cryo_inspect::tui::{App, rehearse};
+    let Ok(ice) = Kept::keep(bytes) else { return };
+    let people = cryo_inspect::people::People::of(&ice);
+    let opened = cryo_inspect::command::Opened { ice, people };
+    for (width, height) in [(60, 12), (130, 30)] {
+        let mut none = |_: &[String], _: &mut dyn std::io::Write| Ok(());
+        let mut app = App::new(&opened, None, &mut none);
+        // The tree opened and walked; the map, and memory from there; up, down, along pointers; threads, descriptors, the next process.
+        let keys = "+  G-jjl2jj\n jjlllhhkkg\nG \n3]Gj[45 +7:regs\n?";
+        let Ok(screen) = rehearse(&mut app, keys, width, height) else { continue };
+        assert!(!screen.contains(|c: char| c.is_control() && c != '\n'), "the screen steers the terminal");
     }
 }
 
