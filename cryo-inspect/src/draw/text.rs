@@ -89,12 +89,39 @@ impl Drawer {
             }
         }
         let before = widths.iter().rev().skip(1).sum::<usize>() + 2 * widths.len().saturating_sub(1) + self.indent;
+        let headed = table.heads.iter().any(|(h, _)| !h.is_empty());
+        let least = before + widths.last().copied().unwrap_or(0).min(NARROWEST);
+        if headed && self.width.is_some_and(|width| least > width) {
+            return table.rows.iter().try_for_each(|row| self.record(table, row, out));
+        }
         let last = self.width.map(|w| w.saturating_sub(before).max(NARROWEST));
-        if table.heads.iter().any(|(h, _)| !h.is_empty()) {
+        if headed {
             let heads: Vec<Cell> = table.heads.iter().map(|(h, _)| Cell::from(*h).marked(Mark::Faint)).collect();
             self.row(table, &heads, &widths, last, out)?;
         }
         table.rows.iter().try_for_each(|row| self.row(table, row, &widths, last, out))
+    }
+
+    /// A row of a table that is wider than the terminal: its cells one behind another, each with its head.
+    fn record(&self, table: &Table, cells: &[Cell], out: &mut dyn Write) -> io::Result<()> {
+        let mut parts = Vec::new();
+        for (i, (cell, (head, _))) in cells.iter().zip(&table.heads).enumerate() {
+            let text = cell.text.replace('\n', " ");
+            match text.trim() {
+                "" | "-" => {}
+                text if i == 0 || head.is_empty() => parts.push(text.to_owned()),
+                text => parts.push(format!("{head} {text}")),
+            }
+        }
+        let mark = cells.iter().map(|cell| cell.mark).find(|mark| *mark != Mark::None).unwrap_or_default();
+        // What stands further to the right in its column does so here.
+        let deep = cells.first().map_or(0, |c| c.text.width() - c.text.trim_start().width());
+        let indent = self.indent + deep;
+        let room = self.width.map(|width| width.saturating_sub(indent + 2).max(NARROWEST));
+        for (i, line) in fold(&parts.join(", "), room).split('\n').enumerate() {
+            writeln!(out, "{:1$}{2}", "", indent + if i == 0 { 0 } else { 2 }, paint(mark, line))?;
+        }
+        Ok(())
     }
 
     fn row(
@@ -195,6 +222,15 @@ mod tests {
         let mut out = Blocks::default();
         out.table(table);
         assert_eq!(drawn(out, None), "name      n  what\n日本語    1  a\nx       100  b\n             c\n");
+    }
+
+    #[test]
+    fn rows_that_are_wider_than_the_terminal_go_on_below() {
+        let mut table = Table::new(&["range", ">size", "perm", "what"]);
+        table.row(["000000400000-000000401000", "4 KiB", "-", "a long name of a file"]);
+        let mut out = Blocks::default();
+        out.table(table);
+        assert_eq!(drawn(out, Some(40)), "000000400000-000000401000, size 4 KiB,\n  what a long name of a file\n");
     }
 
     #[test]

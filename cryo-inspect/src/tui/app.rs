@@ -48,18 +48,27 @@ const VIEWS: [(View, &str); 7] = [
 ];
 
 const HELP: &str = "\
-1 image     everything in it, as a tree      5 files    descriptors
-2 map       the address space                6 diff     what is different in the second image
-3 memory    bytes, and what they are         7 output   of the last command
-4 threads   backtraces and registers
-
-Tab             the next view               Up Down PageUp PageDown Home End (also j k Space g G)
-Right, Left     open, close (also l, h)     Enter  open or close; on a line with an address: memory there;
-+ -             open all, close all                in memory: where the pointer at the cursor points to
-Backspace       in memory: back             [ ]    the process before, the next one
-/TEXT  n        search, and the next        :WORDS a command, as on the command line without the image:
-?               this                               :hexdump $rsp  :search --text password  :regs --lanes f64
-q, Ctrl-C       leave                              :diff  :disas main  :help search  :q
+1 image      everything in it, as a tree
+2 map        the address space
+3 memory     bytes, and what they are in every type
+4 threads    backtraces and registers
+5 files      descriptors
+6 diff       what is different in the second image
+7 output     of the last command
+Tab          the next view
+[ ]          the process before, the next one
+Up Down PageUp PageDown Home End   or k j Space g G
+Right Left   open, close; in memory a byte   (or l h)
++ -          open all, close all
+Enter        open, close; where there is an address:
+             memory there; in memory: along the pointer
+Backspace    in memory: back
+/TEXT  n     search, and the next
+:COMMAND     as in a shell, without the image:
+             :hexdump $rsp     :search --text password
+             :disas main       :help search
+?            this
+q, Ctrl-C    leave
 ";
 
 /// What is shown.
