@@ -56,9 +56,14 @@ impl Page {
         Self { nodes: vec![Node::Drawn(lines(bytes))], ..Self::default() }
     }
 
-    /// Where the cursor is, as text.
+    /// The line at the cursor as text, and behind it the one above that it goes on from.
     pub fn line(&self) -> String {
-        self.rows.get(self.cursor).map_or_else(String::new, |row| plain(&row.line))
+        let Some(row) = self.rows.get(self.cursor) else { return String::new() };
+        let text = plain(&row.line);
+        let deep = |text: &str| text.len() - text.trim_start().len();
+        let within = self.rows[..self.cursor].iter().rev().take_while(|row| row.group.is_none());
+        let above = within.map(|row| plain(&row.line)).find(|above| deep(above) < deep(&text));
+        format!("{text} {}", above.unwrap_or_default())
     }
 
     /// Moves, opens and closes. False if the key means nothing here.
