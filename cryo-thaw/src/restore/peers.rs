@@ -7,8 +7,8 @@ use cryo_tracee::Host;
 use cryo_tracee::proc::Status;
 
 use super::unix_socket::Making;
-use crate::Result;
 use crate::error::Doing;
+use crate::{Error, Result};
 
 /// Leave as it is.
 const SAME: u64 = u32::MAX as u64;
@@ -30,8 +30,11 @@ impl Making<'_, '_, '_> {
                 begun = true;
                 as_user(maker, own, who, &mut call)
             });
-            if begun || done.is_ok() {
-                return done;
+            match done {
+                // Somebody has this pid, or it is none of ours to choose.
+                Err(Error::Tracee(e))
+                    if !begun && matches!(e.errno(), Some(libc::EEXIST | libc::EPERM | libc::EINVAL)) => {}
+                done => return done,
             }
         }
         self.table.options.notes.add(format!(
