@@ -29,13 +29,18 @@ impl Drop for Wedge {
     }
 }
 
+/// Builds a program of tests/programs into `dir`.
+fn build(dir: &Path, name: &str) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/programs/{name}.c"));
+    let mut gcc = Command::new("gcc");
+    let built = gcc.args(["-g", "-O1", "-o"]).arg(dir.join(name)).arg(source).arg("-lpthread").status();
+    assert!(built.unwrap().success());
+}
+
 impl Wedge {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/wedge.c");
-        let mut gcc = Command::new("gcc");
-        let built = gcc.args(["-g", "-O1", "-o"]).arg(dir.path().join("wedge")).arg(source).arg("-lpthread").status();
-        assert!(built.unwrap().success());
+        build(dir.path(), "wedge");
         let mut command = Command::new(dir.path().join("wedge"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.env_clear().env("PASSWORD", "hunter2").env("EMPTY", "");
@@ -388,4 +393,79 @@ fn two_runs_differ_in_where_things_are() {
     let text = one.text(&["diff", "one.frore", "two.freeze", "--format", "jsonl"], 1);
     assert!(text.contains("\"moved\"") && text.contains("the first has no .freeze"), "{text}");
     assert!(one.text(&["diff", "one", "one", "--show-unchanged"], 0).contains("= segments"));
+}
+
+/// A program that is ended when it is dropped.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A line as it is on every machine and in every run: without its numbers, and the room that they take.
+fn common_to_all(line: &str) -> String {
+    let number = regex::Regex::new(r"(?-u:\b)(0x)?[0-9a-f]*[0-9][0-9a-f]*(\.[0-9]+)?( [KM]iB)?(?-u:\b)").unwrap();
+    let directory = regex::Regex::new(r"/[^ ]*/").unwrap();
+    let line = directory.replace_all(line, "");
+    number.replace_all(&line, "N").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_session_of_the_readme() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let session = readme.split_once("### A program that hangs").unwrap().1;
+    let session = session.split_once("```console\n").unwrap().1.split_once("```").unwrap().0;
+    let dir = tempfile::tempdir().unwrap();
+    build(dir.path(), "bank");
+    let mut command = Command::new("./bank");
+    command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let bank = Ended(command.spawn().unwrap());
+    let tasks = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", bank.0.id())).unwrap().flatten();
+        let mut tasks: Vec<PathBuf> = tasks.map(|t| t.path()).collect();
+        tasks.sort_by_key(|t| t.file_name().unwrap().to_string_lossy().parse::<u32>().unwrap());
+        tasks
+    };
+    // futex(2) is 202; the barrier is one, too, but both cannot wait there.
+    let waits = |t: &PathBuf| std::fs::read_to_string(t.join("syscall")).is_ok_and(|s| s.starts_with("202 "));
+    let begun = Instant::now();
+    let mut quiet = 0;
+    while quiet < 5 {
+        assert!(begun.elapsed() < LIMIT, "the two do not wait for each other");
+        std::thread::sleep(Duration::from_millis(5));
+        let all = tasks();
+        quiet = if all.len() == 3 && all.iter().all(waits) { quiet + 1 } else { 0 };
+    }
+    // Ids of the README, in their order, and those of today.
+    let today: Vec<String> = tasks().iter().map(|t| t.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    let ids = ["9091", "9095", "9096"];
+    let bins = Path::new(env!("CARGO_BIN_EXE_cryo-inspect")).parent().unwrap();
+    let path = format!("{}:{}", bins.display(), std::env::var("PATH").unwrap());
+    for step in session.split("$ ").filter(|step| !step.is_empty()) {
+        let (command, expected) = step.split_once('\n').unwrap();
+        let mut typed = command.split(" # ").next().unwrap().trim_end().to_owned();
+        for (id, now) in ids.iter().zip(&today) {
+            typed = typed.replace(id, now);
+        }
+        if typed.starts_with("cryo-freeze") {
+            // Of what starts the test it may have inherited descriptors.
+            typed.push_str(" --fd outside=null");
+        }
+        let mut sh = Command::new("sh");
+        let out = sh.current_dir(dir.path()).env("PATH", &path).args(["-c", &typed]).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.success(), "{typed}: {}", String::from_utf8_lossy(&out.stderr));
+        let lines: Vec<String> = said.lines().map(common_to_all).collect();
+        // The C library's own frames are others in another one.
+        for line in expected.lines().filter(|line| !line.contains("libc.so")) {
+            assert!(lines.contains(&common_to_all(line)), "{typed}: {line}\n{said}");
+        }
+        // Who has the lock: that is what it is all about.
+        let owner = ids.iter().zip(&today).find(|(id, _)| command.contains("hexdump") && expected.contains(**id));
+        assert!(owner.is_none_or(|(_, now)| said.split_whitespace().any(|word| word == now)), "{typed}: {said}");
+    }
 }

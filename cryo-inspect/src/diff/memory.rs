@@ -117,6 +117,8 @@ fn segment(
     page: u64,
 ) -> anyhow::Result<Found> {
     let mut found = Found::default();
+    // One of each for all pieces: fresh memory costs more than what is read into it.
+    let (mut one, mut other) = (Vec::new(), Vec::new());
     let mut here = v.start.0;
     // Addresses of the first, and those of the second that they stand for.
     let (to, back) = (
@@ -161,8 +163,11 @@ fn segment(
         }
         end = end.min(here + PIECE);
         let len = (end - here) as usize;
-        let (mut before, mut after) = (vec![0; len], vec![0; len]);
-        let n = x.read(to(here), &mut before)?.min(y.read(here, &mut after)?);
+        let longer = len.max(one.len());
+        one.resize(longer, 0);
+        other.resize(longer, 0);
+        let (before, after) = (&mut one[..len], &mut other[..len]);
+        let n = x.read(to(here), before)?.min(y.read(here, after)?);
         if n < len {
             found.missing += ((len - n) as u64).div_ceil(page);
         }
