@@ -7,7 +7,6 @@ use cryo_format::section::family::{Family, Zombie};
 use cryo_format::section::forked::Forked;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::objects::Objects;
-use cryo_format::section::removed::Removed;
 use cryo_format::section::sessions::Sessions;
 use cryo_format::section::vmas::Vmas;
 use cryo_tracee::{FsRights, Host, fds};
@@ -26,7 +25,7 @@ use crate::plan::{Birth, Step, Who};
 use crate::posix_shm::Made;
 use crate::remap::{Inject, Remapper, Shape, Template};
 use crate::restore::table::Table;
-use crate::restore::{descriptors, limits, mempolicy, mm, process, sessions};
+use crate::restore::{descriptors, limits, mempolicy, mm, process, removed, sessions};
 use crate::thaw::{Prepared, Ready};
 use crate::unlinked;
 
@@ -202,7 +201,7 @@ impl<'a> Births<'a> {
         descriptors::restore(&mut host, &mut table, &shape.unlinked)?;
         self.ready.hosts.push((host, shape));
         self.make_unlinked(&mut table)?;
-        self.settle(0)?;
+        self.settle(&mut table, 0)?;
         Ok(table)
     }
 
@@ -273,7 +272,7 @@ impl<'a> Births<'a> {
         limits::lift(host.pid(), ice.get(member.id))?;
         descriptors::enter(&mut host, table, member.id, paths, common & libc::CLONE_FILES as u64 != 0)?;
         self.ready.hosts.push((host, shape));
-        self.settle(i)
+        self.settle(table, i)
     }
 
     /// Who makes a member: its parent, or who leads the session for the time being.
@@ -286,14 +285,13 @@ impl<'a> Births<'a> {
     }
 
     /// What a process has before its children are born.
-    fn settle(&mut self, i: usize) -> Result<()> {
+    fn settle(&mut self, table: &mut Table<'a>, i: usize) -> Result<()> {
         let (ice, options, paths) = (self.ice, self.options, self.paths(i));
         let member = &self.prepared.members[i];
         let (id, process) = (member.id, &member.process);
         let host = self.host(i)?;
         mm::restore(host, ice.need::<Mm>(id)?)?;
-        // A directory that was removed (`RMVD`) it is in already.
-        if i != 0 || !ice.all::<Removed>().any(|(_, r)| r.cwd != 0) {
+        if !removed::enter(host, table, process)? {
             process::enter_directory(host, process, paths, options)?;
         }
         process::restore(host, process)
@@ -379,6 +377,10 @@ impl<'a> Births<'a> {
         }
         let group = in_namespace(leader)?;
         let host = self.host_of(who)?;
+        // Who leads a session here (--detach) leads its group, too, and may not ask for it.
+        if host.call(libc::SYS_getpgid, [0; 6])? == group {
+            return Ok(());
+        }
         host.call(libc::SYS_setpgid, [0, group, 0, 0, 0, 0]).doing(|| format!("joining process group {pgid}"))?;
         Ok(())
     }

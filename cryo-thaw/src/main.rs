@@ -5,18 +5,19 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Context;
 use clap::Parser;
 use cryo_thaw::cli::{Cli, WaitArg};
 use cryo_thaw::foreground::{self, Foreground, Handover};
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Decision, Ids};
 use cryo_thaw::original;
+use cryo_thaw::pid_file::PidFile;
 use cryo_thaw::{Notes, Options, thaw};
 use cryo_tracee::foreground::ForegroundTerminal;
 use cryo_tracee::namespace;
 
 fn run(cli: &Cli) -> anyhow::Result<i32> {
+    let pid_file = cli.pid_file.as_deref().map(PidFile::open).transpose()?;
     let options = Options { notes: Notes::to(keep), stopped: cli.stopped, detach: cli.detach, ..cli.choices.options() };
     let ice = if cli.image == Path::new("-") {
         let mut ice = Ice::stdin(&options)?;
@@ -41,7 +42,7 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
         cryo_tracee::signals::hold();
         say_notes();
         let thawed = ready.run();
-        if announce(cli, thawed.pid, &decision)? {
+        if announce(cli, pid_file, thawed.pid, &decision) {
             return Ok(0);
         }
         if let Some(t) = &mut handover {
@@ -67,7 +68,7 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
     };
     match namespace::enter(worker, inside)? {
         Ok(mut namespace) => {
-            if announce(cli, namespace.pid, &decision)? {
+            if announce(cli, pid_file, namespace.pid, &decision) {
                 return Ok(0);
             }
             if let Some(t) = &mut handover {
@@ -84,18 +85,20 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
     }
 }
 
-/// Tells the pid to whom it may concern; true if that was all (--detach).
-fn announce(cli: &Cli, pid: i32, decision: &Decision) -> anyhow::Result<bool> {
+/// Tells the pid to whom it may concern; true if that was all (--detach). The program runs by now: what cannot be written is said.
+fn announce(cli: &Cli, pid_file: Option<PidFile>, pid: i32, decision: &Decision) -> bool {
     if let Some(words) = decision.words(pid) {
         say(&words);
     }
-    if let Some(file) = &cli.pid_file {
-        std::fs::write(file, format!("{pid}\n")).with_context(|| format!("writing {}", file.display()))?;
+    if let Some(Err(e)) = pid_file.map(|file| file.write(pid)) {
+        say(&format!("{e}: the program runs, its pid is {pid}"));
     }
-    if cli.detach {
-        let _ = writeln!(std::io::stdout(), "{pid}");
+    if cli.detach
+        && let Err(e) = writeln!(std::io::stdout(), "{pid}")
+    {
+        say(&format!("writing to standard output: {e}: the program runs, its pid is {pid}"));
     }
-    Ok(cli.detach)
+    cli.detach
 }
 
 /// A line for the person who thaws. It may quote the image, and so anything at all: the only way to the terminal, where that is escaped and cut.

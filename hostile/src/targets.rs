@@ -185,6 +185,10 @@ pub fn convert(bytes: &[u8]) {
 }
 
 /// Compared with itself, and with its own first two files.
+///
+/// # Panics
+///
+/// If something of the image in it steers the terminal.
 pub fn diff(bytes: &[u8]) {
     use cryo_inspect::diff;
     let options = diff::Options { bytes: true, most: 8, unchanged: true, ..diff::Options::default() };

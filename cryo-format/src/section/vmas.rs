@@ -134,3 +134,51 @@ impl Validate for Vmas {
         self.check(1 << MIN_PAGE_SHIFT)
     }
 }
+
+/// A part of a mapping that a process and its parent have alike: what fork(2) gives, and what a host that is forked from the parent's keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Alike<'a> {
+    /// First address.
+    pub start: u64,
+    /// First address behind it.
+    pub end: u64,
+    /// The parent's mapping.
+    pub parents: &'a Vma,
+    /// The process's.
+    pub own: &'a Vma,
+}
+
+impl Alike<'_> {
+    /// Are its pages each one's own once they are written to?
+    pub fn is_private(&self) -> bool {
+        matches!(self.own.backing, Backing::ANONYMOUS | Backing::PRIVATE_FILE)
+    }
+}
+
+/// What both have mapped alike, ascending.
+pub fn alike<'a>(parents: &'a [Vma], own: &'a [Vma]) -> Vec<Alike<'a>> {
+    let mut all = Vec::new();
+    for vma in own.iter().filter(|v| v.backing != Backing::SPECIAL) {
+        let first = parents.partition_point(|p| p.end <= vma.start);
+        for p in parents[first..].iter().take_while(|p| p.start < vma.end).filter(|p| is_alike(p, vma)) {
+            let (start, end) = (p.start.0.max(vma.start.0), p.end.0.min(vma.end.0));
+            all.push(Alike { start, end, parents: p, own: vma });
+        }
+    }
+    all
+}
+
+/// Flags in which two mappings may differ and are alike all the same: fork(2) gives no lock, and these are set when all is mapped.
+const SET_LATER: u64 = VmFlags::LOCKED | VmFlags::LOCKONFAULT | VmFlags::SEALED | VmFlags::MAYWRITE | VmFlags::ACCOUNT;
+
+fn is_alike(p: &Vma, c: &Vma) -> bool {
+    let bits = |v: &Vma| v.flags.0 & !SET_LATER;
+    let shift = |v: &Vma| if v.backing == Backing::ANONYMOUS { 0 } else { v.offset.wrapping_sub(v.start.0) };
+    let not_inherited = VmFlags::DONTFORK | VmFlags::WIPEONFORK | VmFlags::HUGETLB | VmFlags::HUGETLB_1GIB;
+    p.backing == c.backing
+        && p.object == c.object
+        && shift(p) == shift(c)
+        && bits(p) == bits(c)
+        && p.name == c.name
+        && bits(p) & not_inherited == 0
+}

@@ -35,6 +35,11 @@ impl Collected {
         self.sections.iter().filter_map(|(_, section)| S::of(section))
     }
 
+    /// The section of a type that has this owner.
+    pub fn section<S: Section>(&self, owner: u64) -> Option<&S> {
+        self.sections.iter().filter(|(of, _)| *of == owner).find_map(|(_, section)| S::of(section))
+    }
+
     /// How much there is so far, for [`Self::back_to`].
     pub(super) fn mark(&self) -> (usize, usize) {
         (self.sections.len(), self.notes.len())

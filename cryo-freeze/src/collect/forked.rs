@@ -8,6 +8,7 @@ use std::fs::File;
 
 use cryo_format::prim::Addr;
 use cryo_format::section::forked::{Forked as Section, ForkedRange};
+use cryo_format::section::vmas::{Vmas, alike};
 use cryo_tracee::Memory;
 use cryo_tracee::proc::{self, Entry, Mapping};
 
@@ -123,8 +124,14 @@ impl Forked {
     ) -> Result<()> {
         let Self { process: (process, parent), member: (own, other), mut same, perhaps, files } = self;
         let (Some(own), Some(other)) = (memories.get(own), memories.get(other)) else { return Ok(()) };
+        // What the thawer's host has from its parent's. Advice that one of both has given since (madvise(2)) makes it another mapping.
+        let (Some(vmas), Some(parents)) = (out.section::<Vmas>(process), out.section::<Vmas>(parent)) else {
+            return Ok(());
+        };
+        let alike = alike(&parents.vmas, &vmas.vmas);
+        let alike = joined(alike.iter().filter(|a| a.is_private()).map(|a| (a.start, a.end)).collect());
         let (mut ours, mut theirs) = (vec![0; PIECE as usize], vec![0; PIECE as usize]);
-        for (start, end) in perhaps {
+        for (start, end) in in_all(&[&perhaps, &alike]) {
             for from in (start..end).step_by(PIECE as usize) {
                 let len = (end - from).min(PIECE) as usize;
                 own.read(from, &mut ours[..len])?;
@@ -140,7 +147,7 @@ impl Forked {
         let shown = |of| content.get(&of).into_iter().flatten().flat_map(Content::of_files).collect::<Vec<_>>();
         let (ours, theirs) = (shown(process), shown(parent));
         same.extend(in_all(&[&files, &joined(ours), &joined(theirs)]));
-        let ranges = joined(same);
+        let ranges = in_all(&[&joined(same), &alike]);
         if ranges.is_empty() {
             return Ok(());
         }

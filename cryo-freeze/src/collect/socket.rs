@@ -217,6 +217,12 @@ fn all_seen(s: &Socket<'_>, waiting: usize, left: usize) -> Result<()> {
 pub fn pieces(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
     let waiting = sockets::waiting(&s.fd)?;
     let mut pieces = Vec::new();
+    if sockets::events(&s.fd)? & libc::POLLPRI != 0 {
+        return refuse(
+            RefusalKind::Busy,
+            format!("{}: an urgent byte (MSG_OOB) waits in it: try again when it is read, or {}", s.name(), way(s)),
+        );
+    }
     if waiting == 0 {
         return Ok(pieces);
     }

@@ -5,24 +5,13 @@ use std::collections::HashMap;
 use cryo_format::prim::Addr;
 use cryo_format::section::forked::Forked;
 use cryo_format::section::objects::ObjectKind;
-use cryo_format::section::vmas::{Backing, VmFlags, Vma};
+use cryo_format::section::vmas::{Backing, Vma, alike};
 use cryo_tracee::{Host, fds};
 
 use super::{Inject, Mapper, Shape, Template, advise, run, uses};
 use crate::Result;
-use crate::error::Doing;
+use crate::error::{Doing, RefusalKind, refuse};
 use crate::same_file::Hashes;
-
-/// Flags in which two mappings may differ and are alike all the same: fork(2) gives no lock, and these are set when all is mapped.
-const SET_LATER: u64 = VmFlags::LOCKED | VmFlags::LOCKONFAULT | VmFlags::SEALED | VmFlags::MAYWRITE | VmFlags::ACCOUNT;
-
-/// A part of one of the process's mappings that the parent has alike.
-struct Alike<'a> {
-    start: u64,
-    end: u64,
-    parents: &'a Vma,
-    own: &'a Vma,
-}
 
 impl Inject<'_> {
     /// Gives a host that was forked from one with the mappings `parents` those of the template. Of private memory that is alike it keeps the `forked` ranges.
@@ -58,6 +47,15 @@ impl Inject<'_> {
             batch.call(libc::SYS_munmap, &[start, end - start]);
         }
         let forked = forked.map_or(&[][..], |f| &f.ranges);
+        let private = alike.iter().filter(|a| a.is_private()).map(|a| (a.start, a.end));
+        if let Some((start, end)) = without(forked.iter().map(|r| (r.start.0, r.end.0)), private).next() {
+            return refuse(
+                RefusalKind::Image,
+                format!(
+                    "pages {start:x}-{end:x} are its parent's, which has not mapped the same there: freeze it anew with this release"
+                ),
+            );
+        }
         for a in &alike {
             let len = a.end - a.start;
             if a.own.backing == Backing::SHARED && template.object(a.own)?.kind != ObjectKind::FILE {
@@ -66,7 +64,7 @@ impl Inject<'_> {
             } else if a.own.prot != a.parents.prot {
                 batch.call(libc::SYS_mprotect, &[a.start, len, a.own.prot.into()]);
             }
-            if matches!(a.own.backing, Backing::ANONYMOUS | Backing::PRIVATE_FILE) {
+            if a.is_private() {
                 let kept = forked.iter().map(|r| (r.start.0, r.end.0));
                 for (start, end) in without([(a.start, a.end)].into_iter(), kept) {
                     batch.call(libc::SYS_madvise, &[start, end - start, libc::MADV_DONTNEED as u64]);
@@ -106,31 +104,6 @@ impl Inject<'_> {
 fn copies(parents: &[Vma], shaped: &Shape) -> HashMap<u64, Option<u64>> {
     let files = parents.iter().filter(|v| matches!(v.backing, Backing::PRIVATE_FILE | Backing::SHARED));
     files.filter(|v| !shaped.identical.contains(&v.object)).map(|v| (v.object, None)).collect()
-}
-
-/// What both have mapped alike, ascending.
-fn alike<'a>(parents: &'a [Vma], own: &'a [Vma]) -> Vec<Alike<'a>> {
-    let mut all = Vec::new();
-    for vma in own.iter().filter(|v| v.backing != Backing::SPECIAL) {
-        let first = parents.partition_point(|p| p.end <= vma.start);
-        for p in parents[first..].iter().take_while(|p| p.start < vma.end).filter(|p| is_alike(p, vma)) {
-            let (start, end) = (p.start.0.max(vma.start.0), p.end.0.min(vma.end.0));
-            all.push(Alike { start, end, parents: p, own: vma });
-        }
-    }
-    all
-}
-
-fn is_alike(p: &Vma, c: &Vma) -> bool {
-    let bits = |v: &Vma| v.flags.0 & !SET_LATER;
-    let shift = |v: &Vma| if v.backing == Backing::ANONYMOUS { 0 } else { v.offset.wrapping_sub(v.start.0) };
-    let not_inherited = VmFlags::DONTFORK | VmFlags::WIPEONFORK | VmFlags::HUGETLB | VmFlags::HUGETLB_1GIB;
-    p.backing == c.backing
-        && p.object == c.object
-        && shift(p) == shift(c)
-        && bits(p) == bits(c)
-        && p.name == c.name
-        && bits(p) & not_inherited == 0
 }
 
 /// What is left of ascending ranges without others, ascending, too.

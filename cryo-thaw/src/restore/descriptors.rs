@@ -156,7 +156,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, unlinked: &HashMap<u64, u
     }
     pidfd::prepare(host, table)?;
     settle(host, table)?;
-    removed::enter(host, table)
+    removed::prepare(host, table)
 }
 
 /// The same for process `id`, which was born with all that the root had made. One that has its descriptors in `common` with its parent finds them there.

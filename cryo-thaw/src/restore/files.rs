@@ -56,13 +56,38 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, fd: u32, id: u64) -> Resu
     } else {
         by_path(host, table, fd, file)?
     };
+    seek(host, file, opened)?;
+    Ok(Some(opened))
+}
+
+/// Is it in /proc of another process than the root, and opened when all are born?
+pub fn is_late(table: &Table<'_>, id: u64) -> bool {
+    table.section::<OpenFile>(id).is_some_and(|file| file.object == 0 && paths::of_member(table, &file.path).is_some())
+}
+
+/// Opens one that is late. None if it is something else.
+pub fn now(host: &mut Host, table: &Table<'_>, fd: u32, id: u64) -> Result<Option<u64>> {
+    let Some(file) = table.section::<OpenFile>(id) else { return Ok(None) };
+    let member = paths::of_member(table, &file.path).and_then(|(pid, rest)| Some((table.pids.get(&pid)?, rest)));
+    let Some((pid, rest)) = member else { return Ok(None) };
+    let path = [format!("/proc/{pid}").as_bytes(), rest].concat();
+    match open::open(host, &path, file.open_flags.0 as i32 & (FLAGS | PATH_FLAGS) | libc::O_CLOEXEC)? {
+        Ok(opened) => {
+            seek(host, file, opened)?;
+            Ok(Some(opened))
+        }
+        Err(e) => refuse(RefusalKind::File, format!("fd {fd} ({}): {e}: use --fd {fd}=FILE|null", file.path)),
+    }
+}
+
+fn seek(host: &mut Host, file: &OpenFile, opened: u64) -> Result<()> {
     if file.offset != 0
         && file.open_flags.0 as i32 & libc::O_PATH == 0
         && matches!(file.mode & S_IFMT, S_IFREG | S_IFDIR)
     {
         host.call(libc::SYS_lseek, [opened, file.offset, libc::SEEK_SET as u64, 0, 0, 0])?;
     }
-    Ok(Some(opened))
+    Ok(())
 }
 
 fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Result<u64> {

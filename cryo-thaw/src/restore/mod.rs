@@ -38,7 +38,7 @@ pub mod ptimers;
 pub mod ptys;
 mod raw;
 pub mod regs;
-mod removed;
+pub mod removed;
 pub mod scheduling;
 pub mod seccomp;
 pub mod semundo;

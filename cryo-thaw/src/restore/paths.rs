@@ -4,6 +4,7 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
+use cryo_format::section::family::Family;
 use cryo_format::section::process::Process;
 use cryo_tracee::Host;
 use rustix::fs::{major, minor};
@@ -68,6 +69,19 @@ fn own_proc(table: &Table<'_>, path: &[u8]) -> Option<Vec<u8>> {
     let pid = table.frost.get::<Process>(table.process)?.pid;
     let rest = path.strip_prefix(format!("/proc/{pid}").as_bytes()).filter(|r| r.is_empty() || r[0] == b'/')?;
     Some([b"/proc/self", rest].concat())
+}
+
+/// Of a path to a file in /proc of another process of the image than the root: that process's pid as it was, and the rest of the path.
+pub fn of_member<'p>(table: &Table<'_>, path: &'p [u8]) -> Option<(u64, &'p [u8])> {
+    let rest = path.strip_prefix(b"/proc/")?;
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (pid, rest) = rest.split_at(digits);
+    let pid: u64 = std::str::from_utf8(pid).ok()?.parse().ok()?;
+    let root = table.frost.get::<Process>(table.root())?.pid;
+    let mut members = table.frost.all::<Process>().map(|(_, p)| p.pid);
+    let zombies = table.frost.get::<Family>(0).map_or(&[][..], |f| &f.zombies);
+    let there = pid != root && (members.any(|p| p == pid) || zombies.iter().any(|z| z.pid == pid));
+    (there && rest.first().is_none_or(|b| *b == b'/') && table.options.mapped(path).is_none()).then_some((pid, rest))
 }
 
 /// Of a path to a file in /proc of a process that is not there (any more): where any process has the like of its own.

@@ -1,21 +1,21 @@
 //! `PIDF` and `PIDD`: processes as files.
 //!
-//! A process must be there to be made a file. So one of another process than the root is made when all are born, by the first who has it; others who have the
+//! A process must be there to be made a file, and for a file in its /proc. So one of another process than the root is made when all are born, by the first who has it; others who have the
 //! same description get it from us by a message, through a socket that all were born with.
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
-use cryo_format::section::descriptors::Descriptor;
+use cryo_format::section::descriptors::{Descriptor, Descriptors};
 use cryo_format::section::pidfd::{DeadPidfd, Pidfd};
 use cryo_format::section::process::Process;
 use cryo_tracee::Host;
 use cryo_tracee::proc::Status;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
-use super::sockets;
 use super::table::Table;
+use super::{files, sockets};
 use crate::Result;
 use crate::error::{About, Doing, RefusalKind, refuse};
 
@@ -41,16 +41,13 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
 pub fn is_late(table: &Table<'_>, id: u64) -> bool {
     table.section::<Pidfd>(id).is_some_and(|p| p.process != table.root())
         || table.section::<DeadPidfd>(id).is_some_and(|d| d.pid != 0)
+        || files::is_late(table, id)
 }
 
 /// Makes the way for those that are made late, if there are any.
 pub fn prepare(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
-    let any = table
-        .all::<Pidfd>()
-        .into_iter()
-        .map(|(id, _)| id)
-        .chain(table.all::<DeadPidfd>().into_iter().map(|(id, _)| id));
-    if !any.into_iter().any(|id| is_late(table, id)) {
+    let tables = table.frost.all::<Descriptors>().flat_map(|(_, table)| table.descriptors.iter());
+    if !tables.into_iter().any(|d| is_late(table, d.description)) {
         return Ok(());
     }
     let (ours, theirs) = sockets::pair(host, libc::SOCK_SEQPACKET as u32)?;
@@ -89,6 +86,9 @@ pub fn place(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
 }
 
 fn now(host: &mut Host, table: &Table<'_>, d: &Descriptor) -> Result<u64> {
+    if let Some(opened) = files::now(host, table, d.fd, d.description)? {
+        return Ok(opened);
+    }
     let living = table.section::<Pidfd>(d.description);
     let dead = table.section::<DeadPidfd>(d.description);
     let old = living.and_then(|p| table.frost.get::<Process>(p.process)).map(|p| p.pid).or(dead.map(|d| d.pid));

@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use cryo_format::section::files::OpenFile;
+use cryo_format::section::process::Process;
 use cryo_format::section::removed::Removed;
 use cryo_tracee::{FsRights, Host};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
@@ -43,13 +44,24 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
     Ok(Some(opened))
 }
 
-/// Goes there, if it is the working directory.
-pub fn enter(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
+/// Makes those that are working directories, in the first process: the others are born with them.
+pub fn prepare(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     for (inode, removed) in table.all::<Removed>().into_iter().filter(|(_, r)| r.cwd != 0) {
-        let parked = parked(host, table, inode, removed)?;
-        host.call(libc::SYS_fchdir, [parked, 0, 0, 0, 0, 0])?;
+        parked(host, table, inode, removed)?;
     }
     Ok(())
+}
+
+/// Goes there, if the working directory of the process was removed.
+pub fn enter(host: &mut Host, table: &mut Table<'_>, process: &Process) -> Result<bool> {
+    // Version 1 of PROC, of a set of one, does not say which directory that is.
+    let unsaid = || table.all::<Removed>().into_iter().find(|(_, r)| r.cwd != 0 && process.cwd_ino == 0);
+    let Some((inode, removed)) = table.removed(process.cwd_dev, process.cwd_ino).or_else(unsaid) else {
+        return Ok(false);
+    };
+    let parked = parked(host, table, inode, removed)?;
+    host.call(libc::SYS_fchdir, [parked, 0, 0, 0, 0, 0])?;
+    Ok(true)
 }
 
 /// The inode, held by the host: one for all who have it.
