@@ -3,7 +3,9 @@
 mod forked;
 
 use std::collections::{HashMap, HashSet};
+use std::fs::Metadata;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::process::Process;
@@ -463,9 +465,29 @@ impl Mapper<'_> {
             Access::Written => was.differs(&held.meta, paths.same_machine),
             _ => Some(was.differs(&held.meta, paths.same_machine).unwrap_or("its content is another one".into())),
         };
-        let Some(why) = why else { return Ok(Ok(fd)) };
+        let shrunk = || {
+            let (is, was) = (held.meta.len(), object.size);
+            (access != Access::Private && !named && is < was)
+                .then(|| format!("it has {is} bytes now, and had {was} when it was frozen"))
+        };
+        let Some(why) = why.or_else(shrunk) else {
+            if access != Access::Private && paths.same_machine {
+                self.changed(object, &held.meta);
+            }
+            return Ok(Ok(fd));
+        };
         host.call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
         Ok(Err(why))
+    }
+
+    /// A mapped file that was written since is a note: the program's memory is what stands there now.
+    fn changed(&self, object: &Object, meta: &Metadata) {
+        if (meta.mtime(), meta.mtime_nsec() as u64) != (object.mtime_sec, object.mtime_nsec) {
+            self.notes.add(format!(
+                "{} is mapped, and was written since it was frozen: the program has what stands there now",
+                object.path
+            ));
+        }
     }
 
     /// The file is not here: can its copy in the image take its place? It can for private pages. Shared ones show what others write into the file;
