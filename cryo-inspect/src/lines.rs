@@ -64,7 +64,10 @@ fn context(module: &Module) -> Option<addr2line::Context<Reader>> {
     }
     let path = PathBuf::from(format!("/usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]));
     let small = path.metadata().is_ok_and(|m| m.is_file() && m.len() <= LARGEST);
-    from(&std::fs::read(&path).ok().filter(|_| small)?)
+    if !small {
+        return None;
+    }
+    from(&std::fs::read(&path).ok()?)
 }
 
 fn from(bytes: &[u8]) -> Option<addr2line::Context<Reader>> {

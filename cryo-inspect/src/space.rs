@@ -11,6 +11,9 @@ use cryo_format::section::forked::Forked;
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::vmas::{Backing, Vma, Vmas};
 use cryo_format::{Profile, Result};
+use object::read::ReadCache;
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object as _};
 
 use crate::ice::Ice;
 use crate::source::Source;
@@ -130,11 +133,36 @@ impl<'a> Space<'a> {
             if here < a {
                 self.mapped(v, here, a, page, runs);
             }
-            runs.push(Run { start: a, end: b, place: Place::Parent, offset: 0 });
+            self.inherited(a, b, runs);
             here = b;
         }
         if here < end {
             self.mapped(v, here, end, page, runs);
+        }
+    }
+
+    /// What the parent has there. Zero and absent stay what they are, so that nobody reads terabytes of them.
+    fn inherited(&self, start: u64, end: u64, runs: &mut Vec<Run>) {
+        let Some(parent) = &self.parent else { return };
+        let first = parent.runs.partition_point(|r| r.end <= start);
+        let mut here = start;
+        for r in parent.runs[first..].iter().take_while(|r| r.start < end) {
+            let (a, b) = (r.start.max(here), r.end.min(end));
+            if here < a {
+                runs.push(Run { start: here, end: a, place: Place::Absent, offset: 0 });
+            }
+            let place = match r.place {
+                Place::Zero | Place::Absent => r.place,
+                _ => Place::Parent,
+            };
+            match runs.last_mut() {
+                Some(last) if last.end == a && a > start && last.place == place => last.end = b,
+                _ => runs.push(Run { start: a, end: b, place, offset: 0 }),
+            }
+            here = b;
+        }
+        if here < end {
+            runs.push(Run { start: here, end, place: Place::Absent, offset: 0 });
         }
     }
 
@@ -295,12 +323,25 @@ fn same_file(o: &Object) -> Option<File> {
         return None;
     }
     let file = File::open(&path).ok()?;
-    if untouched && (about.ino() == o.ino || !o.build_id.is_empty()) {
+    if untouched
+        && (about.ino() == o.ino || (!o.build_id.is_empty() && build_id(&file).as_deref() == Some(&o.build_id[..])))
+    {
         return Some(file);
+    }
+    // Without a digest in the image there is nothing to compare, however long the file is.
+    if o.digest.0 == [0; 32] {
+        return None;
     }
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(&file).ok()?;
-    (o.digest.0 != [0; 32] && hasher.finalize().as_bytes() == &o.digest.0).then_some(file)
+    (hasher.finalize().as_bytes() == &o.digest.0).then_some(file)
+}
+
+/// The build-id of an ELF file, of which only the headers and the notes are read.
+fn build_id(file: &File) -> Option<Vec<u8>> {
+    let cache = ReadCache::new(file);
+    let elf = ElfFile64::<Endianness, _>::parse(&cache).ok()?;
+    elf.build_id().ok()?.map(<[u8]>::to_vec)
 }
 
 /// As many bytes as the file has; the rest of its last page is zero.

@@ -151,3 +151,55 @@ fn mutated(file: &[u8], random: &mut Random) -> Vec<u8> {
     }
     w.finish().unwrap().0
 }
+
+/// A child that inherits terabytes in which the parent has nothing: they stay zero, and nobody reads them.
+#[test]
+fn inherited_zeros_are_zero() {
+    use cryo_format::prim::Addr;
+    use cryo_format::section::forked::{Forked, ForkedRange};
+    use cryo_format::section::vmas::{Vma, Vmas};
+    use cryo_inspect::space::{Place, Space};
+    let [frore, _, freeze] = &set().0;
+    let header = |file: &Vec<u8>| Stream::new(&file[..]).unwrap().header().clone();
+    let (start, end) = (Addr(0x1000), Addr(1 << 46));
+    let mut w = Writer::new(Vec::new(), &header(frore)).unwrap();
+    for owner in [1, 2] {
+        w.section(owner, &Vmas { vmas: vec![Vma { start, end, prot: 3, ..Vma::default() }].into() }).unwrap();
+    }
+    let frore = w.finish().unwrap().0;
+    let mut w = Writer::new(Vec::new(), &header(freeze)).unwrap();
+    w.section(2, &Forked { parent: 1, ranges: vec![ForkedRange { start, end }].into() }).unwrap();
+    let freeze = w.finish().unwrap().0;
+    let ice = Ice::read(&[frore, freeze].concat()[..]).unwrap();
+    let space = Space::of(&ice, 2).unwrap();
+    let runs: Vec<_> = space.runs().iter().map(|r| (r.start, r.end, r.place)).collect();
+    assert_eq!(runs, [(start.0, end.0, Place::Zero)]);
+}
+
+/// What two descriptors share is said once: an epoll of thousands of watches behind thousands of descriptors would fill the memory.
+#[test]
+fn a_shared_description_is_described_once() {
+    use cryo_format::section::descriptors::{Descriptor, Descriptors};
+    let frost = &set().0[1];
+    let mut stream = Stream::new(&frost[..]).unwrap();
+    let mut w = Writer::new(Vec::new(), stream.header()).unwrap();
+    let mut description = None;
+    while let Some(chunk) = stream.next().unwrap() {
+        if chunk.kind().is_structural() {
+            continue;
+        }
+        let (owner, header) = (chunk.owner(), chunk.header());
+        if description.is_none() && chunk.kind().to_string() == "FDTB" {
+            // Count, then fd and flags of the first, then its description.
+            let id = u64::from_le_bytes(chunk.payload()[16..24].try_into().unwrap());
+            description = Some(id);
+            let both = [3, 4].map(|fd| Descriptor { fd, flags: 0, description: id });
+            w.section(owner, &Descriptors { descriptors: both.to_vec().into() }).unwrap();
+        } else {
+            w.opaque(chunk.kind(), header.version, ChunkFlags(header.flags.0), owner, chunk.payload()).unwrap();
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let text = stdout(&inspect(dir.path(), &["fds", "-", "--format", "jsonl"], &w.finish().unwrap().0), 0);
+    assert!(text.contains(r#""fd":4,"#) && text.contains(r#""what":{"shared_with":3}"#), "{text}");
+}

@@ -1,5 +1,6 @@
 //! `fds`: the table of descriptors.
 
+use std::collections::HashMap;
 use std::io::Write;
 
 use clap::Args;
@@ -41,20 +42,25 @@ pub fn process(cx: &Cx<'_>, kinds: &[String], out: &mut Blocks) {
         return out.caption("no descriptors in these files: they are in the .frost");
     };
     let mut rows = Table::new(&[">fd", "flags", "kind", "what"]);
-    let mut first = std::collections::HashMap::new();
+    // The first descriptor of each description, and its kind: what it is is said once.
+    let mut first: HashMap<u64, (u32, String)> = HashMap::new();
     for d in &table.descriptors {
-        let what = description(d.description, cx);
-        let kind = what.value.as_ref().and_then(|v| v.as_object()?.keys().next().cloned()).unwrap_or_default();
+        let (kind, what) = match first.get(&d.description) {
+            Some((fd, kind)) => {
+                (kind.clone(), Cell::new(format!("shared with {fd}"), serde_json::json!({ "shared_with": fd })))
+            }
+            None => {
+                let what = description(d.description, cx);
+                let kind = what.value.as_ref().and_then(|v| v.as_object()?.keys().next().cloned()).unwrap_or_default();
+                first.insert(d.description, (d.fd, kind.clone()));
+                // What it is stands in a column of its own.
+                let text = what.text.trim_start_matches(kind.as_str()).trim_start().to_owned();
+                (kind, Cell { text, ..what })
+            }
+        };
         if !kinds.is_empty() && !kinds.contains(&kind) {
             continue;
         }
-        let text = match first.get(&d.description) {
-            Some(fd) => format!("shared with {fd}"),
-            // What it is stands in a column of its own.
-            None => what.text.trim_start_matches(kind.as_str()).trim_start().to_owned(),
-        };
-        first.entry(d.description).or_insert(d.fd);
-        let what = Cell { text, ..what };
         rows.row([Cell::number(d.fd.into()), bits(d.flags.into(), &[(1, "cloexec")], " ").into(), kind.into(), what]);
     }
     let mut within = Blocks::default();
