@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use cryo_format::chunk::ChunkFlags;
 use cryo_format::image::Image;
 use cryo_format::prim::Raw;
 use cryo_format::section::extents::{Content, Extent, Extents};
@@ -21,6 +22,11 @@ use crate::source::Source;
 pub trait Change {
     /// Changes a section; says whether it did.
     fn section(&mut self, owner: u64, section: &mut AnySection) -> bool;
+
+    /// Is it no change at all?
+    fn is_nothing(&self) -> bool {
+        false
+    }
 
     /// What the notes of the new set say besides.
     fn note(&self) -> Option<Note> {
@@ -40,10 +46,19 @@ pub trait Change {
     }
 }
 
+/// May a section go along whose kind nobody here knows? What changes a set may not take it for right (spec/01-scope.md), unless it says so itself.
+fn goes_along(section: &AnySection, flags: ChunkFlags, change: &dyn Change) -> bool {
+    !matches!(section, AnySection::Unknown(_)) || flags.0 & ChunkFlags::SAFE_TO_COPY.0 != 0 || change.is_nothing()
+}
+
 /// Nothing is changed: the files are the same but for their indexes.
 pub struct Same;
 
 impl Change for Same {
+    fn is_nothing(&self) -> bool {
+        true
+    }
+
     fn section(&mut self, _: u64, _: &mut AnySection) -> bool {
         false
     }
@@ -63,6 +78,12 @@ pub fn write(ice: &Ice, name: &Path, change: &mut dyn Change, same_ids: bool) ->
         }
         Ok(header)
     };
+    if !change.is_nothing() {
+        // A damaged set must not become one that verifies.
+        for (profile, _) in set::paths(name) {
+            image(profile)?.check()?;
+        }
+    }
     files(name, header, |profile, writer, link| copy(image(profile)?, writer, change, link))
 }
 
@@ -144,9 +165,11 @@ fn copy<W: Write>(
             writer.any(entry.owner, &section)?;
         } else if known && change.section(entry.owner, &mut section) {
             writer.any(entry.owner, &section)?;
-        } else {
+        } else if goes_along(&section, entry.flags, change) {
             let payload = image.payload(entry)?;
             writer.opaque(entry.kind, entry.version, entry.flags, entry.owner, &payload)?;
+        } else {
+            crate::say(&format!("{}: a section {} that nobody here knows is left out", image.name(), entry.kind));
         }
     }
     if let Some(note) = note {

@@ -113,6 +113,7 @@ fn counted(n: usize, one: &str, many: &str) -> String {
 
 fn image(ice: &Ice, _: &Options) -> Result<String> {
     machine(&ice.freeze.header)?;
+    ice.root()?;
     if let Some(note) = ice.all::<Notes>().flat_map(|(_, n)| &n.notes).find(|n| n.object.0 == REDACTED.as_bytes()) {
         return refuse(
             RefusalKind::Image,

@@ -15,7 +15,7 @@ use crate::section::{Named, Section, Validate};
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Family {
-    /// Local id of the process that was asked for, from which the others descend.
+    /// Local id of the process that was asked for. Others descend from it, or have no parent in the set.
     pub root: u64,
     /// Processes that have ended and that nobody has waited for, sorted by pid.
     pub zombies: List<Zombie>,

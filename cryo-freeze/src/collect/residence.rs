@@ -27,12 +27,13 @@ pub fn ask(remote: &mut Remote<'_>, scene: &Scene<'_>) -> Result<Residence> {
     let mut all = Residence::new();
     for m in scene.maps.iter().filter(|m| asked(m)) {
         let mut present = Vec::new();
-        // What is swapped out mincore does not count: then every page is read.
-        if m.swapped != 0 {
+        // What is swapped out mincore does not count, and of huge TLB pages only those that this process has in its page tables (mincore_hugetlb): one that
+        // another has written, which has ended since, would be lost, as a server's are that its helpers have set up. Then every page is read.
+        if m.swapped != 0 || m.page_size > PAGE {
             present.push(Present { start: m.start, end: m.end, file: true, guard: false });
         } else {
             for start in (m.start..m.end).step_by((PAGES * PAGE) as usize) {
-                range(remote, start, m.end.min(start + PAGES * PAGE), m.page_size, &mut present)?;
+                range(remote, start, m.end.min(start + PAGES * PAGE), &mut present)?;
             }
         }
         all.insert(m.start, present);
@@ -40,25 +41,21 @@ pub fn ask(remote: &mut Remote<'_>, scene: &Scene<'_>) -> Result<Residence> {
     Ok(all)
 }
 
-/// Of a huge TLB page its first 4 KiB tell: of the others Linux before 6.7 says what is true of the huge pages behind it, where none is in the page
-/// tables (mm/mincore.c).
-fn range(remote: &mut Remote<'_>, start: u64, end: u64, page_size: u64, present: &mut Vec<Present>) -> Result<()> {
+fn range(remote: &mut Remote<'_>, start: u64, end: u64, present: &mut Vec<Present>) -> Result<()> {
     let mut batch = remote.batch();
     let answer = batch.space(((end - start) / PAGE) as usize);
     let call = batch.call(libc::SYS_mincore, &[start, end - start, answer.addr]);
     let done = remote.run(batch)?;
     done.result(call)?;
-    let page_size = page_size.max(PAGE);
-    for (at, page) in
-        (start..end).step_by(page_size as usize).zip(done.bytes(answer).iter().step_by((page_size / PAGE) as usize))
-    {
+    let mut at = start;
+    for page in done.bytes(answer) {
         if page & 1 != 0 {
-            let behind = end.min(at + page_size);
             match present.last_mut() {
-                Some(last) if last.end == at => last.end = behind,
-                _ => present.push(Present { start: at, end: behind, file: true, guard: false }),
+                Some(last) if last.end == at => last.end += PAGE,
+                _ => present.push(Present { start: at, end: at + PAGE, file: true, guard: false }),
             }
         }
+        at += PAGE;
     }
     Ok(())
 }

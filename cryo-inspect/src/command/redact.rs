@@ -1,5 +1,6 @@
 //! `redact`: a set that may be shown to others.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -18,6 +19,8 @@ use crate::Outcome;
 use crate::ice::Ice;
 use crate::people::People;
 use crate::rewrite::{Change, write};
+use crate::scan::scan;
+use crate::space::Space;
 
 /// Write a new set without what is not needed to debug: it verifies and can be looked at, but not be thawed
 ///
@@ -48,6 +51,8 @@ struct Redaction {
     /// (owner, first address, first behind it) of environments.
     environments: Vec<(u64, u64, u64)>,
     patterns: Vec<Regex>,
+    /// What they match in the memory of processes, by whose pages it stands in: sorted ranges. A match may reach from one page into the next.
+    matches: BTreeMap<u64, Vec<(u64, u64)>>,
     /// Owners that are processes; others are objects.
     processes: Vec<u64>,
     keep_heap: bool,
@@ -55,7 +60,7 @@ struct Redaction {
 }
 
 impl Redaction {
-    fn of(ice: &Ice, keep_heap: bool, patterns: Vec<Regex>) -> Self {
+    fn of(ice: &Ice, keep_heap: bool, patterns: Vec<Regex>) -> anyhow::Result<Self> {
         let people = People::of(ice);
         let (mut stays, mut environments) = (Vec::new(), Vec::new());
         for (owner, threads) in &people.processes {
@@ -79,9 +84,47 @@ impl Redaction {
                 }
             }
         }
-        let processes = people.processes.keys().copied().collect();
-        Self { stays, environments, patterns, processes, keep_heap, page: ice.page_size() }
+        let processes: Vec<u64> = people.processes.keys().copied().collect();
+        let matches = matches(ice, &processes, &patterns)?;
+        Ok(Self { stays, environments, patterns, matches, processes, keep_heap, page: ice.page_size() })
     }
+}
+
+/// What the patterns match in the memory of processes.
+fn matches(ice: &Ice, processes: &[u64], patterns: &[Regex]) -> anyhow::Result<BTreeMap<u64, Vec<(u64, u64)>>> {
+    let mut all: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
+    for owner in processes {
+        let mut space = Space::of(ice, *owner)?;
+        let holders = holders(ice, *owner);
+        let mut found = Vec::new();
+        for pattern in patterns {
+            scan(&mut space, &[(0, u64::MAX)], pattern, |start, bytes| {
+                found.push((start, start + bytes.len() as u64));
+                Ok(true)
+            })?;
+        }
+        for (start, end) in found {
+            match space.vma(start).filter(|v| v.backing == Backing::SHARED) {
+                Some(v) => {
+                    let offset = |addr: u64| addr.wrapping_sub(v.start.0).wrapping_add(v.offset);
+                    all.entry(v.object).or_default().push((offset(start), offset(end)));
+                }
+                None => holders.iter().for_each(|o| all.entry(*o).or_default().push((start, end))),
+            }
+        }
+    }
+    for ranges in all.values_mut() {
+        ranges.sort_unstable();
+        let mut joined: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
+        for (start, end) in ranges.drain(..) {
+            match joined.last_mut() {
+                Some(last) if start <= last.1 => last.1 = last.1.max(end),
+                _ => joined.push((start, end)),
+            }
+        }
+        *ranges = joined;
+    }
+    Ok(all)
 }
 
 /// A process, and those whose pages it shares since fork(2).
@@ -106,6 +149,9 @@ impl Change for Redaction {
                 s.queue.0.drain(..).count() + s.kept.len() > 0
             }
             AnySection::Unread(u) => u.content.0.0.drain(..).count() > 0,
+            AnySection::Attributes(a) => {
+                a.inodes.0.iter_mut().map(|i| i.extended.0.drain(..).count()).sum::<usize>() > 0
+            }
             AnySection::Mqueue(q) => q.messages.0.drain(..).count() > 0,
             _ => false,
         }
@@ -145,6 +191,12 @@ impl Change for Redaction {
                 changed = true;
             }
         }
+        let matches = self.matches.get(&owner).map_or(&[][..], Vec::as_slice);
+        let from = matches.partition_point(|(_, end)| *end <= addr);
+        for (start, end) in matches[from..].iter().take_while(|(start, _)| *start < addr + self.page) {
+            bytes[(start.max(&addr) - addr) as usize..((*end).min(addr + self.page) - addr) as usize].fill(b'x');
+            changed = true;
+        }
         for pattern in &self.patterns {
             let found: Vec<_> = pattern.find_iter(bytes).map(|m| m.range()).collect();
             for range in found {
@@ -163,7 +215,7 @@ impl Redact {
         ensure!(ice.problems.is_empty(), "{}: broken: cryo-inspect verify says where", self.image.display());
         let pattern = |text: &String| RegexBuilder::new(text).unicode(false).build();
         let patterns = self.pattern.iter().map(pattern).collect::<Result<Vec<_>, _>>()?;
-        let mut redaction = Redaction::of(&ice, self.keep_heap, patterns);
+        let mut redaction = Redaction::of(&ice, self.keep_heap, patterns)?;
         write(&ice, &self.output, &mut redaction, false)?;
         Ok(Outcome::Good)
     }

@@ -74,7 +74,8 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn process(&mut self, pid: u64, depth: usize) {
-        if !self.seen.insert(pid) || depth > 256 {
+        // One so deep begins a tree of its own.
+        if depth > 256 || !self.seen.insert(pid) {
             return;
         }
         let Some(owner) = self.known.get(&pid) else { return };

@@ -150,7 +150,8 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, unlinked: &HashMap<u64, u
         let parked = table.duplicate(host, fd as u64)?;
         table.inherited.insert(fd as u32, parked);
     }
-    host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])?;
+    host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])
+        .doing(|| "closing what the host had open".into())?;
     if table.processes.len() > 1 || !table.in_flight.is_empty() {
         make_all(host, table)?;
     }
@@ -165,7 +166,8 @@ pub fn enter<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'
     if common {
         return Ok(());
     }
-    host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])?;
+    host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])
+        .doing(|| "closing what the host had open".into())?;
     settle(host, table)
 }
 
@@ -329,7 +331,7 @@ fn close_but(host: &mut Host, first: u64, but: &[u64]) -> Result<()> {
         from = at + 1;
     }
     batch.call(libc::SYS_close_range, &[from, u32::MAX.into(), 0]);
-    Ok(host.run(batch)?.all()?)
+    Ok(host.run(batch)?.all().doing(|| "closing what the host had open".into())?)
 }
 
 fn by_rule(host: &mut Host, fd: u32, instead: &Instead, table: &Table<'_>) -> Result<Option<u64>> {
