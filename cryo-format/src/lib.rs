@@ -26,6 +26,7 @@ pub mod memory;
 pub mod model;
 mod order;
 pub mod prim;
+pub mod ranges;
 pub mod read;
 mod read_at;
 mod root;

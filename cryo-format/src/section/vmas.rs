@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::MIN_PAGE_SHIFT;
 use crate::prim::{Addr, Bytes, List};
-use crate::rules::{Rule, Violation, ensure};
+use crate::rules::{Rule, Violation, page_ranges};
 use crate::section::Validate;
 
 /// All mappings of one process, sorted by start, without overlap.
@@ -109,23 +109,12 @@ impl VmFlags {
 impl Vmas {
     /// Checks order and alignment for pages of `page` bytes.
     pub fn check(&self, page: u64) -> Result<(), Violation> {
-        let mut end = 0;
-        for v in &self.vmas {
-            let range = || format!("{}-{}", v.start, v.end);
-            ensure(v.start.0 % page == 0 && v.end.0 % page == 0, Rule::VMA_ALIGN, || {
-                format!("{} is not page-aligned", range())
-            })?;
-            ensure(v.start < v.end, Rule::VMA_ORDER, || format!("{} is empty", range()))?;
-            ensure(v.start.0 >= end, Rule::VMA_ORDER, || {
-                format!("{} begins before {end:#x}, where the last one ends", range())
-            })?;
-            let wants = v.backing == Backing::PRIVATE_FILE || v.backing == Backing::SHARED;
-            ensure(!wants || v.object != 0, Rule::VMA_OBJECT, || {
-                format!("{} maps an object, but names none", range())
-            })?;
-            end = v.end.0;
+        page_ranges(page, self.vmas.iter().map(|v| (v.start, v.end)))?;
+        let names_none = |v: &&Vma| matches!(v.backing, Backing::PRIVATE_FILE | Backing::SHARED) && v.object == 0;
+        match self.vmas.iter().find(names_none) {
+            Some(v) => Err(Rule::VMA_OBJECT.broken(format!("{}-{} maps an object, but names none", v.start, v.end))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
