@@ -18,8 +18,8 @@ mod tracee;
 pub use front::{foreground, namespace};
 pub(crate) use kernel::sys;
 pub use kernel::{
-    cpu, fds, fs_rights, hugetlb, keys, limits, mqueue, repair, sched, seccomp, signals, sock_diag, sockets, sysv,
-    timens, tty,
+    cpu, fds, fs_rights, hugetlb, keys, limits, magic, mqueue, repair, sched, seccomp, signals, sock_diag, sockets,
+    sysv, timens, tty,
 };
 pub use tracee::{family, fault, forked_copy, guardian, host, interrupted, mem, process, remote, stopped};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cryo_tracee::proc::Stat;
 
-use super::family::{short, started_us};
+use super::family::{ancestors, short};
 use super::{RefusalKind, refuse};
 use crate::Result;
 use crate::error::About;
@@ -38,8 +38,8 @@ pub fn chosen(pid: i32, also: &Also) -> Result<Vec<i32>> {
             (all, format!("control group {}", path.display()))
         }
     };
-    let ours = std::process::id() as i32;
-    if let Some(one) = all.iter().find(|one| **one == ours || started_us(**one)) {
+    let (ours, ancestors) = (std::process::id() as i32, ancestors());
+    if let Some(one) = all.iter().find(|one| **one == ours || ancestors.contains(*one)) {
         let who = if *one == ours {
             "this cryo-freeze".to_owned()
         } else {
@@ -51,7 +51,7 @@ pub fn chosen(pid: i32, also: &Also) -> Result<Vec<i32>> {
         );
     }
     // A parent is older than its children, also if it is one by PR_SET_CHILD_SUBREAPER.
-    all.sort_by_key(|pid: &i32| (Stat::of(*pid).and_then(|s| s.field(22)).unwrap_or(i64::MAX), *pid));
+    all.sort_by_cached_key(|pid: &i32| (Stat::of(*pid).and_then(|s| s.field(22)).unwrap_or(i64::MAX), *pid));
     all.dedup();
     Ok(all)
 }
@@ -70,9 +70,25 @@ fn directory(path: &Path) -> Result<PathBuf> {
 
 /// Those of a control group and of all below it.
 fn members(path: &Path, all: &mut Vec<i32>) -> Result<()> {
-    let text = fs::read_to_string(path.join("cgroup.procs")).about(|| format!("reading {}", path.display()))?;
-    all.extend(text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
-    let entries = fs::read_dir(path).about(|| format!("reading {}", path.display()))?.flatten();
-    let below = entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
-    below.map(|e| e.path()).try_for_each(|path| members(&path, all))
+    let about = || format!("reading {}", path.display());
+    let text = fs::read_to_string(path.join("cgroup.procs")).about(about)?;
+    for pid in text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()) {
+        if pid == 0 {
+            return refuse(
+                RefusalKind::Argument,
+                format!(
+                    "control group {} has a process of another pid namespace, which cannot be seen here",
+                    path.display()
+                ),
+            );
+        }
+        all.push(pid);
+    }
+    let entries = fs::read_dir(path).about(about)?.flatten();
+    let below = entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path());
+    // One that has been removed meanwhile has nobody in it.
+    below.filter(|path| path.exists()).try_for_each(|path| match members(&path, all) {
+        Err(_) if !path.exists() => Ok(()),
+        read => read,
+    })
 }

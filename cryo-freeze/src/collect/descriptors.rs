@@ -192,24 +192,15 @@ fn description<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
         }
     }
     if carried {
-        if let Some(key) = d.first().info.unknown_key() {
+        let f = d.first();
+        let key =
+            f.info.unknown_key().map(|key| format!("/proc shows `{key}` of it, which this release does not know"));
+        let flags =
+            || Some(format!("it is open with flags ({:#o}) that this release does not know", f.info.unknown_flags()?));
+        if let Some(unknown) = key.or_else(flags) {
             return refuse(
                 RefusalKind::Descriptor,
-                format!(
-                    "{}: /proc shows `{key}` of it, which this release does not know and would lose: use --fd {}=null|FILE",
-                    d.first().name(),
-                    d.first().fd
-                ),
-            );
-        }
-        if let Some(flags) = d.first().info.unknown_flags() {
-            return refuse(
-                RefusalKind::Descriptor,
-                format!(
-                    "{}: it is open with flags that this release does not know and would lose ({flags:#o}): use --fd {}=null|FILE",
-                    d.first().name(),
-                    d.first().fd
-                ),
+                format!("{}: {unknown} and would lose: use --fd {}=null|FILE", f.name(), f.fd),
             );
         }
         BESIDES.iter().try_for_each(|besides| besides(cx, d))?;

@@ -1,5 +1,6 @@
 //! `FMLY`: who is frozen together, and what ties them.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 
 use cryo_format::section::family::{Common, Family as Section, Zombie};
@@ -21,7 +22,7 @@ pub fn check(pid: i32, choice: Children, also: &Also) -> Result<Vec<i32>> {
     if choice == Children::Leave || proc::link(pid, "exe").is_err() {
         return Ok(vec![pid]);
     }
-    if started_us(pid) {
+    if ancestors().contains(&pid) {
         return refuse(
             RefusalKind::Argument,
             format!(
@@ -55,8 +56,17 @@ pub fn check(pid: i32, choice: Children, also: &Also) -> Result<Vec<i32>> {
 
 /// Stops the process, with its descendants if they shall be taken along.
 pub fn seize(pid: i32, choice: Children, also: &Also) -> Result<Family> {
-    let others = || also::chosen(pid, also).unwrap_or_default();
+    let failed = Cell::new(None);
+    let others = || {
+        also::chosen(pid, also).unwrap_or_else(|e| {
+            failed.set(Some(e));
+            Vec::new()
+        })
+    };
     let seized = if choice == Children::Leave { Family::only(pid) } else { Family::seize(pid, others) };
+    if let Some(error) = failed.take() {
+        return Err(error);
+    }
     let family = seized.map_err(|NotSeized { pid: member, error }| {
         let stuck = matches!(error, cryo_tracee::Error::Stuck { .. });
         let vfork = if stuck { in_vfork(member) } else { None };
@@ -262,9 +272,9 @@ fn name(pid: i32) -> String {
     format!("process {}", short(pid))
 }
 
-/// Is it among our ancestors? It would wait for us, and we for it to stand still.
-pub fn started_us(pid: i32) -> bool {
+/// Our ancestors: each would wait for us, and we for it to stand still.
+pub fn ancestors() -> Vec<i32> {
     let parent = |of: &i32| Stat::of(*of).and_then(|s| s.field(4)).ok().map(|parent| parent as i32).filter(|p| *p > 1);
     // A pid of 1 is a container's first process, and that is nobody's shell.
-    std::iter::successors(parent(&(std::process::id() as i32)), parent).take(1000).any(|ancestor| ancestor == pid)
+    std::iter::successors(parent(&(std::process::id() as i32)), parent).take(1000).collect()
 }

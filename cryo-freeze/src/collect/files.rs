@@ -8,8 +8,8 @@ use std::path::Path;
 
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::ObjectKind;
-use cryo_tracee::fds;
 use cryo_tracee::tty::{self, Number};
+use cryo_tracee::{fds, magic};
 
 use super::description::{Cx, Description, Fd};
 use super::{RefusalKind, inodes, refuse, removed};
@@ -138,16 +138,13 @@ fn other_name(f: &Fd) -> Result<Option<Vec<u8>>> {
 
 /// The path of a file in /proc of a process that has ended. What it showed cannot be read any more, which is all that it tells (ESRCH).
 fn of_ended_process<'f>(cx: &Cx<'_>, f: &'f Fd) -> Result<Option<&'f [u8]>> {
-    /// linux/magic.h: procfs, and others whose files are no bytes that could be copied (sysfs, debugfs, tracefs, cgroup, cgroup2).
-    const PROC: i64 = 0x9fa0;
-    const OTHERS: [i64; 5] = [0x6265_6572, 0x6462_6720, 0x7472_6163, 0x0027_e0eb, 0x6367_7270];
     let path = f.link.strip_suffix(b" (deleted)").unwrap_or(&f.link);
     let system = rustix::fs::statfs(format!("/proc/{}/fd/{}", cx.of(f).live_tid, f.fd)).map_or(0, |s| s.f_type);
     let of_process = path.strip_prefix(b"/proc/").and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit);
-    if system == PROC && of_process {
+    if system == magic::PROC && of_process {
         return Ok(Some(path));
     }
-    if system == PROC || OTHERS.contains(&system) {
+    if magic::is_made_up(system) {
         return refuse(
             RefusalKind::File,
             format!("{}: what the kernel showed there is gone: use --fd {}=null|FILE", f.name(), f.fd),

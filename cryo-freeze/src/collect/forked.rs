@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use cryo_format::prim::Addr;
+use cryo_format::ranges::{in_all, joined};
 use cryo_format::section::forked::{Forked as Section, ForkedRange};
 use cryo_format::section::vmas::{Vmas, alike};
 use cryo_tracee::Memory;
 use cryo_tracee::proc::{self, Entry, Mapping};
 
-use super::objects::Content;
+use super::content::Content;
 use super::{Collected, Scene, family};
 use crate::Result;
 use crate::error::not_asked_to_end;
@@ -175,46 +176,5 @@ fn add(ranges: &mut Vec<Range>, start: u64, end: u64) {
     match ranges.last_mut() {
         Some(last) if last.1 == start => last.1 = end,
         _ => ranges.push((start, end)),
-    }
-}
-
-/// Sorted, and those that touch made one.
-fn joined(mut ranges: Vec<Range>) -> Vec<Range> {
-    ranges.sort_unstable();
-    let mut all: Vec<Range> = Vec::with_capacity(ranges.len());
-    for (start, end) in ranges {
-        match all.last_mut() {
-            Some(last) if start <= last.1 => last.1 = last.1.max(end),
-            _ => all.push((start, end)),
-        }
-    }
-    all
-}
-
-/// What is in each of these sorted lists.
-fn in_all(lists: &[&[Range]]) -> Vec<Range> {
-    let Some((first, others)) = lists.split_first() else { return Vec::new() };
-    let mut common = first.to_vec();
-    for other in others {
-        let mut both = Vec::new();
-        for (start, end) in common {
-            let from = other.partition_point(|r| r.1 <= start);
-            both.extend(other[from..].iter().take_while(|r| r.0 < end).map(|r| (r.0.max(start), r.1.min(end))));
-        }
-        common = both;
-    }
-    common
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{in_all, joined};
-
-    #[test]
-    fn ranges() {
-        assert_eq!(joined(vec![(4, 6), (1, 2), (2, 3), (5, 7)]), [(1, 3), (4, 7)]);
-        assert_eq!(in_all(&[&[(1, 10)], &[(0, 2), (4, 5), (9, 12)]]), [(1, 2), (4, 5), (9, 10)]);
-        assert_eq!(in_all(&[&[(1, 3), (5, 9)], &[(2, 6)], &[(0, 100)]]), [(2, 3), (5, 6)]);
-        assert_eq!(in_all(&[&[(1, 3)], &[]]), []);
     }
 }

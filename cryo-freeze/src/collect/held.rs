@@ -6,8 +6,8 @@ use cryo_tracee::repair::Quiet;
 use cryo_tracee::{ForkedCopy, Memory};
 
 use super::Collected;
+use super::content::Content;
 use super::forked::Forked;
-use super::objects::Content;
 use crate::Result;
 use crate::pages::Run;
 

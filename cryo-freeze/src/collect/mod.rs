@@ -10,6 +10,7 @@ pub mod attributes;
 mod cgroups;
 pub mod clocks;
 mod collected;
+mod content;
 pub mod cpu;
 pub mod credentials;
 pub mod description;

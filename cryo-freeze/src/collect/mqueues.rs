@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::mqueues::{Message, Mqueue};
-use cryo_tracee::mqueue;
+use cryo_tracee::{magic, mqueue};
 use rustix::fs::{Mode, OFlags};
 
 use super::description::{Cx, Description, Fd};
@@ -11,8 +11,6 @@ use super::{RefusalKind, Scene, refuse};
 use crate::Result;
 use crate::error::About;
 
-/// linux/magic.h.
-const MQUEUE_MAGIC: i64 = 0x1980_0202;
 /// What the file of a queue says about it has this size, whatever is in the queue (ipc/mqueue.c).
 const FILENT_SIZE: u64 = 80;
 
@@ -21,7 +19,7 @@ pub fn is(scene: &Scene<'_>, f: &Fd) -> bool {
     f.meta.is_file()
         && f.meta.len() == FILENT_SIZE
         && f.info.flags() & libc::O_PATH as u64 == 0
-        && rustix::fs::statfs(way_in(scene, f)).is_ok_and(|s| s.f_type == MQUEUE_MAGIC)
+        && rustix::fs::statfs(way_in(scene, f)).is_ok_and(|s| s.f_type == magic::MQUEUE)
 }
 
 fn way_in(scene: &Scene<'_>, f: &Fd) -> String {

@@ -6,6 +6,7 @@ pub mod fs_rights;
 pub mod hugetlb;
 pub mod keys;
 pub mod limits;
+pub mod magic;
 pub mod mqueue;
 pub mod repair;
 pub mod sched;
