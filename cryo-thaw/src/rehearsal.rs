@@ -1,11 +1,9 @@
 //! A thaw that stops before the program's first own instruction, and leaves nothing behind: whatever a thaw would refuse, it refuses.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{Read, Seek, Write};
 
 use cryo_tracee::namespace;
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::error::{About, Error, RefusalKind};
 use crate::ice::Ice;
@@ -23,7 +21,8 @@ pub fn rehearse(mut ice: Ice, options: &Options) -> Result<()> {
     let Ids::Namespace(worker) = decision.ids else {
         return thaw(ice, decision.ids, options, None).map(drop);
     };
-    let (told, tell) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
+    // Not a pipe: nobody reads while it is written.
+    let told = tempfile::tempfile().about(|| "making a temporary file".into())?;
     let entered = namespace::enter(worker, |_| {
         let said = thaw(ice, decision.ids, options, None).map(drop);
         if let Err(e) = &said {
@@ -32,7 +31,7 @@ pub fn rehearse(mut ice: Ice, options: &Options) -> Result<()> {
                 other => vec![other.to_string()],
             };
             // Whoever asked is there until we end.
-            let _ = File::from(tell).write_all(lines.join("\0").as_bytes());
+            let _ = (&told).write_all(lines.join("\0").as_bytes());
         }
         Err(i32::from(said.is_err()))
     })?;
@@ -43,9 +42,12 @@ pub fn rehearse(mut ice: Ice, options: &Options) -> Result<()> {
 }
 
 /// What was said inside the namespace.
-fn heard(told: OwnedFd) -> Error {
+fn heard(mut told: File) -> Error {
     let mut text = String::new();
-    let _ = File::from(told).read_to_string(&mut text);
+    let _ = told.rewind().and_then(|()| told.read_to_string(&mut text));
+    if text.is_empty() {
+        text.push_str("the thaw ended without a word");
+    }
     let mut all: Vec<Refusal> = text.split('\0').map(|line| Refusal::new(RefusalKind::Internal, line)).collect();
     match all.len() {
         1 => all.remove(0).into(),

@@ -24,8 +24,8 @@ use cryo_tracee::{Host, fds, proc};
 
 use super::table::{Table, wanted};
 use super::{
-    ancillary, epoll, eventfd, fanotify, files, inet, inotify, locks, mqueues, netlink, outside, owners, packet, pidfd,
-    pipes, ptys, raw, removed, sessions, signalfd, timerfd, unix,
+    ancillary, epoll, eventfd, fanotify, files, inet, inotify, late, locks, mqueues, netlink, outside, owners, packet,
+    pidfd, pipes, ptys, raw, removed, sessions, signalfd, timerfd, unix,
 };
 use crate::bound_files::BoundFiles;
 use crate::error::{Doing, RefusalKind, refuse};
@@ -155,7 +155,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, unlinked: &HashMap<u64, u
     if table.processes.len() > 1 || !table.in_flight.is_empty() {
         make_all(host, table)?;
     }
-    pidfd::prepare(host, table)?;
+    late::prepare(host, table)?;
     settle(host, table)?;
     removed::prepare(host, table)
 }
@@ -187,7 +187,7 @@ fn make_all(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
         }
         let made = match rules.get(&d.description) {
             Some(rule) => by_rule(host, d.fd, rule, table),
-            None if pidfd::is_late(table, d.description) => continue,
+            None if late::is(table, d.description) => continue,
             None if made_together(table, d).is_some_and(|kind| failed.contains(&kind)) => continue,
             None => make(host, table, d),
         };
@@ -228,7 +228,7 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
                 continue;
             }
             (Some(rule), _) => by_rule(host, d.fd, rule, table),
-            (None, None) if pidfd::is_late(table, d.description) => continue,
+            (None, None) if late::is(table, d.description) => continue,
             (None, None) if made_together(table, d).is_some_and(|kind| failed.contains(&kind)) => continue,
             (None, None) => make(host, table, d),
         };
@@ -306,7 +306,7 @@ fn answers(table: &Table<'_>, refused: Vec<(&Descriptor, Refusal)>) -> Result<()
 pub fn finish<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'a>, elapsed: Duration) -> Result<()> {
     table.turn_to(host, id, paths)?;
     table.elapsed = elapsed;
-    pidfd::place(host, table)?;
+    late::place(host, table)?;
     // Locks and leases do not suffer a second opening of their file beside the program's own.
     table.contents.clear();
     let mut parked: Vec<u64> = if table.processes.first() == Some(&id) {

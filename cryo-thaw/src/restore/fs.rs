@@ -4,11 +4,11 @@ use cryo_format::section::fs::Fs;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::Host;
 
-use super::process;
+use super::process::Directory;
 use crate::Result;
 use crate::error::{Doing, RefusalKind, refuse};
 use crate::ice::Ice;
-use crate::identity::{Frozen, Paths};
+use crate::identity::Paths;
 use crate::options::Options;
 
 /// The place of the thread that makes the one of this local id, among the process's `threads`: the main one, or that with which it has these in common.
@@ -41,11 +41,9 @@ pub fn restore(host: &mut Host, i: usize, tid: u64, fs: &Fs, paths: Paths<'_>, o
     if fs.shared_with != 0 {
         return Ok(());
     }
-    let whose = format!("thread {tid}'s");
-    let cwd = Frozen::place(fs.cwd_dev, fs.cwd_ino, libc::S_IFDIR);
-    process::enter(host, i, &whose, &fs.cwd, cwd, paths, options)?;
-    let root = Frozen::place(fs.root_dev, fs.root_ino, libc::S_IFDIR);
-    process::change_root(host, i, &whose, &fs.root, root, paths, options)?;
+    let (cwd, root) = (format!("thread {tid}'s working directory"), format!("thread {tid}'s root directory"));
+    Directory::new(cwd, &fs.cwd, (fs.cwd_dev, fs.cwd_ino)).enter(host, i, paths, options)?;
+    Directory::new(root, &fs.root, (fs.root_dev, fs.root_ino)).make_root(host, i, paths, options)?;
     let args = [fs.umask.into(), 0, 0, 0, 0, 0];
     host.remote_at(i)?.call(libc::SYS_umask, args).doing(|| "setting a thread's umask".into()).map(drop)
 }

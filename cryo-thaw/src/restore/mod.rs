@@ -17,6 +17,7 @@ pub mod inet;
 pub(crate) mod inet_socket;
 pub mod inotify;
 pub mod itimers;
+mod late;
 pub mod ldt;
 pub mod limits;
 pub mod locks;

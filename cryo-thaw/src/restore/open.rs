@@ -3,14 +3,10 @@
 use std::fs::{File, Metadata};
 use std::os::fd::OwnedFd;
 
-use cryo_tracee::{Host, fds};
+use cryo_tracee::{Host, fds, magic};
 
 use crate::Result;
 use crate::error::About;
-
-/// File systems that make their inodes up as they are looked at (linux/magic.h): procfs, sysfs, debugfs, tracefs, cgroup, cgroup2. What a path means
-/// there is what it was.
-const MADE_UP: [i64; 6] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163, 0x0027_e0eb, 0x6367_7270];
 
 /// What a path leads to, held by the host.
 pub struct Held {
@@ -30,7 +26,7 @@ pub fn look(host: &mut Host, pidfd: &OwnedFd, path: &[u8], flags: i32) -> Result
     };
     let about = || format!("looking at {}", String::from_utf8_lossy(path));
     let ours = fds::take(pidfd, handle as i32)?;
-    let made_up = MADE_UP.contains(&rustix::fs::fstatfs(&ours).about(about)?.f_type);
+    let made_up = magic::is_made_up(rustix::fs::fstatfs(&ours).about(about)?.f_type);
     Ok(Ok(Held { handle, meta: File::from(ours).metadata().about(about)?, made_up }))
 }
 

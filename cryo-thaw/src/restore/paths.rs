@@ -64,24 +64,30 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
     }
 }
 
-/// What the process had open of itself in /proc is its own again, whatever its pid is now.
-fn own_proc(table: &Table<'_>, path: &[u8]) -> Option<Vec<u8>> {
-    let pid = table.frost.get::<Process>(table.process)?.pid;
-    let rest = path.strip_prefix(format!("/proc/{pid}").as_bytes()).filter(|r| r.is_empty() || r[0] == b'/')?;
-    Some([b"/proc/self", rest].concat())
-}
-
-/// Of a path to a file in /proc of another process of the image than the root: that process's pid as it was, and the rest of the path.
-pub fn of_member<'p>(table: &Table<'_>, path: &'p [u8]) -> Option<(u64, &'p [u8])> {
+/// Of a path to something in /proc of a process: its pid, and the rest of the path.
+fn in_proc(path: &[u8]) -> Option<(u64, &[u8])> {
     let rest = path.strip_prefix(b"/proc/")?;
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     let (pid, rest) = rest.split_at(digits);
-    let pid: u64 = std::str::from_utf8(pid).ok()?.parse().ok()?;
+    let whole = rest.first().is_none_or(|b| *b == b'/');
+    std::str::from_utf8(pid).ok()?.parse().ok().filter(|_| whole).map(|pid| (pid, rest))
+}
+
+/// What the process had open of itself in /proc is its own again, whatever its pid is now.
+fn own_proc(table: &Table<'_>, path: &[u8]) -> Option<Vec<u8>> {
+    let own = table.frost.get::<Process>(table.process)?.pid;
+    let (_, rest) = in_proc(path).filter(|(pid, _)| *pid == own)?;
+    Some([b"/proc/self", rest].concat())
+}
+
+/// Of a path to something in /proc of another process of the image than the root: that process's pid as it was, and the rest of the path.
+pub fn of_member<'p>(table: &Table<'_>, path: &'p [u8]) -> Option<(u64, &'p [u8])> {
+    let (pid, rest) = in_proc(path).filter(|_| table.options.mapped(path).is_none())?;
     let root = table.frost.get::<Process>(table.root())?.pid;
     let mut members = table.frost.all::<Process>().map(|(_, p)| p.pid);
     let zombies = table.frost.get::<Family>(0).map_or(&[][..], |f| &f.zombies);
     let there = pid != root && (members.any(|p| p == pid) || zombies.iter().any(|z| z.pid == pid));
-    (there && rest.first().is_none_or(|b| *b == b'/') && table.options.mapped(path).is_none()).then_some((pid, rest))
+    there.then_some((pid, rest))
 }
 
 /// Of a path to a file in /proc of a process that is not there (any more): where any process has the like of its own.
@@ -89,19 +95,23 @@ pub fn of_ended_process(host: &mut Host, table: &Table<'_>, path: &[u8]) -> Resu
     if table.options.mapped(path).is_some() || own_proc(table, path).is_some() {
         return Ok(None);
     }
-    let mut parts = path.strip_prefix(b"/proc/").unwrap_or_default().split(|b| *b == b'/');
-    let is_id = |part: Option<&[u8]>| part.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit));
-    if !is_id(parts.next()) {
-        return Ok(None);
-    }
-    let rest: Vec<&[u8]> = parts.collect();
-    if let Ok(held) = look(host, table.pidfd(), path, 0)? {
+    let Some((pid, rest)) = in_proc(path) else { return Ok(None) };
+    // On another machine this is another process's number.
+    if !table.paths.same_machine {
+        table.options.notes.add(format!(
+            "{}: process {pid} is not here: its file reads as that of one that has ended",
+            String::from_utf8_lossy(path)
+        ));
+    } else if let Ok(held) = look(host, table.pidfd(), path, 0)? {
         host.call(libc::SYS_close, [held.handle, 0, 0, 0, 0, 0])?;
         return Ok(None);
     }
-    Ok(Some(match &rest[..] {
-        [b"task", id, rest @ ..] if is_id(Some(id)) => [b"/proc/thread-self/", &rest.join(&b'/')[..]].concat(),
-        _ => [b"/proc/self/", &rest.join(&b'/')[..]].concat(),
+    // /proc/PID/task/TID.
+    let of_thread =
+        rest.strip_prefix(b"/task/").map(|rest| &rest[rest.iter().take_while(|b| b.is_ascii_digit()).count()..]);
+    Ok(Some(match of_thread {
+        Some(rest) => [b"/proc/thread-self", rest].concat(),
+        None => [b"/proc/self", rest].concat(),
     }))
 }
 

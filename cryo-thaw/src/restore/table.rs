@@ -16,8 +16,8 @@ use cryo_format::section::removed::Removed;
 use cryo_format::section::{AnySection, Section};
 use cryo_tracee::{Host, fds};
 
+use super::late::Courier;
 use super::open::open;
-use super::pidfd::Courier;
 use super::sessions;
 use crate::Result;
 use crate::bound_files::BoundFiles;

@@ -1,0 +1,106 @@
+//! Descriptions that are made when all processes are born: a process must be there to be made a file (`PIDF`), and for a file in its /proc (`FILE`).
+//!
+//! The first who has it makes it; others who have the same description get it from us by a message, through a socket that all were born with.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use cryo_format::section::descriptors::{Descriptor, Descriptors};
+use cryo_format::section::family::Family;
+use cryo_tracee::Host;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::table::Table;
+use super::{files, pidfd, sockets};
+use crate::Result;
+use crate::error::{About, Doing, RefusalKind, refuse};
+
+/// The way by which descriptors come to hosts that are there already.
+pub struct Courier {
+    /// Our end.
+    ours: OwnedFd,
+    /// Where each host has the other.
+    theirs: u64,
+}
+
+/// Is it made when all are born?
+pub fn is(table: &Table<'_>, id: u64) -> bool {
+    pidfd::is_late(table, id) || files::is_late(table, id)
+}
+
+/// Makes the way for those that are made late, if there are any.
+pub fn prepare(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
+    let tables = table.frost.all::<Descriptors>().flat_map(|(_, table)| table.descriptors.iter());
+    if !tables.into_iter().any(|d| is(table, d.description)) {
+        return Ok(());
+    }
+    let (ours, theirs) = sockets::pair(host, libc::SOCK_SEQPACKET as u32)?;
+    let theirs = table.park(host, theirs)?;
+    let taken = table.take(ours)?;
+    sockets::close(host, ours)?;
+    table.courier = Some(Courier { ours: taken, theirs });
+    Ok(())
+}
+
+/// Puts those that are made late at their numbers in the process whose turn it is. All are born, and nothing parked is closed yet.
+pub fn place(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
+    // Who has its descriptors in common with one that comes before it finds them there.
+    let common = table.frost.get::<Family>(0).map_or(&[][..], |f| &f.common);
+    if common.iter().any(|c| c.process == table.process && c.flags & libc::CLONE_FILES as u32 != 0) {
+        return Ok(());
+    }
+    let late = |table: &Table<'_>, d: &Descriptor| table.at(d.description).is_none() && is(table, d.description);
+    for d in table.wanted {
+        if table.ruled(d.fd) || !late(table, d) {
+            continue;
+        }
+        let opened = match table.late.get(&d.description) {
+            Some(made) => receive(host, table, made)?,
+            None => {
+                let opened = match files::now(host, table, d.fd, d.description)? {
+                    Some(opened) => opened,
+                    None => pidfd::now(host, table, d)?,
+                };
+                let taken = table.take(opened)?;
+                table.late.insert(d.description, taken);
+                opened
+            }
+        };
+        let flags = if d.flags & 1 != 0 { libc::O_CLOEXEC as u64 } else { 0 };
+        if opened != u64::from(d.fd) {
+            host.call(libc::SYS_dup3, [opened, d.fd.into(), flags, 0, 0, 0])?;
+            sockets::close(host, opened)?;
+        } else if flags == 0 {
+            host.call(libc::SYS_fcntl, [opened, libc::F_SETFD as u64, 0, 0, 0, 0])?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the host a descriptor of ours.
+fn receive(host: &mut Host, table: &Table<'_>, fd: &OwnedFd) -> Result<u64> {
+    let Some(Courier { ours, theirs }) = &table.courier else {
+        return refuse(RefusalKind::Internal, "there is no way to a host for a descriptor");
+    };
+    let fds = [fd.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(ours, &[IoSlice::new(b"!")], &mut control, SendFlags::empty())
+        .about(|| "sending a descriptor to a host".into())?;
+    let mut batch = host.batch()?;
+    let words = |words: &[u64]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+    let byte = batch.space(8);
+    let vector = batch.put(&words(&[byte.addr, 1]));
+    // struct cmsghdr and one descriptor; struct msghdr.
+    let got = batch.space(24);
+    let message = batch.put(&words(&[0, 0, vector.addr, 1, got.addr, 24, 0]));
+    batch.call(libc::SYS_recvmsg, &[*theirs, message.addr, libc::MSG_CMSG_CLOEXEC as u64]);
+    let done = host.run(batch)?;
+    done.all().doing(|| "receiving a descriptor".into())?;
+    match done.word(got, 0) {
+        20 => Ok(done.word(got, 2) & u64::from(u32::MAX)),
+        _ => refuse(RefusalKind::Internal, "a host did not receive the descriptor that it was sent"),
+    }
+}
