@@ -19,7 +19,7 @@
 //! | exit status | |
 //! |---|---|
 //! | 0 | all is well, something was found, two images are the same |
-//! | 1 | something in the image is broken (standard error, or `verify`, says what), nothing was found, two images differ |
+//! | 1 | something in the image is broken (standard error, or `verify`, says what), nothing was found, two images differ, or it would not thaw here |
 //! | 2 | it could not be read, or was used wrongly |
 //!
 //! Data goes to standard output, words to standard error; a reader that closes the pipe early is no error. Colours are for terminals only

@@ -9,6 +9,7 @@ use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _, ObjectSection};
 
 use crate::modules::Module;
+use crate::space::files_are_left_alone;
 use crate::text::clipped;
 
 type Reader = EndianArcSlice<LittleEndian>;
@@ -59,7 +60,7 @@ fn context(module: &Module) -> Option<addr2line::Context<Reader>> {
         return Some(found);
     }
     let id = cryo_format::prim::hex(&module.build_id);
-    if id.len() < 8 {
+    if id.len() < 8 || files_are_left_alone() {
         return None;
     }
     let path = PathBuf::from(format!("/usr/lib/debug/.build-id/{}/{}.debug", &id[..2], &id[2..]));

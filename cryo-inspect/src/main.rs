@@ -15,7 +15,7 @@ use cryo_inspect::{Outcome, command, dump, json, say, verify};
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 all is well; 1 something in the image is broken; 2 it could not be read."
+    after_help = "Exit status: 0 all is well; 1 something in the image is broken, nothing was found, the two differ, or it would not thaw here; 2 it could not be read."
 )]
 struct Cli {
     #[command(subcommand)]

@@ -10,7 +10,7 @@ use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, Object as _, ObjectSection, ObjectSymbol, SymbolKind};
 
 use crate::print::{Cx, short_name};
-use crate::space::{Place, Space};
+use crate::space::{Place, Run, Space};
 use crate::text::clipped;
 
 /// A file of more bytes is not looked into.
@@ -191,10 +191,7 @@ fn mapped(vmas: &[&cryo_format::section::vmas::Vma], space: &mut Space<'_>) -> R
     // What an image says to be large has to hold something.
     let held: u64 = vmas
         .iter()
-        .flat_map(|v| {
-            let first = space.runs().partition_point(|r| r.end <= v.start.0);
-            space.runs()[first..].iter().take_while(|r| r.start < v.end.0)
-        })
+        .flat_map(|v| space.within(v.start.0, v.end.0))
         .filter(|r| !matches!(r.place, Place::Zero | Place::Absent))
         .map(|r| r.end - r.start)
         .sum();
@@ -203,8 +200,7 @@ fn mapped(vmas: &[&cryo_format::section::vmas::Vma], space: &mut Space<'_>) -> R
     }
     let mut bytes = vec![0; end as usize];
     for v in vmas {
-        let first = space.runs().partition_point(|r| r.end <= v.start.0);
-        let runs: Vec<_> = space.runs()[first..].iter().take_while(|r| r.start < v.end.0).copied().collect();
+        let runs: Vec<Run> = space.within(v.start.0, v.end.0).collect();
         for run in runs.iter().filter(|r| !matches!(r.place, Place::Zero | Place::Absent)) {
             let at = (v.offset + (run.start - v.start.0)) as usize;
             let part = &mut bytes[at..at + (run.end - run.start) as usize];

@@ -19,14 +19,13 @@ pub fn scan(
     mut hit: impl FnMut(u64, &[u8]) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
     for (lo, hi) in ranges {
-        let first = space.runs().partition_point(|r| r.end <= *lo);
-        let runs: Vec<Run> = space.runs()[first..].iter().take_while(|r| r.start < *hi).copied().collect();
+        let runs: Vec<Run> = space.within(*lo, *hi).collect();
         // What has been read and may be the beginning of a match.
         let mut kept: Vec<u8> = Vec::new();
         let mut next = *lo;
         let mut from = *lo;
         for (i, run) in runs.iter().enumerate() {
-            let (start, end) = (run.start.max(*lo), run.end.min(*hi));
+            let (start, end) = (run.start, run.end);
             if start != next {
                 kept.clear();
             }

@@ -198,6 +198,16 @@ impl<'a> Space<'a> {
         &self.runs
     }
 
+    /// The runs between two addresses, cut there.
+    pub fn within(&self, lo: u64, hi: u64) -> impl Iterator<Item = Run> {
+        let first = self.runs.partition_point(|r| r.end <= lo);
+        let runs = self.runs[first..].iter().take_while(move |r| r.start < hi);
+        runs.map(move |r| {
+            let start = r.start.max(lo);
+            Run { start, end: r.end.min(hi), offset: r.offset.wrapping_add(start - r.start), ..*r }
+        })
+    }
+
     /// The run at an address.
     pub fn run(&self, addr: u64) -> Option<&Run> {
         self.runs.get(self.runs.partition_point(|r| r.end <= addr)).filter(|r| r.start <= addr)
@@ -307,12 +317,14 @@ fn cover(memory: Option<&Memory<'_, Source>>, lo: u64, hi: u64, page: u64) -> Ve
     parts
 }
 
-/// Set, it leaves the files of this machine alone: what is shown is then the same everywhere.
-const NO_FILES: &str = "CRYO_NO_FILES";
+/// Is CRYO_NO_FILES set? Then the files of this machine are left alone, and what is shown is the same everywhere.
+pub fn files_are_left_alone() -> bool {
+    std::env::var_os("CRYO_NO_FILES").is_some()
+}
 
 /// The file on this machine, if nothing says that it is another one.
 fn same_file(o: &Object) -> Option<File> {
-    if o.kind != ObjectKind::FILE || o.path.first() != Some(&b'/') || std::env::var_os(NO_FILES).is_some() {
+    if o.kind != ObjectKind::FILE || o.path.first() != Some(&b'/') || files_are_left_alone() {
         return None;
     }
     let path = PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&o.path));

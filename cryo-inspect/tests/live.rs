@@ -299,7 +299,7 @@ fn check_says_what_the_thawer_says() {
         let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         rows.filter(|row| row["answer"] == "no").map(|row| row["what"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    // The executable is another one, of which the image has no copy of what is mapped and shared; and everything that is refused before.
+    // What the thawer refuses, in its own words.
     wedge.text(&["redact", "img", "-o", "redacted"], 0);
     for args in [&["redacted"][..], &["img", "--fd", "77=null"], &["img", "--pid", "same"]] {
         let said = no(args);
@@ -308,6 +308,24 @@ fn check_says_what_the_thawer_says() {
         assert_eq!(words.trim(), format!("cryo-thaw: {}", said[0]), "{args:?}");
     }
     assert_eq!(wedge.text(&["check", "nothing"], 2), "");
+}
+
+#[test]
+fn what_a_pattern_matches_is_wiped_across_pages() {
+    let wedge = Wedge::start();
+    wedge.freeze("img");
+    let rows = wedge.rows(&["map", "img", "--format", "jsonl"]);
+    let stack = rows.iter().find(|row| row["what"] == "[stack]").unwrap()["range"].as_str().unwrap();
+    let end = u64::from_str_radix(stack.split_once('-').unwrap().1, 16).unwrap();
+    let hex: String = b"AKIAABCDEFGHIJKLMNOP".iter().map(|b| format!("{b:02x}")).collect();
+    // Eight bytes of it in one page, twelve in the next.
+    wedge.text(&["edit", "img", "-o", "key", "--poke", &format!("{:x}={hex}", end - 0x1000 - 8)], 0);
+    assert!(wedge.text(&["search", "key", "--text", "CDEFGHIJKLMNOP"], 0).contains("[stack]"));
+    wedge.text(&["redact", "key", "-o", "without", "--pattern", "AKIA[0-9A-Z]{16}"], 0);
+    for part in ["AKIA", "CDEFGHIJKLMNOP"] {
+        assert!(!wedge.text(&["search", "without", "--text", part], 1).contains("[stack]"), "{part}");
+    }
+    assert!(wedge.text(&["verify", "without"], 0).contains("ok: the three belong together"));
 }
 
 #[test]

@@ -169,11 +169,9 @@ pub fn process(cx: &Cx<'_>, filter: &Filter, out: &mut Blocks) -> anyhow::Result
     for v in space.vmas {
         let Some((lo, hi)) = filter.part(v)? else { continue };
         let mut sizes = Sizes::default();
-        let first = space.runs().partition_point(|r| r.end <= lo);
-        for run in space.runs()[first..].iter().take_while(|r| r.start < hi) {
-            let len = run.end.min(hi) - run.start.max(lo);
-            sizes.add(run.place, len);
-            sum.add(run.place, len);
+        for run in space.within(lo, hi) {
+            sizes.add(run.place, run.end - run.start);
+            sum.add(run.place, run.end - run.start);
         }
         shown += 1;
         whole = whole.saturating_add(hi - lo);

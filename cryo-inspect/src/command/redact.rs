@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
+use cryo_format::ranges::joined;
 use cryo_format::section::AnySection;
 use cryo_format::section::forked::Forked;
 use cryo_format::section::mm::Mm;
@@ -20,7 +21,7 @@ use crate::ice::Ice;
 use crate::people::People;
 use crate::rewrite::{Change, write};
 use crate::scan::scan;
-use crate::space::Space;
+use crate::space::{Place, Space};
 
 /// Write a new set without what is not needed to debug: it verifies and can be looked at, but not be thawed
 ///
@@ -103,26 +104,17 @@ fn matches(ice: &Ice, processes: &[u64], patterns: &[Regex]) -> anyhow::Result<B
                 Ok(true)
             })?;
         }
-        for (start, end) in found {
-            match space.vma(start).filter(|v| v.backing == Backing::SHARED) {
-                Some(v) => {
-                    let offset = |addr: u64| addr.wrapping_sub(v.start.0).wrapping_add(v.offset);
-                    all.entry(v.object).or_default().push((offset(start), offset(end)));
+        for run in found.into_iter().flat_map(|(start, end)| space.within(start, end)) {
+            match run.place {
+                Place::Object(object) => {
+                    all.entry(object).or_default().push((run.offset, run.offset + (run.end - run.start)));
                 }
-                None => holders.iter().for_each(|o| all.entry(*o).or_default().push((start, end))),
+                _ => holders.iter().for_each(|o| all.entry(*o).or_default().push((run.start, run.end))),
             }
         }
     }
     for ranges in all.values_mut() {
-        ranges.sort_unstable();
-        let mut joined: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
-        for (start, end) in ranges.drain(..) {
-            match joined.last_mut() {
-                Some(last) if start <= last.1 => last.1 = last.1.max(end),
-                _ => joined.push((start, end)),
-            }
-        }
-        *ranges = joined;
+        *ranges = joined(std::mem::take(ranges));
     }
     Ok(all)
 }

@@ -74,8 +74,7 @@ fn bars(cx: &Cx<'_>, space: &Space<'_>) -> Vec<Bar> {
         let (Some(first), Some(last)) = (some.first(), some.last()) else {
             return Bar { title: String::new(), weight: 1, parts };
         };
-        let from = space.runs().partition_point(|r| r.end <= first.start.0);
-        for run in space.runs()[from..].iter().take_while(|r| r.start < last.end.0) {
+        for run in space.within(first.start.0, last.end.0) {
             let i = match run.place {
                 Place::Stored | Place::AsFile => 0,
                 Place::Object(_) | Place::Parent => 1,

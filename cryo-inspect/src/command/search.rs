@@ -13,7 +13,7 @@ use crate::Outcome;
 use crate::block::Cell;
 use crate::modules::Modules;
 use crate::scan::scan;
-use crate::space::Space;
+use crate::space::{Place, Run, Space};
 use crate::target::find;
 use crate::text::clipped;
 
@@ -180,12 +180,11 @@ fn pointers(
     const PIECE: usize = 1 << 20;
     let mut piece = vec![0; PIECE];
     for (start, end) in ranges {
-        let first = space.runs().partition_point(|r| r.end <= *start);
-        let runs: Vec<_> = space.runs()[first..].iter().take_while(|r| r.start < *end).copied().collect();
-        for run in runs.iter().filter(|r| !matches!(r.place, crate::space::Place::Zero | crate::space::Place::Absent)) {
-            let mut here = run.start.max(*start).next_multiple_of(8);
-            while here < run.end.min(*end) {
-                let n = (run.end.min(*end) - here).min(PIECE as u64) as usize;
+        let runs: Vec<Run> = space.within(*start, *end).collect();
+        for run in runs.iter().filter(|r| !matches!(r.place, Place::Zero | Place::Absent)) {
+            let mut here = run.start.next_multiple_of(8);
+            while here < run.end {
+                let n = (run.end - here).min(PIECE as u64) as usize;
                 let got = space.read(here, &mut piece[..n])?;
                 for (i, word) in piece[..got].as_chunks::<8>().0.iter().enumerate() {
                     let value = u64::from_le_bytes(*word);

@@ -12,7 +12,7 @@ use crate::Outcome;
 use crate::block::{Blocks, Cell, Fields, Group, Table};
 use crate::print::Cx;
 use crate::print::vmas::{perm, range, what};
-use crate::space::{Place, Space};
+use crate::space::{Place, Run, Space};
 
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 20;
@@ -90,11 +90,10 @@ impl Stats {
         for v in space.vmas {
             let Some((lo, hi)) = self.filter.part(v)? else { continue };
             let mut count = Count::default();
-            let first = space.runs().partition_point(|r| r.end <= lo);
-            let runs: Vec<_> = space.runs()[first..].iter().take_while(|r| r.start < hi).copied().collect();
+            let runs: Vec<Run> = space.within(lo, hi).collect();
             let mut piece = vec![0; PIECE];
             for run in runs {
-                let (mut here, end) = (run.start.max(lo), run.end.min(hi));
+                let (mut here, end) = (run.start, run.end);
                 match run.place {
                     Place::Zero => {
                         let pages = (end - here) / PAGE as u64;

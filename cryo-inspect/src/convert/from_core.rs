@@ -1,10 +1,9 @@
 //! A set made of an ELF core (core(5), elf(5)): what a core has of a process, so that it can be looked at with the same commands. It has no descriptors,
 //! handlers and credentials: that the set is of a core is said in its notes, and thawers refuse it.
 
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
+mod memory;
+
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
@@ -14,17 +13,17 @@ use cryo_format::prim::{Addr, Raw};
 use cryo_format::section::extents::{Content, Extent};
 use cryo_format::section::mm::Mm;
 use cryo_format::section::notes::{FROM_CORE, Note, Notes};
-use cryo_format::section::objects::{Object, ObjectKind, Objects};
+use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::origin::Origin;
 use cryo_format::section::process::Process;
 use cryo_format::section::regs::RegsX86_64;
 use cryo_format::section::thread::Thread;
-use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
+use cryo_format::section::vmas::Vmas;
 use cryo_format::section::xstate::{Component, Xstate};
 use cryo_format::write::Writer;
 use cryo_format::{Header, Profile, digest};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
-use object::{Endianness, ReadCache, ReadRef, elf};
+use object::{Endianness, ReadCache, elf};
 
 use super::words::{self, Mapped, auxiliary};
 use crate::rewrite::{files, random};
@@ -78,7 +77,7 @@ pub fn write(core: &Path, name: &Path) -> anyhow::Result<()> {
     let name_of = found.name.clone();
     found.threads.iter_mut().filter(|(t, ..)| t.tid == pid).for_each(|(t, ..)| t.comm = name_of.clone().into());
     found.threads.sort_by_key(|(t, ..)| t.tid != pid);
-    let (vmas, objects) = memory(&file, &segments, &mut found)?;
+    let (vmas, objects) = memory::memory(&file, &segments, &mut found)?;
     let mm = landmarks(&file, &segments, &mut found, &objects)?;
     let what = format!("{}, a core{}", cryo_format::text::message(&named()), ended(found.signal));
     found.notes.push(Note { object: FROM_CORE.into(), text: what.as_str().into() });
@@ -151,7 +150,7 @@ fn read(file: &File) -> anyhow::Result<(Found, Vec<Segment>)> {
             let (offset, held) = (p.p_offset(endian), p.p_filesz(endian).min(len));
             let there = size.saturating_sub(offset).min(held);
             cut |= there < held;
-            let prot = prot(p.p_flags(endian).0);
+            let prot = memory::prot(p.p_flags(endian).0);
             ensure!(start % PAGE == 0, "a segment begins at {start:#x}, inside a page");
             if len > 0 {
                 segments.push(Segment { start, end: end.next_multiple_of(PAGE), prot, offset, held: there });
@@ -233,159 +232,6 @@ fn xstate(area: &[u8]) -> Xstate {
         .map(|(number, offset, size)| Component { number: *number, flags: 0, offset: *offset, size: *size })
         .collect();
     Xstate { xcr0: Addr(xcr0), layout: layout.into(), area: area.to_vec().into() }
-}
-
-/// The ranges with what is mapped in them, and the files.
-fn memory(file: &File, segments: &[Segment], found: &mut Found) -> anyhow::Result<(Vec<Vma>, Vec<Object>)> {
-    let mut objects: BTreeMap<Vec<u8>, Object> = BTreeMap::new();
-    let first = thread_id(found.threads.len());
-    for m in &found.mapped {
-        if objects.contains_key(&m.path) {
-            continue;
-        }
-        let id = first + objects.len() as u64;
-        let head = found.mapped.iter().find(|h| h.path == m.path && h.offset == 0).map(|h| h.start);
-        let head = head.map_or(Ok(Vec::new()), |at| bytes(file, segments, at, HEADS))?;
-        let (object, note) = object(id, &m.path, &head, file)?;
-        found.notes.extend(note);
-        objects.insert(m.path.clone(), object);
-    }
-    let (sysinfo, stack) = (auxiliary(&found.auxv, 33), auxiliary(&found.auxv, 31));
-    let vdso = first + objects.len() as u64;
-    let mut vmas = Vec::new();
-    let mut has_vdso = false;
-    for s in segments {
-        let mut here = s.start;
-        let firsts = found.mapped.partition_point(|m| m.end <= s.start);
-        let within: Vec<&Mapped> = found.mapped[firsts..].iter().take_while(|m| m.start < s.end).collect();
-        let mut add = |start: u64, end: u64, mapped: Option<&Mapped>| {
-            if start >= end {
-                return;
-            }
-            let mut vma = Vma { start: Addr(start), end: Addr(end), prot: s.prot, ..Vma::default() };
-            let inside = |at: Option<u64>| at.is_some_and(|at| (start..end).contains(&at));
-            if let Some((m, o)) = mapped.and_then(|m| Some((m, objects.get(&m.path)?))) {
-                (vma.backing, vma.object) = (Backing::PRIVATE_FILE, o.id);
-                vma.offset = m.offset.wrapping_add(start - m.start);
-            } else if inside(sysinfo) {
-                (vma.backing, vma.object, vma.name) = (Backing::SPECIAL, vdso, "[vdso]".into());
-                has_vdso = true;
-            } else if inside(stack) {
-                (vma.name, vma.flags) = ("[stack]".into(), VmFlags(VmFlags::GROWSDOWN));
-            }
-            vmas.push(vma);
-        };
-        for m in within {
-            add(here, m.start.min(s.end), None);
-            add(m.start.max(here), m.end.min(s.end), Some(m));
-            here = m.end.min(s.end).max(here);
-        }
-        add(here, s.end, None);
-    }
-    // What is not in the core is neither zero nor anything else that is known.
-    let mut vmas: Vec<Vma> = vmas.into_iter().flat_map(|v| absent(v, segments)).collect();
-    // gdb's gcore leaves out code: of that the list of files knows where it was, and the file itself with what rights it is mapped.
-    for m in &found.mapped {
-        let Some(o) = objects.get(&m.path) else { continue };
-        let first = segments.partition_point(|s| s.end <= m.start);
-        let mut here = m.start;
-        let covered = segments[first..].iter().take_while(|s| s.start < m.end).map(|s| (s.start, s.end));
-        for (start, end) in covered.chain([(m.end, m.end)]) {
-            if here < start {
-                let offset = m.offset.wrapping_add(here - m.start);
-                let vma = Vma {
-                    start: Addr(here),
-                    end: Addr(start),
-                    prot: if o.size > 0 { rights(&o.path, offset) } else { 1 },
-                    backing: Backing::PRIVATE_FILE,
-                    object: o.id,
-                    offset,
-                    ..Vma::default()
-                };
-                vmas.push(vma);
-            }
-            here = here.max(end);
-        }
-    }
-    vmas.sort_by_key(|v| v.start);
-    if let Some([a, b]) = vmas.array_windows().find(|[a, b]| b.start < a.end) {
-        bail!("ranges overlap: one ends at {}, the next begins at {}", a.end, b.start);
-    }
-    let mut objects: Vec<Object> = objects.into_values().collect();
-    if has_vdso {
-        objects.push(Object { id: vdso, kind: ObjectKind::VDSO, ..Object::default() });
-    }
-    objects.sort_by_key(|o| o.id);
-    Ok((vmas, objects))
-}
-
-/// A range without a file, cut where its bytes in the core end.
-fn absent(vma: Vma, segments: &[Segment]) -> Vec<Vma> {
-    let i = segments.partition_point(|s| s.end <= vma.start.0);
-    let Some(s) = segments.get(i).filter(|_| vma.backing == Backing::ANONYMOUS) else { return vec![vma] };
-    let end = (s.start + s.held).next_multiple_of(PAGE).clamp(vma.start.0, vma.end.0);
-    let missing = Vma { start: Addr(end), backing: Backing::SPECIAL, name: "[not in the core]".into(), ..vma.clone() };
-    let there = Vma { end: Addr(end), ..vma };
-    [there, missing].into_iter().filter(|v| v.start < v.end).collect()
-}
-
-/// A mapped file. Is it the one that is here now? Its build-id says that; where there is none, that nobody has changed it since the core was written.
-fn object(id: u64, path: &[u8], head: &[u8], core: &File) -> anyhow::Result<(Object, Option<Note>)> {
-    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-    let mut object = Object { id, kind: ObjectKind::FILE, path: path.to_vec().into(), ..Object::default() };
-    let then = build_id(head);
-    object.build_id = then.clone().unwrap_or_default().into();
-    let here = Path::new(OsStr::from_bytes(path));
-    let Some(about) = here.metadata().ok().filter(std::fs::Metadata::is_file) else { return Ok((object, None)) };
-    let note = |text: &str| Some(Note { object: path.to_vec().into(), text: text.into() });
-    let now = File::open(here).ok().and_then(|file| build_id(&ReadCache::new(file)));
-    let same = match (&then, &now) {
-        (Some(then), now) => now.as_ref() == Some(then),
-        (None, _) => about.mtime() <= core.metadata()?.mtime(),
-    };
-    if !same {
-        return Ok((object, note("it is another one now: what the core does not have of it is missing")));
-    }
-    (object.dev, object.ino, object.mode, object.size) = (about.dev(), about.ino(), about.mode(), about.len());
-    (object.mtime_sec, object.mtime_nsec) = (about.mtime(), about.mtime_nsec() as u64);
-    let taken = "taken to be the file that is here: the core has no build-id of it, and it is older than the core";
-    Ok((object, if then.is_some() { None } else { note(taken) }))
-}
-
-/// With what rights a part of an ELF file is mapped when it is executed; what is none is read.
-fn rights(path: &[u8], offset: u64) -> u32 {
-    let found = || {
-        let cache = ReadCache::new(File::open(Path::new(OsStr::from_bytes(path))).ok()?);
-        let header = Core::parse(&cache).ok()?;
-        let endian = header.endian().ok()?;
-        let all = header.program_headers(endian, &cache).ok()?;
-        let within = |p: &&elf::ProgramHeader64<Endianness>| {
-            let start = p.p_offset(endian) & !(PAGE - 1);
-            let end = p.p_offset(endian).checked_add(p.p_filesz(endian));
-            p.p_type(endian) == elf::PT_LOAD && end.is_some_and(|end| (start..end).contains(&offset))
-        };
-        all.iter().find(within).map(|p| prot(p.p_flags(endian).0))
-    };
-    found().unwrap_or(1)
-}
-
-/// PF_R, PF_W and PF_X as PROT_READ, PROT_WRITE and PROT_EXEC.
-fn prot(flags: u32) -> u32 {
-    (flags & 4) >> 2 | flags & 2 | (flags & 1) << 2
-}
-
-fn build_id<'d>(data: impl ReadRef<'d>) -> Option<Vec<u8>> {
-    let header = Core::parse(data).ok()?;
-    let endian = header.endian().ok()?;
-    for p in header.program_headers(endian, data).ok()? {
-        let Ok(Some(mut notes)) = p.notes(endian, data) else { continue };
-        while let Ok(Some(note)) = notes.next() {
-            if note.name() == b"GNU" && note.n_type(endian).0 == elf::NT_GNU_BUILD_ID.0 {
-                return Some(note.desc().to_vec());
-            }
-        }
-    }
-    None
 }
 
 /// The landmarks, as far as the core has them; and with them who the process is.

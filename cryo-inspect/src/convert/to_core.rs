@@ -17,7 +17,7 @@ use object::elf;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
 
 use crate::print::Cx;
-use crate::space::{Place, Space};
+use crate::space::{Place, Run, Space};
 
 /// How much of memory is in a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -107,10 +107,9 @@ pub fn write(cx: &Cx<'_>, threads: &[u64], extent: Extent, file: &mut File) -> a
     file.write_all(&notes)?;
     let mut piece = vec![0; 1 << 20];
     for (part, place) in parts.iter().zip(places).filter(|(p, _)| p.held) {
-        let first = space.runs().partition_point(|r| r.end <= part.start);
-        let runs: Vec<_> = space.runs()[first..].iter().take_while(|r| r.start < part.end).copied().collect();
-        for run in runs.iter().filter(|r| r.place != Place::Zero) {
-            let (mut here, end) = (run.start.max(part.start), run.end.min(part.end));
+        let runs: Vec<Run> = space.within(part.start, part.end).filter(|r| r.place != Place::Zero).collect();
+        for run in runs {
+            let (mut here, end) = (run.start, run.end);
             while here < end {
                 let n = (end - here).min(piece.len() as u64) as usize;
                 let got = space.read(here, &mut piece[..n])?;
@@ -139,8 +138,7 @@ fn parts(cx: &Cx<'_>, threads: &[u64], extent: Extent, space: &Space<'_>) -> Vec
         .collect();
     let mut parts: Vec<Part> = Vec::new();
     for v in space.vmas {
-        let first = space.runs().partition_point(|r| r.end <= v.start.0);
-        for run in space.runs()[first..].iter().take_while(|r| r.start < v.end.0) {
+        for run in space.within(v.start.0, v.end.0) {
             let there = !matches!(run.place, Place::Absent) && v.prot & 7 != 0;
             let mut cut = |start: u64, end: u64, held: bool| {
                 if start >= end {

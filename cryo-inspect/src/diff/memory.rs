@@ -1,5 +1,8 @@
 //! Pages, compared: by the digests of their chunks first, then byte by byte, a piece at a time.
 
+use std::collections::HashMap;
+
+use cryo_format::prim::Addr;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::vmas::{Vma, Vmas};
 
@@ -31,17 +34,18 @@ pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options, out: &mut Block
     let (mut x, mut y) = (Space::of(a.0, a.1)?, Space::of(b.0, b.1)?);
     let same = proven(a, b);
     let cx = Cx { ice: b.0, owner: b.1, process: Some(b.1) };
-    let (_, vmas) = (a.0.get::<Vmas>(a.1), b.0.get::<Vmas>(b.1).map_or(&[][..], |v| &v.vmas[..]));
+    let vmas = b.0.get::<Vmas>(b.1).map_or(&[][..], |v| &v.vmas[..]);
     let mut table = Table::new(&["", "range", "perm", ">pages", ">bytes", "first", "what"]);
     let mut bytes = Blocks::default();
     let mut missing = 0;
-    let whole = [Vma { end: cryo_format::prim::Addr(u64::MAX), ..Vma::default() }];
+    let whole = [Vma { end: Addr(u64::MAX), ..Vma::default() }];
     let vmas = if vmas.is_empty() { &whole[..] } else { vmas };
     let was = Cx { ice: a.0, owner: a.1, process: Some(a.1) };
     let pairs = moved::pairs(&was, &cx);
+    let from: HashMap<Addr, Addr> = pairs.iter().map(|(from, to)| (to.start, from.start)).collect();
     for v in vmas {
         // One that was at another place is compared with what was there.
-        let from = pairs.iter().find(|(_, to)| to.start == v.start).map_or(v.start.0, |(from, _)| from.start.0);
+        let from = from.get(&v.start).unwrap_or(&v.start).0;
         let proven = if from == v.start.0 { &same[..] } else { &[] };
         let found = segment((v, from), &mut x, &mut y, proven, options, a.0.page_size())?;
         missing += found.missing;
@@ -93,8 +97,7 @@ pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options, out: &mut Block
 fn proven(a: (&Ice, u64), b: (&Ice, u64)) -> Vec<(u64, u64)> {
     let page = a.0.page_size();
     let key = |x: &Extents| x.extents.first().map(|e| e.vaddr.0);
-    let theirs: std::collections::HashMap<u64, &Extents> =
-        b.0.sections::<Extents>(b.1).filter_map(|x| Some((key(x)?, x))).collect();
+    let theirs: HashMap<u64, &Extents> = b.0.sections::<Extents>(b.1).filter_map(|x| Some((key(x)?, x))).collect();
     let mut ranges = Vec::new();
     for x in a.0.sections::<Extents>(a.1) {
         let same = key(x).and_then(|k| theirs.get(&k)).is_some_and(|y| *y == x && x.digest.0 != [0; 32]);

@@ -2,17 +2,17 @@
 
 use cryo_format::section::fs::Fs;
 
-use super::{Cx, Print};
+use super::{Cx, Print, thread};
 use crate::block::{Blocks, Fields};
 use crate::text::shown_or;
 
 impl Print for Fs {
     const TITLE: &'static str = "place";
 
-    fn print(&self, out: &mut Blocks, _: &Cx<'_>) {
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let mut fields = Fields::default();
         if self.shared_with != 0 {
-            fields.add("in common with", format!("the thread of id {}", self.shared_with));
+            fields.add("in common with", thread(self.shared_with, cx));
             return out.fields(fields);
         }
         fields.add("directory", shown_or(&self.cwd, "(unknown)"));

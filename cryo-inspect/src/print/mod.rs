@@ -5,6 +5,7 @@
 //! stands beside the descriptor's number: one line, or more if need be.
 
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
+use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
 use cryo_format::section::{AnySection, Section};
 
@@ -194,6 +195,11 @@ impl Cx<'_> {
 
 /// Bytes of a name that is repeated in many lines; the table of objects has the rest.
 const NAME: usize = 256;
+
+/// A thread as people name it.
+fn thread(id: u64, cx: &Cx<'_>) -> String {
+    cx.ice.get::<Thread>(id).map_or_else(|| format!("thread of local id {id}"), |t| format!("thread {}", t.tid))
+}
 
 /// An object's name without its directory.
 pub fn short_name(o: &Object) -> String {

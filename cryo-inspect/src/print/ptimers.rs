@@ -1,9 +1,8 @@
 //! POSIX timers.
 
 use cryo_format::section::ptimers::{Ptimer, Ptimers};
-use cryo_format::section::thread::Thread;
 
-use super::{Cx, Print};
+use super::{Cx, Print, thread};
 use crate::block::{Blocks, Table};
 use crate::names::{one_of, signal};
 use crate::text::duration;
@@ -52,8 +51,4 @@ fn notification(t: &Ptimer, cx: &Cx<'_>) -> String {
         Ptimer::THREAD_ID => format!("{with} to {}", thread(t.thread, cx)),
         _ => with,
     }
-}
-
-fn thread(id: u64, cx: &Cx<'_>) -> String {
-    cx.ice.get::<Thread>(id).map_or_else(|| format!("thread of local id {id}"), |t| format!("thread {}", t.tid))
 }

@@ -129,7 +129,9 @@ impl<'a> App<'a> {
         }
         if let Err(e) = self.make() {
             self.message = format!("{e:#}");
-            self.pages.push((self.view, Page::default()));
+            let mut blocks = Blocks::default();
+            blocks.caption(&self.message);
+            self.pages.push((self.view, Page::new(&blocks.into_vec())));
             self.view = View::Image;
         }
         true
@@ -186,7 +188,7 @@ impl<'a> App<'a> {
             match key.code {
                 KeyCode::Char('c' | 'd') if self.prompt.is_some() => self.prompt = None,
                 KeyCode::Char('c' | 'd') => self.left = true,
-                KeyCode::Char('u') if self.prompt.is_some() => self.prompt = Some((':', String::new())),
+                KeyCode::Char('u') => self.prompt.iter_mut().for_each(|(_, text)| text.clear()),
                 _ => {}
             }
             return;

@@ -120,7 +120,7 @@ impl Page {
         self.layout();
     }
 
-    /// Goes to the next line that has this text, in groups that are closed, too. False if there is none.
+    /// Goes to the next open line that has this text; where none has, all groups are opened first. False if there is none.
     pub fn search(&mut self, text: &str) -> bool {
         let text = text.to_lowercase();
         let has = |row: &Row| plain(&row.line).to_lowercase().contains(&text);
