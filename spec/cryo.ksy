@@ -140,6 +140,7 @@ types:
             '"SECC1"': seccomp
             '"SCHD1"': scheduling
             '"FDTB1"': descriptors
+            '"FDTT1"': thread_descriptors
             '"FILE1"': open_file
             '"OUTS1"': outside
             '"PIPE1"': pipe_v1
@@ -990,6 +991,16 @@ types:
         type: blob
   descriptors:
     seq:
+      - id: num_descriptors
+        type: u8
+      - id: descriptors
+        type: descriptor
+        repeat: expr
+        repeat-expr: num_descriptors
+  thread_descriptors:
+    seq:
+      - id: shared_with
+        type: u8
       - id: num_descriptors
         type: u8
       - id: descriptors

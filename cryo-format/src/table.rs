@@ -35,6 +35,7 @@ macro_rules! for_each_section {
             mempolicy   Mempolicy   b"MPOL" 1 Frost  Thread          CRITICAL;
             semundo     SemUndo     b"SEMU" 1 Frost  Process         CRITICAL;
             descriptors Descriptors b"FDTB" 1 Frost  Process         CRITICAL;
+            descriptors ThreadDescriptors b"FDTT" 1 Frost Thread     CRITICAL;
             files       OpenFile    b"FILE" 1 Frost  Description     CRITICAL;
             removed     Removed     b"RMVD" 1 Frost  Description     CRITICAL;
             outside     Outside     b"OUTS" 1 Frost  Description     CRITICAL;

@@ -127,7 +127,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     };
     match (options.afterwards, family) {
         (Afterwards::End, Some(family)) => {
-            collect::before_kill(&family, &held)?;
+            collect::before_kill(&held)?;
             family.kill()?;
             quiet.drain(..).for_each(Quiet::stay);
             if let Some(keeper) = keeper {

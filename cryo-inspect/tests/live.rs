@@ -315,15 +315,22 @@ fn what_a_pattern_matches_is_wiped_across_pages() {
     let wedge = Wedge::start();
     wedge.freeze("img");
     let rows = wedge.rows(&["map", "img", "--format", "jsonl"]);
-    let stack = rows.iter().find(|row| row["what"] == "[stack]").unwrap()["range"].as_str().unwrap();
+    let stack =
+        rows.iter().find(|row| row["what"].as_str().is_some_and(|w| w.starts_with("[stack]"))).unwrap()["range"]
+            .as_str()
+            .unwrap();
     let end = u64::from_str_radix(stack.split_once('-').unwrap().1, 16).unwrap();
-    let hex: String = b"AKIAABCDEFGHIJKLMNOP".iter().map(|b| format!("{b:02x}")).collect();
+    // AKIAABCDEFGHIJKLMNOP
+    let hex = "414b49414142434445464748494a4b4c4d4e4f50";
     // Eight bytes of it in one page, twelve in the next.
     wedge.text(&["edit", "img", "-o", "key", "--poke", &format!("{:x}={hex}", end - 0x1000 - 8)], 0);
     assert!(wedge.text(&["search", "key", "--text", "CDEFGHIJKLMNOP"], 0).contains("[stack]"));
     wedge.text(&["redact", "key", "-o", "without", "--pattern", "AKIA[0-9A-Z]{16}"], 0);
     for part in ["AKIA", "CDEFGHIJKLMNOP"] {
-        assert!(!wedge.text(&["search", "without", "--text", part], 1).contains("[stack]"), "{part}");
+        // Files and libraries may have the like of it.
+        let found =
+            String::from_utf8(inspect(wedge.dir.path(), &["search", "without", "--text", part], b"").stdout).unwrap();
+        assert!(!found.contains("[stack]"), "{part}: {found}");
     }
     assert!(wedge.text(&["verify", "without"], 0).contains("ok: the three belong together"));
 }

@@ -1,6 +1,7 @@
 //! What brings a process from a filled memory to the point where it runs: what the kernel keeps for it, its threads, its registers.
 
 use cryo_format::section::actions::Actions;
+use cryo_format::section::descriptors::ThreadDescriptors;
 use cryo_format::section::guards::Guards;
 use cryo_format::section::ldt::Ldt;
 use cryo_format::section::pending::Pending;
@@ -21,7 +22,7 @@ use crate::remap;
 use crate::restore::ptimers::Timers;
 use crate::restore::table::Table;
 use crate::restore::{
-    actions, descriptors, final_steps, fs, guards, ldt, mempolicy, pending, regs, syscall, terminal, thread, xstate,
+    actions, descriptors, final_steps, guards, ldt, mempolicy, parted, pending, regs, syscall, terminal, thread, xstate,
 };
 
 /// Member `i`, when all are born and all memory is filled.
@@ -41,13 +42,19 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> R
     actions::restore(host, ice.need::<Actions>(id)?)?;
     remap::lock_and_seal(host, &ice.need::<Vmas>(id)?.vmas, &options.notes)?;
     for (i, (thread_id, thread)) in threads.iter().enumerate().skip(1) {
-        host.spawn_thread(fs::maker(ice, *thread_id, threads)?, (ids != Ids::New).then_some(thread.tid as i32))?;
-        if let Some(own) = ice.get(*thread_id) {
-            fs::part(host, i, own)?;
-        }
+        host.spawn_thread(parted::maker(ice, *thread_id, threads)?, (ids != Ids::New).then_some(thread.tid as i32))?;
+        parted::part(host, ice, i, *thread_id)?;
     }
     let elapsed = elapsed(ice, options)?;
+    // Threads with a table of their own have left that of the process with all that is parked there.
+    let own = |id: u64| ice.get::<ThreadDescriptors>(id).is_some_and(|own| own.shared_with == 0);
+    for (i, (id, _)) in threads.iter().enumerate().filter(|(_, (id, _))| own(*id)) {
+        host.in_thread(i, |host| descriptors::enter(host, table, *id, paths, false))?;
+    }
     descriptors::finish(host, table, id, paths, elapsed)?;
+    for (i, (id, _)) in threads.iter().enumerate().filter(|(_, (id, _))| own(*id)) {
+        host.in_thread(i, |host| descriptors::finish(host, table, *id, paths, elapsed))?;
+    }
     let thread_ids: Vec<u64> = threads.iter().map(|(id, _)| *id).collect();
     let mut timers = Timers::of(ice, id, thread_ids.clone());
     timers.create(host)?;

@@ -25,7 +25,7 @@ CRITICAL, SAFE_TO_COPY = 1, 2
 # Kind: (profile, flags). The registry of spec/06-registry.md, written a second time.
 SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
-    "GARD": ("frore", CRITICAL), "MBND": ("frore", CRITICAL), "MPOL": ("frost", CRITICAL), "FS  ": ("frost", CRITICAL),
+    "GARD": ("frore", CRITICAL), "MBND": ("frore", CRITICAL), "MPOL": ("frost", CRITICAL), "FS  ": ("frost", CRITICAL), "FDTT": ("frost", CRITICAL),
     "FMLY": ("frost", CRITICAL), "FORK": ("freeze", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
@@ -284,6 +284,11 @@ def objects(s):
     need(ascending(o.id for o in s.objects), 50, "objects not sorted")
 
 
+def thread_descriptors(s):
+    need(not s.shared_with or not s.descriptors, 31, "a table of its own, and one in common")
+    need(ascending(d.fd for d in s.descriptors), 54, "descriptors not sorted")
+
+
 def fs(s):
     rest = (s.umask, len(s.cwd.data), s.cwd_dev, s.cwd_ino, len(s.root.data), s.root_dev, s.root_ino)
     need(not s.shared_with or not any(rest), 31, "a place of its own, and one in common")
@@ -312,6 +317,7 @@ RULES = {
     "ITIM": lambda s: need(ascending(t.which for t in s.timers), 63, "timers not sorted"),
     "PTIM": lambda s: need(ascending(t.id for t in s.timers), 63, "timers not sorted"),
     "FDTB": lambda s: need(ascending(d.fd for d in s.descriptors), 54, "descriptors not sorted"),
+    "FDTT": thread_descriptors,
     "TLSE": lambda s: need(ascending(e.entry for e in s.entries), 63, "entries not sorted"),
     "SEMU": sem_undo,
     "SESS": sessions,

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::List;
 use crate::rules::{Rule, Violation, ensure};
-use crate::section::process::Process;
-use crate::section::{Named, Section, Validate};
+use crate::section::{Named, Validate};
 
 /// Locks on a file.
 #[binrw]
@@ -32,7 +31,7 @@ pub struct Lock {
     pub start: u64,
     /// Last byte; 2^63 - 1 to the end of the file, wherever that is.
     pub end: u64,
-    /// Of a POSIX lock the local id of the process that has it; 0 of others, and where that is not known: whichever has the description.
+    /// Of a POSIX lock the local id of the process that has it, or of the thread that has a table of descriptors of its own; 0 of others, and where that is not known: whichever has the description.
     pub process: u64,
 }
 
@@ -49,6 +48,6 @@ impl Validate for Locks {
     }
 
     fn names(&self) -> Vec<(Named, u64)> {
-        self.locks.iter().map(|l| (Named::OwnerOf(Process::KIND), l.process)).collect()
+        self.locks.iter().map(|l| (Named::Table, l.process)).collect()
     }
 }

@@ -94,6 +94,8 @@ pub trait Validate {
 pub enum Named {
     /// The owner of a section of this kind.
     OwnerOf(Kind),
+    /// Who has a table of descriptors: the owner of a FDTB or FDTT section.
+    Table,
     /// An object in OBJS.
     Object,
     /// An open file description.

@@ -7,7 +7,7 @@ use crate::header::{EM_386, Profile};
 use crate::kind::Kind;
 use crate::limits::MAX_FINDINGS;
 use crate::rules::{Rule, Violation, ensure};
-use crate::section::descriptors::Descriptors;
+use crate::section::descriptors::{Descriptors, ThreadDescriptors};
 use crate::section::files::OpenFile;
 use crate::section::link::Link;
 use crate::section::mm::Mm;
@@ -194,8 +194,10 @@ impl<'a> Relations<'a> {
     fn descriptors(&mut self) {
         let known = self.facts().filter(|(_, f)| f.info.scope == Scope::Description).map(|(_, f)| f.owner);
         let known: BTreeSet<u64> = known.collect();
-        for (place, table) in self.all::<Descriptors>() {
-            for d in &table.descriptors {
+        let of_processes = self.all::<Descriptors>().map(|(place, table)| (place, &table.descriptors));
+        let of_threads = self.all::<ThreadDescriptors>().map(|(place, table)| (place, &table.descriptors));
+        for (place, descriptors) in of_processes.chain(of_threads) {
+            for d in descriptors {
                 let there = known.contains(&d.description);
                 self.check(
                     place,
@@ -226,6 +228,10 @@ impl<'a> Relations<'a> {
                         let missing = info(kind).is_some_and(|info| self.file(info.profile).is_none());
                         missing || owners.get(&kind).is_some_and(|owners| owners.contains(&id))
                     }
+                    Named::Table => {
+                        let has = |kind| owners.get(&kind).is_some_and(|owners| owners.contains(&id));
+                        has(Descriptors::KIND) || has(ThreadDescriptors::KIND)
+                    }
                     Named::Object => objects.as_ref().is_none_or(|objects| objects.contains_key(&id)),
                     Named::Description => descriptions.contains(&id),
                 };
@@ -233,6 +239,7 @@ impl<'a> Relations<'a> {
                     (file, fact),
                     ensure(there, Rule::NAMED, || match what {
                         Named::OwnerOf(kind) => format!("it names {id}, which has no {kind}"),
+                        Named::Table => format!("it names {id}, which has no table of descriptors"),
                         Named::Object => format!("it names object {id}, which is not in OBJS"),
                         Named::Description => format!("it names description {id}, which has no section"),
                     }),

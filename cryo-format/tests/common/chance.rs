@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use binrw::Endian;
 use cryo_format::prim::{Addr, Blob, List};
+use cryo_format::section::descriptors::Descriptor;
 use cryo_format::section::{
     AnySection, Info, OLD_SECTIONS, OldSection, SECTIONS, Section, ancillary, extents, fs, inet, pending, syscall,
     xstate,
@@ -56,6 +57,12 @@ fn arbitrary<S: Section>(chance: &mut Chance<'_>) -> AnySection {
             return section;
         }
     }
+}
+
+fn mend_descriptors(descriptors: &mut List<Descriptor>) {
+    descriptors.iter_mut().for_each(|d| d.description |= 1);
+    descriptors.sort_by_key(|d| d.fd);
+    descriptors.dedup_by_key(|d| d.fd);
 }
 
 /// Options that an image may hold, and whole instructions.
@@ -191,10 +198,14 @@ fn mend(section: &mut AnySection) {
             (s.mode, s.reserved) = (s.mode % 3, 0);
             s.filters.iter_mut().for_each(|f| f.reserved = 0);
         }
-        AnySection::Descriptors(s) => {
-            s.descriptors.iter_mut().for_each(|d| d.description |= 1);
-            s.descriptors.sort_by_key(|d| d.fd);
-            s.descriptors.dedup_by_key(|d| d.fd);
+        AnySection::Descriptors(s) => mend_descriptors(&mut s.descriptors),
+        AnySection::ThreadDescriptors(s) => {
+            if s.shared_with % 2 == 0 {
+                s.descriptors = List::default();
+            } else {
+                s.shared_with = 0;
+                mend_descriptors(&mut s.descriptors);
+            }
         }
         AnySection::OpenFile(s) => s.reserved = 0,
         AnySection::Inet(s) => {

@@ -154,7 +154,7 @@ pub fn peeked(cx: &Cx<'_>, s: &Socket<'_>) -> Result<Vec<Peeked>> {
 /// Adds it for a socket.
 pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) {
     let Some(messages) = cx.in_flight.messages.get(&s.ino()) else { return };
-    let us = cx.scenes.len();
+    let us = cx.us.member;
     let ids: HashMap<i32, u64> =
         cx.all.iter().flat_map(|d| d.fds.iter().filter(|f| f.holder == us).map(|f| (f.fd, d.id))).collect();
     let messages = messages.iter().filter_map(|m| {

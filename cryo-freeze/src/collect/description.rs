@@ -29,8 +29,10 @@ impl<'f> Description<'f> {
 
 /// What a collector of descriptions works with.
 pub struct Cx<'c> {
-    /// The processes; whose a descriptor is says [`Cx::of`].
+    /// The processes.
     pub scenes: &'c [Scene<'c>],
+    /// Threads with a table of descriptors of their own, as if they were processes. Whose a descriptor is says [`Cx::of`].
+    pub threads: &'c [Scene<'c>],
     /// Us, who have duplicates of what is in flight.
     pub us: &'c Scene<'c>,
     /// What travels with messages in unix sockets.
@@ -73,17 +75,17 @@ impl<'c> Cx<'c> {
         self.inodes.get(&(dev, ino)).into_iter().flatten().map(move |i| &all[*i])
     }
 
-    /// The process that has this descriptor. Of what travels with a message that is us.
+    /// The process that has this descriptor, or the thread with a table of its own. Of what travels with a message that is us.
     pub fn of(&self, f: &Fd) -> &'c Scene<'c> {
-        self.scenes.get(f.holder).unwrap_or(self.us)
+        self.scenes.iter().chain(self.threads).nth(f.holder).unwrap_or(self.us)
     }
 
-    /// Does a message in a unix socket have it, and no process (see [`super::ancillary`])?
+    /// Does a message in a unix socket have it, and nobody else (see [`super::ancillary`])?
     pub fn is_in_flight(&self, f: &Fd) -> bool {
-        f.holder == self.scenes.len()
+        f.holder == self.us.member
     }
 
-    /// The descriptor of this number that the same process has.
+    /// The descriptor of this number in the same table.
     pub fn beside(&self, f: &Fd, number: i32) -> Option<&'c Fd> {
         self.numbers.get(&(f.holder, number)).copied()
     }

@@ -1,11 +1,12 @@
-//! `FDTB`: which descriptor refers to which open file description, and the collectors of descriptions.
+//! `FDTB`, `FDTT`: which descriptor refers to which open file description, of processes and of threads with a table of their own; and the collectors of
+//! descriptions.
 //!
 //! To carry a further kind: a module with `fn collect(cx: &mut Cx, d: &Description) -> Result<bool>`, and its line in `COLLECTORS`.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use cryo_format::section::descriptors::{Descriptor, Descriptors};
+use cryo_format::section::descriptors::{Descriptor, Descriptors, ThreadDescriptors};
 use cryo_format::section::outside::FdRule;
 use cryo_tracee::proc::{Stat, Status};
 
@@ -13,6 +14,7 @@ use super::ancillary::InFlight;
 use super::description::{Cx, Description};
 use super::fd::Fd;
 use super::objects::Objects;
+use super::parted::Parted;
 use super::socket_tables::SocketTables;
 use super::{
     Collected, Held, Ids, RefusalKind, Scene, ancillary, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues,
@@ -47,9 +49,10 @@ const COLLECTORS: &[Collector] = &[
 /// What a description of any kind may have besides.
 const BESIDES: &[for<'c> fn(&mut Cx<'c>, &'c Description<'c>) -> Result<()>] = &[owners::collect, locks::collect];
 
-/// Adds every description once, and the table of each process.
+/// Adds every description once, and the table of each process, and of each of these threads.
 pub fn collect(
     scenes: &[Scene<'_>],
+    threads: &[Parted<'_>],
     ids: &mut Ids,
     objects: &mut Objects,
     out: &mut Collected,
@@ -63,6 +66,24 @@ pub fn collect(
         fds.extend(fd::look(scene, &pidfd)?);
         pidfds.push(pidfd);
     }
+    let mut own = Vec::new();
+    for thread in threads.iter().filter(|thread| thread.shared_with == 0) {
+        let name = format!("thread {} of {}", thread.tid, thread.scene.name());
+        let pidfd = match cryo_tracee::fds::pidfd(thread.tid) {
+            Err(e) if e.errno() == Some(libc::EINVAL) => {
+                let why = "has a table of descriptors of its own, which can be looked at since Linux 6.9";
+                return refuse(
+                    RefusalKind::Machine,
+                    format!("{name} {why}: freeze the process when that thread has ended"),
+                );
+            }
+            pidfd => pidfd?,
+        };
+        let holder = holder(thread.scene, pidfds.len(), (thread.scene.pid, thread.tid), thread.id)?;
+        fds.extend(fd::look(&holder, &pidfd)?.into_iter().map(|fd| fd.of_process(name.clone())));
+        pidfds.push(pidfd);
+        own.push(holder);
+    }
     let rules = &root.options.fds;
     if let Some(fd) = rules.iter().filter_map(|r| r.fd).find(|n| fds.iter().all(|f| f.fd as u32 != *n)) {
         let whose = if scenes.len() > 1 { " and its descendants have" } else { " has" };
@@ -71,12 +92,15 @@ pub fn collect(
     // A rule of the person's comes first, then what we can carry. A number means the descriptor of the process that was asked for, and whoever has got
     // that by fork(2); of the others' own one that would be refused.
     let rule = |f: &Fd| FdRule::of(rules, f.fd as u32);
-    let us = us(root)?;
+    let us = {
+        let pid = std::process::id() as i32;
+        holder(root, pidfds.len(), (pid, pid), root.id)?
+    };
     pidfds.push(cryo_tracee::fds::pidfd(us.pid)?);
     let in_flight = InFlight::look(&us, &pidfds, &mut fds, |f| f.holder == 0 && rule(f).is_some())?;
     let mut all = Vec::new();
     let mut by_rule = Vec::new();
-    let tids: Vec<i32> = scenes.iter().chain([&us]).map(|s| s.live_tid).collect();
+    let tids: Vec<i32> = scenes.iter().chain(&own).chain([&us]).map(|s| s.live_tid).collect();
     for mut group in descriptions(&tids, &fds)? {
         let asked: HashSet<i32> = group.iter().filter(|f| f.holder == 0 && rule(f).is_some()).map(|f| f.fd).collect();
         by_rule.extend(by_number(group.extract_if(.., |f| asked.contains(&f.fd))));
@@ -92,6 +116,7 @@ pub fn collect(
     let table = Vec::with_capacity(fds.len());
     let mut cx = Cx {
         scenes,
+        threads: &own,
         us: &us,
         in_flight: &in_flight,
         machine: root.machine,
@@ -143,33 +168,40 @@ pub fn collect(
     sessions::collect(&mut cx)?;
     terminal::collect(&mut cx)?;
     let cloexec = |f: &Fd| u32::from(f.info.flags() & libc::O_CLOEXEC as u64 != 0);
-    let mut tables: Vec<Vec<Descriptor>> = vec![Vec::new(); scenes.len()];
+    let mut tables: Vec<Vec<Descriptor>> = vec![Vec::new(); us.member];
     for (f, id) in cx.table {
         tables[f.holder].push(Descriptor { fd: f.fd as u32, flags: cloexec(f), description: id });
     }
-    for (scene, mut descriptors) in scenes.iter().zip(tables) {
+    for (holder, mut descriptors) in scenes.iter().chain(&own).zip(tables) {
         descriptors.sort_by_key(|d| d.fd);
-        out.add(scene.id, Descriptors { descriptors: descriptors.into() });
+        let descriptors = descriptors.into();
+        if holder.member < scenes.len() {
+            out.add(holder.id, Descriptors { descriptors });
+        } else {
+            out.add(holder.id, ThreadDescriptors { shared_with: 0, descriptors });
+        }
+    }
+    for thread in threads.iter().filter(|thread| thread.shared_with != 0) {
+        out.add(thread.id, ThreadDescriptors { shared_with: thread.shared_with, ..Default::default() });
     }
     Ok(())
 }
 
-/// Us, as one more process that has descriptors.
-fn us<'s>(root: &Scene<'s>) -> Result<Scene<'s>> {
-    let pid = std::process::id() as i32;
+/// A thread with a table of descriptors of its own, or we, as one more process that has descriptors; `place` is its place among them.
+fn holder<'s>(like: &Scene<'s>, place: usize, (pid, live_tid): (i32, i32), id: u64) -> Result<Scene<'s>> {
     Ok(Scene {
-        member: root.members,
-        members: root.members,
+        member: place,
+        members: like.members,
         pid,
-        live_tid: pid,
-        id: root.id,
+        live_tid,
+        id,
         thread_ids: Vec::new(),
-        stat: Stat::of(pid)?,
-        status: Status::of(pid)?,
+        stat: Stat::of(live_tid)?,
+        status: Status::of(live_tid)?,
         threads: Vec::new(),
         maps: Vec::new(),
-        machine: root.machine,
-        options: root.options,
+        machine: like.machine,
+        options: like.options,
     })
 }
 

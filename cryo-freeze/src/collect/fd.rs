@@ -17,7 +17,7 @@ pub const PER_THREAD: usize = 250;
 
 /// One open descriptor.
 pub struct Fd {
-    /// Whose: a place among the members.
+    /// Whose: a place among those who have a table of descriptors, the members first.
     pub holder: usize,
     /// In a family its process, for messages.
     process: Option<String>,

@@ -3,52 +3,20 @@
 use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::fs::Fs;
-use cryo_tracee::fds::{self, Shared};
 use cryo_tracee::proc::{self, Status};
 
+use super::parted::Parted;
 use super::{Collected, RefusalKind, Scene, process, refuse, removed};
 use crate::Result;
 
-/// A thread that has its own.
-struct Own<'s> {
-    tid: i32,
-    id: u64,
-    scene: &'s Scene<'s>,
-}
-
 /// Adds a section for each such thread of all members.
-pub fn collect(scenes: &[Scene<'_>], out: &mut Collected) -> Result<()> {
-    let mut all: Vec<Own<'_>> = Vec::new();
-    for scene in scenes {
-        for (status, id) in scene.threads.iter().zip(&scene.thread_ids) {
-            let tid = status.number("Pid").unwrap_or(0) as i32;
-            if fds::share(scene.live_tid, tid, Shared::Fs) {
-                continue;
-            }
-            let known = all.iter().find(|own| fds::share(own.tid, tid, Shared::Fs));
-            let elsewhere = match known {
-                Some(own) => (own.scene.id != scene.id).then_some(own.scene),
-                None => scenes.iter().find(|other| fds::share(other.live_tid, tid, Shared::Fs)),
-            };
-            if let Some(other) = elsewhere {
-                return refuse(
-                    RefusalKind::Thread,
-                    format!(
-                        "thread {tid} of {} has its working directory and umask in common with {}, and not with its own process, which is not carried: \
-                         freeze them when that thread has ended",
-                        scene.name(),
-                        other.name()
-                    ),
-                );
-            }
-            match known {
-                Some(own) => out.add(*id, Fs { shared_with: own.id, ..Fs::default() }),
-                None => {
-                    out.add(*id, place(scene, tid, status)?);
-                    all.push(Own { tid, id: *id, scene });
-                }
-            }
-        }
+pub fn collect(threads: &[Parted<'_>], out: &mut Collected) -> Result<()> {
+    for thread in threads {
+        let fs = match thread.shared_with {
+            0 => place(thread.scene, thread.tid, thread.status)?,
+            shared_with => Fs { shared_with, ..Fs::default() },
+        };
+        out.add(thread.id, fs);
     }
     Ok(())
 }

@@ -20,8 +20,8 @@ pub struct Held {
     pub quiet: Vec<Quiet>,
     /// The name of their keeper's door.
     pub door: Vec<u8>,
-    /// Descriptors of TCP connections that end with the processes, and leave nothing behind: the member's place, the number.
-    pub abort: Vec<(usize, i32)>,
+    /// Descriptors of TCP connections that end with the processes, and leave nothing behind: whose they are (the id of a process or thread), the number.
+    pub abort: Vec<(i32, i32)>,
 }
 
 /// A process that is frozen.

@@ -10,9 +10,9 @@ const UNLOCKED: u32 = libc::F_UNLCK as u32;
 /// Adds the locks of a description, if it has any.
 pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     let mut locks = Locks { lease: UNLOCKED, ..Locks::default() };
-    // fdinfo shows the description's own, and of POSIX locks those of the process that is looked at.
+    // fdinfo shows the description's own, and of POSIX locks those of the table that is looked at.
     for one in d.fds.chunk_by(|a, b| a.holder == b.holder) {
-        of_process(cx, one[0], &mut locks, one[0].holder == d.first().holder);
+        of_table(cx, one[0], &mut locks, one[0].holder == d.first().holder);
     }
     if locks.lease != UNLOCKED || !locks.locks.is_empty() {
         cx.out.add(d.id, locks);
@@ -20,8 +20,8 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     Ok(())
 }
 
-/// Adds what the process with this descriptor has; and with `all` what the description has.
-fn of_process(cx: &mut Cx<'_>, f: &Fd, locks: &mut Locks, all: bool) {
+/// Adds what the table with this descriptor has; and with `all` what the description has.
+fn of_table(cx: &mut Cx<'_>, f: &Fd, locks: &mut Locks, all: bool) {
     let whose = cx.of(f).id;
     for line in f.info.all("lock") {
         let Some(seen) = Seen::parse(line) else {

@@ -47,6 +47,7 @@ pub mod outside;
 pub mod owners;
 pub mod packet;
 mod parallel;
+mod parted;
 pub mod peers;
 pub mod pending;
 pub mod pidfd;
@@ -92,6 +93,7 @@ pub use collected::Collected;
 pub use held::{Contents, Held, Member};
 pub use scene::{Ids, Scene};
 
+use cryo_tracee::fds::Shared;
 use cryo_tracee::proc::{Mapping, Stat, Status};
 use cryo_tracee::{Family, Process, Stopped};
 
@@ -136,7 +138,10 @@ pub fn collect(
         });
     }
     family::collect(&scenes, &family.zombies, out)?;
-    fs::collect(&scenes, out)?;
+    let directories = parted::look(&scenes, Shared::Fs, "its working directory and umask")?;
+    let tables = parted::look(&scenes, Shared::Files, "its table of descriptors")?;
+    parted::check(&directories, &tables)?;
+    fs::collect(&directories, out)?;
     let memories: Vec<_> = members.iter().map(|member| &member.memory).collect();
     let forked = forked::look(&scenes, &memories)?;
     let mut objects = objects::Objects::new(&scenes);
@@ -146,7 +151,7 @@ pub fn collect(
         let adopts = member(process, scene, parent, &mut ids, &mut objects, out, held);
         adopt.push(adopts.map_err(|e| family::of_member(scene, e))?);
     }
-    descriptors::collect(&scenes, &mut ids, &mut objects, out, held)?;
+    descriptors::collect(&scenes, &tables, &mut ids, &mut objects, out, held)?;
     let all = objects.finish(&scenes, out)?;
     if let Some(root) = members.first() {
         origin::collect(root.since, out);
@@ -223,14 +228,8 @@ fn member(
 }
 
 /// What has to happen immediately before the originals are killed, when the image is complete.
-pub fn before_kill(family: &Family, held: &Held) -> Result<()> {
-    for (member, process) in family.members.iter().enumerate() {
-        let mut fds = held.abort.iter().filter(|(of, _)| *of == member).map(|(_, fd)| *fd).peekable();
-        if fds.peek().is_some() {
-            tcp::abort(process.live_tid(), fds)?;
-        }
-    }
-    Ok(())
+pub fn before_kill(held: &Held) -> Result<()> {
+    held.abort.chunk_by(|a, b| a.0 == b.0).try_for_each(|of| tcp::abort(of[0].0, of.iter().map(|(_, fd)| *fd)))
 }
 
 /// A refusal that names its object.

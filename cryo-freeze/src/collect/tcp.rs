@@ -181,7 +181,7 @@ fn connection(cx: &mut Cx<'_>, s: &Socket<'_>, info: &Info) -> Result<bool> {
     }
     section.queue = queue(s)?;
     if state != State::WAITING {
-        cx.held.abort.push((s.d.first().holder, s.d.first().fd));
+        cx.held.abort.push((cx.of(s.d.first()).live_tid, s.d.first().fd));
     }
     cx.out.add(s.d.id, section);
     Ok(true)
@@ -287,7 +287,7 @@ fn outside(cx: &mut Cx<'_>, s: &Socket<'_>, local: SocketAddr, remote: Option<So
             let mut section: Inet = section(cx, s, OF_CONNECTION)?;
             section.state = State::RESET;
             section.queue = queue(s)?;
-            cx.held.abort.push((s.d.first().holder, s.d.first().fd));
+            cx.held.abort.push((cx.of(s.d.first()).live_tid, s.d.first().fd));
             cx.out.note(s.name(), format!("{what}: the program finds it reset (--tcp close)"));
             cx.out.add(s.d.id, section);
             Ok(true)

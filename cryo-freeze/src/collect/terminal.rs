@@ -23,7 +23,7 @@ pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
     let runs_on =
         |d: &&Description<'_>| is(d.first()) && !ptys::inside(cx, d.first()) && !files::console(cx, d).unwrap_or(false);
     for d in cx.all.iter().filter(runs_on) {
-        for f in d.fds.iter().filter(|f| !cx.is_in_flight(f)) {
+        for f in d.fds.iter().filter(|f| f.holder < cx.scenes.len()) {
             let first = found.entry(f.holder).or_insert(f);
             if f.fd < first.fd {
                 *first = f;

@@ -2,7 +2,6 @@
 
 use std::os::unix::ffi::OsStringExt;
 
-use cryo_tracee::fds::{self, Shared};
 use cryo_tracee::proc::{self, Mapping};
 
 use super::machine::{NAMESPACES, namespaces};
@@ -133,27 +132,20 @@ fn other_namespaces(scene: &Scene<'_>) -> Result<()> {
 pub fn threads(scene: &Scene<'_>, tids: &[i32]) -> Result<()> {
     let Some((first, others)) = tids.split_first() else { return Ok(()) };
     let common = namespaces(*first)?;
-    let look =
-        |tids: &[i32]| -> Result<Vec<()>> { tids.iter().map(|tid| thread(scene.pid, *first, *tid, &common)).collect() };
+    let look = |tids: &[i32]| -> Result<Vec<()>> { tids.iter().map(|tid| thread(scene.pid, *tid, &common)).collect() };
     parallel::side_by_side(others, super::THREADS, look).map(drop)
 }
 
-fn thread(pid: i32, first: i32, tid: i32, common: &[Vec<u8>]) -> Result<()> {
-    let lost = |what: &str| {
-        refuse(
-            RefusalKind::Thread,
-            format!(
-                "thread {tid} of process {pid} has {what} of its own (unshare(2), setns(2)), which is not carried yet: \
-             freeze the process when that thread has ended"
-            ),
-        )
-    };
-    if !fds::share(first, tid, Shared::Files) {
-        return lost("a table of descriptors");
-    }
+fn thread(pid: i32, tid: i32, common: &[Vec<u8>]) -> Result<()> {
     let own = namespaces(tid)?;
     match NAMESPACES.iter().zip(own.iter().zip(common)).find(|(_, (own, common))| own != common) {
-        Some(((name, _), _)) => lost(&format!("a namespace ({name})")),
+        Some(((name, _), _)) => refuse(
+            RefusalKind::Thread,
+            format!(
+                "thread {tid} of process {pid} has a namespace ({name}) of its own (unshare(2), setns(2)), which is not carried yet: freeze the process when \
+                 that thread has ended"
+            ),
+        ),
         None => Ok(()),
     }
 }

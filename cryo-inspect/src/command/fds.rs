@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use clap::Args;
-use cryo_format::section::descriptors::Descriptors;
+use cryo_format::section::descriptors::{Descriptor, Descriptors, ThreadDescriptors};
+use cryo_format::section::thread::Thread;
 
 use super::Look;
 use crate::Outcome;
@@ -36,15 +37,25 @@ impl Fds {
     }
 }
 
-/// The descriptors of a process that are of these kinds; all if there are none.
+/// The descriptors of a process that are of these kinds, and those of its threads that have their own; all if there are no kinds.
 pub fn process(cx: &Cx<'_>, kinds: &[String], out: &mut Blocks) {
     let Some(table) = cx.ice.get::<Descriptors>(cx.owner) else {
         return out.caption("no descriptors in these files: they are in the .frost");
     };
+    out.group(Group::one("descriptors", "", rows(cx, &table.descriptors, kinds)));
+    for (id, own) in cx.ice.all::<ThreadDescriptors>().filter(|(_, own)| own.shared_with == 0) {
+        let Some(thread) = cx.ice.get::<Thread>(id).filter(|thread| thread.process == cx.owner) else { continue };
+        let title = format!("thread {} has descriptors of its own", thread.tid);
+        let id = vec![("tid", thread.tid.into())];
+        out.group(Group::many("threads", id, title, rows(cx, &own.descriptors, kinds)));
+    }
+}
+
+fn rows(cx: &Cx<'_>, descriptors: &[Descriptor], kinds: &[String]) -> Blocks {
     let mut rows = Table::new(&[">fd", "flags", "kind", "what"]);
     // The first descriptor of each description, and its kind: what it is is said once.
     let mut first: HashMap<u64, (u32, String)> = HashMap::new();
-    for d in &table.descriptors {
+    for d in descriptors {
         let (kind, what) = match first.get(&d.description) {
             Some((fd, kind)) => {
                 (kind.clone(), Cell::new(format!("shared with {fd}"), serde_json::json!({ "shared_with": fd })))
@@ -65,5 +76,5 @@ pub fn process(cx: &Cx<'_>, kinds: &[String], out: &mut Blocks) {
     }
     let mut within = Blocks::default();
     within.table(rows);
-    out.group(Group::one("descriptors", "", within));
+    within
 }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use cryo_format::section::Scope;
-use cryo_format::section::descriptors::Descriptors;
+use cryo_format::section::descriptors::{Descriptor, Descriptors, ThreadDescriptors};
 use serde_json::{Map, Value};
 
-use super::{Cx, Print};
-use crate::block::{Block, Blocks, Cell, Table};
+use super::{Cx, Print, thread};
+use crate::block::{Block, Blocks, Cell, Fields, Table};
 use crate::draw::json;
 use crate::ice::Entry;
 use crate::names::bits;
@@ -20,22 +20,43 @@ impl Print for Descriptors {
     }
 
     fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
-        if self.descriptors.is_empty() {
-            out.caption("none");
-            return;
-        }
-        let mut table = Table::new(&[">fd", "flags", "what"]);
-        let mut first: HashMap<u64, u32> = HashMap::new();
-        for d in &self.descriptors {
-            let what = match first.get(&d.description) {
-                Some(fd) => Cell::new(format!("shared with {fd}"), serde_json::json!({ "shared_with": fd })),
-                None => description(d.description, cx),
-            };
-            first.entry(d.description).or_insert(d.fd);
-            table.row([Cell::number(d.fd.into()), bits(d.flags.into(), &[(1, "cloexec")], " ").into(), what]);
-        }
-        out.table(table);
+        table(&self.descriptors, out, cx);
     }
+}
+
+impl Print for ThreadDescriptors {
+    const TITLE: &'static str = "own descriptors";
+
+    fn shows(&self) -> Vec<u64> {
+        self.descriptors.iter().map(|d| d.description).collect()
+    }
+
+    fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
+        if self.shared_with == 0 {
+            return table(&self.descriptors, out, cx);
+        }
+        let mut fields = Fields::default();
+        fields.add("in common with", thread(self.shared_with, cx));
+        out.fields(fields);
+    }
+}
+
+fn table(descriptors: &[Descriptor], out: &mut Blocks, cx: &Cx<'_>) {
+    if descriptors.is_empty() {
+        out.caption("none");
+        return;
+    }
+    let mut table = Table::new(&[">fd", "flags", "what"]);
+    let mut first: HashMap<u64, u32> = HashMap::new();
+    for d in descriptors {
+        let what = match first.get(&d.description) {
+            Some(fd) => Cell::new(format!("shared with {fd}"), serde_json::json!({ "shared_with": fd })),
+            None => description(d.description, cx),
+        };
+        first.entry(d.description).or_insert(d.fd);
+        table.row([Cell::number(d.fd.into()), bits(d.flags.into(), &[(1, "cloexec")], " ").into(), what]);
+    }
+    out.table(table);
 }
 
 /// Does it say what an open file description is?

@@ -1,4 +1,4 @@
-//! `FDTB`: descriptors at their numbers, and the restorers of descriptions.
+//! `FDTB`, `FDTT`: descriptors at their numbers, and the restorers of descriptions.
 //!
 //! Each description is made when its first descriptor is due, and goes to that number at once. What several of them share, and the thawer's own
 //! descriptors, are parked above all numbers that the image uses meanwhile. When the pages are there, the parking place is closed and what needs
@@ -13,7 +13,7 @@ use std::time::Duration;
 use cryo_format::Kind;
 use cryo_format::model::FileModel;
 use cryo_format::section::attributes::Attributes;
-use cryo_format::section::descriptors::Descriptor;
+use cryo_format::section::descriptors::{Descriptor, ThreadDescriptors};
 use cryo_format::section::inet::Inet;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::outside::{FdRule, Instead, Outside};
@@ -93,7 +93,10 @@ pub fn table<'a>(
             sections.entry(e.owner).or_default().push(&e.payload);
         }
     }
-    let all = || processes.iter().flat_map(|id| wanted(frost, *id).iter().map(move |d| (*id, d)));
+    let threads: Vec<u64> =
+        frost.all::<ThreadDescriptors>().filter(|(_, own)| own.shared_with == 0).map(|(id, _)| id).collect();
+    let holders = || processes.iter().chain(&threads);
+    let all = || holders().flat_map(|id| wanted(frost, *id).iter().map(move |d| (*id, d)));
     let highest = all().map(|(_, d)| d.fd).max().unwrap_or(0).max(2);
     // Parking needs numbers above the image's own: the soft limit may be in the way until the image's is set.
     cryo_tracee::host::raise_file_limit(host.pid())?;
@@ -103,6 +106,7 @@ pub fn table<'a>(
         elapsed: Duration::ZERO,
         process: root,
         processes: processes.to_vec(),
+        threads: threads.clone(),
         holders: HashMap::new(),
         frost,
         objects,
@@ -152,7 +156,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, unlinked: &HashMap<u64, u
     }
     host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])
         .doing(|| "closing what the host had open".into())?;
-    if table.processes.len() > 1 || !table.in_flight.is_empty() {
+    if !table.is_alone() || !table.in_flight.is_empty() {
         make_all(host, table)?;
     }
     late::prepare(host, table)?;
@@ -160,7 +164,8 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, unlinked: &HashMap<u64, u
     removed::prepare(host, table)
 }
 
-/// The same for process `id`, which was born with all that the root had made. One that has its descriptors in `common` with its parent finds them there.
+/// The same for process `id`, which was born with all that the root had made, or for a thread that has just left the table of its process. One that has its
+/// descriptors in `common` with its parent finds them there.
 pub fn enter<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'a>, common: bool) -> Result<()> {
     table.turn_to(host, id, paths)?;
     if common {
@@ -181,7 +186,7 @@ fn make_all(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
         table.wanted.iter().filter_map(|d| Some((d.description, table.rule(d.fd)?))).collect();
     // What is sent with messages of unix sockets is there before those are.
     let early: Vec<Descriptor> = ancillary::early(table);
-    for d in early.iter().chain(table.processes.clone().into_iter().flat_map(|id| wanted(frost, id))) {
+    for d in early.iter().chain(table.holders().flat_map(|id| wanted(frost, id))) {
         if !seen.insert(d.description) || table.made.contains_key(&d.description) {
             continue;
         }
@@ -221,7 +226,7 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
             continue;
         }
         // Of a family, all is made by now.
-        let rule = table.rule(d.fd).filter(|_| table.processes.len() == 1);
+        let rule = table.rule(d.fd).filter(|_| table.is_alone());
         let opened = match (rule, table.made.get(&d.description)) {
             (None, Some(at)) => {
                 batch.call(libc::SYS_dup3, &[*at, fd, flags]);
@@ -302,7 +307,7 @@ fn answers(table: &Table<'_>, refused: Vec<(&Descriptor, Refusal)>) -> Result<()
     Err(Refusals { all, answer }.into())
 }
 
-/// The rest for process `id`, when all pages are there; `elapsed` is how much of the time in the ice counts.
+/// The rest for process or thread `id`, when all pages are there; `elapsed` is how much of the time in the ice counts.
 pub fn finish<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'a>, elapsed: Duration) -> Result<()> {
     table.turn_to(host, id, paths)?;
     table.elapsed = elapsed;

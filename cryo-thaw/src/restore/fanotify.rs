@@ -37,7 +37,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         for m in &group.marks {
             let found = paths::find(host, table, fd, &m.path)?;
             let mut batch = host.batch()?;
-            let path = batch.put(format!("/proc/self/fd/{}\0", found.handle).as_bytes());
+            let path = batch.put(format!("/proc/thread-self/fd/{}\0", found.handle).as_bytes());
             let mut mark = |flags: u32, mask: u64| {
                 let flags = FAN_MARK_ADD | m.kind | flags;
                 batch.call(libc::SYS_fanotify_mark, &[fd.into(), flags.into(), mask, libc::AT_FDCWD as u64, path.addr]);

@@ -66,7 +66,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
 /// One watch, of what an O_PATH descriptor of the host is for.
 fn add(host: &mut Host, fd: u32, wd: u32, mask: u32, handle: u64) -> Result<u64> {
     let mut batch = host.batch()?.continue_at_error();
-    let path = batch.put(format!("/proc/self/fd/{handle}\0").as_bytes());
+    let path = batch.put(format!("/proc/thread-self/fd/{handle}\0").as_bytes());
     let next = batch.call(libc::SYS_ioctl, &[fd.into(), INOTIFY_IOC_SETNEXTWD, wd.into()]);
     let watch = [fd.into(), path.addr, mask.into()];
     let call = batch.call(libc::SYS_inotify_add_watch, &watch);
@@ -82,7 +82,7 @@ fn add(host: &mut Host, fd: u32, wd: u32, mask: u32, handle: u64) -> Result<u64>
         let mut batch = host.batch()?;
         let gone = batch.space(64);
         batch.call(libc::SYS_read, &[fd.into(), gone.addr, 64]);
-        let path = batch.put(format!("/proc/self/fd/{handle}\0").as_bytes());
+        let path = batch.put(format!("/proc/thread-self/fd/{handle}\0").as_bytes());
         let call = batch.call(libc::SYS_inotify_add_watch, &[fd.into(), path.addr, mask.into()]);
         got = host.run(batch)?.result(call)?;
         if got >= u64::from(wd) {

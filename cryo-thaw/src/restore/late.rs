@@ -6,12 +6,12 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
-use cryo_format::section::descriptors::{Descriptor, Descriptors};
+use cryo_format::section::descriptors::Descriptor;
 use cryo_format::section::family::Family;
 use cryo_tracee::Host;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
-use super::table::Table;
+use super::table::{Table, wanted};
 use super::{files, pidfd, sockets};
 use crate::Result;
 use crate::error::{About, Doing, RefusalKind, refuse};
@@ -31,8 +31,7 @@ pub fn is(table: &Table<'_>, id: u64) -> bool {
 
 /// Makes the way for those that are made late, if there are any.
 pub fn prepare(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
-    let tables = table.frost.all::<Descriptors>().flat_map(|(_, table)| table.descriptors.iter());
-    if !tables.into_iter().any(|d| is(table, d.description)) {
+    if !table.holders().flat_map(|id| wanted(table.frost, id)).any(|d| is(table, d.description)) {
         return Ok(());
     }
     let (ours, theirs) = sockets::pair(host, libc::SOCK_SEQPACKET as u32)?;

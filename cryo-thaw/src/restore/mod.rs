@@ -29,6 +29,7 @@ pub mod open;
 pub mod outside;
 pub mod owners;
 mod packet;
+pub mod parted;
 pub mod paths;
 pub mod peers;
 pub mod pending;

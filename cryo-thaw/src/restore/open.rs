@@ -32,7 +32,8 @@ pub fn look(host: &mut Host, pidfd: &OwnedFd, path: &[u8], flags: i32) -> Result
 
 /// Opens what a descriptor of the host refers to once more.
 pub fn reopen(host: &mut Host, fd: u64, flags: i32) -> Result<u64> {
-    Ok(open(host, format!("/proc/self/fd/{fd}").as_bytes(), flags)??)
+    // A thread may have a table of its own, which /proc/self/fd does not show.
+    Ok(open(host, format!("/proc/thread-self/fd/{fd}").as_bytes(), flags)??)
 }
 
 /// openat(2) in the host. The outer error is ours, the inner one the file's.

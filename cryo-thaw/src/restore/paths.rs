@@ -150,7 +150,7 @@ impl Found {
 
     /// Opens what was looked at, and nothing else, and lets go of the handle.
     pub fn open(self, host: &mut Host, table: &Table<'_>, flags: i32) -> Result<u64> {
-        let opened = open(host, format!("/proc/self/fd/{}", self.handle).as_bytes(), flags)?;
+        let opened = open(host, format!("/proc/thread-self/fd/{}", self.handle).as_bytes(), flags)?;
         host.call(libc::SYS_close, [self.handle, 0, 0, 0, 0, 0])?;
         match opened {
             Ok(fd) => Ok(fd),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cryo_format::model::FileModel;
 use cryo_format::section::attributes::InodeAttributes;
-use cryo_format::section::descriptors::{Descriptor, Descriptors};
+use cryo_format::section::descriptors::{Descriptor, Descriptors, ThreadDescriptors};
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::Object;
 use cryo_format::section::outside::{FdRule, Instead};
@@ -30,11 +30,13 @@ pub struct Table<'a> {
     pub options: &'a Options,
     /// How much of the time in the ice counts, for what is done late.
     pub elapsed: Duration,
-    /// Local id of the process whose turn it is.
+    /// Local id of the process, or of the thread with a table of its own, whose turn it is.
     pub process: u64,
     /// Local ids of all processes, in the order of their births.
     pub(super) processes: Vec<u64>,
-    /// Which process is the first with a descriptor for a description.
+    /// Local ids of the threads with a table of their own.
+    pub(super) threads: Vec<u64>,
+    /// Who is the first with a descriptor for a description.
     pub(super) holders: HashMap<u64, u64>,
     /// Everything in the .frost.
     pub frost: &'a FileModel,
@@ -42,7 +44,7 @@ pub struct Table<'a> {
     pub objects: &'a [Object],
     /// Owners, times and the like of those that are files without a name.
     pub attributes: &'a [InodeAttributes],
-    /// The image's own table of that process.
+    /// The image's own table of that one.
     pub wanted: &'a [Descriptor],
     pub(super) sections: HashMap<u64, Vec<&'a AnySection>>,
     /// Inodes without a name, by device and number: their ids and what they were.
@@ -76,9 +78,10 @@ pub struct Table<'a> {
     pub bound: BoundFiles,
 }
 
-/// The descriptors of process `id`, by their numbers.
+/// The descriptors of process `id`, or of the thread of this id, by their numbers.
 pub(super) fn wanted(frost: &FileModel, id: u64) -> &[Descriptor] {
-    frost.get::<Descriptors>(id).map_or(&[][..], |d| &d.descriptors)
+    let of_thread = || frost.get::<ThreadDescriptors>(id).map(|d| &d.descriptors[..]);
+    frost.get::<Descriptors>(id).map(|d| &d.descriptors[..]).or_else(of_thread).unwrap_or_default()
 }
 
 impl<'a> Table<'a> {
@@ -109,6 +112,16 @@ impl<'a> Table<'a> {
     pub fn description(&self, fd: u32) -> Option<u64> {
         let i = self.wanted.binary_search_by_key(&fd, |d| d.fd).ok()?;
         Some(self.wanted[i].description)
+    }
+
+    /// All who have a table, in the order in which they get it.
+    pub(super) fn holders(&self) -> impl Iterator<Item = u64> + use<'a> {
+        self.processes.iter().chain(&self.threads).copied().collect::<Vec<_>>().into_iter()
+    }
+
+    /// Has the root all to itself? Else everything is made in it first, and the others are born with it.
+    pub(super) fn is_alone(&self) -> bool {
+        self.processes.len() == 1 && self.threads.is_empty()
     }
 
     /// Local id of the root.
@@ -147,11 +160,11 @@ impl<'a> Table<'a> {
         if self.processes.first() == Some(&self.process) { FdRule::of(&self.options.fds, fd) } else { None }
     }
 
-    /// From here on it is the turn of process `id`, which `host` is.
+    /// From here on it is the turn of process `id`, which `host` is, or of the thread that acts for it.
     pub(super) fn turn_to(&mut self, host: &Host, id: u64, paths: Paths<'a>) -> Result<()> {
         (self.process, self.paths) = (id, paths);
         self.wanted = wanted(self.frost, id);
-        self.pidfd = fds::pidfd(host.pid())?;
+        self.pidfd = fds::pidfd(host.tid())?;
         self.numbers.clear();
         for d in self.wanted {
             if self.holders.get(&d.description) == Some(&id) && !self.ruled(d.fd) {

@@ -42,7 +42,7 @@ impl Host {
         child.thread()?.make_host()?;
         let memory = Memory::open(born)?;
         let threads = child.take().into_iter().collect();
-        Ok(Self { pid: born, threads, memory, scratch: Some(scratch) })
+        Ok(Self { pid: born, threads, memory, scratch: Some(scratch), acting: 0 })
     }
 
     /// clone3(2), as a call of its own: the child starts behind a `syscall` of the scratch mapping and not in the middle of the stub. Thread

@@ -50,6 +50,8 @@ pub struct Host {
     pub(super) threads: Vec<Stopped>,
     pub(super) memory: Memory,
     pub(super) scratch: Option<Scratch>,
+    /// The place of the thread that makes remote calls where none is named.
+    pub(super) acting: usize,
 }
 
 impl Host {
@@ -77,7 +79,7 @@ impl Host {
         let settled = thread.settle();
         let memory = Memory::open(pid);
         unseized.done = true;
-        let mut host = Self { pid, threads: vec![thread], memory: memory?, scratch: None };
+        let mut host = Self { pid, threads: vec![thread], memory: memory?, scratch: None, acting: 0 };
         settled?;
         host.thread()?.make_host()?;
         Ok(host)
@@ -161,9 +163,22 @@ impl Host {
         self.scratch.ok_or_else(|| Error::NoRoom { pid: self.pid, what: "the host has no scratch mapping yet".into() })
     }
 
-    /// Makes remote calls in the main thread.
+    /// Has `work` done in thread `i`: its remote calls are made there, and [`Host::tid`] is that thread's.
+    pub fn in_thread<T>(&mut self, i: usize, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.acting, i);
+        let done = work(self);
+        self.acting = before;
+        done
+    }
+
+    /// The id of the thread that makes remote calls where none is named.
+    pub fn tid(&self) -> i32 {
+        self.threads.get(self.acting).map_or(self.pid, Stopped::tid)
+    }
+
+    /// Makes remote calls in the main thread, or in the one of [`Host::in_thread`].
     pub fn remote(&mut self) -> Result<Remote<'_>> {
-        self.remote_at(0)
+        self.remote_at(self.acting)
     }
 
     /// Makes remote calls in thread `i`.
