@@ -15,6 +15,7 @@ pub const CHUNK_HEADER_LEN: usize = 48;
 /// Flags of a chunk.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ChunkFlags(pub u16);
 

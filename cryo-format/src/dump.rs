@@ -15,6 +15,7 @@ use crate::section::AnySection;
 
 /// One file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileDump {
     /// Its name.
     pub file: String,

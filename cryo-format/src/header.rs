@@ -32,6 +32,7 @@ pub const EM_386: u16 = 3;
 
 /// Which of the three files it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// Registers and memory.
@@ -64,6 +65,7 @@ impl fmt::Display for Profile {
 
 /// The header's fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Header {
     /// Which of the three files.
     pub profile: Profile,

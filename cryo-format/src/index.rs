@@ -22,6 +22,7 @@ pub const STRUCTURAL_VERSION: u16 = 1;
 /// Payload of `INDX`: the chunks since the `INDX` before it. PAD, INDX and END are not listed.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Index {
     /// File offset of the INDX before it; 0 if it is the first.
     pub previous: u64,
@@ -32,6 +33,7 @@ pub struct Index {
 /// One chunk: the fields of its header, and where it is.
 #[binrw]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IndexEntry {
     /// What it is.
     pub kind: Kind,
@@ -49,6 +51,7 @@ pub struct IndexEntry {
     pub raw: u64,
     /// crc32c of the payload.
     #[serde(serialize_with = "hex_crc", deserialize_with = "unhex_crc")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Crc"))]
     pub crc: u32,
     /// Must be zero.
     pub reserved: u32,
@@ -107,6 +110,7 @@ impl Index {
 #[binrw]
 #[brw(little)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct End {
     /// The file's root (spec/11-integrity.md).
     pub root: Raw<32>,

@@ -31,6 +31,8 @@ pub mod read;
 mod read_at;
 mod root;
 pub mod rules;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod section;
 pub mod set;
 pub mod socket;

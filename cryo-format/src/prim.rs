@@ -272,9 +272,10 @@ impl<'de, const N: usize> Deserialize<'de> for Raw<N> {
     }
 }
 
-/// `u64` count, then that many entries. An entry takes at least `MIN` bytes, so a count that cannot fit is refused before
-/// anything is allocated.
+/// `u64` count, then that many entries. An entry takes at least four bytes, so a count that cannot fit is refused before anything is
+/// allocated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct List<T>(pub Vec<T>);
 

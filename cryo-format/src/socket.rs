@@ -11,6 +11,7 @@ use crate::rules::{Rule, Violation, ensure};
 /// An option that is not as a fresh socket has it: what setsockopt(2) is called with.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SocketOption {
     /// SOL_SOCKET 1, IPPROTO_IP 0, IPPROTO_TCP 6, IPPROTO_UDP 17, IPPROTO_IPV6 41, IPPROTO_ICMPV6 58, SOL_RAW 255, SOL_PACKET 263, SOL_NETLINK 270.
     pub level: u32,
@@ -47,6 +48,7 @@ pub(crate) fn validate_options(options: &List<SocketOption>) -> Result<(), Viola
 /// An internet address with its port.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InetAddress {
     /// Port; 0 for none.
     pub port: u32,
@@ -88,7 +90,7 @@ impl InetAddress {
     pub fn sockaddr(&self, family: u32) -> Vec<u8> {
         let mut s = (family as u16).to_ne_bytes().to_vec();
         s.extend((self.port as u16).to_be_bytes());
-        if family == AF_INET.into() {
+        if family == u32::from(AF_INET) {
             s.extend(&self.address.0[..4]);
             s.resize(16, 0);
         } else {
@@ -102,7 +104,7 @@ impl InetAddress {
     /// Without the port.
     pub fn ip(&self, family: u32) -> IpAddr {
         let [a, b, c, d, ..] = self.address.0;
-        if family == AF_INET.into() { IpAddr::from([a, b, c, d]) } else { IpAddr::from(self.address.0) }
+        if family == u32::from(AF_INET) { IpAddr::from([a, b, c, d]) } else { IpAddr::from(self.address.0) }
     }
 
     /// As people write it, and as two ends compare: an IPv4 address within IPv6 is an IPv4 address.

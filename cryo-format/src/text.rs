@@ -26,17 +26,22 @@ pub fn push(out: &mut String, c: char) {
     match c {
         '\n' => out.push_str("\\n"),
         '\t' => out.push_str("\\t"),
-        '\u{ad}'
-        | '\u{61c}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' => {
-            out.extend(c.escape_unicode());
-        }
-        c if c.is_control() => out.extend(c.escape_unicode()),
+        c if is_hidden(c) => out.extend(c.escape_unicode()),
         c => out.push(c),
     }
+}
+
+/// Is it a control character, not visible, or one that turns the direction of what follows?
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}'
+            | '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            // Tags: a text within the text.
+            | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -53,6 +53,11 @@ impl Cell {
         if n == 0 { Self::new("-", 0) } else { Self::number(n) }
     }
 
+    /// It is not known: `-`, null.
+    pub fn unknown() -> Self {
+        Self::new("-", Value::Null)
+    }
+
     /// A number of bytes: `4 KiB`, 4096.
     pub fn size(bytes: u64) -> Self {
         Self::new(crate::text::size(bytes), bytes)

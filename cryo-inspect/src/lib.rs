@@ -57,6 +57,7 @@ pub mod people;
 pub mod print;
 pub mod rewrite;
 pub mod scan;
+pub mod schema;
 pub mod source;
 pub mod space;
 pub mod target;

@@ -1,15 +1,10 @@
 //! `cryo-inspect`: looks into the ice.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use cryo_format::given::{self, Given};
-use cryo_inspect::ice::{Ice, is_name};
-use cryo_inspect::{Outcome, command, dump, json, say, verify};
+use clap::{CommandFactory, Parser, Subcommand};
+use cryo_inspect::{Outcome, command, say};
 
 /// Look into a frozen process, without thawing it.
 #[derive(Parser)]
@@ -25,27 +20,10 @@ struct Cli {
 #[derive(Subcommand)]
 #[allow(clippy::large_enum_variant)] // one is made in a run
 enum Command {
-    /// Show what is in an image
-    ///
-    /// Of NAME or NAME.freeze the other two files of the set are shown too, where they are there.
-    Dump {
-        /// NAME, NAME.freeze, NAME.frore or NAME.frost; `-` is standard input: one file, or the set as `cryo-freeze -o -` sends it
-        image: PathBuf,
-        /// As text for people, or every field as JSON (spec/json.md)
-        #[arg(long, value_enum, default_value_t = Format::Text)]
-        format: Format,
-    },
-    /// Check everything that the format promises
-    ///
-    /// Of NAME.freeze the other two files are checked too, where they are there, and whether they belong together; of NAME all three.
-    /// Each line that is printed says where a promise is broken: FILE: offset: rule: text (spec/15-rules.md lists the rules).
-    Verify {
-        /// NAME, NAME.freeze, NAME.frore or NAME.frost; `-` is standard input
-        image: PathBuf,
-    },
     #[command(flatten)]
     Shown(Shown),
     Tui(command::tui::Tui),
+    Schema(command::schema::Schema),
     Completions(command::completions::Completions),
     Man(command::man::Man),
 }
@@ -54,6 +32,8 @@ enum Command {
 #[derive(Subcommand)]
 #[allow(clippy::large_enum_variant)] // one is made in a run
 enum Shown {
+    Dump(command::dump::Dump),
+    Verify(command::verify::Verify),
     Info(command::info::Info),
     Map(command::map::Map),
     Regs(command::regs::Regs),
@@ -85,37 +65,8 @@ enum Shown {
     Extract(command::extract::Extract),
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
-
 fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match command {
-        Command::Dump { image, format: Format::Json } => {
-            match pipe(image)? {
-                Some(input) => json::dump_pipe(input, out)?,
-                None => json::dump(image, out)?,
-            }
-            Ok(Outcome::Good)
-        }
-        Command::Dump { image, format: Format::Text } => {
-            let ice = match pipe(image)? {
-                Some(input) => Ice::read(input)?,
-                None => Ice::open(image)?,
-            };
-            command::draw(&dump::blocks(&ice).into_vec(), command::Format::Table, out)?;
-            out.flush()?;
-            for problem in &ice.problems {
-                say(problem);
-            }
-            Ok(if ice.problems.is_empty() { Outcome::Good } else { Outcome::Problems })
-        }
-        Command::Verify { image } => match pipe(image)? {
-            Some(input) => verify::pipe(input, out),
-            None => verify::files(image, out),
-        },
         Command::Tui(command) => command.run(&mut |words, out| match Cli::try_parse_from(words) {
             Ok(cli) => run(&cli.command, out),
             Err(e) => {
@@ -132,7 +83,13 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             command.run(Cli::command(), out)?;
             Ok(Outcome::Good)
         }
+        Command::Schema(command) => {
+            command.run(out)?;
+            Ok(Outcome::Good)
+        }
         Command::Shown(shown) => match shown {
+            Shown::Dump(command) => command.run(out),
+            Shown::Verify(command) => command.run(out),
             Shown::Info(command) => command.run(out),
             Shown::Map(command) => command.run(out),
             Shown::Regs(command) => command.run(out),
@@ -163,24 +120,6 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             Shown::Search(command) => command.run(out),
             Shown::Extract(command) => command.run(out),
         },
-    }
-}
-
-/// What brings its files one after another: standard input, or a set that was sent into one file.
-fn pipe(image: &Path) -> anyhow::Result<Option<Box<dyn BufRead>>> {
-    if image.as_os_str() == "-" {
-        return Ok(Some(Box::new(io::stdin().lock())));
-    }
-    if is_name(image) {
-        return Ok(None);
-    }
-    match given::look(image) {
-        Given::Compressed(program) => anyhow::bail!(given::unpack(image, program, "cryo-inspect dump")),
-        Given::Saved => {
-            let file = File::open(image).with_context(|| image.display().to_string())?;
-            Ok(Some(Box::new(BufReader::new(file))))
-        }
-        Given::Ours | Given::Other => Ok(None),
     }
 }
 

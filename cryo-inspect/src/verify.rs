@@ -1,6 +1,6 @@
-//! `verify`: every promise of the format, checked.
+//! Every promise of the format, checked.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use cryo_format::image::Image;
@@ -13,13 +13,17 @@ use cryo_format::text::message;
 use cryo_format::verify::{Finding, verify, verify_together};
 use cryo_format::{Kind, Profile};
 
+use serde_json::Value;
+
 use crate::Outcome;
+use crate::block::{Block, Cell, Table};
+use crate::command::{Format, draw};
 use crate::ice::is_name;
 use crate::source::{Source, spool};
 use crate::text::{count, harmless, size};
 
 /// A file, NAME.freeze with its siblings, or NAME for the three of them.
-pub fn files(path: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+pub fn files(path: &Path, format: Format, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     // The .freeze, which is last, is the one that people name: its absence is the error that they understand.
     let mut opened = Vec::new();
     let freeze = Profile::Freeze.extension();
@@ -34,14 +38,11 @@ pub fn files(path: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     }
     opened.reverse();
     missing.reverse();
-    let outcome = report(&opened, out)?;
+    let mut report = Report::of(&opened)?;
     for file in &missing {
-        let file = harmless(&file.to_string_lossy());
-        writeln!(
-            out,
-            "not verified: {file} is not there, so nothing could be said of it, nor whether the three belong together"
-        )?;
+        report.missing(&file.to_string_lossy());
     }
+    let outcome = report.draw(format, out)?;
     // Of a set that was asked for by its name all three were asked for.
     if is_name(path) && !missing.is_empty() {
         out.flush()?;
@@ -51,8 +52,8 @@ pub fn files(path: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
 }
 
 /// What comes through a pipe: one file, or the files of a set.
-pub fn pipe(input: impl Read, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    report(&spool(input)?, out)
+pub fn pipe(input: impl Read, format: Format, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    Report::of(&spool(input)?)?.draw(format, out)
 }
 
 /// The files that `path` means.
@@ -63,42 +64,82 @@ fn sources(path: &Path) -> Vec<PathBuf> {
     vec![path.to_owned()]
 }
 
-fn report(sources: &[Source], out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let named: Vec<(&Source, &str)> = sources.iter().map(|s| (s, s.name.as_str())).collect();
-    let findings = if named.len() == Profile::ALL.len() {
-        verify_together(&named)?
-    } else {
-        let each = named.iter().map(|(source, name)| verify(*source, name));
-        each.collect::<Result<Vec<_>, _>>()?.concat()
-    };
-    if findings.is_empty() {
-        sources.iter().try_for_each(|s| writeln!(out, "ok: {}", what(s)))?;
-        if named.len() == Profile::ALL.len() {
-            writeln!(out, "ok: the three belong together")?;
-        }
-        return Ok(Outcome::Good);
-    }
-    findings.iter().try_for_each(|f| finding(f, out))?;
-    if findings.len() >= MAX_FINDINGS {
-        writeln!(out, "there may be more: the first {MAX_FINDINGS} of a file are listed")?;
-    }
-    Ok(Outcome::Problems)
+/// What was found: lines for people, rows for programs.
+struct Report {
+    lines: Vec<String>,
+    rows: Table,
+    broken: bool,
 }
 
-fn finding(f: &Finding, out: &mut dyn Write) -> io::Result<()> {
-    let (file, text) = (harmless(&f.file), message(&f.message));
-    writeln!(out, "{file}: offset {:#x}: rule {}: {text}", f.offset, f.rule.0)
+impl Report {
+    fn of(sources: &[Source]) -> anyhow::Result<Self> {
+        let named: Vec<(&Source, &str)> = sources.iter().map(|s| (s, s.name.as_str())).collect();
+        let whole = named.len() == Profile::ALL.len();
+        let findings = if whole {
+            verify_together(&named)?
+        } else {
+            let each = named.iter().map(|(source, name)| verify(*source, name));
+            each.collect::<Result<Vec<_>, _>>()?.concat()
+        };
+        let rows = Table::new(&["file", "status", "offset", "rule", "what"]);
+        let mut report = Self { lines: Vec::new(), rows, broken: !findings.is_empty() };
+        if findings.is_empty() {
+            for source in sources {
+                report.fine(&harmless(&source.name), &what(source));
+            }
+            if whole {
+                report.lines.push("ok: the three belong together".to_owned());
+            }
+        }
+        for finding in &findings {
+            report.broken(finding);
+        }
+        if findings.len() >= MAX_FINDINGS {
+            report.lines.push(format!("there may be more: the first {MAX_FINDINGS} of a file are listed"));
+        }
+        Ok(report)
+    }
+
+    fn row(&mut self, file: &str, status: &str, place: [Value; 2], what: &str) {
+        let [offset, rule] = place.map(|v| Cell::new("", v));
+        self.rows.row([file.into(), status.into(), offset, rule, Cell::from(what)]);
+    }
+
+    fn fine(&mut self, file: &str, what: &str) {
+        self.lines.push(format!("ok: {file}: {what}"));
+        self.row(file, "ok", [Value::Null, Value::Null], what);
+    }
+
+    fn broken(&mut self, f: &Finding) {
+        let (file, text) = (harmless(&f.file), message(&f.message));
+        self.lines.push(format!("{file}: offset {:#x}: rule {}: {text}", f.offset, f.rule.0));
+        self.row(&file, "broken", [f.offset.into(), f.rule.0.into()], &text);
+    }
+
+    fn missing(&mut self, file: &str) {
+        let file = harmless(file);
+        let what = "is not there, so nothing could be said of it, nor whether the three belong together";
+        self.lines.push(format!("not verified: {file} {what}"));
+        self.row(&file, "missing", [Value::Null, Value::Null], what);
+    }
+
+    fn draw(self, format: Format, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+        match format {
+            Format::Table => self.lines.iter().try_for_each(|line| writeln!(out, "{line}"))?,
+            _ => draw(&[Block::Table(self.rows)], format, out)?,
+        }
+        Ok(if self.broken { Outcome::Problems } else { Outcome::Good })
+    }
 }
 
 /// What was checked of a file that is right.
 fn what(source: &Source) -> String {
-    let name = harmless(&source.name);
-    let Ok(image) = Image::new(source, source.name.clone()) else { return name };
+    let Ok(image) = Image::new(source, source.name.clone()) else { return String::new() };
     let (data, other): (Vec<&IndexEntry>, Vec<_>) = image.chunks().iter().partition(|e| e.kind == Kind::DATA);
     let pages = data.iter().map(|e| e.stored / image.header().page_size()).sum::<u64>();
     let sections = count(other.len() as u64, "section", "sections");
     if pages == 0 {
-        return format!("{name}: {sections}, {}", size(source.len));
+        return format!("{sections}, {}", size(source.len));
     }
     let unproved = match without_digest(&image) {
         0 => String::new(),
@@ -107,7 +148,7 @@ fn what(source: &Source) -> String {
             count(n, "page", "pages")
         ),
     };
-    format!("{name}: {sections}, {}, {}{unproved}", count(pages, "page", "pages"), size(source.len))
+    format!("{sections}, {}, {}{unproved}", count(pages, "page", "pages"), size(source.len))
 }
 
 /// Pages for which the image has no BLAKE3.

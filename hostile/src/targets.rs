@@ -109,9 +109,19 @@ fn steers(out: &[u8]) -> bool {
     !ours || String::from_utf8_lossy(&text).contains(|c: char| c.is_control() && c != '\n')
 }
 
-/// The dump for programs.
+/// The dump for programs, in each of their formats.
+///
+/// # Panics
+///
+/// If something of the image in it steers the terminal.
 pub fn json(bytes: &[u8]) {
-    let _ = cryo_inspect::json::dump_pipe(bytes, &mut std::io::sink());
+    use cryo_inspect::{command::Format, json};
+    let Ok(files) = json::read_pipe(bytes) else { return };
+    for format in [Format::Json, Format::Jsonl, Format::Csv] {
+        let mut out = Vec::new();
+        let _ = json::draw(&files, format, &mut out);
+        assert!(!steers(&out), "the dump steers the terminal");
+    }
 }
 
 /// What the inspector's commands do with memory: they read it, find symbols and frames in it, and search it; and a set written anew.

@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// The handlers of one process.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Actions {
     /// Sorted by signal; a signal that is absent has SIG_DFL.
     pub actions: List<Action>,
@@ -18,6 +19,7 @@ pub struct Actions {
 /// One handler.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Action {
     /// Signal number, 1 to 64.
     pub signal: u32,

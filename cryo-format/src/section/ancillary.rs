@@ -14,6 +14,7 @@ pub const MOST: usize = 253;
 /// All such messages of a socket, in their order.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ancillary {
     /// The messages.
     pub messages: List<AncillaryMessage>,
@@ -22,6 +23,7 @@ pub struct Ancillary {
 /// What travels with one message.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AncillaryMessage {
     /// The message's place among those that wait, from 0; of a stream the place of its first byte.
     pub at: u64,

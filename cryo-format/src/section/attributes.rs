@@ -10,6 +10,7 @@ use crate::section::{Named, Validate};
 /// One entry for each deleted file or memfd that a descriptor refers to, sorted by object.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Attributes {
     /// The inodes.
     pub inodes: List<InodeAttributes>,
@@ -18,6 +19,7 @@ pub struct Attributes {
 /// Of one inode. Its mode, size and time of modification stand in `OBJS`.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InodeAttributes {
     /// Local id of its object.
     pub object: u64,
@@ -36,6 +38,7 @@ pub struct InodeAttributes {
 /// An extended attribute.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExtendedAttribute {
     /// Its name, `user.colour`.
     pub name: Bytes,

@@ -8,6 +8,7 @@ use crate::section::Validate;
 /// Clocks of one process when it was frozen.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Clocks {
     /// CLOCK_MONOTONIC in nanoseconds.
     pub monotonic_ns: u64,

@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// The processor that the process ran on.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cpu {
     /// Vendor and brand, for people.
     pub brand: Bytes,

@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// The credentials of one thread.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Credentials {
     /// Real, effective, saved, filesystem uid.
     pub uid: [u32; 4],

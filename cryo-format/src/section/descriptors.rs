@@ -13,6 +13,7 @@ use crate::section::{Named, Section, Validate};
 /// All descriptors of one process, sorted by number. Owner: the process.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Descriptors {
     /// The descriptors.
     pub descriptors: List<Descriptor>,
@@ -21,6 +22,7 @@ pub struct Descriptors {
 /// One descriptor.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Descriptor {
     /// Its number.
     pub fd: u32,
@@ -33,6 +35,7 @@ pub struct Descriptor {
 /// All descriptors of a thread that does not have those of its process, sorted by number. Owner: the thread.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ThreadDescriptors {
     /// Local id of the thread that made the table, if that is another one: this one has it in common with it, and the list here is empty. 0 otherwise.
     pub shared_with: u64,

@@ -9,6 +9,7 @@ use crate::section::Validate;
 /// A set of watched descriptors.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Epoll {
     /// open(2) flags as /proc/PID/fdinfo shows them, without O_CLOEXEC.
     pub open_flags: Addr,
@@ -19,6 +20,7 @@ pub struct Epoll {
 /// A watched file.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Watch {
     /// The number that it was added under.
     pub fd: u32,

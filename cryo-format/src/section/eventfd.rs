@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// A counter.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Eventfd {
     /// open(2) flags as /proc/PID/fdinfo shows them, without O_CLOEXEC.
     pub open_flags: Addr,

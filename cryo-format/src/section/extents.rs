@@ -14,6 +14,7 @@ use crate::section::Validate;
 /// One batch of extents.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Extents {
     /// BLAKE3 of the payload of the `DATA` chunk that follows; zero if digests were switched off or no `DATA` follows.
     pub digest: Raw<32>,
@@ -26,6 +27,7 @@ pub struct Extents {
 /// A run of pages with one kind of content.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Extent {
     /// Address (in an object: byte offset) of the first page.
     pub vaddr: Addr,
@@ -42,6 +44,7 @@ pub struct Extent {
 /// Where the content of an extent is.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Content(pub u32);
 

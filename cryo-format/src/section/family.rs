@@ -14,6 +14,7 @@ use crate::section::{Named, Section, Validate};
 /// A family of processes.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Family {
     /// Local id of the process that was asked for. Others descend from it, or have no parent in the set.
     pub root: u64,
@@ -26,6 +27,7 @@ pub struct Family {
 /// A process that has ended and that nobody has waited for.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Zombie {
     /// Its process id.
     pub pid: u64,
@@ -46,6 +48,7 @@ pub struct Zombie {
 /// What a process has in common with another one.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Common {
     /// Local id of the process.
     pub process: u64,

@@ -9,6 +9,7 @@ use crate::section::Validate;
 /// A notification group.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fanotify {
     /// open(2) flags as /proc/PID/fdinfo shows them, without O_CLOEXEC.
     pub open_flags: Addr,
@@ -23,6 +24,7 @@ pub struct Fanotify {
 /// A mark.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FanotifyMark {
     /// FAN_MARK_INODE 0, FAN_MARK_MOUNT 0x10, FAN_MARK_FILESYSTEM 0x100.
     pub kind: u32,

@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// An open file with a path, or a deleted one with its content in the image.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OpenFile {
     /// Path as the kernel shows it, without ` (deleted)`.
     pub path: Bytes,

@@ -14,6 +14,7 @@ use crate::section::{Named, Section, Validate};
 /// What a process has of its parent.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Forked {
     /// Local id of the parent. Its pages come before those of this process.
     pub parent: u64,
@@ -24,6 +25,7 @@ pub struct Forked {
 /// A range of pages.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ForkedRange {
     /// First address; page-aligned.
     pub start: Addr,

@@ -10,6 +10,7 @@ use crate::section::{Named, Section, Validate};
 /// Where a thread is.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fs {
     /// Local id of the thread that made them, if that is another one: this one has them in common with it, and all else here is empty. 0 otherwise.
     pub shared_with: u64,

@@ -12,6 +12,7 @@ use crate::section::Validate;
 /// All guards of one process, sorted by start, without overlap.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Guards {
     /// The guards.
     pub guards: List<Guard>,
@@ -20,6 +21,7 @@ pub struct Guards {
 /// One range of guarded pages.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Guard {
     /// First address; page-aligned.
     pub start: Addr,

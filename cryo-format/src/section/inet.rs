@@ -11,6 +11,7 @@ use crate::socket::{InetAddress, SocketOption, validate_options};
 /// An internet socket.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Inet {
     /// AF_INET 2, AF_INET6 10.
     pub family: u32,
@@ -47,6 +48,7 @@ pub struct Inet {
 /// A multicast group.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Membership {
     /// AF_INET 2, AF_INET6 10.
     pub family: u32,
@@ -59,6 +61,7 @@ pub struct Membership {
 /// A datagram that waits.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InetMessage {
     /// Its sender; the port is 0 where the socket is connected.
     pub sender: InetAddress,
@@ -69,6 +72,7 @@ pub struct InetMessage {
 /// A connection to the outside that goes on where it was: what TCP_REPAIR gives (tcp(7); linux/tcp.h).
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Kept {
     /// TCP_QUEUE_SEQ of the send queue: the number behind its last byte.
     pub send_seq: u32,
@@ -105,6 +109,7 @@ pub struct Kept {
 /// What it is connected to.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct State(pub u32);
 

@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// A list of watches.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Inotify {
     /// open(2) flags as /proc/PID/fdinfo shows them, without O_CLOEXEC.
     pub open_flags: Addr,
@@ -20,6 +21,7 @@ pub struct Inotify {
 /// A watch.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InotifyWatch {
     /// Watch descriptor.
     pub wd: u32,

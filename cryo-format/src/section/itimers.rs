@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// The interval timers of one process.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Itimers {
     /// Sorted by `which`.
     pub timers: List<Itimer>,
@@ -18,6 +19,7 @@ pub struct Itimers {
 /// One interval timer.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Itimer {
     /// ITIMER_REAL 0, ITIMER_VIRTUAL 1, ITIMER_PROF 2.
     pub which: u32,

@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// The table.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ldt {
     /// The entries in use, sorted.
     pub entries: List<LdtEntry>,
@@ -18,6 +19,7 @@ pub struct Ldt {
 /// `struct user_desc`.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LdtEntry {
     /// Its number in the table, below 8192; its selector is 8 times that and 7.
     pub entry: u32,

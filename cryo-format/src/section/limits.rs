@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// The limits of one process.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Limits {
     /// Sorted by resource.
     pub limits: List<Limit>,
@@ -18,6 +19,7 @@ pub struct Limits {
 /// One limit.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Limit {
     /// RLIMIT_*.
     pub resource: u32,

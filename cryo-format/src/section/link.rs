@@ -11,6 +11,7 @@ use crate::section::Validate;
 /// The other two files of the set.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Link {
     /// Id of the template: the set id of the .frore.
     pub frore_set: Raw<16>,

@@ -11,6 +11,7 @@ use crate::section::Validate;
 /// The policy of one thread. Owner: the thread; there is none for one with the default policy.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Mempolicy {
     /// MPOL_DEFAULT 0, PREFERRED 1, BIND 2, INTERLEAVE 3, LOCAL 4, PREFERRED_MANY 5, WEIGHTED_INTERLEAVE 6.
     pub mode: u32,
@@ -23,6 +24,7 @@ pub struct Mempolicy {
 /// All ranges of one process that have a policy of their own, sorted by start, without overlap. Owner: the process.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Mbind {
     /// The ranges.
     pub ranges: List<BoundRange>,
@@ -31,6 +33,7 @@ pub struct Mbind {
 /// A range of addresses with a policy of its own. In shared memory it is a policy of the memory, whoever maps it.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BoundRange {
     /// First address; page-aligned.
     pub start: Addr,

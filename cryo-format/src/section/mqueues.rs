@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// A descriptor of mq_open(3), and the queue that it is for.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Mqueue {
     /// Its name, with the slash.
     pub name: Bytes,
@@ -34,6 +35,7 @@ pub struct Mqueue {
 /// A message.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Message {
     /// Its priority.
     pub priority: u32,

@@ -11,6 +11,7 @@ use crate::socket::{SocketOption, validate_options};
 /// A netlink socket with nothing in its queue.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Netlink {
     /// SOCK_DGRAM 2, SOCK_RAW 3.
     pub kind: u32,

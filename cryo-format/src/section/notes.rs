@@ -15,6 +15,7 @@ pub const FROM_CORE: &str = "made of a core";
 /// Notes of the freezer.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notes {
     /// The notes.
     pub notes: List<Note>,
@@ -23,6 +24,7 @@ pub struct Notes {
 /// One note.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Note {
     /// What it is about: `fd 7`, `7f00-7f01`.
     pub object: Bytes,

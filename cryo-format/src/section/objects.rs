@@ -13,6 +13,7 @@ use crate::section::Validate;
 /// All objects of the set.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Objects {
     /// The objects, sorted by id.
     pub objects: List<Object>,
@@ -21,6 +22,7 @@ pub struct Objects {
 /// A file, or memory with an identity of its own.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Object {
     /// Local id, unique in the set over processes, threads, objects and descriptions; not 0.
     pub id: u64,
@@ -57,6 +59,7 @@ pub struct Object {
 /// What an object is.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ObjectKind(pub u32);
 

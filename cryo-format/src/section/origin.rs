@@ -9,6 +9,7 @@ use crate::section::Validate;
 /// Origin of the set.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Origin {
     /// Seconds since 1970 (UTC).
     pub time_sec: i64,

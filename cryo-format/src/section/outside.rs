@@ -12,6 +12,7 @@ use crate::section::Validate;
 /// An end that the thawer has to find again.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Outside {
     /// What it was, for people: `/dev/pts/3`, `pipe:[1234]`.
     pub what: Bytes,
@@ -28,6 +29,7 @@ pub struct Outside {
 /// What the thawer puts in its place.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Policy(pub u32);
 

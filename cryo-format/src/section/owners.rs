@@ -11,6 +11,7 @@ use crate::section::{Named, Section, Validate};
 /// An owner.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Owner {
     /// See below.
     pub kind: u32,

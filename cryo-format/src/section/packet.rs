@@ -11,6 +11,7 @@ use crate::socket::{SocketOption, validate_options};
 /// A packet socket without rings. Packets that wait in it are not in the image.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PacketSocket {
     /// SOCK_DGRAM 2, SOCK_RAW 3.
     pub kind: u32,
@@ -39,6 +40,7 @@ pub struct PacketSocket {
 /// `struct packet_mreq`.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PacketMembership {
     /// Number of the interface.
     pub interface: u32,

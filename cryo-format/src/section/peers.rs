@@ -8,6 +8,7 @@ use crate::section::Validate;
 /// Who called socketpair(2) or connect(2); of a listener, listen(2).
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Peer {
     /// The pid as the processes of the image see it.
     pub pid: u64,

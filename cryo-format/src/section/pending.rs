@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// Pending signals in the order of their arrival.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pending {
     /// Each the kernel's siginfo_t, 128 bytes.
     pub signals: List<Blob>,

@@ -10,6 +10,7 @@ use crate::section::{Named, Section, Validate};
 /// A process.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pidfd {
     /// open(2) flags as /proc/PID/fdinfo shows them, without O_CLOEXEC; O_EXCL is PIDFD_THREAD.
     pub open_flags: Addr,
@@ -20,6 +21,7 @@ pub struct Pidfd {
 /// A process that has ended.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadPidfd {
     /// As above.
     pub open_flags: Addr,

@@ -10,6 +10,7 @@ use crate::section::{Named, Section, Validate};
 /// A pipe or FIFO.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pipe {
     /// Bytes that it can hold (F_GETPIPE_SZ).
     pub capacity: u32,
@@ -28,6 +29,7 @@ pub struct Pipe {
 /// An end.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PipeEnd {
     /// Local id of the pipe: the owner of its `PIPE`.
     pub pipe: u64,

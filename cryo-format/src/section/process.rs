@@ -9,6 +9,7 @@ use crate::section::Validate;
 /// Identity and place of one process.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Process {
     /// Process id in the freezer's pid namespace.
     pub pid: u64,

@@ -11,6 +11,7 @@ use crate::section::{Named, Section, Validate};
 /// The POSIX timers of one process.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ptimers {
     /// Sorted by id.
     pub timers: List<Ptimer>,
@@ -19,6 +20,7 @@ pub struct Ptimers {
 /// One POSIX timer.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ptimer {
     /// The kernel's id: what the program hands to timer_settime(2).
     pub id: u32,

@@ -11,6 +11,7 @@ use crate::section::{Named, Section, Validate};
 /// A pseudo-terminal.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pty {
     /// N of /dev/pts/N. The thawed one has another.
     pub number: u32,
@@ -24,6 +25,7 @@ pub struct Pty {
 /// An end.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PtyEnd {
     /// Local id of the pseudo-terminal: the owner of its `PTTY`.
     pub pty: u64,

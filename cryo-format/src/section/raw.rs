@@ -12,6 +12,7 @@ use crate::socket::{InetAddress, SocketOption, validate_options};
 /// A raw socket. Packets that wait in it are not in the image.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RawSocket {
     /// AF_INET 2, AF_INET6 10.
     pub family: u32,

@@ -9,6 +9,7 @@ use crate::section::Validate;
 /// x86-64: `struct user_regs_struct`, 27 words.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[allow(missing_docs)] // the registers' own names
 pub struct RegsX86_64 {
     pub r15: Addr,
@@ -43,6 +44,7 @@ pub struct RegsX86_64 {
 /// i386: `struct user_regs_struct` of a 32-bit process, 17 words of 4 bytes.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[allow(missing_docs)] // the registers' own names
 pub struct RegsI386 {
     pub ebx: u32,

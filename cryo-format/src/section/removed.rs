@@ -14,6 +14,7 @@ const S_IFLNK: u32 = 0o120_000;
 /// An inode without a name, that `FILE`s of its device and inode number, or the working directory, refer to.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Removed {
     /// Where it was, without ` (deleted)`.
     pub path: Bytes,

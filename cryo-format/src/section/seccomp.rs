@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// What a thread may ask of the kernel.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Seccomp {
     /// SECCOMP_MODE_DISABLED 0, SECCOMP_MODE_STRICT 1, SECCOMP_MODE_FILTER 2.
     pub mode: u32,
@@ -22,6 +23,7 @@ pub struct Seccomp {
 /// One filter.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Filter {
     /// SECCOMP_FILTER_FLAG_LOG 2, or 0.
     pub flags: u32,
@@ -34,6 +36,7 @@ pub struct Filter {
 /// One instruction of classic BPF: struct sock_filter.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Instruction {
     /// Operation.
     pub code: u16,

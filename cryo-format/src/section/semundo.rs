@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// All adjustments that are not zero, sorted by set and semaphore.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SemUndo {
     /// The adjustments.
     pub adjustments: List<Adjustment>,
@@ -18,6 +19,7 @@ pub struct SemUndo {
 /// What is added to one semaphore when the process ends (semadj).
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Adjustment {
     /// The set's identifier.
     pub semid: u32,

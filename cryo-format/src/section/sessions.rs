@@ -12,6 +12,7 @@ use crate::section::{Named, Section, Validate};
 /// All such sessions, sorted by their numbers.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sessions {
     /// The sessions.
     pub sessions: List<Session>,
@@ -20,6 +21,7 @@ pub struct Sessions {
 /// A session. Its leader is the process of the same number.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Session {
     /// The session's number: the `sid` of its processes.
     pub sid: u64,
@@ -32,6 +34,7 @@ pub struct Session {
 /// An opening of /dev/tty.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DevTty {
     /// Local id of the pseudo-terminal that it led to: the owner of its `PTTY`.
     pub pty: u64,

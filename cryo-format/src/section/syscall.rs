@@ -14,6 +14,7 @@ use crate::section::Validate;
 /// An interrupted system call.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Syscall {
     /// Its number; for one that had been restarted through restart_syscall(2), the number of the original call.
     pub number: u64,
@@ -30,6 +31,7 @@ pub struct Syscall {
 /// How the kernel would go on (include/linux/errno.h).
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Restart(pub u32);
 

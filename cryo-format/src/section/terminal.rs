@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// A terminal.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Terminal {
     /// 1 if the process was of the group in the foreground.
     pub foreground: u32,
@@ -23,6 +24,7 @@ pub struct Terminal {
 /// termios(3) and TIOCGWINSZ, of any terminal.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Settings {
     /// c_iflag.
     pub iflag: Addr,

@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// TLS entries in use.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tls {
     /// The entries.
     pub entries: List<TlsEntry>,
@@ -18,6 +19,7 @@ pub struct Tls {
 /// `struct user_desc`.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TlsEntry {
     /// GDT entry: 12 to 14 on x86-64 kernels, 6 to 8 on i386 kernels.
     pub entry: u32,

@@ -11,6 +11,7 @@ use crate::socket::{SocketOption, validate_options};
 /// A unix socket; where it is connected, the other end is in the image or closed.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unix {
     /// SOCK_STREAM 1, SOCK_DGRAM 2, SOCK_SEQPACKET 5.
     pub kind: u32,
@@ -51,6 +52,7 @@ pub struct Unix {
 /// A message that waits.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnixMessage {
     /// Its sender's name, as `name` above; empty for none.
     pub sender: Bytes,
@@ -61,6 +63,7 @@ pub struct UnixMessage {
 /// What it is connected to.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct State(pub u32);
 

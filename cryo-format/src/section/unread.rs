@@ -9,6 +9,7 @@ use crate::section::Validate;
 /// What the program has not read yet.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unread {
     /// The bytes, oldest first.
     pub content: Blob,

@@ -11,6 +11,7 @@ use crate::section::Validate;
 /// All mappings of one process, sorted by start, without overlap.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Vmas {
     /// The mappings.
     pub vmas: List<Vma>,
@@ -19,6 +20,7 @@ pub struct Vmas {
 /// One mapping.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Vma {
     /// First address; page-aligned.
     pub start: Addr,
@@ -41,6 +43,7 @@ pub struct Vma {
 /// What lies under a mapping. Unknown values are kept, and refused by the thawer by number.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Backing(pub u32);
 
@@ -58,6 +61,7 @@ impl Backing {
 /// The `VmFlags` of proc(5) that a thaw brings back.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct VmFlags(pub u64);
 

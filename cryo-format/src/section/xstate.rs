@@ -11,6 +11,7 @@ use crate::section::Validate;
 /// Extended state of one thread.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Xstate {
     /// XCR0 of the CPU it was saved on.
     pub xcr0: Addr,
@@ -24,6 +25,7 @@ pub struct Xstate {
 /// One component of the area.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Component {
     /// Its number: bit in XCR0 (2 AVX, 5-7 AVX-512, 9 PKRU, 17-18 AMX).
     pub number: u32,

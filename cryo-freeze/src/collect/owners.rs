@@ -30,7 +30,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
         let mut threads = cx.scenes.iter().flat_map(|s| s.threads.iter().zip(&s.thread_ids));
         threads.find(|(status, _)| status.number("Pid") == Some(number as u64)).map(|(_, id)| *id)
     };
-    let of_group = || cx.scenes.iter().find(|s| s.stat.field(5).is_ok_and(|group| group == number.into()));
+    let of_group = || cx.scenes.iter().find(|s| s.stat.field(5).is_ok_and(|group| group == i64::from(number)));
     let (kind, owner) = match kind {
         _ if number == 0 => (NOBODY, 0),
         F_OWNER_PID if let Some(id) = process() => (PROCESS, id),

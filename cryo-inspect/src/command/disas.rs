@@ -72,7 +72,7 @@ impl Disas {
         formatter.options_mut().set_hex_prefix("0x");
         formatter.options_mut().set_hex_suffix("");
         formatter.options_mut().set_space_after_operand_separator(true);
-        let mut table = Table::new(&["", "address", "symbol", "bytes", "instruction"]);
+        let mut table = Table::new(&["here", "address", "symbol", "bytes", "instruction"]);
         for instruction in decoder.iter().take(most) {
             let at = instruction.ip();
             let start = (at - target.start) as usize;

@@ -75,13 +75,13 @@ impl Info {
             let user = ice.get::<Credentials>(cx.owner).map(|c| c.uid[1]).or(p.map(|p| p.uid[1]));
             let first = threads.first().map_or_else(String::new, |id| doing(&super::thread_of(&cx, *id)));
             table.row([
-                p.map_or_else(|| Cell::from("-"), |p| Cell::number(p.pid)),
+                p.map_or_else(Cell::unknown, |p| Cell::number(p.pid)),
                 p.map_or_else(String::new, |p| command_line(&p.cmdline, 40)).into(),
                 Cell::number(threads.len() as u64),
                 Cell::size(whole),
                 Cell::size(stored),
                 Cell::number(fds),
-                user.map_or_else(|| Cell::from("-"), |uid| Cell::number(uid.into())),
+                user.map_or_else(Cell::unknown, |uid| Cell::number(uid.into())),
                 first.into(),
             ]);
         }

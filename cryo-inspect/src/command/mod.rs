@@ -2,7 +2,7 @@
 //! asked for; one that may have very much to say writes it as it goes.
 
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -16,6 +16,7 @@ use crate::Outcome;
 use crate::block::{Block, Blocks, Group};
 use crate::draw;
 use crate::ice::{Ice, is_name};
+use crate::json;
 use crate::people::People;
 use crate::print::Cx;
 use crate::text::{command_line, shown};
@@ -27,6 +28,7 @@ pub mod completions;
 pub mod convert;
 pub mod diff;
 pub mod disas;
+pub mod dump;
 pub mod edit;
 pub mod env;
 pub mod extract;
@@ -42,6 +44,7 @@ pub mod regs;
 pub mod repair;
 pub mod report;
 pub mod rows;
+pub mod schema;
 pub mod search;
 pub mod signals;
 pub mod stats;
@@ -53,23 +56,32 @@ pub mod threads;
 pub mod timers;
 pub mod tree;
 pub mod tui;
+pub mod verify;
 
-/// Opens what is given: a file, a set by its name, a set in one file, or `-`.
-pub fn open(image: &Path) -> anyhow::Result<Ice> {
+/// What brings its files one after another: standard input, or a set that was sent into one file.
+pub fn piped(image: &Path) -> anyhow::Result<Option<Box<dyn BufRead>>> {
     if image.as_os_str() == "-" {
-        return Ok(Ice::keep(io::stdin().lock())?);
+        return Ok(Some(Box::new(io::stdin().lock())));
     }
-    if !is_name(image) {
-        match given::look(image) {
-            Given::Compressed(program) => anyhow::bail!(given::unpack(image, program, "cryo-inspect")),
-            Given::Saved => {
-                let file = File::open(image).with_context(|| image.display().to_string())?;
-                return Ok(Ice::keep(BufReader::new(file))?);
-            }
-            Given::Ours | Given::Other => {}
+    if is_name(image) {
+        return Ok(None);
+    }
+    match given::look(image) {
+        Given::Compressed(program) => anyhow::bail!(given::unpack(image, program, "cryo-inspect ...")),
+        Given::Saved => {
+            let file = File::open(image).with_context(|| image.display().to_string())?;
+            Ok(Some(Box::new(BufReader::new(file))))
         }
+        Given::Ours | Given::Other => Ok(None),
     }
-    Ok(Ice::open(image)?)
+}
+
+/// Opens what is given: a file, a set by its name, a set in one file, or `-`. Its pages can be read.
+pub fn open(image: &Path) -> anyhow::Result<Ice> {
+    Ok(match piped(image)? {
+        Some(input) => Ice::keep(input)?,
+        None => Ice::open(image)?,
+    })
 }
 
 /// How it is to be drawn.
@@ -77,6 +89,7 @@ pub fn open(image: &Path) -> anyhow::Result<Ice> {
 pub enum Format {
     /// For people
     #[default]
+    #[value(alias = "text")]
     Table,
     /// One JSON value
     Json,
@@ -123,8 +136,7 @@ pub fn draw(blocks: &[Block], format: Format, out: &mut dyn Write) -> anyhow::Re
     match format {
         Format::Table => draw::text::draw(blocks, draw::text::terminal_width(), out)?,
         Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &draw::json::value(blocks))?;
-            writeln!(out)?;
+            json::write_pretty(&draw::json::value(blocks), out)?;
         }
         Format::Jsonl => draw::rows::jsonl(blocks, out)?,
         Format::Csv => draw::rows::csv(blocks, out)?,

@@ -65,13 +65,15 @@ impl Query {
             found = next;
         }
         if self.look.format == super::Format::Json {
-            serde_json::to_writer_pretty(&mut *out, &found)?;
-            writeln!(out)?;
+            crate::json::write_pretty(&found, out)?;
         } else {
             for value in &found {
                 match value {
                     Value::String(text) => writeln!(out, "{text}")?,
-                    other => writeln!(out, "{other}")?,
+                    other => {
+                        crate::json::write(other, out)?;
+                        writeln!(out)?;
+                    }
                 }
             }
         }

@@ -35,11 +35,7 @@ impl<'a> Rows<'a> {
                 writeln!(self.out, "{}", parts.join("  ").trim_end())?;
             }
             Format::Csv => {
-                let text = |c: &Cell| match c.json() {
-                    Value::String(text) => text,
-                    Value::Null => String::new(),
-                    other => other.to_string(),
-                };
+                let text = |c: &Cell| crate::draw::rows::csv_cell(Some(&c.json()));
                 csv::Writer::from_writer(&mut *self.out).write_record(cells.iter().map(text))?;
             }
             Format::Json | Format::Jsonl => {
@@ -47,7 +43,7 @@ impl<'a> Rows<'a> {
                 if self.format == Format::Json {
                     self.out.write_all(if self.written == 0 { b"[\n  " } else { b",\n  " })?;
                 }
-                serde_json::to_writer(&mut *self.out, &row)?;
+                crate::json::write(&row, self.out)?;
                 if self.format == Format::Jsonl {
                     writeln!(self.out)?;
                 }

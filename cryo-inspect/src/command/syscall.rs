@@ -35,11 +35,9 @@ impl Syscall {
                 let cx = super::thread_of(cx, *id);
                 let thread = cx.ice.get::<Thread>(*id);
                 let found = cx.ice.get::<Call>(*id);
-                let left = found
-                    .and_then(Remaining::remaining)
-                    .map_or_else(|| Cell::new("-", serde_json::Value::Null), Cell::duration);
+                let left = found.and_then(Remaining::remaining).map_or_else(Cell::unknown, Cell::duration);
                 table.row([
-                    thread.map_or_else(|| Cell::from("-"), |t| Cell::number(t.tid)),
+                    thread.map_or_else(Cell::unknown, |t| Cell::number(t.tid)),
                     thread.map_or_else(String::new, |t| shown(&t.comm)).into(),
                     found.map_or_else(|| place(&cx).unwrap_or_else(|| "-".to_owned()), |c| call(c, &cx)).into(),
                     found.map_or("", |c| then(c.restart)).into(),

@@ -49,8 +49,8 @@ impl Telescope {
             let Some(word) = space.word(at) else {
                 table.row([
                     Cell::hex(format!("{at:012x}"), at),
-                    format!("+{:#x}", i * 8).into(),
-                    "(not in the image)".into(),
+                    Cell::new(format!("+{:#x}", i * 8), i * 8),
+                    Cell::new("(not in the image)", serde_json::Value::Null),
                 ]);
                 break;
             };

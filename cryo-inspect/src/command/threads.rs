@@ -35,7 +35,7 @@ impl Threads {
                 let t = cx.ice.get::<Thread>(*id);
                 let (pc, sp) = pointers(&cx).unwrap_or_default();
                 table.row([
-                    t.map_or_else(|| Cell::from("-"), |t| Cell::number(t.tid)),
+                    t.map_or_else(Cell::unknown, |t| Cell::number(t.tid)),
                     t.map_or_else(String::new, |t| shown(&t.comm)).into(),
                     Cell::hex(format!("{pc:012x}"), pc),
                     Cell::hex(format!("{sp:012x}"), sp),

@@ -35,7 +35,7 @@ pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options, out: &mut Block
     let same = proven(a, b);
     let cx = Cx { ice: b.0, owner: b.1, process: Some(b.1) };
     let vmas = b.0.get::<Vmas>(b.1).map_or(&[][..], |v| &v.vmas[..]);
-    let mut table = Table::new(&["", "range", "perm", ">pages", ">bytes", "first", "what"]);
+    let mut table = Table::new(&["change", "range", "perm", ">pages", ">bytes", "first", "what"]);
     let mut bytes = Blocks::default();
     let mut missing = 0;
     let whole = [Vma { end: Addr(u64::MAX), ..Vma::default() }];

@@ -2,11 +2,11 @@
 //!
 //! | block | becomes |
 //! |---|---|
-//! | fields | an object, by their labels in snake case |
-//! | a table | an array of objects, by the heads in snake case |
+//! | fields | an object, by their labels, with `_` for what is no letter |
+//! | a table | an array of objects, by the heads in the same way |
 //! | a line | its named values are members of the object; one of a list is an object, or a string, in that list; mere words are strings in `lines` |
 //! | bytes | `{"address", "hex", "more"}` |
-//! | groups | members of an object by their keys; an array of those of which there may be many |
+//! | groups | members of an object by their keys; an array of those of which there may be many, each with whose it is (`pid`, `tid`) and, where it is a table, its `rows` |
 //!
 //! Blocks beside each other make one object, in which tables are `rows`.
 
@@ -22,7 +22,7 @@ pub fn value(blocks: &[Block]) -> Value {
         match only {
             Block::Table(table) => return Value::Array(rows(table)),
             Block::Bytes(bytes) => {
-                return json!({ "address": bytes.address, "hex": cryo_format::prim::hex(&bytes.bytes), "more": bytes.more });
+                return json!({ "address": format!("{:#x}", bytes.address), "hex": cryo_format::prim::hex(&bytes.bytes), "more": bytes.more });
             }
             _ => {}
         }
@@ -51,6 +51,10 @@ pub fn value(blocks: &[Block]) -> Value {
                         let ids = group.id.iter().map(|(k, v)| ((*k).to_owned(), v.clone()));
                         Value::Object(ids.chain(members).collect())
                     }
+                    Value::Array(rows) if !group.id.is_empty() => {
+                        let ids = group.id.iter().map(|(k, v)| ((*k).to_owned(), v.clone()));
+                        Value::Object(ids.chain([("rows".to_owned(), Value::Array(rows))]).collect())
+                    }
                     other => other,
                 };
                 if group.many {
@@ -66,6 +70,9 @@ pub fn value(blocks: &[Block]) -> Value {
 
 /// A label as a member's name: `RLIMIT_`, `as_file`.
 pub fn name(label: &str) -> String {
+    if label == "#" {
+        return "n".to_owned();
+    }
     let mut name = String::new();
     for c in label.trim().chars() {
         let c = if c.is_alphanumeric() { c } else { '_' };

@@ -11,7 +11,7 @@ use crate::block::Block;
 /// One object on a line for each row.
 pub fn jsonl(blocks: &[Block], out: &mut dyn Write) -> io::Result<()> {
     for row in flat(blocks) {
-        serde_json::to_writer(&mut *out, &row)?;
+        crate::json::write(&row, out)?;
         writeln!(out)?;
     }
     Ok(())
@@ -30,15 +30,23 @@ pub fn csv(blocks: &[Block], out: &mut dyn Write) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(&heads)?;
     for row in &all {
-        let cell = |head: &&String| match row.get(*head) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-        };
-        csv.write_record(heads.iter().map(cell))?;
+        csv.write_record(heads.iter().map(|head| csv_cell(row.get(*head))))?;
     }
     csv.flush()?;
     Ok(())
+}
+
+/// A value as it stands between commas: text as it is, anything else as JSON.
+pub fn csv_cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => {
+            let mut json = Vec::new();
+            let _ = crate::json::write(other, &mut json);
+            String::from_utf8(json).unwrap_or_default()
+        }
+    }
 }
 
 /// All rows, each with whose it is.

@@ -3,9 +3,8 @@
 use cryo_format::section::ptimers::{Ptimer, Ptimers};
 
 use super::{Cx, Print, thread};
-use crate::block::{Blocks, Table};
+use crate::block::{Blocks, Cell, Table};
 use crate::names::{one_of, signal};
-use crate::text::duration;
 
 const CLOCKS: &[(u64, &str)] = &[
     (0, "REALTIME"),
@@ -23,10 +22,10 @@ impl Print for Ptimers {
     fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
         let mut table = Table::new(&[">id", "clock", ">left", ">interval", ">overrun", "notification"]);
         for t in &self.timers {
-            let left = if t.value_ns == 0 { "(not armed)".to_owned() } else { duration(t.value_ns) };
-            let interval = if t.interval_ns == 0 { "-".to_owned() } else { duration(t.interval_ns) };
-            let overrun = t.overrun.to_string();
-            table.row([t.id.to_string(), clock(t, cx), left, interval, overrun, notification(t, cx)]);
+            let left = if t.value_ns == 0 { Cell::new("(not armed)", 0) } else { Cell::duration(t.value_ns) };
+            let interval = if t.interval_ns == 0 { Cell::count(0) } else { Cell::duration(t.interval_ns) };
+            let [id, overrun] = [t.id.into(), t.overrun].map(Cell::number);
+            table.row([id, clock(t, cx).into(), left, interval, overrun, notification(t, cx).into()]);
         }
         out.table(table);
     }

@@ -10,6 +10,7 @@ use crate::section::{Validate, locks};
 /// Locks on a file.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Locks {
     /// F_RDLCK 0, F_WRLCK 1, F_UNLCK 2: none.
     pub lease: u32,
@@ -22,6 +23,7 @@ pub struct Locks {
 /// A lock.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Lock {
     /// See below.
     pub kind: u32,

@@ -10,6 +10,7 @@ use crate::section::{Validate, mm};
 /// Landmarks of one process's memory.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Mm {
     /// Text range.
     pub start_code: Addr,

@@ -14,6 +14,7 @@ use crate::section::{Validate, objects};
 /// All objects of the set.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Objects {
     /// The objects, sorted by id.
     pub objects: List<Object>,
@@ -22,6 +23,7 @@ pub struct Objects {
 /// A file, or memory with an identity of its own.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Object {
     /// Local id, unique in the set over processes, threads, objects and descriptions; not 0.
     pub id: u64,

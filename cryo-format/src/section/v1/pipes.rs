@@ -10,6 +10,7 @@ use crate::section::{Validate, pipes};
 /// A pipe or FIFO.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pipe {
     /// Bytes that it can hold (F_GETPIPE_SZ).
     pub capacity: u32,

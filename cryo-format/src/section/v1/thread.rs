@@ -10,6 +10,7 @@ use crate::section::{Validate, thread};
 /// One thread.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Thread {
     /// Local id of its process.
     pub process: u64,
