@@ -9,14 +9,15 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::section::ancillary::{Ancillary, AncillaryMessage};
-use cryo_tracee::proc::FdDirs;
+use cryo_format::section::unix::Unix;
+use cryo_tracee::proc::{FdDirs, FdInfo, Status};
 use cryo_tracee::sockets::Peeked;
 use cryo_tracee::{fds, sockets};
 
 use super::description::{Cx, Description};
 use super::fd::Fd;
 use super::socket::{self, Socket};
-use super::{Scene, peers};
+use super::{RefusalKind, Scene, peers, refuse};
 use crate::{Refusal, Result};
 
 /// A message with which something travels.
@@ -40,19 +41,27 @@ pub struct InFlight {
     queues: RefCell<HashMap<u64, Vec<Peeked>>>,
     /// The descriptors of processes, by those of ours that are to be found through them.
     carriers: HashMap<i32, i32>,
+    /// The inodes of sockets with messages that bring a pidfd of their sender, which was not the root.
+    forgotten: HashSet<u64>,
 }
 
 impl InFlight {
     /// Looks into the unix sockets among `fds`, which `pidfds` lead to, into those that it finds in there, and so on. Adds what it finds to `fds`, as
-    /// descriptors of `us`. Not into those in whose place something else is put, as `replaced` says.
-    pub fn look(us: &Scene<'_>, pidfds: &[OwnedFd], fds: &mut Vec<Fd>, replaced: impl Fn(&Fd) -> bool) -> Result<Self> {
+    /// descriptors of `us`. Not through those in whose place something else is put, as `replaced` says.
+    pub fn look(
+        root: i32,
+        us: &Scene<'_>,
+        pidfds: &[OwnedFd],
+        fds: &mut Vec<Fd>,
+        replaced: impl Fn(&Fd) -> bool,
+    ) -> Result<Self> {
         let mut all = Self::default();
-        let mut seen: HashSet<u64> = fds.iter().filter(|f| replaced(f)).map(|f| f.meta.ino()).collect();
+        let mut seen = HashSet::new();
         let mut next = 0;
         while let Some(f) = fds.get(next) {
             next += 1;
             let path = f.info.flags() & libc::O_PATH as u64 != 0;
-            if path || !f.meta.file_type().is_socket() || !seen.insert(f.meta.ino()) {
+            if path || replaced(f) || !f.meta.file_type().is_socket() || !seen.insert(f.meta.ino()) {
                 continue;
             }
             let fd = fds::take(&pidfds[f.holder], f.fd)?;
@@ -70,6 +79,9 @@ impl InFlight {
             let carrier = f.name();
             let Some(mut queue) = queue(&socket)? else { continue };
             let (messages, found) = waiting(&socket, &mut queue)?;
+            if queue.iter().any(|m| m.pidfd.is_some() && sender(m).is_none_or(|(pid, ..)| pid != root)) {
+                all.forgotten.insert(f.meta.ino());
+            }
             all.queues.get_mut().insert(f.meta.ino(), queue);
             all.messages.insert(f.meta.ino(), messages);
             if found.is_empty() {
@@ -99,8 +111,7 @@ pub fn refused(cx: &Cx<'_>, f: &Fd, mut why: Refusal) -> (i32, Refusal) {
 
 /// What waits in a unix socket; none if it cannot be seen.
 fn queue(s: &Socket<'_>) -> Result<Option<Vec<Peeked>>> {
-    let stream = s.kind as i32 == libc::SOCK_STREAM;
-    match if stream { socket::pieces(s) } else { socket::messages(s) } {
+    match socket::waiting(s) {
         // That is for whoever collects the socket to say.
         Err(crate::Error::Refused(_)) => Ok(None),
         peeked => Ok(Some(peeked?)),
@@ -114,7 +125,7 @@ fn waiting(s: &Socket<'_>, queue: &mut [Peeked]) -> Result<(Vec<Message>, Vec<Ow
     for m in queue {
         let (start, end) = (place, place + if stream { m.data.len() } else { 1 });
         place = end;
-        let sender = m.credentials.filter(|(pid, ..)| *pid != 0);
+        let sender = sender(m);
         if m.rights.is_empty() && sender.is_none() {
             continue;
         }
@@ -134,6 +145,17 @@ fn waiting(s: &Socket<'_>, queue: &mut [Peeked]) -> Result<(Vec<Message>, Vec<Ow
     Ok((messages, held))
 }
 
+/// Who sent it, if the socket asks for that, and if it can be known: a process that has ended and was waited for is a pidfd without a number.
+fn sender(m: &Peeked) -> Option<(i32, u32, u32)> {
+    let told = m.credentials.filter(|(pid, ..)| *pid != 0);
+    told.or_else(|| {
+        let fd = m.pidfd.as_ref()?.as_raw_fd();
+        let pid = FdInfo::of(std::process::id() as i32, fd).ok()?.number("Pid").filter(|pid| *pid > 0)? as i32;
+        let status = Status::of(pid).ok()?;
+        Some((pid, status.ids("Uid")[0], status.ids("Gid")[0]))
+    })
+}
+
 /// Where in a stream the bytes begin with which the descriptors were sent that who reads from `start` to `end` gets: he may get bytes of before, too.
 fn first_byte(s: &Socket<'_>, start: usize, end: usize) -> Result<usize> {
     let peek = sockets::PeekFrom::start(&s.fd)?;
@@ -144,27 +166,45 @@ fn first_byte(s: &Socket<'_>, start: usize, end: usize) -> Result<usize> {
 /// What waits in a unix socket, without descriptors; asked for once.
 pub fn peeked(cx: &Cx<'_>, s: &Socket<'_>) -> Result<Vec<Peeked>> {
     let seen = cx.in_flight.queues.borrow_mut().remove(&s.ino());
-    match seen {
-        Some(queue) => Ok(queue),
-        None if s.kind as i32 == libc::SOCK_STREAM => socket::pieces(s),
-        None => socket::messages(s),
+    if let Some(queue) = seen {
+        return Ok(queue);
     }
+    let queue = socket::waiting(s)?;
+    if queue.iter().any(|m| !m.rights.is_empty() || sender(m).is_some()) {
+        return refuse(
+            RefusalKind::Busy,
+            format!("{}: a message with descriptors, or with who sent it, came into it just now: try again", s.name()),
+        );
+    }
+    Ok(queue)
 }
 
-/// Adds it for a socket.
-pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) {
-    let Some(messages) = cx.in_flight.messages.get(&s.ino()) else { return };
-    let us = cx.us.member;
-    let ids: HashMap<i32, u64> =
-        cx.all.iter().flat_map(|d| d.fds.iter().filter(|f| f.holder == us).map(|f| (f.fd, d.id))).collect();
-    let messages = messages.iter().filter_map(|m| {
-        let (pid, uid, gid) = m.sender.and_then(|sender| peers::inner(cx, sender)).unwrap_or_default();
-        let descriptions = m.fds.iter().map(|fd| ids.get(fd).copied()).collect::<Option<Vec<u64>>>()?;
-        let something = pid != 0 || !descriptions.is_empty();
-        something.then(|| AncillaryMessage { at: m.at, len: m.len, pid, uid, gid, descriptions: descriptions.into() })
-    });
-    let messages: Vec<AncillaryMessage> = messages.collect();
-    if !messages.is_empty() {
-        cx.out.add(s.d.id, Ancillary { messages: messages.into() });
+/// Why who is not born yet when messages are sent again cannot be in one; none of a description that is in none.
+pub fn too_late(cx: &Cx<'_>, d: &Description<'_>, what: &str) -> Option<String> {
+    let sent = d.fds.iter().any(|f| cx.is_in_flight(f));
+    sent.then(|| format!("{what} of another process than the first of them, in a message, is not carried"))
+}
+
+/// Adds it for each socket that is in the image, when all descriptions are: one that others share may stand in the image by another id than its own.
+pub fn collect(cx: &mut Cx<'_>) {
+    for d in cx.all {
+        let Some(messages) = cx.in_flight.messages.get(&d.first().meta.ino()) else { continue };
+        if cx.out.section::<Unix>(d.id).is_none() {
+            continue;
+        }
+        let messages = messages.iter().filter_map(|m| {
+            let (pid, uid, gid) = m.sender.and_then(|sender| peers::inner(cx, sender)).unwrap_or_default();
+            let descriptions = m.fds.iter().map(|fd| cx.sent.get(fd).copied()).collect::<Option<Vec<u64>>>()?;
+            let descriptions = descriptions.into();
+            Some(AncillaryMessage { at: m.at, len: m.len, pid, uid, gid, descriptions })
+        });
+        let messages: Vec<AncillaryMessage> = messages.filter(|m| m.pid != 0 || !m.descriptions.is_empty()).collect();
+        if !messages.is_empty() {
+            cx.out.add(d.id, Ancillary { messages: messages.into() });
+        }
+        if cx.in_flight.forgotten.contains(&d.first().meta.ino()) {
+            let text = "who receives a message that waits in it gets a pidfd (SO_PASSPIDFD) of a process that has ended, and not of who sent it: that was not the first process of the set";
+            cx.out.note(d.first().name(), text);
+        }
     }
 }

@@ -60,6 +60,7 @@ pub struct Cx<'c> {
     pub(super) inodes: HashMap<(u64, u64), Vec<usize>>,
     pub(super) numbers: HashMap<(usize, i32), &'c Fd>,
     pub(super) table: Vec<(&'c Fd, u64)>,
+    pub(super) sent: HashMap<i32, u64>,
     pub(super) pidfds: &'c [OwnedFd],
 }
 
@@ -92,7 +93,9 @@ impl<'c> Cx<'c> {
 
     /// Gives one descriptor a description of its own, apart from the others of its group.
     pub fn place(&mut self, f: &'c Fd, id: u64) {
-        if !self.is_in_flight(f) {
+        if self.is_in_flight(f) {
+            self.sent.insert(f.fd, id);
+        } else {
             self.table.push((f, id));
         }
     }

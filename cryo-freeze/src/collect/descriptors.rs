@@ -97,7 +97,7 @@ pub fn collect(
         holder(root, pidfds.len(), (pid, pid), root.id)?
     };
     pidfds.push(cryo_tracee::fds::pidfd(us.pid)?);
-    let in_flight = InFlight::look(&us, &pidfds, &mut fds, |f| f.holder == 0 && rule(f).is_some())?;
+    let in_flight = InFlight::look(root.pid, &us, &pidfds, &mut fds, |f| f.holder == 0 && rule(f).is_some())?;
     let mut all = Vec::new();
     let mut by_rule = Vec::new();
     let tids: Vec<i32> = scenes.iter().chain(&own).chain([&us]).map(|s| s.live_tid).collect();
@@ -132,6 +132,7 @@ pub fn collect(
         inodes,
         numbers: fds.iter().map(|f| ((f.holder, f.fd), f)).collect(),
         table,
+        sent: HashMap::new(),
         pidfds: &pidfds,
     };
     for same in &by_rule {
@@ -147,8 +148,9 @@ pub fn collect(
             Err(Error::Refused(why)) => {
                 cx.out.back_to(mark);
                 cx.table.truncate(placed);
-                if cx.is_in_flight(d.first()) {
-                    refused.push(ancillary::refused(&cx, d.first(), why));
+                // Whatever takes the place of a descriptor that a process has: who receives it would get the original.
+                if let Some(f) = d.fds.iter().find(|f| cx.is_in_flight(f)) {
+                    refused.push(ancillary::refused(&cx, f, why));
                     continue;
                 }
                 let instead = |f: &Fd| rule(f).or(FdRule::outside(rules));
@@ -164,6 +166,7 @@ pub fn collect(
         }
     }
     answers(root.pid, refused)?;
+    ancillary::collect(&mut cx);
     removed::cwd(&mut cx);
     sessions::collect(&mut cx)?;
     terminal::collect(&mut cx)?;

@@ -6,13 +6,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 
+use cryo_format::section::family::Family;
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::ObjectKind;
+use cryo_format::section::process::Process;
 use cryo_tracee::tty::{self, Number};
 use cryo_tracee::{fds, magic};
 
 use super::description::{Cx, Description, Fd};
-use super::{RefusalKind, inodes, refuse, removed};
+use super::{RefusalKind, ancillary, inodes, refuse, removed};
 use crate::Result;
 use crate::error::About;
 
@@ -58,6 +60,13 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     } else {
         return refuse(RefusalKind::File, format!("{} has no name any more: use --fd {}=null|FILE", f.name(), f.fd));
     };
+    if object == 0
+        && of_another_member(cx, path)
+        && let Some(why) = ancillary::too_late(cx, d, "a file in /proc")
+    {
+        cx.why = Some(why);
+        return Ok(false);
+    }
     cx.out.add(
         d.id,
         OpenFile {
@@ -134,6 +143,16 @@ fn other_name(f: &Fd) -> Result<Option<Vec<u8>>> {
             ),
         ),
     }
+}
+
+/// Does this path lead into /proc of another member than the first, or of a zombie of theirs? It is opened when that one is born.
+fn of_another_member(cx: &Cx<'_>, path: &[u8]) -> bool {
+    let Some(rest) = path.strip_prefix(b"/proc/") else { return false };
+    let digits = rest.split(|b| *b == b'/').next().unwrap_or_default();
+    let Some(pid) = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok()) else { return false };
+    let others = || cx.out.sections::<Process>().skip(1).map(|p| p.pid);
+    let mut zombies = cx.out.sections::<Family>().flat_map(|f| &f.zombies.0).map(|z| z.pid);
+    others().any(|other| other == pid) || zombies.any(|z| z == pid)
 }
 
 /// The path of a file in /proc of a process that has ended. What it showed cannot be read any more, which is all that it tells (ESRCH).

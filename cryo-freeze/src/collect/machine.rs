@@ -35,6 +35,11 @@ impl Machine {
         let namespaces = namespaces(std::process::id() as i32)?;
         Ok(Self { online: sched::online()?, namespaces, others: OtherHolders::look(pids) })
     }
+
+    /// What the link to our own namespace of this kind says.
+    pub fn namespace(&self, kind: &str) -> Option<&Vec<u8>> {
+        self.namespaces.get(NAMESPACES.iter().position(|(name, _)| *name == kind)?)
+    }
 }
 
 /// What the links in /proc/PID/ns say.

@@ -1,10 +1,10 @@
 //! `PEER`: who a unix socket says is at its other end.
 
 use cryo_format::section::peers::Peer;
-use cryo_tracee::proc::{self, Status};
 use cryo_tracee::sockets;
 
 use super::description::Cx;
+use super::process;
 use super::socket::Socket;
 use crate::Result;
 
@@ -18,13 +18,5 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<()> {
 
 /// A pid, user and group of SO_PEERCRED or SCM_CREDENTIALS with the pid as the processes of the image see it; none if they see none.
 pub fn inner(cx: &Cx<'_>, (pid, uid, gid): (i32, u32, u32)) -> Option<(u64, u32, u32)> {
-    if pid <= 0 {
-        return None;
-    }
-    let root = cx.scenes.first()?.live_tid;
-    let namespace = |pid: i32| proc::link(pid, "ns/pid").ok();
-    // Of who has ended only the number is left, and that is ours.
-    let ours = namespace(root) == namespace(std::process::id() as i32);
-    let seen = if ours { Some(pid as u64) } else { Status::of(pid).ok().and_then(|s| s.inner("NStgid")) };
-    seen.map(|pid| (pid, uid, gid))
+    process::pid_as_seen(cx.scenes.first()?, pid).map(|pid| (pid, uid, gid))
 }

@@ -4,6 +4,7 @@ use cryo_format::section::family::Family;
 use cryo_format::section::pidfd::{DeadPidfd, Pidfd};
 use cryo_tracee::proc::Status;
 
+use super::ancillary;
 use super::description::{Cx, Description};
 use crate::Result;
 
@@ -20,10 +21,10 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         Some(pid) if process.is_none() => zombie(cx, pid as i32),
         _ => None,
     };
-    // Whoever is not born yet when messages are sent again cannot be in one.
-    let later = process.is_some_and(|s| s.member > 0) || dead.is_some_and(|pid| pid != 0);
-    if later && d.fds.iter().any(|f| cx.is_in_flight(f)) {
-        cx.why = Some("a pidfd of another process than the first of them, in a message, is not carried".into());
+    if (process.is_some_and(|s| s.member > 0) || dead.is_some_and(|pid| pid != 0))
+        && let Some(why) = ancillary::too_late(cx, d, "a pidfd")
+    {
+        cx.why = Some(why);
         return Ok(false);
     }
     match (process, dead) {

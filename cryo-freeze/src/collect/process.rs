@@ -87,7 +87,7 @@ pub fn collect(
         scene.id,
         Process {
             pid: scene.status.inner("NStgid").unwrap_or(scene.pid as u64),
-            ppid: parent(scene)?,
+            ppid: pid_as_seen(scene, scene.stat.field(4)? as i32).unwrap_or(0),
             pgid: scene.status.inner("NSpgid").unwrap_or(number(5)?),
             sid: scene.status.inner("NSsid").unwrap_or(number(6)?),
             exit_signal: proc::Stat::of(scene.pid)?.field(38)? as u64,
@@ -112,15 +112,18 @@ pub fn collect(
     Ok(())
 }
 
-/// The parent's pid as the process sees it: 0 if that is in no pid namespace of its.
-fn parent(scene: &Scene<'_>) -> Result<u64> {
-    let ppid = scene.stat.field(4)? as i32;
-    if ppid == 0 {
-        return Ok(0);
+/// A pid as the process sees it; none if that is in no pid namespace of its.
+pub(super) fn pid_as_seen(scene: &Scene<'_>, pid: i32) -> Option<u64> {
+    if pid <= 0 {
+        return None;
     }
-    let namespace = |pid| proc::link(pid, "ns/pid").ok();
-    let (Ok(status), Some(theirs)) = (Status::of(ppid), namespace(ppid)) else { return Ok(ppid as u64) };
-    Ok(if namespace(scene.live_tid) == Some(theirs) { status.inner("NStgid").unwrap_or(ppid as u64) } else { 0 })
+    let namespace = |pid: i32| proc::link(pid, "ns/pid").ok();
+    let theirs = namespace(scene.live_tid)?;
+    // Of who has ended only the number is left, and that is ours.
+    if scene.machine.namespace("pid") == Some(&theirs) {
+        return Some(pid as u64);
+    }
+    (namespace(pid)? == theirs).then(|| Status::of(pid).ok()?.inner("NStgid")).flatten()
 }
 
 /// umask(2), as /proc/PID/status has it.

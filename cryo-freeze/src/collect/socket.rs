@@ -147,6 +147,11 @@ pub fn filter(s: &Socket<'_>) -> Result<Blob> {
     }
 }
 
+/// What waits in a unix socket: the pieces of a stream, or messages.
+pub fn waiting(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
+    if s.kind as i32 == libc::SOCK_STREAM { pieces(s) } else { messages(s) }
+}
+
 /// Messages that wait, each with its sender's address. They stay where they are.
 pub fn messages(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
     let mut all = Vec::new();
@@ -214,7 +219,7 @@ fn all_seen(s: &Socket<'_>, waiting: usize, left: usize) -> Result<()> {
 
 /// What waits in a unix stream, in the pieces in which who reads it gets it: none goes on behind bytes with which descriptors travel, or, if the reader asks
 /// who has sent them, beyond those of one sender. They stay where they are.
-pub fn pieces(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
+fn pieces(s: &Socket<'_>) -> Result<Vec<sockets::Peeked>> {
     let waiting = sockets::waiting(&s.fd)?;
     let mut pieces = Vec::new();
     if sockets::events(&s.fd)? & libc::POLLPRI != 0 {

@@ -104,7 +104,6 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>) -> Result<bool> {
         peers::collect(cx, s)?;
     }
     cx.out.add(s.d.id, section);
-    ancillary::collect(cx, s);
     Ok(true)
 }
 

@@ -1,6 +1,7 @@
 //! `ANCL`: what travels with messages that wait in unix sockets. Whatever is sent is made first; then each message is sent again.
 
-use std::collections::HashMap;
+use std::collections::btree_map::Entry;
+use std::collections::{HashMap, VecDeque};
 
 use cryo_format::section::ancillary::{Ancillary, AncillaryMessage};
 use cryo_format::section::descriptors::Descriptor;
@@ -13,23 +14,19 @@ use super::unix_socket::{Making, shown};
 use crate::Result;
 use crate::error::{RefusalKind, refuse};
 
-/// Finds what is in flight.
+/// Finds what is in flight: in sockets that are there, and in those that are in flight themselves. What the person put something else for carries nothing.
 pub fn find(table: &mut Table<'_>) {
-    let mut carriers: HashMap<u64, u64> = HashMap::new();
-    for (socket, a) in table.all::<Ancillary>() {
-        for id in a.messages.iter().flat_map(|m| &m.descriptions.0) {
-            carriers.entry(*id).or_insert(socket);
+    let carried: HashMap<u64, &Ancillary> = table.all::<Ancillary>().into_iter().collect();
+    let mut carriers: VecDeque<(u64, u32)> = carried.keys().filter_map(|id| Some((*id, table.number(*id)?))).collect();
+    carriers.make_contiguous().sort_unstable();
+    while let Some((carrier, number)) = carriers.pop_front() {
+        for id in carried.get(&carrier).into_iter().flat_map(|a| &a.messages.0).flat_map(|m| &m.descriptions.0) {
+            if let Entry::Vacant(unknown) = table.in_flight.entry(*id) {
+                unknown.insert(number);
+                table.numbers.entry(*id).or_insert(number);
+                carriers.push_back((*id, number));
+            }
         }
-    }
-    for id in carriers.keys() {
-        // By way of others maybe, and in a circle if the image is wrong.
-        let carrier = std::iter::successors(Some(*id), |id| carriers.get(id).copied()).take(carriers.len() + 1);
-        let number = carrier.into_iter().find_map(|id| table.numbers.get(&id).copied()).unwrap_or_default();
-        table.in_flight.insert(*id, number);
-    }
-    let missing: Vec<(u64, u32)> = table.in_flight.iter().map(|(id, number)| (*id, *number)).collect();
-    for (id, number) in missing {
-        table.numbers.entry(id).or_insert(number);
     }
 }
 
@@ -44,9 +41,13 @@ pub fn messages<'a>(table: &Table<'a>, id: u64) -> &'a [AncillaryMessage] {
     table.section::<Ancillary>(id).map_or(&[][..], |a| &a.messages)
 }
 
-/// The same by their places.
-pub fn by_place<'a>(table: &Table<'a>, id: u64) -> HashMap<u64, &'a AncillaryMessage> {
-    messages(table, id).iter().map(|m| (m.at, m)).collect()
+/// The same by their places in its queue.
+pub fn by_place<'a>(table: &Table<'a>, id: u64, s: &Unix) -> Result<HashMap<u64, &'a AncillaryMessage>> {
+    let messages = messages(table, id);
+    if messages.iter().any(|m| m.at >= s.queue.len() as u64) {
+        return refuse(RefusalKind::Image, format!("unix socket {}: no such message waits in it", shown(&s.name)));
+    }
+    Ok(messages.iter().map(|m| (m.at, m)).collect())
 }
 
 impl Making<'_, '_, '_> {
@@ -81,7 +82,9 @@ impl Making<'_, '_, '_> {
         let mut rest = &data[..];
         let mut at = 0;
         for m in messages(self.table, id) {
-            let parts = m.at.checked_sub(at).and_then(|before| rest.split_at_checked(before as usize));
+            // What travels does so with the first byte.
+            let parts =
+                m.at.checked_sub(at).filter(|_| m.len > 0).and_then(|before| rest.split_at_checked(before as usize));
             let Some((before, (own, after))) =
                 parts.and_then(|(before, rest)| Some((before, rest.split_at_checked(m.len as usize)?)))
             else {

@@ -176,17 +176,24 @@ pub fn enter<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<'
     settle(host, table)
 }
 
-/// Makes every description of the family in the root. What the person put at a number of the root's is that for all who share the description.
+/// Makes every description of the family in the root; for one process only what is in flight, which is made first. What the person put at a number of the
+/// root's is that for all of a family who share the description.
 fn make_all(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     let frost = table.frost;
     let mut refused = Vec::new();
     let mut failed = HashSet::new();
     let mut seen = HashSet::new();
-    let rules: HashMap<u64, &Instead> =
-        table.wanted.iter().filter_map(|d| Some((d.description, table.rule(d.fd)?))).collect();
+    let alone = table.is_alone();
+    let holders: Vec<u64> = if alone { Vec::new() } else { table.holders().collect() };
+    let mut rules: HashMap<u64, &Instead> = HashMap::new();
+    for d in table.wanted.iter().filter(|_| !alone) {
+        if let Some(rule) = table.rule(d.fd) {
+            rules.entry(d.description).or_insert(rule);
+        }
+    }
     // What is sent with messages of unix sockets is there before those are.
     let early: Vec<Descriptor> = ancillary::early(table);
-    for d in early.iter().chain(table.holders().flat_map(|id| wanted(frost, id))) {
+    for d in early.iter().chain(holders.into_iter().flat_map(|id| wanted(frost, id))) {
         if !seen.insert(d.description) || table.made.contains_key(&d.description) {
             continue;
         }

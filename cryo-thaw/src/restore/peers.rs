@@ -6,6 +6,7 @@ use cryo_format::section::process::Process;
 use cryo_tracee::Host;
 use cryo_tracee::proc::Status;
 
+use super::table::Table;
 use super::unix_socket::Making;
 use crate::error::Doing;
 use crate::{Error, Result};
@@ -17,14 +18,18 @@ impl Making<'_, '_, '_> {
     /// Has a call made by this process, if it is said by whom, and if that can be; else by the host.
     pub fn by<T>(&mut self, who: Option<&Peer>, mut call: impl FnMut(&mut Host) -> Result<T>) -> Result<T> {
         let Some(who) = who.filter(|who| who.pid != 0) else { return call(self.host) };
-        let host = Status::of(self.host.pid())?;
-        let own = (host.ids("Uid")[1], host.ids("Gid")[1]);
-        let root = self.table.frost.get::<Process>(self.table.root()).map_or(0, |p| p.pid);
+        let Us { own, root, old } = self.us;
+        if own.0 != 0 && own != (who.uid, who.gid) {
+            self.table.options.notes.add(format!(
+                "unix sockets whose other end, or a message, came from user {} of group {} say now that it was user {} of group {}: only root may take on others",
+                who.uid, who.gid, own.0, own.1
+            ));
+        }
         if who.pid == root {
             return as_user(self.host, own, who, call);
         }
         // Where the host has not got its old pid, nobody does.
-        if host.inner("NSpid") == Some(root) {
+        if old {
             let mut begun = false;
             let done = self.host.aside(Some(who.pid as i32), |maker| {
                 begun = true;
@@ -42,6 +47,27 @@ impl Making<'_, '_, '_> {
             who.pid
         ));
         as_user(self.host, own, who, call)
+    }
+}
+
+/// Who the host is, by which it would make all calls.
+#[derive(Clone, Copy)]
+pub struct Us {
+    /// Its effective user and group.
+    own: (u32, u32),
+    /// The pid that the root had.
+    root: u64,
+    /// Has it got that?
+    old: bool,
+}
+
+impl Us {
+    /// Looks at it.
+    pub fn of(host: &Host, table: &Table<'_>) -> Result<Self> {
+        let status = Status::of(host.pid())?;
+        let root = table.frost.get::<Process>(table.root()).map_or(0, |p| p.pid);
+        let own = (status.ids("Uid")[1], status.ids("Gid")[1]);
+        Ok(Self { own, root, old: status.inner("NSpid") == Some(root) })
     }
 }
 

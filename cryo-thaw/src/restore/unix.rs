@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use cryo_format::section::unix::{State, Unix};
 use cryo_tracee::Host;
 
+use super::peers::Us;
 use super::sockets::{self, Wide};
 use super::table::Table;
 use super::unix_socket::{Filling, Making};
@@ -29,6 +30,7 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, _fd: u32, id: u64) -> Res
     }
     let here = open::open(host, b".", libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC)??;
     let mut making = Making {
+        us: Us::of(host, table)?,
         host,
         table,
         by_id,
@@ -176,7 +178,7 @@ impl<'a> Making<'_, '_, 'a> {
         if s.kind == libc::SOCK_STREAM as u32 {
             self.pour(*id, s, *from)?;
         } else {
-            let travels = ancillary::by_place(self.table, *id);
+            let travels = ancillary::by_place(self.table, *id, s)?;
             for (place, m) in s.queue.iter().enumerate() {
                 self.send(*from, &m.data, &[], travels.get(&(place as u64)).copied())??;
             }

@@ -148,7 +148,7 @@ fn alone<'a>(making: &mut Making<'_, '_, 'a>, id: u64, s: &'a Unix) -> Result<()
 
 /// Sends each message again: from the socket that bears its sender's name, from its peer, from one without a name.
 fn fill(making: &mut Making<'_, '_, '_>, by_name: &HashMap<&[u8], u64>, id: u64, s: &Unix) -> Result<()> {
-    let travels = ancillary::by_place(making.table, id);
+    let travels = ancillary::by_place(making.table, id, s)?;
     for (place, m) in s.queue.iter().enumerate() {
         let with = travels.get(&(place as u64)).copied();
         let sender = if m.sender.is_empty() {

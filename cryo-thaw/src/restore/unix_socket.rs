@@ -10,6 +10,7 @@ use cryo_format::section::unix::Unix;
 use cryo_tracee::{Host, sock_diag, sockets as socket};
 use tempfile::TempDir;
 
+use super::peers::Us;
 use super::sockets;
 use super::table::Table;
 use crate::Result;
@@ -44,6 +45,8 @@ pub struct Filling {
 pub struct Making<'h, 't, 'a> {
     /// The host.
     pub host: &'h mut Host,
+    /// Who it is.
+    pub us: Us,
     /// Its descriptors.
     pub table: &'t mut Table<'a>,
     /// All that shall be.

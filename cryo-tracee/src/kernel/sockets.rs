@@ -240,6 +240,9 @@ pub fn events(fd: &OwnedFd) -> Result<i16> {
     Ok(p.revents)
 }
 
+/// linux/socket.h; libc lacks it.
+const SCM_PIDFD: i32 = 4;
+
 /// A message that was looked at and left where it is.
 #[derive(Debug, Default)]
 pub struct Peeked {
@@ -255,6 +258,8 @@ pub struct Peeked {
     pub rights_lost: bool,
     /// Who sent it, where the socket asks for that (SCM_CREDENTIALS): pid, user, group.
     pub credentials: Option<(i32, u32, u32)>,
+    /// The same as a pidfd (SCM_PIDFD, Linux 6.5), where it asks for that.
+    pub pidfd: Option<OwnedFd>,
 }
 
 /// recvmsg(2) with MSG_PEEK, of up to `room` bytes; `None` if nothing waits.
@@ -279,10 +284,11 @@ pub fn peek(fd: &OwnedFd, room: usize) -> Result<Option<Peeked>> {
     }
     data.truncate(n as usize);
     from.truncate(msg.msg_namelen as usize);
-    let (rights, credentials) = ancillary(&msg);
+    let mut peeked = ancillary(&msg);
     let is = |flag| msg.msg_flags & flag != 0;
-    let (truncated, rights_lost) = (is(libc::MSG_TRUNC), is(libc::MSG_CTRUNC));
-    Ok(Some(Peeked { data, from, truncated, rights, rights_lost, credentials }))
+    (peeked.truncated, peeked.rights_lost) = (is(libc::MSG_TRUNC), is(libc::MSG_CTRUNC));
+    (peeked.data, peeked.from) = (data, from);
+    Ok(Some(peeked))
 }
 
 /// Where in the next `len` bytes of a stream (by SO_PEEK_OFF) the last of the writes begins of which they consist. A write into a unix socket stays one buffer
@@ -310,9 +316,9 @@ pub fn last_write(fd: &OwnedFd, len: usize) -> Result<usize> {
 }
 
 /// The descriptors that came with a message, and who sent it.
-fn ancillary(msg: &libc::msghdr) -> (Vec<OwnedFd>, Option<(i32, u32, u32)>) {
+fn ancillary(msg: &libc::msghdr) -> Peeked {
     use std::os::fd::FromRawFd;
-    let (mut rights, mut credentials) = (Vec::new(), None);
+    let mut peeked = Peeked::default();
     // SAFETY: `msg` was filled by recvmsg and its control buffer still lives; CMSG_* stay inside of msg_controllen. Each descriptor is new and
     // nobody else's.
     unsafe {
@@ -323,10 +329,16 @@ fn ancillary(msg: &libc::msghdr) -> (Vec<OwnedFd>, Option<(i32, u32, u32)>) {
             let mut numbers =
                 data.chunks_exact(size_of::<i32>()).filter_map(|n| Some(i32::from_ne_bytes(n.try_into().ok()?)));
             match (header.cmsg_level, header.cmsg_type) {
-                (libc::SOL_SOCKET, libc::SCM_RIGHTS) => rights.extend(numbers.map(|fd| OwnedFd::from_raw_fd(fd))),
+                (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                    peeked.rights.extend(numbers.map(|fd| OwnedFd::from_raw_fd(fd)));
+                }
+                // An errno where there is none.
+                (libc::SOL_SOCKET, SCM_PIDFD) => {
+                    peeked.pidfd = numbers.next().filter(|fd| *fd >= 0).map(|fd| OwnedFd::from_raw_fd(fd));
+                }
                 (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
                     if let (Some(pid), Some(uid), Some(gid)) = (numbers.next(), numbers.next(), numbers.next()) {
-                        credentials = Some((pid, uid as u32, gid as u32));
+                        peeked.credentials = Some((pid, uid as u32, gid as u32));
                     }
                 }
                 _ => {}
@@ -334,7 +346,7 @@ fn ancillary(msg: &libc::msghdr) -> (Vec<OwnedFd>, Option<(i32, u32, u32)>) {
             cmsg = libc::CMSG_NXTHDR(msg, cmsg);
         }
     }
-    (rights, credentials)
+    peeked
 }
 
 /// Who is at the other end of a unix socket: pid, user, group (SO_PEERCRED); the pid is 0 if nobody is, or somebody whom we cannot see.
