@@ -243,10 +243,11 @@ impl<'a> Births<'a> {
         let (ice, options, paths) = (self.ice, self.options, self.paths(i));
         let member = &self.prepared.members[i];
         let (pid, signal) = (self.wanted(member.process.pid), member.process.exit_signal as i32);
-        let common = common::flags(ice, member.id, self.prepared.members[parent].id)?;
+        let common = common::of_birth(ice, member.id, self.prepared.members[parent].id, how)?;
+        let one_memory = common & libc::CLONE_VM as u64 != 0;
         let maker = self.maker(parent, session)?;
         let mut host =
-            if how == Birth::Orphan { orphan(maker, pid, signal)? } else { maker.fork(pid, signal, common)? };
+            if how == Birth::Orphan { orphan(maker, pid, signal, common)? } else { maker.fork(pid, signal, common)? };
         let unlinked: HashMap<u64, u64> = table
             .objects
             .iter()
@@ -255,7 +256,9 @@ impl<'a> Births<'a> {
             .collect();
         let inject = Inject { paths, executable: None, notes: &options.notes, unlinked: &unlinked };
         let template = self.template(i)?;
-        let shape = if how == Birth::Fork {
+        let shape = if one_memory {
+            self.born(parent)?.1.in_common()
+        } else if how == Birth::Fork {
             let parents = &ice.need::<Vmas>(self.prepared.members[parent].id)?.vmas;
             let (_, shaped) = self.born(parent)?;
             inject.remap_forked(&mut host, (parents, shaped), &template, ice.get::<Forked>(member.id))?
@@ -269,7 +272,9 @@ impl<'a> Births<'a> {
             host::exec(&mut host, executable, |fd| table.inherited(fd))?;
             inject.remap(&mut host, &template)?
         };
-        mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
+        if !one_memory {
+            mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
+        }
         limits::lift(host.pid(), ice.get(member.id))?;
         descriptors::enter(&mut host, table, member.id, paths, common & libc::CLONE_FILES as u64 != 0)?;
         self.ready.hosts.push((host, shape));
@@ -291,7 +296,9 @@ impl<'a> Births<'a> {
         let member = &self.prepared.members[i];
         let (id, process) = (member.id, &member.process);
         let host = self.host(i)?;
-        mm::restore(host, ice.need::<Mm>(id)?)?;
+        if !common::has(ice, id, libc::CLONE_VM) {
+            mm::restore(host, ice.need::<Mm>(id)?)?;
+        }
         if !removed::enter(host, table, process)? {
             process::enter_directory(host, process, paths, options)?;
         }
@@ -367,9 +374,9 @@ impl<'a> Births<'a> {
 }
 
 /// A process that nobody here is the parent of.
-fn orphan(maker: &mut Host, pid: Option<i32>, signal: i32) -> Result<Host> {
-    let mut between = maker.fork(None, libc::SIGCHLD, 0)?;
-    let born = between.fork(pid, signal, 0)?;
+fn orphan(maker: &mut Host, pid: Option<i32>, signal: i32, common: u64) -> Result<Host> {
+    let mut between = maker.fork(None, libc::SIGCHLD, common)?;
+    let born = between.fork(pid, signal, common)?;
     let own = in_namespace(between.pid())?;
     between.end_as(0)?;
     maker.call(libc::SYS_wait4, [own, 0, 0, 0, 0, 0])?;

@@ -14,6 +14,7 @@ use cryo_tracee::{AWAY, Host, Regs};
 
 use crate::Result;
 use crate::births::Births;
+use crate::common;
 use crate::elapsed::elapsed;
 use crate::foreground::Foreground;
 use crate::ice::Ice;
@@ -34,13 +35,20 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> R
     let job = foreground.and_then(Foreground::job).map(|pgid| births.number(pgid)).transpose()?;
     let Some((host, shape)) = births.ready.hosts.get_mut(i) else { return Ok(()) };
 
-    shape.clear_away(host)?;
-    shape.protect(host)?;
-    if let Some(guards) = ice.get::<Guards>(id) {
-        guards::restore(host, guards, &options.notes)?;
+    // Who has its memory in common with one before it finds it as it is to be.
+    let own_memory = !common::has(ice, id, libc::CLONE_VM);
+    if own_memory {
+        shape.clear_away(host)?;
+        shape.protect(host)?;
+        if let Some(guards) = ice.get::<Guards>(id) {
+            guards::restore(host, guards, &options.notes)?;
+        }
     }
+    // Handlers in common are set once more: to make calls in a process that ignores SIGTRAP may have changed that.
     actions::restore(host, ice.need::<Actions>(id)?)?;
-    remap::lock_and_seal(host, &ice.need::<Vmas>(id)?.vmas, &options.notes)?;
+    if own_memory {
+        remap::lock_and_seal(host, &ice.need::<Vmas>(id)?.vmas, &options.notes)?;
+    }
     for (i, (thread_id, thread)) in threads.iter().enumerate().skip(1) {
         host.spawn_thread(parted::maker(ice, *thread_id, threads)?, (ids != Ids::New).then_some(thread.tid as i32))?;
         parted::part(host, ice, i, *thread_id)?;
@@ -85,7 +93,7 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> R
     if main.exited != 0 {
         host.end_main(main.exit_code)?;
     }
-    host.leave_scratch()?;
+    host.leave_scratch(common::memory_goes_on(ice, id))?;
     let live = if main.exited != 0 { others } else { threads };
     for (i, ((thread_id, thread), regs)) in live.iter().zip(&registers).enumerate() {
         let stopped = host.thread_at(i)?;

@@ -120,6 +120,18 @@ impl Shape {
         self.made.into_iter().for_each(Segment::keep);
     }
 
+    /// That of a process which has its memory in common with this one's: nothing is to be done for it once more.
+    pub fn in_common(&self) -> Self {
+        Self {
+            identical: self.identical.clone(),
+            unlinked: self.unlinked.clone(),
+            vdso: None,
+            protect: Vec::new(),
+            whole: self.whole.clone(),
+            made: Vec::new(),
+        }
+    }
+
     /// Takes away what was for those who are born of it.
     pub fn clear_away(&mut self, host: &mut Host) -> Result<()> {
         for (_, (at, size)) in self.whole.drain() {

@@ -93,8 +93,8 @@ pub fn prepare(ice: &mut Ice, options: &Options) -> Result<Prepared> {
     let known = processes.iter().map(|(id, process)| Ok(Known { id: *id, process, mm: ice.need::<Mm>(*id)? }));
     let steps = plan::plan(&known.collect::<Result<Vec<_>>>()?, ice.get::<Family>(0))?;
     for step in &steps {
-        if let Step::Birth(i, Some(parent), ..) = step {
-            common::flags(ice, members[*i].id, members[*parent].id)?;
+        if let Step::Birth(i, Some(parent), how, _) = step {
+            common::of_birth(ice, members[*i].id, members[*parent].id, *how)?;
         }
     }
     let ids: Vec<u64> = members.iter().map(|m| m.id).collect();

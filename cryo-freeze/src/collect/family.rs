@@ -176,7 +176,6 @@ pub fn collect(scenes: &[Scene<'_>], zombies: &[i32], out: &mut Collected) -> Re
 
 /// What fork(2) would have given each a copy of, and several have together.
 fn shared(scenes: &[Scene<'_>]) -> Result<Vec<Common>> {
-    const CLONE_VM: u32 = libc::CLONE_VM as u32;
     const WHAT: [(Shared, i32); 4] = [
         (Shared::Memory, libc::CLONE_VM),
         (Shared::Files, libc::CLONE_FILES),
@@ -212,21 +211,30 @@ fn shared(scenes: &[Scene<'_>]) -> Result<Vec<Common>> {
             }
         }
     }
-    if let Some(one) = all.iter().find(|c| c.flags & CLONE_VM != 0) {
-        let called = |id| {
-            scenes.iter().find(|s| s.id == id).map_or_else(String::new, |s| format!("process {} ({})", s.pid, s.comm()))
-        };
-        return refuse(
-            RefusalKind::Children,
-            format!(
-                "{} has its memory in common with {} (clone(2), CLONE_VM), which is not carried yet",
-                called(one.process),
-                called(one.other)
-            ),
-        );
+    // It comes about at a birth, as it did.
+    for one in all.iter().filter(|c| c.flags & libc::CLONE_VM as u32 != 0) {
+        let scene = |id| scenes.iter().find(|s| s.id == id);
+        let (Some(own), Some(other)) = (scene(one.process), scene(one.other)) else { continue };
+        if !parent(scenes, own).is_some_and(|parent| common_memory(&all, own.id, parent.id)) {
+            return refuse(
+                RefusalKind::Children,
+                format!(
+                    "{} has its memory in common with {} (clone(2), CLONE_VM), which is not its parent: that is not carried yet",
+                    own.name(),
+                    other.name()
+                ),
+            );
+        }
     }
     all.sort_by_key(|c| (c.process, c.other));
     Ok(all)
+}
+
+/// Do these two have their memory in common?
+pub fn common_memory(all: &[Common], one: u64, other: u64) -> bool {
+    let with = |of| all.iter().find(|c| c.process == of && c.flags & libc::CLONE_VM as u32 != 0);
+    let first = |of| with(of).map_or(of, |c| c.other);
+    first(one) == first(other)
 }
 
 /// A child that has ended, as /proc tells of it.

@@ -1,4 +1,5 @@
-//! `FORK`: pages that fork(2) left shared between a member and its parent. They are stored once, with the parent.
+//! `FORK`: pages that fork(2) left shared between a member and its parent, or all of them where both have one memory (CLONE_VM). They are stored once, with
+//! the parent.
 //!
 //! Which pages can be shared at all, the page map tells everybody; whether they are, only where it also tells their places (CAP_SYS_ADMIN).
 //! Otherwise the bytes are compared, before the first page is written: from the copies, if the originals run again by then.
@@ -8,6 +9,7 @@ use std::fs::File;
 
 use cryo_format::prim::Addr;
 use cryo_format::ranges::{in_all, joined};
+use cryo_format::section::family::Common;
 use cryo_format::section::forked::{Forked as Section, ForkedRange};
 use cryo_format::section::vmas::{Vmas, alike};
 use cryo_tracee::Memory;
@@ -44,11 +46,12 @@ pub struct Forked {
 }
 
 /// Looks for them, before a member is copied: then all pages are shared with the copy.
-pub fn look(scenes: &[Scene<'_>], memories: &[&Memory]) -> Result<Vec<Forked>> {
+pub fn look(scenes: &[Scene<'_>], memories: &[&Memory], common: &[Common]) -> Result<Vec<Forked>> {
     let mut all = Vec::new();
     for scene in scenes {
         let Some(parent) = family::parent(scenes, scene) else { continue };
-        if !same_program(scene, parent, (memories[scene.member], memories[parent.member]))? {
+        let one_memory = family::common_memory(common, scene.id, parent.id);
+        if !one_memory && !same_program(scene, parent, (memories[scene.member], memories[parent.member]))? {
             continue;
         }
         let mut forked = Forked {
@@ -58,6 +61,11 @@ pub fn look(scenes: &[Scene<'_>], memories: &[&Memory]) -> Result<Vec<Forked>> {
             perhaps: Vec::new(),
             files: Vec::new(),
         };
+        if one_memory {
+            forked.same = in_both(scene, parent).map(|(_, range)| range).collect();
+            all.push(forked);
+            continue;
+        }
         let pagemaps = (proc::pagemap(scene.live_tid)?, proc::pagemap(parent.live_tid)?);
         for (m, (start, end)) in in_both(scene, parent) {
             forked.pages(&pagemaps, start, end)?;

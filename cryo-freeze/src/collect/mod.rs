@@ -93,9 +93,10 @@ pub use collected::Collected;
 pub use held::{Contents, Held, Member};
 pub use scene::{Ids, Scene};
 
+use cryo_format::section::family::Family;
 use cryo_tracee::fds::Shared;
 use cryo_tracee::proc::{Mapping, Stat, Status};
-use cryo_tracee::{Family, Process, Stopped};
+use cryo_tracee::{Process, Stopped};
 
 pub(crate) use crate::error::RefusalKind;
 use crate::error::{Refusal, Result};
@@ -107,7 +108,7 @@ const THREADS: usize = 32;
 
 /// Collects the whole state of a process, or of a family of them. Returns what its pages are.
 pub fn collect(
-    family: &mut Family,
+    family: &mut cryo_tracee::Family,
     machine: &mut Machine,
     options: &Options,
     out: &mut Collected,
@@ -143,7 +144,8 @@ pub fn collect(
     parted::check(&directories, &tables)?;
     fs::collect(&directories, out)?;
     let memories: Vec<_> = members.iter().map(|member| &member.memory).collect();
-    let forked = forked::look(&scenes, &memories)?;
+    let common = out.sections::<Family>().next().map_or(&[][..], |f| &f.common);
+    let forked = forked::look(&scenes, &memories, common)?;
     let mut objects = objects::Objects::new(&scenes);
     let mut adopt = Vec::with_capacity(scenes.len());
     for (process, scene) in members.iter_mut().zip(&scenes) {

@@ -64,7 +64,7 @@ pub fn restore(
     let orphan = root && (options.detach || matches!(ids, Ids::Namespace(_)));
     credentials::restore(host, &each, options, orphan)?;
     // Changes of credentials take away what these set.
-    process::finish(host, owner)
+    process::finish(host, owner, common::memory_goes_on(ice, id))
 }
 
 /// Time runs from here on.

@@ -128,8 +128,9 @@ pub fn adjust(host: &Host, process: &Process, notes: &Notes) -> Result<()> {
     Ok(())
 }
 
-/// What prctl(2) and personality(2) set, when nobody's credentials change any more.
-pub fn finish(host: &mut Host, process: &Process) -> Result<()> {
+/// What prctl(2) and personality(2) set, when nobody's credentials change any more. Where the memory `goes_on` to be worked on, in another process that has
+/// it in common, what holds for that is left to the last of them.
+pub fn finish(host: &mut Host, process: &Process, goes_on: bool) -> Result<()> {
     let mut batch = host.batch()?;
     let has = |flag| process.flags & flag != 0;
     if has(ProcessFlags::CHILD_SUBREAPER) {
@@ -137,9 +138,10 @@ pub fn finish(host: &mut Host, process: &Process) -> Result<()> {
     }
     // A loader clears some bits of it, and a change of user the permission to dump.
     batch.call(libc::SYS_personality, &[process.personality]);
-    batch.call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as u64, u64::from(!has(ProcessFlags::NOT_DUMPABLE))]);
+    let dumpable = goes_on || !has(ProcessFlags::NOT_DUMPABLE);
+    batch.call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as u64, dumpable.into()]);
     let mdwe = u64::from(has(ProcessFlags::MDWE_REFUSE_EXEC_GAIN)) | u64::from(has(ProcessFlags::MDWE_NO_INHERIT)) << 1;
-    if mdwe != 0 {
+    if mdwe != 0 && !goes_on {
         batch.call(libc::SYS_prctl, &[PR_SET_MDWE, mdwe]);
     }
     host.run(batch)?.all().doing(|| "setting its personality and what prctl(2) sets".into())

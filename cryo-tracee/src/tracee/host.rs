@@ -222,9 +222,9 @@ impl Host {
         Ok(thread.regs()?.rax as i64)
     }
 
-    /// Takes the scratch mapping away: the last remote call.
-    pub fn leave_scratch(&mut self) -> Result<()> {
-        self.remote()?.leave()?;
+    /// Takes the scratch mapping away, unless another host has it in common with this one and needs it: the last remote call.
+    pub fn leave_scratch(&mut self, needed: bool) -> Result<()> {
+        self.remote()?.leave(needed)?;
         self.scratch = None;
         // The end of a system call that was not stepped over is no place to let it go from.
         let thread = self.thread()?;

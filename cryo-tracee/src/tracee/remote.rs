@@ -308,8 +308,8 @@ impl Remote<'_> {
         }
     }
 
-    /// Takes the scratch mapping away: the last remote call.
-    pub(crate) fn leave(&mut self) -> Result<()> {
+    /// Takes the scratch mapping away, unless it is needed: the last remote call.
+    pub(crate) fn leave(&mut self, needed: bool) -> Result<()> {
         let munmap = [self.scratch, SCRATCH, 0, 0, 0, 0];
         if self.thread.self_restoring().is_some() {
             // No more of the scratch mapping behind this call, not even as the stack.
@@ -318,6 +318,9 @@ impl Remote<'_> {
             self.borrowed = true;
             self.go_to(Entry::Call, regs)?;
             return self.thread.wait_event();
+        }
+        if needed && !self.thread.ignores_traps() {
+            return Ok(());
         }
         if !self.thread.ignores_traps() {
             // The step traps when the call is done, at an address that is mapped no more; nothing is executed there.
@@ -331,6 +334,9 @@ impl Remote<'_> {
         self.call(libc::SYS_rt_sigaction, [trap, 0, action, 8, 0, 0])?;
         self.mem.fill(action, &(libc::SIG_IGN as u64).to_le_bytes())?;
         self.once(libc::SYS_rt_sigaction, [trap, action, 0, 8, 0, 0], Stopped::step_by_syscall)?;
+        if needed {
+            return Ok(());
+        }
         self.once(libc::SYS_munmap, munmap, Stopped::step_by_syscall).map(drop)
     }
 }
@@ -339,7 +345,7 @@ impl Drop for Remote<'_> {
     fn drop(&mut self) {
         let _undoing = Undoing::begin();
         if self.scratch != 0 && !self.borrowed {
-            let _ = self.leave();
+            let _ = self.leave(false);
         }
         let returned = self.thread.return_registers(Some(self.mem));
         // Cleared behind it; but where the thread is not out of it (it sleeps in a call, without an end), it needs the code to come back some day.
