@@ -11,6 +11,7 @@ mod man;
 mod report;
 mod run;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,12 @@ enum Chore {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Test the kernel module /dev/overseer in QEMU, under each kernel that can be fetched (part of `test`)
+    TestVm {
+        /// Passed on to the test: the name of a kernel
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
     /// What has to hold before a change lands: format, lints, docs, fixtures, tests
     Ci,
     /// Measure freezing and thawing on tmpfs
@@ -60,6 +67,7 @@ fn main() -> ExitCode {
         Chore::Demo => demo::demo(),
         Chore::Test { quick: true, .. } => test::quick(),
         Chore::Test { args, .. } => test::test(&args),
+        Chore::TestVm { args } => vm::test_vm(&args),
         Chore::Ci => ci::ci(),
         Chore::Bench(args) => bench::bench(&args),
         Chore::Bless => bless::bless(),

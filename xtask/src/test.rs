@@ -13,12 +13,17 @@ use crate::{
     install::{Need, ensure},
     kernel,
     run::{cargo, check, show, wait},
+    vm,
 };
 
 /// What the tests freeze, or compile what they freeze with.
 const NEEDS: &[Need] = &[
     Need { package: "gcc", proof: "/usr/bin/gcc", why: "the programs in fixtures/programs are C" },
-    Need { package: "make", proof: "/usr/bin/make", why: "a build is a family that is frozen (families)" },
+    Need {
+        package: "make",
+        proof: "/usr/bin/make",
+        why: "a build is a family that is frozen (families); builds the kernel module",
+    },
     Need { package: "gdb", proof: "/usr/bin/gdb", why: "reads the cores that cryo-inspect makes" },
     Need { package: "libc6-dev", proof: "/usr/include/stdio.h", why: "their headers, and libc.a for the static ones" },
     Need { package: "python3", proof: "/usr/bin/python3", why: "is frozen; reads every image by spec/cryo.ksy" },
@@ -64,6 +69,15 @@ const NEEDS: &[Need] = &[
 const BUILD: Duration = Duration::from_mins(20);
 const TESTS: Duration = Duration::from_mins(40);
 
+/// Of these, what the kernel module is tested with.
+const VM: [&str; 5] = ["gcc", "make", "libc6-dev", "qemu-system-x86", "busybox-static"];
+
+/// Installs them.
+pub fn vm_needs() -> Result<()> {
+    let needs: Vec<Need> = NEEDS.iter().filter(|need| VM.contains(&need.package)).copied().collect();
+    ensure(&needs)
+}
+
 /// Of these, what the quick tests need.
 const QUICK: [&str; 5] = ["gcc", "gdb", "libc6-dev", "python3", "util-linux"];
 
@@ -98,6 +112,7 @@ pub fn quick() -> Result<()> {
 pub fn test(args: &[String]) -> Result<()> {
     ensure(NEEDS)?;
     kernel::fetch();
+    vm::fetch();
     build()?;
     let mut cmd = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     if !args.is_empty() {
