@@ -132,6 +132,7 @@ types:
             '"SIGA1"': actions
             '"SIGP1"': pending
             '"LDT 1"': ldt
+            '"AIO 1"': aio
             '"LIMT1"': limits
             '"CLKS1"': clocks
             '"ITIM1"': itimers
@@ -774,6 +775,38 @@ types:
         type: u8
       - id: end
         type: u8
+  aio:
+    seq:
+      - id: num_contexts
+        type: u8
+      - id: contexts
+        type: aio_context
+        repeat: expr
+        repeat-expr: num_contexts
+  aio_context:
+    seq:
+      - id: address
+        type: u8
+      - id: size
+        type: u8
+        valid:
+          min: 4096
+      - id: num_events
+        type: u8
+      - id: events
+        type: aio_event
+        repeat: expr
+        repeat-expr: num_events
+  aio_event:
+    seq:
+      - id: data
+        type: u8
+      - id: obj
+        type: u8
+      - id: res
+        type: s8
+      - id: res2
+        type: s8
   fs:
     seq:
       - id: shared_with

@@ -25,6 +25,7 @@ macro_rules! for_each_section {
             actions     Actions     b"SIGA" 1 Frost  Process         CRITICAL;
             pending     Pending     b"SIGP" 1 Frost  ProcessOrThread CRITICAL;
             ldt         Ldt         b"LDT " 1 Frost  Process         CRITICAL;
+            aio         Aio         b"AIO " 1 Frost  Process         CRITICAL;
             limits      Limits      b"LIMT" 1 Frost  Process         CRITICAL;
             clocks      Clocks      b"CLKS" 1 Frost  Process         CRITICAL;
             itimers     Itimers     b"ITIM" 1 Frost  Process         CRITICAL;

@@ -23,7 +23,8 @@ use crate::remap;
 use crate::restore::ptimers::Timers;
 use crate::restore::table::Table;
 use crate::restore::{
-    actions, descriptors, final_steps, guards, ldt, mempolicy, parted, pending, regs, syscall, terminal, thread, xstate,
+    actions, aio, descriptors, final_steps, guards, ldt, mempolicy, parted, pending, regs, syscall, terminal, thread,
+    xstate,
 };
 
 /// Member `i`, when all are born and all memory is filled.
@@ -47,6 +48,9 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> R
     // Handlers in common are set once more: to make calls in a process that ignores SIGTRAP may have changed that.
     actions::restore(host, ice.need::<Actions>(id)?)?;
     if own_memory {
+        if let Some(contexts) = ice.get(id) {
+            aio::restore(host, contexts)?;
+        }
         remap::lock_and_seal(host, &ice.need::<Vmas>(id)?.vmas, &options.notes)?;
     }
     for (i, (thread_id, thread)) in threads.iter().enumerate().skip(1) {

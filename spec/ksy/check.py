@@ -25,7 +25,7 @@ CRITICAL, SAFE_TO_COPY = 1, 2
 # Kind: (profile, flags). The registry of spec/06-registry.md, written a second time.
 SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
-    "GARD": ("frore", CRITICAL), "MBND": ("frore", CRITICAL), "MPOL": ("frost", CRITICAL), "FS  ": ("frost", CRITICAL), "FDTT": ("frost", CRITICAL),
+    "GARD": ("frore", CRITICAL), "MBND": ("frore", CRITICAL), "MPOL": ("frost", CRITICAL), "FS  ": ("frost", CRITICAL), "FDTT": ("frost", CRITICAL), "AIO ": ("frost", CRITICAL),
     "FMLY": ("frost", CRITICAL), "FORK": ("freeze", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
@@ -284,6 +284,13 @@ def objects(s):
     need(ascending(o.id for o in s.objects), 50, "objects not sorted")
 
 
+def aio(s):
+    for c in s.contexts:
+        need((c.size | c.address) % 4096 == 0 and c.address + c.size < 1 << 64, 32, "a ring that is not of whole pages")
+        need(len(c.events) <= max(c.size // 32 - 2, 0), 32, "more events than there is room for")
+    need(ascending(c.address for c in s.contexts), 63, "contexts not sorted")
+
+
 def thread_descriptors(s):
     need(not s.shared_with or not s.descriptors, 31, "a table of its own, and one in common")
     need(ascending(d.fd for d in s.descriptors), 54, "descriptors not sorted")
@@ -318,6 +325,7 @@ RULES = {
     "PTIM": lambda s: need(ascending(t.id for t in s.timers), 63, "timers not sorted"),
     "FDTB": lambda s: need(ascending(d.fd for d in s.descriptors), 54, "descriptors not sorted"),
     "FDTT": thread_descriptors,
+    "AIO ": aio,
     "TLSE": lambda s: need(ascending(e.entry for e in s.entries), 63, "entries not sorted"),
     "SEMU": sem_undo,
     "SESS": sessions,

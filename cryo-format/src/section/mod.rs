@@ -17,6 +17,7 @@ use crate::prim::Blob;
 use crate::rules::{Rule, Violation, ensure};
 
 pub mod actions;
+pub mod aio;
 pub mod ancillary;
 pub mod attributes;
 pub mod clocks;

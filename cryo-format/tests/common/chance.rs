@@ -107,6 +107,16 @@ fn mend(section: &mut AnySection) {
                 at = g.end.0;
             }
         }
+        AnySection::Aio(s) => {
+            let mut at = 0;
+            for c in s.contexts.iter_mut() {
+                c.address = Addr(at + (c.address.0 % 1000) * PAGE as u64);
+                c.size = (c.size % 4 + 1) * PAGE as u64;
+                let room = c.room() as usize;
+                c.events.truncate(room);
+                at = c.address.0 + c.size;
+            }
+        }
         AnySection::Family(s) => {
             s.zombies.sort_by_key(|z| z.pid);
             s.zombies.dedup_by_key(|z| z.pid);

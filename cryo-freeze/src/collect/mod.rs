@@ -4,6 +4,7 @@
 //! batch of remote calls for the process, one for each thread); then what is under the descriptors of all. Pages come later, see [`crate::pages`].
 
 pub mod actions;
+pub mod aio;
 mod also;
 pub mod ancillary;
 pub mod attributes;

@@ -16,7 +16,7 @@ use cryo_tracee::proc::{self, Mapping, Present};
 use cryo_tracee::{Memory, hugetlb};
 
 use super::content::{Content, PageSource, Part};
-use super::{Collected, Ids, RefusalKind, Scene, attributes, guards, inodes, refuse, shared, sysv};
+use super::{Collected, Ids, RefusalKind, Scene, attributes, guards, inodes, refuse, refused_fds, shared, sysv};
 use crate::Result;
 use crate::error::About;
 use crate::options::Files;
@@ -112,16 +112,6 @@ impl Objects {
             return Ok(Place::Anonymous);
         }
         let what = || format!("memory {:x}-{:x} ({})", m.start, m.end, String::from_utf8_lossy(&m.path));
-        if m.path == b"/[aio] (deleted)" {
-            return refuse(
-                RefusalKind::Memory,
-                format!(
-                    "memory {:x}-{:x} of process {} is an asynchronous I/O context (io_setup), and whether requests are on their way in it nobody can \
-                 ask: have the program do without (MariaDB: --innodb-use-native-aio=0)",
-                    m.start, m.end, scene.pid
-                ),
-            );
-        }
         // A private mapping of /dev/zero is the old way to ask for anonymous memory.
         if m.path == b"/dev/zero" && !m.shared {
             return Ok(Place::Anonymous);
@@ -130,10 +120,8 @@ impl Objects {
             return Ok(Place::Anonymous);
         }
         if m.path.starts_with(b"anon_inode:") || m.has("io") || m.has("pf") {
-            return refuse(
-                RefusalKind::Memory,
-                format!("{} of process {} maps a device, which cannot be carried", what(), scene.pid),
-            );
+            let why = refused_fds::mapped(&m.path).unwrap_or("it maps a device, which cannot be carried");
+            return refuse(RefusalKind::Memory, format!("{} of process {}: {why}", what(), scene.pid));
         }
         let key = (makedev(m), m.ino);
         let id = match self.by_inode.get(&key) {

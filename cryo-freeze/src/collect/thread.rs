@@ -9,7 +9,7 @@ use cryo_tracee::{Batch, ForkedCopy, Process, fds};
 use super::landlock::Witness;
 use super::residence::{self, Residence};
 use super::{
-    Collected, Held, Scene, actions, credentials, itimers, keyrings, landlock, ldt, limits, mempolicy, mm, pkeys,
+    Collected, Held, Scene, actions, aio, credentials, itimers, keyrings, landlock, ldt, limits, mempolicy, mm, pkeys,
     prctls, process, ptimers, scheduling, semundo, snapshot,
 };
 use crate::Result;
@@ -135,6 +135,7 @@ pub fn ask(
     ptimers::collect(&mut remote, scene, ids, out)?;
     semundo::collect(&mut remote, scene, out)?;
     mempolicy::ranges(&mut remote, scene, out)?;
+    aio::collect(&mut remote, others, memory, scene, out)?;
     let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
     let adopts = adopted || process.adopts(scene, &done);

@@ -6,7 +6,7 @@ use cryo_tracee::proc::Mapping;
 
 use super::objects::{Objects, Place};
 use super::residence::Residence;
-use super::{Collected, Ids, Scene};
+use super::{Collected, Ids, Scene, aio};
 use crate::Result;
 
 /// The VmFlags of proc(5) that are carried.
@@ -72,6 +72,10 @@ fn under(
             return Ok((Backing::SPECIAL, objects.vdso(scene, m, ids)?));
         }
         return Ok((Backing::SPECIAL, 0));
+    }
+    // Its content is not memory's.
+    if aio::is(m) {
+        return Ok((Backing::ANONYMOUS, 0));
     }
     match objects.place(scene, m, ids)? {
         Place::Anonymous => {

@@ -14,6 +14,7 @@ use crate::ice::Ice;
 use crate::text::{clipped, cut, shown, shown_or};
 
 mod actions;
+mod aio;
 mod ancillary;
 mod attributes;
 mod clocks;

@@ -1,6 +1,7 @@
 //! Restorers: one module per kind of state, of the same name as its section and its collector.
 
 pub mod actions;
+pub mod aio;
 pub mod ancillary;
 pub mod attributes;
 pub mod clocks;

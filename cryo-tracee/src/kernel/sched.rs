@@ -93,6 +93,14 @@ pub fn online() -> Result<Vec<u8>> {
     cpus(text.trim()).ok_or_else(|| Error::Proc { file: path.into(), text })
 }
 
+/// How many CPUs there may ever be, by whose number the kernel portions things out.
+pub fn possible() -> Result<u64> {
+    let path = "/sys/devices/system/cpu/possible";
+    let text = fs::read_to_string(path).about(|| format!("reading {path}"))?;
+    let mask = cpus(text.trim()).ok_or_else(|| Error::Proc { file: path.into(), text })?;
+    Ok(mask.iter().map(|byte| u64::from(byte.count_ones())).sum())
+}
+
 /// `0-3,8` as a mask.
 fn cpus(list: &str) -> Option<Vec<u8>> {
     let mut mask = Vec::new();

@@ -50,6 +50,7 @@ global_asm!(
     ".global cryo_restoring_table",
     ".global cryo_restoring_map",
     ".global cryo_restoring_copy",
+    ".global cryo_restoring_announce",
     ".global cryo_restoring_event",
     ".global cryo_restoring_unmap",
     ".global cryo_restoring_restore",
@@ -96,6 +97,7 @@ global_asm!(
     "cryo_restoring_table:",
     table!(),
     // The event that ends the calls: a signal to itself which means nothing to the program, or none. Its tracer sees it, nobody else does.
+    "cryo_restoring_announce:",
     "5: mov edi, [rip + cryo_restoring_data + 144]",
     "mov esi, [rip + cryo_restoring_data + 148]",
     "mov edx, [rip + cryo_restoring_data + 152]",
@@ -158,6 +160,7 @@ unsafe extern "C" {
     static cryo_restoring_table: [u8; 0];
     static cryo_restoring_map: [u8; 0];
     static cryo_restoring_copy: [u8; 0];
+    static cryo_restoring_announce: [u8; 0];
     static cryo_restoring_event: [u8; 0];
     static cryo_restoring_unmap: [u8; 0];
     static cryo_restoring_restore: [u8; 0];
@@ -168,7 +171,7 @@ unsafe extern "C" {
 }
 
 /// The bytes between two labels.
-fn between(begin: &'static [u8; 0], end: &'static [u8; 0]) -> &'static [u8] {
+pub(super) fn between(begin: &'static [u8; 0], end: &'static [u8; 0]) -> &'static [u8] {
     // SAFETY: called for two symbols of .rodata that are defined above in this order; the bytes between them are initialised and never change.
     unsafe {
         let (begin, end) = (begin.as_ptr(), end.as_ptr());
@@ -246,6 +249,8 @@ pub enum Entry {
     Table,
     /// Makes a copy of the process; r14 is the result of the first clone.
     Copy,
+    /// Makes the event: the end of other code of ours.
+    Announce,
     /// Where the event finds it.
     Event,
     /// Takes the scratch mapping at r13 away, and goes on as the program.
@@ -266,6 +271,7 @@ impl Entry {
                 Self::Map => &cryo_restoring_map,
                 Self::Table => &cryo_restoring_table,
                 Self::Copy => &cryo_restoring_copy,
+                Self::Announce => &cryo_restoring_announce,
                 Self::Event => &cryo_restoring_event,
                 Self::Unmap => &cryo_restoring_unmap,
                 Self::Restore => &cryo_restoring_restore,

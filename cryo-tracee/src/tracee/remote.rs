@@ -6,6 +6,7 @@
 //! In a host, and in a program without a cave: the registers are set for one call, the instruction pointer is put on a `syscall` instruction
 //! that the process has anyway, and the thread takes one step. With the scratch mapping comes a stub that makes the calls of a table.
 
+mod aio;
 mod batch;
 mod cave;
 mod each;

@@ -1,6 +1,6 @@
 //! Remote calls in many threads at once.
 
-use super::{Batch, CALLS, DATA, Done, ENTRY, PAGE, Remote, SCRATCH, ids};
+use super::{Batch, CALLS, DATA, Done, ENTRY, PAGE, Remote, SCRATCH, Scratch, ids};
 use crate::proc::Status;
 use crate::stopped::{HarmlessSignals, Stopped};
 use crate::tracee::arch::CODE_ROOM;
@@ -24,9 +24,7 @@ impl Remote<'_> {
         let mut all = Vec::with_capacity(threads.len());
         for group in threads.chunks_mut(PARTS) {
             let asked = (0..group.len() as u64).map(|i| {
-                let mut batch = Self::batch_at(scratch);
-                batch.base += i * PART as u64 + TABLE as u64;
-                batch.room = CODE - TABLE;
+                let mut batch = Self::part(scratch, i);
                 let questions = ask(&mut batch);
                 (questions, batch)
             });
@@ -34,7 +32,7 @@ impl Remote<'_> {
             let pids: Vec<i32> = group.iter().map(Stopped::pid).collect();
             if scratch.stub {
                 self.share(true)?;
-                let together = self.together(group, &mut batches);
+                let together = self.together(group, &mut batches, |_| Ok(()));
                 self.share(false)?;
                 together?;
                 let done = pids.into_iter().zip(batches).map(|(pid, batch)| Done { pid, batch });
@@ -68,7 +66,46 @@ impl Remote<'_> {
         self.thread.set_regs(&regs)
     }
 
-    fn together(&mut self, group: &mut [Stopped], batches: &mut [Batch]) -> Result<()> {
+    /// Has each of the other threads make the calls that `ask` puts into its batch, and `work` done meanwhile, which is to let them come back.
+    pub(super) fn while_they_wait(
+        &mut self,
+        threads: &mut [Stopped],
+        ask: impl Fn(&mut Batch),
+        work: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        if threads.len() > PARTS {
+            let what = format!("{} threads are more than can be made to wait at once", threads.len());
+            return Err(Error::NoRoom { pid: self.thread.pid(), what });
+        }
+        let scratch = self.scratch();
+        let mut batches: Vec<Batch> = (0..threads.len() as u64)
+            .map(|i| {
+                let mut batch = Self::part(scratch, i);
+                ask(&mut batch);
+                batch
+            })
+            .collect();
+        self.share(true)?;
+        let together = self.together(threads, &mut batches, work);
+        self.share(false)?;
+        together
+    }
+
+    /// An empty batch in the part of the scratch mapping for the thread at this place.
+    fn part(scratch: Scratch, i: u64) -> Batch {
+        let mut batch = Self::batch_at(scratch);
+        batch.base += i * PART as u64 + TABLE as u64;
+        batch.room = CODE - TABLE;
+        batch
+    }
+
+    /// Sends them all off, does `work`, and waits for them.
+    fn together(
+        &mut self,
+        group: &mut [Stopped],
+        batches: &mut [Batch],
+        work: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
         let (mem, scratch) = (self.mem, self.scratch());
         let base = scratch.base + PAGE;
         let mut bytes = vec![0; group.len() * PART];
@@ -116,7 +153,7 @@ impl Remote<'_> {
             sent = Ok(());
         }
         // Those that are under way are waited for in any case: only from a stop can they be put back.
-        let mut came = sent;
+        let mut came = sent.and_then(|()| work(self));
         for remote in &mut remotes {
             let here = remote.thread.wait_event();
             came = came.and(here);
