@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use cryo_format::chunk::ChunkFlags;
 use cryo_format::given::{self, Given};
 use cryo_format::image::{Image, Sequential};
 use cryo_format::prim::Raw;
 use cryo_format::read::Stream;
+use cryo_format::section::descriptors::Descriptors;
 use cryo_format::section::extents::Extents;
+use cryo_format::section::link::Link;
 use cryo_format::section::{AnySection, Section};
 use cryo_format::set::{self, Set};
 use cryo_format::{Error, Header, Kind, Profile, Result};
@@ -57,7 +60,7 @@ impl Entry {
     }
 }
 
-/// Everything that was found, and what was wrong with it.
+/// An opened image, the ice that a process is in: every section of its files in memory, by owner, and what was wrong with them. Pages stay in the files.
 #[derive(Default)]
 pub struct Ice {
     /// The files.
@@ -70,6 +73,17 @@ pub struct Ice {
     first: HashMap<(u64, Kind), (usize, usize)>,
     /// How many pages of what kind each owner has.
     pages: HashMap<u64, PageCount>,
+    /// The first descriptor of each description in each process, and the process that has the first of all.
+    holders: OnceLock<Holders>,
+    /// Only these processes are looked at; all if there are none.
+    chosen: Vec<u64>,
+}
+
+/// Who has a descriptor of what.
+#[derive(Default)]
+struct Holders {
+    of_each: HashMap<(u64, u64), u32>,
+    first: HashMap<u64, (u64, u32)>,
 }
 
 impl Ice {
@@ -88,8 +102,10 @@ impl Ice {
             }
         }
         let whole = ice.parts.len() == Profile::ALL.len() && ice.problems.is_empty();
-        if whole && let Err(e @ Error::Mismatch(_)) = Set::open(path) {
-            ice.problems.push(e.to_string());
+        match Set::open(path) {
+            // It knows where the right file may be.
+            Err(e @ Error::Mismatch(_)) if whole => ice.problems.push(e.to_string()),
+            _ => ice.check_link(),
         }
         Ok(ice)
     }
@@ -113,6 +129,7 @@ impl Ice {
                 break;
             }
         }
+        ice.check_link();
         Ok(ice)
     }
 
@@ -126,6 +143,7 @@ impl Ice {
                 Err(e) => ice.problems.push(e.to_string()),
             }
         }
+        ice.check_link();
         Ok(ice)
     }
 
@@ -140,8 +158,28 @@ impl Ice {
         Ok(ice)
     }
 
+    /// Do the files belong together? The .freeze says which other two it wants.
+    fn check_link(&mut self) {
+        let (Some(freeze), Some(link)) = (self.part(Profile::Freeze), self.get::<Link>(0)) else { return };
+        let others = self.parts.iter().filter(|p| p.header.profile != Profile::Freeze);
+        let check = |p: &Part| link.admits(&freeze.header, &p.header, &p.root?).err().map(|v| (p.name.clone(), v));
+        let wrong: Vec<_> = others.filter_map(check).collect();
+        let freeze = freeze.name.clone();
+        for (name, v) in wrong {
+            self.problems.push(format!("{name}: does not belong to {freeze}: {} (rule {})", v.detail, v.rule.0));
+        }
+    }
+
     fn add(&mut self, mut part: Part) {
         let name = part.name.clone();
+        if let Some(first) = self.part(part.header.profile) {
+            let profile = part.header.profile;
+            let said = format!(
+                "{name}: a second .{profile}, of set {}, beside that of set {}: it is not shown",
+                part.header.set, first.header.set
+            );
+            return self.problems.push(said);
+        }
         for (i, e) in part.entries.iter_mut().enumerate() {
             let place = (self.parts.len(), i);
             self.places.entry(e.owner).or_default().push(place);
@@ -166,6 +204,39 @@ impl Ice {
     /// The file of this profile.
     pub fn part(&self, profile: Profile) -> Option<&Part> {
         self.parts.iter().find(|p| p.header.profile == profile)
+    }
+
+    /// Only these processes are looked at: what they share is described with the first of them.
+    pub fn look_at(&mut self, processes: impl Iterator<Item = u64>) {
+        self.chosen = processes.collect();
+        self.holders = OnceLock::new();
+    }
+
+    fn holders(&self) -> &Holders {
+        self.holders.get_or_init(|| {
+            let mut holders = Holders::default();
+            let mut all: Vec<(u64, &Descriptors)> = self.all::<Descriptors>().collect();
+            all.sort_by_key(|(process, _)| *process);
+            for (process, table) in all {
+                for d in &table.descriptors {
+                    holders.of_each.entry((process, d.description)).or_insert(d.fd);
+                    if self.chosen.is_empty() || self.chosen.binary_search(&process).is_ok() {
+                        holders.first.entry(d.description).or_insert((process, d.fd));
+                    }
+                }
+            }
+            holders
+        })
+    }
+
+    /// The first descriptor of a process that refers to this description.
+    pub fn descriptor(&self, process: u64, description: u64) -> Option<u32> {
+        self.holders().of_each.get(&(process, description)).copied()
+    }
+
+    /// The first process that is looked at with a descriptor of this description, and the descriptor.
+    pub fn first_holder(&self, description: u64) -> Option<(u64, u32)> {
+        self.holders().first.get(&description).copied()
     }
 
     /// Every owner that something belongs to, in ascending order; 0, the image, first.
@@ -240,7 +311,11 @@ fn read_file(path: &Path, problems: &mut Vec<String>) -> Result<Part> {
 fn read_source(source: &Source, problems: &mut Vec<String>) -> Result<Part> {
     let name = source.name.clone();
     let indexed = match Image::new(source.again()?, &name) {
-        Ok(image) => return read_image(image),
+        Ok(image) => {
+            // A lie about its root, or about the order of its pages, is found by who reads it from end to end; so it is here.
+            problems.extend(image.check().err().map(|e| e.to_string()));
+            return read_image(image);
+        }
         Err(e) if e.rule().is_none() => return Err(e),
         Err(e) => e,
     };

@@ -13,7 +13,7 @@ use crate::print::{Cx, short_name};
 use crate::space::{Place, Run, Space};
 use crate::text::clipped;
 
-/// A file of more bytes is not looked into.
+/// All files of a process together: what is more is not looked into.
 const LARGEST: u64 = 512 << 20;
 /// As many symbols of one file are kept.
 const MOST: usize = 2_000_000;
@@ -62,18 +62,20 @@ impl Modules {
     /// Those of a process.
     pub fn of(cx: &Cx<'_>, space: &mut Space<'_>) -> Result<Self> {
         let mut found = Vec::new();
+        let mut left = LARGEST;
         let objects = cx.ice.get::<Objects>(0).map_or(&[][..], |o| &o.objects[..]);
         for o in objects.iter().filter(|o| matches!(o.kind, ObjectKind::FILE | ObjectKind::DELETED | ObjectKind::VDSO))
         {
             let vmas: Vec<_> = space.vmas.iter().filter(|v| v.object == o.id).collect();
             let Some(code) = vmas.iter().find(|v| v.prot & 4 != 0) else { continue };
-            let (whole, bytes) = match space.file(o.id).filter(|_| o.size <= LARGEST) {
+            let (whole, bytes) = match space.file(o.id).filter(|_| o.size <= left) {
                 Some(file) => {
                     let mut bytes = vec![0; o.size as usize];
                     (file.read_exact_at(&mut bytes, 0).is_ok(), bytes)
                 }
-                None => (false, mapped(&vmas, space)?),
+                None => (false, mapped(&vmas, space, left)?),
             };
+            left = left.saturating_sub(bytes.len() as u64);
             let Some(bias) = bias(&bytes, code.start.0, code.offset) else { continue };
             found.push(Module {
                 name: short_name(o),
@@ -186,7 +188,7 @@ fn demangled(raw: &[u8]) -> String {
 }
 
 /// As much of a file as is mapped and in the image, at its offsets.
-fn mapped(vmas: &[&cryo_format::section::vmas::Vma], space: &mut Space<'_>) -> Result<Vec<u8>> {
+fn mapped(vmas: &[&cryo_format::section::vmas::Vma], space: &mut Space<'_>, most: u64) -> Result<Vec<u8>> {
     let end = vmas.iter().map(|v| v.offset.saturating_add(v.end.0 - v.start.0)).max().unwrap_or(0);
     // What an image says to be large has to hold something.
     let held: u64 = vmas
@@ -195,7 +197,7 @@ fn mapped(vmas: &[&cryo_format::section::vmas::Vma], space: &mut Space<'_>) -> R
         .filter(|r| !matches!(r.place, Place::Zero | Place::Absent))
         .map(|r| r.end - r.start)
         .sum();
-    if end > LARGEST || end > held.saturating_mul(16).saturating_add(1 << 20) {
+    if end > most || end > held.saturating_mul(16).saturating_add(1 << 20) {
         return Ok(Vec::new());
     }
     let mut bytes = vec![0; end as usize];

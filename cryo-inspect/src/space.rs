@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use cryo_format::memory::Memory;
@@ -68,6 +68,23 @@ impl<'a> Space<'a> {
     /// That of the process with this local id.
     pub fn of(ice: &'a Ice, owner: u64) -> Result<Self> {
         Self::nested(ice, owner, 0)
+    }
+
+    /// The first `len` bytes of a file or memory object in the image, by their offsets; what no extent covers is zero.
+    pub fn of_object(ice: &'a Ice, object: u64, len: u64) -> Result<Self> {
+        let image = ice.part(Profile::Freeze).and_then(|p| p.image.as_ref());
+        let own = match image {
+            Some(image) if ice.sections::<Extents>(object).next().is_some() => Some(image.memory(object)?),
+            _ => None,
+        };
+        let runs = cover(own.as_ref(), 0, len, ice.page_size()).into_iter().map(|(start, end, content)| Run {
+            start,
+            end,
+            place: content.map_or(Place::Zero, place_of),
+            offset: 0,
+        });
+        let runs = runs.collect();
+        Ok(Self { vmas: &[], runs, own, objects: HashMap::new(), files: HashMap::new(), parent: None })
     }
 
     fn nested(ice: &'a Ice, owner: u64, depth: usize) -> Result<Self> {
@@ -328,15 +345,18 @@ fn same_file(o: &Object) -> Option<File> {
         return None;
     }
     let path = PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&o.path));
-    let about = path.metadata().ok()?;
+    // A link is not what was mapped, and a FIFO would wait for its other end.
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits() as i32).open(&path).ok()?;
+    let about = file.metadata().ok()?;
     let same = about.is_file() && about.len() == o.size;
     let untouched = about.mtime() == o.mtime_sec && about.mtime_nsec() as u64 == o.mtime_nsec;
     if !same {
         return None;
     }
-    let file = File::open(&path).ok()?;
     if untouched
-        && (about.ino() == o.ino || (!o.build_id.is_empty() && build_id(&file).as_deref() == Some(&o.build_id[..])))
+        && ((about.ino() == o.ino && about.dev() == o.dev)
+            || (!o.build_id.is_empty() && build_id(&file).as_deref() == Some(&o.build_id[..])))
     {
         return Some(file);
     }

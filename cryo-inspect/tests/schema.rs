@@ -29,7 +29,7 @@ const COMMANDS: &[&str] = &[
     "env IMG --show-secrets",
     "auxv IMG",
     "notes IMG",
-    "query descriptors IMG",
+    "query IMG descriptors",
     "diff IMG OTHER",
     "diff IMG OTHER --bytes",
     "diff OTHER IMG --show-unchanged",

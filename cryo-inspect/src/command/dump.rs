@@ -37,11 +37,12 @@ impl Dump {
             json::draw(&files, *format, out)?;
             return Ok(Outcome::Good);
         }
-        let ice = match piped(image)? {
+        let mut ice = match piped(image)? {
             Some(input) => Ice::read(input)?,
             None => Ice::open(image)?,
         };
         let people = People::chosen(&ice, pid, tid)?;
+        ice.look_at(people.processes.keys().copied());
         let opened = Opened { ice, people };
         self.look.draw(&opened, dump::chosen(&opened.ice, &opened.people), out)
     }

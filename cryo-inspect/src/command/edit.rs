@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use cryo_format::prim::Addr;
+use cryo_format::prim::{Addr, Bytes};
 use cryo_format::section::AnySection;
+use cryo_format::section::forked::Forked;
 use cryo_format::section::mm::Mm;
+use cryo_format::section::process::Process;
 use cryo_format::section::regs::RegsX86_64;
 
 use super::{Opened, open};
@@ -41,7 +43,7 @@ pub struct Edit {
     /// Bytes in hex at an address or a symbol
     #[arg(long, value_name = "WHERE=HEX")]
     poke: Vec<String>,
-    /// A path of a mapped or an open file, or what it begins with
+    /// A path of a mapped or an open file, a directory, FIFO, socket, message queue or watch, or what it begins with
     #[arg(long, value_name = "OLD=NEW")]
     path: Vec<String>,
     /// A value of the environment, where the program was given it when it started: at most as long as the old one. A copy that the program has
@@ -62,8 +64,8 @@ struct Edits {
     registers: Vec<(String, u64)>,
     bytes: BTreeMap<u64, u8>,
     paths: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Names of what was changed.
-    done: usize,
+    /// Which of `registers` and of `paths` there was something for.
+    used: (Vec<bool>, Vec<bool>),
     page: u64,
 }
 
@@ -72,27 +74,19 @@ impl Change for Edits {
         let mut changed = false;
         match section {
             AnySection::RegsX86_64(regs) if owner == self.thread => {
-                for (name, value) in &self.registers {
+                for ((name, value), used) in self.registers.iter().zip(&mut self.used.0) {
                     if let Some(register) = register(regs, name) {
                         *register = Addr(*value);
-                        changed = true;
-                        self.done += 1;
+                        (*used, changed) = (true, true);
                     }
                 }
             }
-            AnySection::Objects(objects) => {
-                for o in objects.objects.iter_mut() {
-                    changed |= replace(&self.paths, &mut o.path.0);
+            other => {
+                for path in paths(other) {
+                    changed |= self.replace(&mut path.0);
                 }
             }
-            AnySection::OpenFile(file) => changed |= replace(&self.paths, &mut file.path.0),
-            AnySection::Process(p) => {
-                changed |= replace(&self.paths, &mut p.exe.0) | replace(&self.paths, &mut p.cwd.0);
-            }
-            AnySection::Fs(fs) => changed |= replace(&self.paths, &mut fs.cwd.0),
-            _ => {}
         }
-        self.done += usize::from(changed);
         changed
     }
 
@@ -109,16 +103,37 @@ impl Change for Edits {
     }
 }
 
-fn replace(paths: &[(Vec<u8>, Vec<u8>)], path: &mut Vec<u8>) -> bool {
-    for (old, new) in paths {
-        if let Some(rest) = path.strip_prefix(old.as_slice())
-            && (rest.is_empty() || rest.starts_with(b"/"))
-        {
-            *path = [new, rest].concat();
-            return true;
+impl Edits {
+    fn replace(&mut self, path: &mut Vec<u8>) -> bool {
+        for ((old, new), used) in self.paths.iter().zip(&mut self.used.1) {
+            if let Some(rest) = path.strip_prefix(old.as_slice())
+                && (rest.is_empty() || rest.starts_with(b"/"))
+            {
+                *path = [new, rest].concat();
+                *used = true;
+                return true;
+            }
         }
+        false
     }
-    false
+}
+
+/// Every path in a section, but for what only tells people where something was (`what` of OUTS, the arguments).
+fn paths(section: &mut AnySection) -> Vec<&mut Bytes> {
+    match section {
+        AnySection::Objects(o) => o.objects.iter_mut().map(|o| &mut o.path).collect(),
+        AnySection::OpenFile(f) => vec![&mut f.path],
+        AnySection::Process(p) => vec![&mut p.exe, &mut p.cwd, &mut p.root],
+        AnySection::Fs(f) => vec![&mut f.cwd, &mut f.root],
+        AnySection::Removed(r) => vec![&mut r.path, &mut r.target],
+        AnySection::Pipe(p) => vec![&mut p.path],
+        AnySection::Unix(u) => vec![&mut u.name, &mut u.directory],
+        AnySection::Mqueue(m) => vec![&mut m.name],
+        AnySection::Inotify(i) => i.watches.iter_mut().map(|w| &mut w.path).collect(),
+        AnySection::Fanotify(f) => f.marks.iter_mut().map(|m| &mut m.path).collect(),
+        AnySection::Outside(o) => vec![&mut o.path],
+        _ => Vec::new(),
+    }
 }
 
 fn register<'a>(r: &'a mut RegsX86_64, name: &str) -> Option<&'a mut Addr> {
@@ -169,7 +184,7 @@ impl Edit {
             registers: Vec::new(),
             bytes: BTreeMap::new(),
             paths: Vec::new(),
-            done: 0,
+            used: (vec![false; self.register.len()], vec![false; self.path.len()]),
             page: cx.ice.page_size(),
         };
         for text in &self.register {
@@ -193,11 +208,40 @@ impl Edit {
         }
         let wanted = edits.registers.len() + edits.bytes.len() + edits.paths.len();
         ensure!(wanted > 0, "nothing is to be changed: --register, --poke, --path or --env");
-        write(cx.ice, &self.output, &mut edits, false)?;
-        if edits.done == 0 && edits.bytes.is_empty() {
-            bail!("nothing in the set is called so: the new one is the same");
+        // What would change nothing is told before anything is written.
+        for entry in cx.ice.parts.iter().flat_map(|p| &p.entries) {
+            if let Ok(section) = &entry.section {
+                edits.section(entry.owner, &mut section.clone());
+            }
         }
+        for (text, used) in self.register.iter().zip(&edits.used.0) {
+            ensure!(used, "--register {text}: the thread has no 64-bit registers in these files");
+        }
+        for (text, used) in self.path.iter().zip(&edits.used.1) {
+            ensure!(
+                used,
+                "--path {text}: no path in the set is this one or below it: `cryo-inspect map` and `fds` show them"
+            );
+        }
+        heirs(&cx, &edits);
+        write(cx.ice, &self.output, &mut edits, false)?;
         Ok(Outcome::Good)
+    }
+}
+
+/// Says which children have pages that are changed: what fork(2) left shared stands in the image once.
+fn heirs(cx: &Cx<'_>, edits: &Edits) {
+    for (owner, forked) in cx.ice.all::<Forked>() {
+        let theirs = |at: &u64| forked.ranges.iter().any(|r| (r.start.0..r.end.0).contains(at));
+        if forked.parent == edits.process
+            && let Some(at) = edits.bytes.keys().find(|at| theirs(at))
+            && let Some(child) = cx.ice.get::<Process>(owner)
+        {
+            crate::say(&format!(
+                "process {} has the page at {at:#x} in common since fork(2): it changes there, too",
+                child.pid
+            ));
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use super::Look;
 use crate::Outcome;
 use crate::block::{Blocks, Cell, Group, Table};
 use crate::names::bits;
-use crate::print::Cx;
 use crate::print::descriptors::description;
+use crate::print::{Cx, descriptions};
 
 /// Every descriptor, and what it refers to: files, pipes with what is in them, sockets with their peers and queues, ...
 #[derive(Args, Debug)]
@@ -24,8 +24,14 @@ pub struct Fds {
     #[command(flatten)]
     look: Look,
     /// Only what is of this kind: file, pipe, unix, inet, eventfd, ... (may be given more than once)
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Vec<String>,
+}
+
+/// A kind that there is.
+fn kind(text: &str) -> Result<String, String> {
+    let known = descriptions();
+    if known.iter().any(|k| k == text) { Ok(text.to_owned()) } else { Err(format!("there are: {}", known.join(", "))) }
 }
 
 impl Fds {

@@ -128,7 +128,9 @@ impl Hexdump {
             }
         };
         while here < end {
-            let line_end = ((here & !15) + 16).min(end);
+            // Numbers are cut where the first of them begins, bytes where addresses are round.
+            let aligned = if self.shown_as.is_some() { start + ((here - start) & !15) } else { here & !15 };
+            let line_end = aligned.saturating_add(16).min(end);
             let bytes = space.bytes(here, (line_end - here) as usize)?;
             if bytes.is_empty() {
                 unfold(&mut folded, out)?;
@@ -175,7 +177,9 @@ impl Hexdump {
             } else {
                 values.iter().map(|v| format!("{:>1$}", v.to_string(), [4, 6, 0, 11, 0, 0, 0, 20][width - 1])).collect()
             };
-            return format!("{head}  {}", cells.join(" ")).trim_end().to_owned();
+            let left = &bytes[bytes.len() - bytes.len() % width..];
+            let left = if left.is_empty() { String::new() } else { format!("  ({} left)", spaced(left)) };
+            return format!("{head}  {}{left}", cells.join(" ").trim_end());
         }
         let lead = (at & 15) as usize;
         let mut hex = " ".repeat(lead * 3 + usize::from(lead > 8));
@@ -222,7 +226,17 @@ fn table(start: u64, bytes: &[u8], kind: As, modules: &Modules) -> Table {
         };
         table.row([Cell::hex(format!("{at:012x}"), at), value, to.into()]);
     }
+    let whole = bytes.len() - bytes.len() % width;
+    if whole < bytes.len() {
+        let (at, left) = (start + whole as u64, spaced(&bytes[whole..]));
+        table.row([Cell::hex(format!("{at:012x}"), at), Cell::from(format!("{left} left")), Cell::from("")]);
+    }
     table
+}
+
+/// `0a 0b`
+fn spaced(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ")
 }
 
 /// The first bytes in every type.

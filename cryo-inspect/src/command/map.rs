@@ -40,8 +40,8 @@ pub struct Filter {
     /// Only segments with these permissions: letters of rwx, s shared, p private; `-w` for not writable
     #[arg(long, value_name = "PERM", allow_hyphen_values = true)]
     perm: Option<String>,
-    /// Only segments of this kind: anon, file, shared, kernel, stack, heap
-    #[arg(long, value_name = "KIND")]
+    /// Only segments of this kind
+    #[arg(long, value_name = "KIND", value_parser = ["anon", "file", "shared", "kernel", "stack", "heap"])]
     kind: Vec<String>,
 }
 

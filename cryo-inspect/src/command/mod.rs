@@ -64,6 +64,9 @@ pub fn piped(image: &Path) -> anyhow::Result<Option<Box<dyn BufRead>>> {
         return Ok(Some(Box::new(io::stdin().lock())));
     }
     if is_name(image) {
+        let [.., (_, freeze)] = cryo_format::set::paths(image);
+        let name = image.display();
+        anyhow::ensure!(freeze.exists(), "{name}: there is no such file, and no {}", freeze.display());
         return Ok(None);
     }
     match given::look(image) {
@@ -118,8 +121,9 @@ pub struct Look {
 impl Look {
     /// Opens the image and chooses who is looked at.
     pub fn open(&self) -> anyhow::Result<Opened> {
-        let ice = open(&self.image)?;
+        let mut ice = open(&self.image)?;
         let people = People::chosen(&ice, &self.pid, &self.tid)?;
+        ice.look_at(people.processes.keys().copied());
         Ok(Opened { ice, people })
     }
 

@@ -18,16 +18,16 @@ use crate::dump;
 /// value on a line; what is not one value is JSON.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cryo-inspect query 'segments[].stored' 4242.freeze
-  cryo-inspect query 'segments[perm=rwx].range' 4242.freeze
-  cryo-inspect query 'descriptors[fd=3].what.file.path' 4242.freeze
-  cryo-inspect query 'registers.rip' 4242.freeze --tid 4243
-  cryo-inspect query identity 4242.freeze")]
+  cryo-inspect query 4242.freeze 'segments[].stored'
+  cryo-inspect query 4242.freeze 'segments[perm=rwx].range'
+  cryo-inspect query 4242.freeze 'descriptors[fd=3].what.file.path'
+  cryo-inspect query 4242.freeze 'registers.rip' --tid 4243
+  cryo-inspect query 4242.freeze identity")]
 pub struct Query {
-    /// Names and places: segments[].stored
-    path: String,
     #[command(flatten)]
     look: Look,
+    /// Names and places: segments[].stored
+    path: String,
 }
 
 impl Query {

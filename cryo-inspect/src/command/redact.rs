@@ -47,8 +47,8 @@ pub struct Redact {
 }
 
 struct Redaction {
-    /// (owner, first address, first behind it) of what stays.
-    stays: Vec<(u64, u64, u64)>,
+    /// What stays, by owner: sorted ranges.
+    stays: BTreeMap<u64, Vec<(u64, u64)>>,
     /// (owner, first address, first behind it) of environments.
     environments: Vec<(u64, u64, u64)>,
     patterns: Vec<Regex>,
@@ -63,7 +63,8 @@ struct Redaction {
 impl Redaction {
     fn of(ice: &Ice, keep_heap: bool, patterns: Vec<Regex>) -> anyhow::Result<Self> {
         let people = People::of(ice);
-        let (mut stays, mut environments) = (Vec::new(), Vec::new());
+        let mut stays: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
+        let mut environments = Vec::new();
         for (owner, threads) in &people.processes {
             // What it has of its parents stands with them.
             let holders = holders(ice, *owner);
@@ -76,14 +77,21 @@ impl Redaction {
                 let (start, end) = (v.start.0, v.end.0);
                 let of_a_file = v.backing == Backing::PRIVATE_FILE || v.backing == Backing::SPECIAL;
                 if of_a_file || keep_heap {
-                    stays.extend(holders.iter().map(|o| (*o, start, end)));
+                    for holder in &holders {
+                        stays.entry(*holder).or_default().push((start, end));
+                    }
                 }
                 for sp in pointers.iter().filter(|sp| (start..end).contains(*sp)) {
                     // With the red zone.
                     let low = sp.saturating_sub(128) & !(ice.page_size() - 1);
-                    stays.extend(holders.iter().map(|o| (*o, low, end)));
+                    for holder in &holders {
+                        stays.entry(*holder).or_default().push((low, end));
+                    }
                 }
             }
+        }
+        for ranges in stays.values_mut() {
+            *ranges = joined(std::mem::take(ranges));
         }
         let processes: Vec<u64> = people.processes.keys().copied().collect();
         let matches = matches(ice, &processes, &patterns)?;
@@ -159,7 +167,8 @@ impl Change for Redaction {
         let stays = if object {
             self.keep_heap
         } else {
-            self.stays.iter().any(|(o, a, b)| *o == owner && (*a..*b).contains(&addr))
+            let ranges = self.stays.get(&owner).map_or(&[][..], Vec::as_slice);
+            ranges.get(ranges.partition_point(|(_, end)| *end <= addr)).is_some_and(|(start, _)| *start <= addr)
         };
         !stays
     }

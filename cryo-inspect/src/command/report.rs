@@ -1,7 +1,7 @@
 //! `report`: a page for a browser.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -36,6 +36,9 @@ pub struct Report {
     /// The page
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
 }
 
 impl Report {
@@ -45,7 +48,12 @@ impl Report {
         let people = People::of(&ice);
         let opened = Opened { ice, people };
         let text = text(&opened)?;
-        std::fs::write(&self.output, text).with_context(|| self.output.display().to_string())?;
+        let named = || self.output.display().to_string();
+        let beside = self.output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(beside).with_context(named)?;
+        file.write_all(text.as_bytes()).with_context(named)?;
+        let kept = if self.force { file.persist(&self.output) } else { file.persist_noclobber(&self.output) };
+        kept.map_err(|e| e.error).with_context(|| format!("{} (--force replaces one that is there)", named()))?;
         Ok(opened.outcome())
     }
 }

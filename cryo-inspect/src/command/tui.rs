@@ -29,7 +29,7 @@ pub struct Tui {
 pub type Run<'r> = dyn FnMut(&[String], &mut dyn Write) -> anyhow::Result<Outcome> + 'r;
 
 /// Commands that take no image.
-const OF_NOTHING: [&str; 3] = ["completions", "man", "help"];
+const OF_NOTHING: [&str; 4] = ["completions", "man", "schema", "help"];
 
 impl Tui {
     /// Shows it, until it is left. `run` runs a command line.
@@ -41,17 +41,10 @@ impl Tui {
         let opened = Opened { ice, people };
         let other = self.other.as_deref().map(open).transpose()?;
         let mut verbs = |words: &[String], out: &mut dyn Write| {
-            let Some((verb, mut rest)) = words.split_first() else { return Ok(()) };
+            let Some((verb, rest)) = words.split_first() else { return Ok(()) };
             let mut line = vec!["cryo-inspect".to_owned(), verb.clone()];
             if verb == "tui" {
                 bail!("this is it");
-            }
-            // It alone takes something before the image.
-            if verb == "query"
-                && let Some((path, others)) = rest.split_first()
-            {
-                line.push(path.clone());
-                rest = others;
             }
             if !OF_NOTHING.contains(&verb.as_str()) {
                 line.push(image.display().to_string());

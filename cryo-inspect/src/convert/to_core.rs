@@ -126,7 +126,7 @@ pub fn write(cx: &Cx<'_>, threads: &[u64], extent: Extent, file: &mut File) -> a
 
 /// The ranges, cut where something begins that is not at hand, or not wanted.
 fn parts(cx: &Cx<'_>, threads: &[u64], extent: Extent, space: &Space<'_>) -> Vec<Part> {
-    let stacks: Vec<(u64, u64)> = threads
+    let mut stacks: Vec<(u64, u64)> = threads
         .iter()
         .filter_map(|id| cx.ice.get::<RegsX86_64>(*id))
         .filter_map(|r| {
@@ -136,6 +136,7 @@ fn parts(cx: &Cx<'_>, threads: &[u64], extent: Extent, space: &Space<'_>) -> Vec
             Some((low, if extent == Extent::Triage { end.min(low.saturating_add(TOP)) } else { end }))
         })
         .collect();
+    stacks.sort_unstable();
     let mut parts: Vec<Part> = Vec::new();
     for v in space.vmas {
         for run in space.within(v.start.0, v.end.0) {
@@ -167,9 +168,8 @@ fn parts(cx: &Cx<'_>, threads: &[u64], extent: Extent, space: &Space<'_>) -> Vec
                 continue;
             }
             let mut here = run.start;
-            let mut wanted: Vec<(u64, u64)> = stacks.iter().copied().chain(head).collect();
-            wanted.sort_unstable();
-            for (lo, hi) in wanted {
+            // The head of a file is before all that is in it.
+            for (lo, hi) in head.into_iter().chain(stacks.iter().copied()) {
                 let (lo, hi) = (lo.max(here), hi.min(run.end));
                 if lo < hi {
                     cut(here, lo, false);

@@ -19,12 +19,15 @@ const PIECE: u64 = 1 << 20;
 
 /// What is different in one segment.
 #[derive(Default)]
-struct Found {
-    pages: u64,
-    bytes: u64,
-    first: Option<u64>,
+pub struct Found {
+    /// Pages that differ.
+    pub pages: u64,
+    /// Bytes that differ.
+    pub bytes: u64,
+    /// The first of them.
+    pub first: Option<u64>,
     /// Pages that one of the two does not have.
-    missing: u64,
+    pub missing: u64,
     lines: Vec<(u64, Vec<u8>, Vec<u8>)>,
     more: bool,
 }
@@ -84,17 +87,20 @@ pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options, out: &mut Block
     } else if options.unchanged {
         out.caption(Cell::from("= memory").marked(Mark::Faint));
     }
-    if missing > 0 {
-        out.warn(format!(
-            "{} could not be compared: one of the images does not have them",
-            count(missing, "page", "pages")
-        ));
-    }
+    self::missing(missing, out);
     Ok(n)
 }
 
+/// Says how many pages could not be compared.
+pub fn missing(pages: u64, out: &mut Blocks) {
+    if pages > 0 {
+        let pages = count(pages, "page", "pages");
+        out.warn(format!("{pages} could not be compared: one of the images does not have them"));
+    }
+}
+
 /// Ranges whose bytes are the same, since the digests of their chunks are.
-fn proven(a: (&Ice, u64), b: (&Ice, u64)) -> Vec<(u64, u64)> {
+pub fn proven(a: (&Ice, u64), b: (&Ice, u64)) -> Vec<(u64, u64)> {
     let page = a.0.page_size();
     let key = |x: &Extents| x.extents.first().map(|e| e.vaddr.0);
     let theirs: HashMap<u64, &Extents> = b.0.sections::<Extents>(b.1).filter_map(|x| Some((key(x)?, x))).collect();
@@ -111,7 +117,7 @@ fn proven(a: (&Ice, u64), b: (&Ice, u64)) -> Vec<(u64, u64)> {
 }
 
 /// Compares a segment of the second, which begins at `from` in the first.
-fn segment(
+pub fn segment(
     (v, from): (&Vma, u64),
     x: &mut Space<'_>,
     y: &mut Space<'_>,

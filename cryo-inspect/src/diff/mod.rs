@@ -1,7 +1,7 @@
-//! What is different between two images: [`values`] compares what printers make of the sections, so that every kind of state is compared, and
-//! [`memory`] the pages.
+//! What is different between two images: [`values`] compares what printers make of the sections, so that every kind of state is compared, [`fields`]
+//! what they do not show, [`memory`] the pages of processes, and [`contents`] those of files and shared memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cryo_format::Profile;
 use cryo_format::section::process::Process;
@@ -11,12 +11,13 @@ use cryo_format::section::{AnySection, Scope};
 use serde_json::Value;
 
 use crate::block::{Blocks, Cell, Group, Mark};
-use crate::draw::json;
 use crate::ice::Ice;
 use crate::people::People;
 use crate::print::vmas::range;
 use crate::print::{self, Cx};
 
+pub mod contents;
+pub mod fields;
 pub mod memory;
 pub mod moved;
 pub mod values;
@@ -56,10 +57,14 @@ pub fn diff(a: &Ice, b: &Ice, options: Options) -> anyhow::Result<(Blocks, u64)>
     let mut whole = Blocks::default();
     let (x, y) = (Cx { ice: a, owner: 0, process: None }, Cx { ice: b, owner: 0, process: None });
     count += sections(&x, &y, &both, options, &mut whole);
+    if !options.state_only && both.contains(&Profile::Freeze) {
+        count += contents::compare(a, b, options, &mut whole)?;
+    }
     if !whole.is_empty() {
         out.group(Group::one("image", "image", whole));
     }
     let (ours, theirs) = (People::of(a), People::of(b));
+    let mut seen = HashSet::new();
     for (first, second) in pair(
         &ours.processes.keys().copied().collect::<Vec<_>>(),
         &theirs.processes.keys().copied().collect::<Vec<_>>(),
@@ -73,7 +78,7 @@ pub fn diff(a: &Ice, b: &Ice, options: Options) -> anyhow::Result<(Blocks, u64)>
         };
         let title = match (first, second) {
             (Some(x), Some(y)) => {
-                count += process((a, x, &ours), (b, y, &theirs), &both, options, &mut within)?;
+                count += process((a, x, &ours), (b, y, &theirs), (&both, &mut seen), options, &mut within)?;
                 let (x, y) = (name(a, x), name(b, y));
                 Cell::from(if x == y { x } else { format!("{x} -> {y}") })
             }
@@ -119,9 +124,16 @@ fn pair(
 
 type Side<'a> = (&'a Ice, u64, &'a People);
 
-fn process(a: Side<'_>, b: Side<'_>, both: &[Profile], options: Options, out: &mut Blocks) -> anyhow::Result<u64> {
+fn process(
+    a: Side<'_>,
+    b: Side<'_>,
+    (both, seen): (&[Profile], &mut HashSet<(u64, u64)>),
+    options: Options,
+    out: &mut Blocks,
+) -> anyhow::Result<u64> {
     let (x, y) = (Cx { ice: a.0, owner: a.1, process: Some(a.1) }, Cx { ice: b.0, owner: b.1, process: Some(b.1) });
     let mut count = sections(&x, &y, both, options, out);
+    count += listed("descriptor_fields", "what descriptors refer to", &fields::descriptions(&x, &y, both, seen), out);
     let tid = |ice: &Ice, o: u64| ice.get::<Thread>(o).map(|t| t.tid);
     let threads = |side: &Side<'_>| side.2.processes.get(&side.1).cloned().unwrap_or_default();
     for (first, second) in pair(&threads(&a), &threads(&b), |o| tid(a.0, o), |o| tid(b.0, o)) {
@@ -163,10 +175,13 @@ fn sections(a: &Cx<'_>, b: &Cx<'_>, both: &[Profile], options: Options, out: &mu
     let keys: BTreeSet<&String> = x.keys().chain(y.keys()).collect();
     let mut count = 0;
     for key in keys {
-        let null = (Value::Null, key.clone());
-        let (before, title) = x.get(key).unwrap_or(&null);
-        let (after, title) = y.get(key).map_or((&Value::Null, title), |(v, t)| (v, t));
-        let mut changes = values::compare(before, after);
+        let title = x.get(key).or(y.get(key)).map_or(key.as_str(), |made| made.title);
+        let of = |made: Option<&Made>| made.map_or((Value::Null, Value::Null), |m| (m.value.clone(), m.own.clone()));
+        let ((before, own), (after, other)) = (of(x.get(key)), of(y.get(key)));
+        let mut changes = values::compare(&before, &after);
+        if changes.is_empty() {
+            changes = values::compare(&own, &other);
+        }
         if key == SEGMENTS {
             join_moved(&mut changes, &moved::pairs(a, b));
         }
@@ -181,7 +196,7 @@ fn sections(a: &Cx<'_>, b: &Cx<'_>, both: &[Profile], options: Options, out: &mu
         for change in &changes {
             line(change, &mut within);
         }
-        let title = match (before, after) {
+        let title = match (&before, &after) {
             (Value::Null, _) => Cell::from(format!("+ {title}")).marked(Mark::Added),
             (_, Value::Null) => Cell::from(format!("- {title}")).marked(Mark::Removed),
             _ => Cell::from(format!("~ {title}")),
@@ -189,6 +204,18 @@ fn sections(a: &Cx<'_>, b: &Cx<'_>, both: &[Profile], options: Options, out: &mu
         out.group(Group::one(key, title, within));
     }
     count
+}
+
+/// Changes under a heading, and how many there are.
+fn listed(key: &str, title: &str, changes: &[Change], out: &mut Blocks) -> u64 {
+    let mut within = Blocks::default();
+    for change in changes {
+        line(change, &mut within);
+    }
+    if !changes.is_empty() {
+        out.group(Group::one(key, format!("~ {title}"), within));
+    }
+    changes.len() as u64
 }
 
 /// The key of the segments of a process.
@@ -213,8 +240,17 @@ fn join_moved(changes: &mut Vec<Change>, pairs: &[(Vma, Vma)]) {
 /// What says where and when an image was made, and nothing of the program.
 const OF_THE_FREEZE: [&str; 3] = ["origin", "made_together_with", "clocks"];
 
-fn made(cx: &Cx<'_>, both: &[Profile]) -> BTreeMap<String, (Value, String)> {
-    let mut all: BTreeMap<String, (Value, String)> = BTreeMap::new();
+/// A section, for comparison.
+struct Made {
+    title: &'static str,
+    /// What its printer makes of it.
+    value: Value,
+    /// Its own fields.
+    own: Value,
+}
+
+fn made(cx: &Cx<'_>, both: &[Profile]) -> BTreeMap<String, Made> {
+    let mut all = BTreeMap::new();
     for entry in cx.ice.of(cx.owner) {
         let Ok(section) = &entry.section else { continue };
         let Some((title, _)) = print::place(section) else { continue };
@@ -226,13 +262,11 @@ fn made(cx: &Cx<'_>, both: &[Profile]) -> BTreeMap<String, (Value, String)> {
         if OF_THE_FREEZE.contains(&key.as_str()) {
             continue;
         }
-        let mut within = Blocks::default();
-        print::print(section, &mut within, cx);
-        let mut value = json::value(&within.into_vec());
+        let mut value = fields::printed(section, cx);
         if key == SEGMENTS {
             counted_elsewhere(&mut value);
         }
-        all.insert(key, (value, title.to_owned()));
+        all.insert(key, Made { title, value, own: fields::of(section) });
     }
     all
 }

@@ -96,12 +96,13 @@ fn lists(path: &str, a: &[Value], b: &[Value], found: &mut Vec<Change>) {
         return;
     }
     // Without a name, what is in one of them and not in the other.
-    let mut theirs: Vec<&Value> = b.iter().collect();
+    let mut theirs: std::collections::HashMap<String, Vec<usize>> = std::collections::HashMap::new();
+    for (i, row) in b.iter().enumerate().rev() {
+        theirs.entry(row.to_string()).or_default().push(i);
+    }
     for row in a {
-        match theirs.iter().position(|other| *other == row) {
-            Some(i) => {
-                theirs.remove(i);
-            }
+        match theirs.get_mut(&row.to_string()).and_then(Vec::pop) {
+            Some(_) => {}
             None => found.push(Change {
                 kind: Kind::Removed,
                 path: path.to_owned(),
@@ -110,7 +111,9 @@ fn lists(path: &str, a: &[Value], b: &[Value], found: &mut Vec<Change>) {
             }),
         }
     }
-    for row in theirs {
+    let mut left: Vec<usize> = theirs.into_values().flatten().collect();
+    left.sort_unstable();
+    for row in left.into_iter().map(|i| &b[i]) {
         found.push(Change { kind: Kind::Added, path: path.to_owned(), before: Value::Null, after: row.clone() });
     }
 }

@@ -125,8 +125,11 @@ fn rows(table: &Table, out: &mut String) {
     }
 }
 
+/// Characters of a cell.
+const CELL: usize = 4096;
+
 fn span(cell: &Cell, out: &mut String) {
-    let text = escaped(&cell.text).replace('\n', "<br>");
+    let text = escaped(&cut(cell.text.clone(), CELL)).replace('\n', "<br>");
     let class = match cell.mark {
         Mark::None | Mark::Strong => return out.push_str(&text),
         Mark::Faint => "faint",

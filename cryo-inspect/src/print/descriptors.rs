@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use cryo_format::section::Scope;
 use cryo_format::section::descriptors::{Descriptor, Descriptors, ThreadDescriptors};
+use cryo_format::section::process::Process;
 use serde_json::{Map, Value};
 
 use super::{Cx, Print, thread};
@@ -49,9 +50,16 @@ fn table(descriptors: &[Descriptor], out: &mut Blocks, cx: &Cx<'_>) {
     let mut table = Table::new(&[">fd", "flags", "what"]);
     let mut first: HashMap<u64, u32> = HashMap::new();
     for d in descriptors {
-        let what = match first.get(&d.description) {
-            Some(fd) => Cell::new(format!("shared with {fd}"), serde_json::json!({ "shared_with": fd })),
-            None => description(d.description, cx),
+        let elsewhere = cx.ice.first_holder(d.description).filter(|(process, _)| *process != cx.owner);
+        let what = match (first.get(&d.description), elsewhere) {
+            (Some(fd), _) => Cell::new(format!("shared with {fd}"), serde_json::json!({ "shared_with": fd })),
+            // What several processes have is described once.
+            (None, Some((process, fd))) => {
+                let pid = cx.ice.get::<Process>(process).map_or(process, |p| p.pid);
+                let value = serde_json::json!({ "shared_with": fd, "pid": pid });
+                Cell::new(format!("shared with {fd} of process {pid}"), value)
+            }
+            (None, None) => description(d.description, cx),
         };
         first.entry(d.description).or_insert(d.fd);
         table.row([Cell::number(d.fd.into()), bits(d.flags.into(), &[(1, "cloexec")], " ").into(), what]);
@@ -84,6 +92,7 @@ pub fn description(id: u64, cx: &Cx<'_>) -> Cell {
                 members.insert(super::key(section), json::value(&within));
             }
             Err(problem) => {
+                let problem = crate::text::harmless(problem);
                 lines.push(format!("broken    {problem}"));
                 members.insert("broken".to_owned(), problem.as_str().into());
             }

@@ -10,6 +10,7 @@ use cryo_format::section::vmas::Vmas;
 use cryo_format::section::{AnySection, Section};
 
 use crate::block::Blocks;
+use crate::draw::json;
 use crate::ice::Ice;
 use crate::text::{clipped, cut, shown, shown_or};
 
@@ -118,6 +119,13 @@ macro_rules! dispatch {
             }
         }
 
+        /// What programs call each kind of open file description.
+        pub fn descriptions() -> Vec<String> {
+            use cryo_format::section::*;
+            let all = [$((<$module::$ty as Section>::INFO.scope, <$module::$ty as Print>::TITLE)),*];
+            all.into_iter().filter(|(scope, _)| *scope == Scope::Description).map(|(_, title)| json::name(title)).collect()
+        }
+
         /// Owners whose sections a section shows within its own lines.
         pub fn shows(section: &AnySection) -> Vec<u64> {
             match section {
@@ -142,7 +150,7 @@ cryo_format::for_each_section!(dispatch);
 
 /// What programs call a section: its heading, as a member's name.
 pub fn key(section: &AnySection) -> String {
-    place(section).map_or_else(|| "unknown".to_owned(), |(title, _)| crate::draw::json::name(title))
+    place(section).map_or_else(|| "unknown".to_owned(), |(title, _)| json::name(title))
 }
 
 /// What a printer may want to know beside its section.

@@ -1,6 +1,5 @@
 //! What the printers of sockets share.
 
-use cryo_format::section::descriptors::Descriptors;
 use cryo_format::socket::SocketOption;
 
 use super::Cx;
@@ -19,8 +18,7 @@ pub fn kind(kind: u32) -> String {
 
 /// Another description, by the number of its first descriptor.
 pub fn description(id: u64, cx: &Cx<'_>) -> String {
-    let table = cx.process.and_then(|p| cx.ice.get::<Descriptors>(p));
-    let fd = table.and_then(|t| t.descriptors.iter().find(|d| d.description == id)).map(|d| d.fd);
+    let fd = cx.process.and_then(|p| cx.ice.descriptor(p, id));
     fd.map_or_else(|| format!("description {id}"), |fd| format!("fd {fd}"))
 }
 

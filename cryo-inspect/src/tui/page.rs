@@ -43,6 +43,8 @@ struct Row {
     line: Line<'static>,
     /// The group whose heading it is: its place in the tree.
     group: Option<Vec<usize>>,
+    /// Its place in the tree, and which line there it is.
+    place: (Vec<usize>, usize),
 }
 
 impl Page {
@@ -120,7 +122,7 @@ impl Page {
         self.layout();
     }
 
-    /// Goes to the next open line that has this text; where none has, all groups are opened first. False if there is none.
+    /// Goes to the next line that has this text; groups that have it in them are opened. False if there is none.
     pub fn search(&mut self, text: &str) -> bool {
         let text = text.to_lowercase();
         let has = |row: &Row| plain(&row.line).to_lowercase().contains(&text);
@@ -128,12 +130,13 @@ impl Page {
             let behind = rows.iter().enumerate().skip(from).find(|(_, row)| has(row));
             behind.or_else(|| rows.iter().enumerate().find(|(_, row)| has(row))).map(|(i, _)| i)
         };
-        let mut found = next(&self.rows, self.cursor + 1);
-        if found.is_none() {
-            set_all(&mut self.nodes, true);
+        // The line at the cursor is another one when groups above it have been opened.
+        let here = self.rows.get(self.cursor).map(|row| row.place.clone());
+        if open_where(&mut self.nodes, &text, self.width) {
             self.layout();
-            found = next(&self.rows, 0);
+            self.cursor = self.rows.iter().position(|row| Some(&row.place) == here.as_ref()).unwrap_or(self.cursor);
         }
+        let found = next(&self.rows, self.cursor + 1);
         self.cursor = found.unwrap_or(self.cursor);
         found.is_some()
     }
@@ -187,24 +190,28 @@ fn nodes(blocks: &[Block], depth: usize) -> Vec<Node> {
 
 fn rows(nodes: &[Node], width: usize, path: &mut Vec<usize>, out: &mut Vec<Row>) {
     let indent = path.len() * 2;
-    let row = |line: Line<'static>, group: Option<Vec<usize>>| {
+    let row = |line: Line<'static>, group: Option<Vec<usize>>, place: (Vec<usize>, usize)| {
         let mut spans = vec![Span::raw(" ".repeat(indent))];
         spans.extend(line.spans);
-        Row { line: Line::from(spans), group }
+        Row { line: Line::from(spans), group, place }
     };
     for (i, node) in nodes.iter().enumerate() {
         match node {
-            Node::Drawn(lines) => out.extend(lines.iter().map(|line| row(line.clone(), None))),
+            Node::Drawn(lines) => {
+                let at = [&path[..], &[i]].concat();
+                out.extend(lines.iter().enumerate().map(|(n, line)| row(line.clone(), None, (at.clone(), n))));
+            }
             Node::Leaves(blocks) => {
                 let mut bytes = Vec::new();
                 let _ = text::draw(blocks, Some(width.saturating_sub(indent)), &mut bytes);
-                out.extend(lines(&bytes).into_iter().map(|line| row(line, None)));
+                let at = [&path[..], &[i]].concat();
+                out.extend(lines(&bytes).into_iter().enumerate().map(|(n, line)| row(line, None, (at.clone(), n))));
             }
             Node::Group { title, open, inside } => {
                 path.push(i);
                 let sign = if *open { "v " } else { "> " };
                 let heading = lines(format!("{sign}{title}").as_bytes()).into_iter().next().unwrap_or_default();
-                out.push(row(heading, Some(path.clone())));
+                out.push(row(heading, Some(path.clone()), (path.clone(), 0)));
                 if *open {
                     rows(inside, width, path, out);
                 }
@@ -234,6 +241,37 @@ fn set_all(nodes: &mut [Node], to: bool) {
         if let Node::Group { open, inside, .. } = node {
             *open = to;
             set_all(inside, to);
+        }
+    }
+}
+
+/// Opens the groups that have this text in them. Did it open one?
+fn open_where(nodes: &mut [Node], text: &str, width: usize) -> bool {
+    let mut opened = false;
+    for node in nodes {
+        if let Node::Group { open, inside, .. } = node {
+            opened |= open_where(inside, text, width);
+            if !*open && inside.iter().any(|node| has(node, text, width)) {
+                *open = true;
+                opened = true;
+            }
+        }
+    }
+    opened
+}
+
+/// Does a node say this, in lower case?
+fn has(node: &Node, text: &str, width: usize) -> bool {
+    let said = |line: &Line<'_>| plain(line).to_lowercase().contains(text);
+    match node {
+        Node::Drawn(lines) => lines.iter().any(said),
+        Node::Leaves(blocks) => {
+            let mut bytes = Vec::new();
+            let _ = text::draw(blocks, Some(width), &mut bytes);
+            lines(&bytes).iter().any(said)
+        }
+        Node::Group { title, inside, .. } => {
+            lines(title.as_bytes()).iter().any(said) || inside.iter().any(|node| has(node, text, width))
         }
     }
 }
