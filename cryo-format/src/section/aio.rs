@@ -10,6 +10,7 @@ use crate::section::Validate;
 /// All contexts of a process, sorted by address. None has a request in flight.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Aio {
     /// The contexts.
     pub contexts: List<AioContext>,
@@ -18,6 +19,7 @@ pub struct Aio {
 /// A context. Its ring is a mapping in `VMAS`, there an anonymous one without pages.
 #[binrw]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AioContext {
     /// Where its ring is mapped: what the program knows as `aio_context_t`.
     pub address: Addr,
@@ -30,6 +32,7 @@ pub struct AioContext {
 /// struct io_event of linux/aio_abi.h.
 #[binrw]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AioEvent {
     /// The request's `aio_data`.
     pub data: u64,
