@@ -68,7 +68,8 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     if pid == 1 && options.afterwards != Afterwards::Run {
         return refuse(
             RefusalKind::Argument,
-            "process 1 of a pid namespace cannot be ended or stopped from inside: use --leave-running, and end it from outside",
+            "process 1 is the first one here, init or a container's own, which cannot be ended or stopped from inside: name the pid of your program; or, if that \
+             is it, use --leave-running --only and end it from outside",
         );
     }
     // All that can fail without the target is done first.

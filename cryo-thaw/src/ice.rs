@@ -93,6 +93,15 @@ impl Ice {
                     return refuse(RefusalKind::Image, given::unpack(path, program, "cryo-thaw"));
                 }
                 Given::Saved => return Self::saved(path, options),
+                Given::Other if path.exists() => {
+                    let name = path.display();
+                    return refuse(
+                        RefusalKind::Image,
+                        format!(
+                            "{name}: this is none of the files of a frozen set (NAME.freeze, NAME.frore, NAME.frost, or what came from cryo-freeze -o -)"
+                        ),
+                    );
+                }
                 Given::Ours | Given::Other => {}
             }
         }

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use cryo_format::section::outside::FdRule;
 
@@ -34,12 +36,20 @@ pub enum Time {
 }
 
 /// Where a file is now: `OLD=NEW`, for OLD itself and all below it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct FileMap {
     /// The path in the image.
     pub old: PathBuf,
     /// The path here.
     pub new: PathBuf,
+    /// Was it of use? Shared by all copies.
+    used: Arc<AtomicBool>,
+}
+
+impl PartialEq for FileMap {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.old, &self.new) == (&other.old, &other.new)
+    }
 }
 
 impl FromStr for FileMap {
@@ -48,7 +58,7 @@ impl FromStr for FileMap {
     fn from_str(text: &str) -> Result<Self, String> {
         let whole = |path: &str| std::path::absolute(path).map_err(|e| format!("{path:?}: {e}"));
         match text.split_once('=') {
-            Some((old, new)) => Ok(Self { old: whole(old)?, new: whole(new)? }),
+            Some((old, new)) => Ok(Self { old: whole(old)?, new: whole(new)?, used: Arc::default() }),
             None => Err(format!("{text:?} is not of the form OLD=NEW")),
         }
     }
@@ -60,8 +70,16 @@ impl Options {
         let path = Path::new(OsStr::from_bytes(path));
         let maps = self.file_map.iter().filter_map(|m| Some((m, path.strip_prefix(&m.old).ok()?)));
         let (map, rest) = maps.min_by_key(|(_, rest)| rest.as_os_str().len())?;
+        map.used.store(true, Relaxed);
         let new = if rest.as_os_str().is_empty() { map.new.clone() } else { map.new.join(rest) };
         Some(new.into_os_string().into_vec())
+    }
+}
+
+impl FileMap {
+    /// Has a path of the image been at OLD, or below?
+    pub fn was_used(&self) -> bool {
+        self.used.load(Relaxed)
     }
 }
 

@@ -121,6 +121,7 @@ impl Shape {
     }
 
     /// That of a process which has its memory in common with this one's: nothing is to be done for it once more.
+    #[must_use]
     pub fn in_common(&self) -> Self {
         Self {
             identical: self.identical.clone(),

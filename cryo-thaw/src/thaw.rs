@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use cryo_format::given;
 use cryo_format::section::family::Family;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::process::Process;
@@ -132,6 +133,19 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
     let mut table = births.all(&mut pages)?;
     for i in 0..prepared.members.len() {
         finish::finish(&mut births, i, &mut table)?;
+    }
+    for map in options.file_map.iter().filter(|map| !map.was_used()) {
+        let old = given::quoted(&map.old);
+        options.notes.add(format!("--file-map {old}=...: the image has nothing at {old}: it was of no use"));
+    }
+    let stopped = |m: &&Member| m.process.stopped_by != 0;
+    if let Some(one) = prepared.members.iter().find(stopped).filter(|_| !options.stopped) {
+        let who = match prepared.members.iter().filter(stopped).count() {
+            1 if prepared.members.len() == 1 => "it was".to_owned(),
+            1 => format!("process {} was", one.process.pid),
+            n => format!("{n} processes were"),
+        };
+        options.notes.add(format!("{who} stopped at the freeze (a job-control stop), and so again: kill -CONT, or fg in the foreground, goes on"));
     }
     births.ready.bound = Some(table.bound);
     Ok(births.ready)

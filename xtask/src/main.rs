@@ -8,6 +8,7 @@ mod fixtures;
 mod install;
 mod kernel;
 mod man;
+mod released;
 mod report;
 mod run;
 mod test;
@@ -52,6 +53,8 @@ enum Chore {
     Bless,
     /// Write manual pages and completions below target/
     Man,
+    /// Build the readers of former releases, and see that they refuse by name what came later
+    Released,
     /// Record images of this format version into fixtures/vN; what is there already is never touched
     Fixtures {
         /// Only check what is recorded
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Chore::Bench(args) => bench::bench(&args),
         Chore::Bless => bless::bless(),
         Chore::Man => man::man(),
+        Chore::Released => released::released(),
         Chore::Fixtures { check: true } => fixtures::check(),
         Chore::Fixtures { check: false } => fixtures::record(),
     };

@@ -166,12 +166,33 @@ pub fn collect(scenes: &[Scene<'_>], zombies: &[i32], out: &mut Collected) -> Re
     let mut dead = zombies.iter().map(|pid| zombie(*pid)).collect::<Result<Vec<_>>>()?;
     dead.sort_by_key(|z| z.pid);
     let mut names: Vec<String> = scenes.iter().map(|s| format!("{} ({})", s.pid, s.comm())).collect();
+    for scene in scenes {
+        of_other_threads(scene, out);
+    }
     let more = names.len().saturating_sub(MANY);
     names.truncate(MANY);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     out.note("family", format!("frozen together: {}{more}", names.join(", ")));
     out.add(0, Section { root: root.id, zombies: dead.into(), common: shared(scenes)?.into() });
     Ok(())
+}
+
+/// Notes children that another thread than the main one has made: there are none but the main one when they are born again.
+fn of_other_threads(scene: &Scene<'_>, out: &mut Collected) {
+    if scene.threads.len() < 2 {
+        return;
+    }
+    for tid in proc::tasks(scene.live_tid).unwrap_or_default().into_iter().filter(|tid| *tid != scene.pid) {
+        let list = proc::bytes(scene.live_tid, &format!("task/{tid}/children")).unwrap_or_default();
+        let children: Vec<String> = String::from_utf8_lossy(&list).split_whitespace().map(str::to_owned).collect();
+        if !children.is_empty() {
+            let text = format!(
+                "its thread {tid} has made {}: thawed, it is a child of the main thread (__WNOTHREAD, and a parent-death signal, go by that)",
+                children.join(", ")
+            );
+            out.note(scene.name(), text);
+        }
+    }
 }
 
 /// What fork(2) would have given each a copy of, and several have together.

@@ -25,6 +25,10 @@ fn section(f: &Fd, policy: Policy) -> Outside {
 /// have. One that is closed has no place in the table.
 pub fn by_rule<'c>(cx: &mut Cx<'c>, fds: &[&'c Fd], instead: &Instead, why: &str) {
     let Some(f) = fds.first() else { return };
+    // The refusal that it answers names the descriptor, too, and the way out that has been taken.
+    let why = why.split(": use --fd").next().unwrap_or_default();
+    let name = f.short_name();
+    let why = why.strip_prefix(&name[..]).and_then(|rest| Some(rest.split_once(": ")?.1)).unwrap_or(why);
     let colon = if why.is_empty() { "" } else { ": " };
     cx.out.note(f.name(), format!("replaced by {instead} (--fd){colon}{why}"));
     let section = match instead {
