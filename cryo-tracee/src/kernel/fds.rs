@@ -69,6 +69,8 @@ pub enum Shared {
     Fs = 3,
     /// KCMP_SIGHAND: the handlers of signals.
     Handlers = 4,
+    /// KCMP_SYSVSEM: what the end undoes to SysV semaphores. Those who have never asked for that are equal, too.
+    SemUndo = 6,
 }
 
 /// Orders what two processes have of that; equal means that they share it.
