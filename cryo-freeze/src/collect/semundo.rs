@@ -18,6 +18,8 @@ use crate::Result;
 const MOST: i32 = 32767;
 /// Semaphores that are asked about while the process stands still.
 const ASKED: usize = 20_000;
+/// Semaphores whose values are asked for in one round, unless one set has more.
+const TOGETHER: usize = 4096;
 const GETALL: u64 = 13;
 const IPC_NOWAIT: i16 = libc::IPC_NOWAIT as i16;
 const SEM_UNDO: i16 = 0x1000;
@@ -51,8 +53,7 @@ pub fn collect(remote: &mut Remote<'_>, scene: &Scene<'_>, out: &mut Collected) 
     if fds::order(scene.live_tid, command, Shared::SemUndo).is_ok_and(Ordering::is_eq) {
         return Ok(());
     }
-    let mut found = Vec::new();
-    let mut asked = 0;
+    let (mut some, mut asked) = (Vec::new(), 0);
     for set in sets() {
         asked += set.semaphores;
         if asked > ASKED {
@@ -62,7 +63,13 @@ pub fn collect(remote: &mut Remote<'_>, scene: &Scene<'_>, out: &mut Collected) 
             );
             break;
         }
-        found.extend(of_set(remote, scene, &set)?);
+        some.push(set);
+    }
+    let mut found = Vec::new();
+    for (set, held) in some.iter().zip(perhaps_held(remote, &some)?) {
+        if held {
+            found.extend(of_set(remote, scene, set)?);
+        }
     }
     if !found.is_empty() {
         found.sort_by_key(|a| (a.semid, a.number));
@@ -71,12 +78,33 @@ pub fn collect(remote: &mut Remote<'_>, scene: &Scene<'_>, out: &mut Collected) 
     Ok(())
 }
 
+/// For each set whether there can be an adjustment: not where the process may not read or change it, or where all of its semaphores say no, and others have
+/// not changed them meanwhile. All are asked in as few rounds as can be.
+fn perhaps_held(remote: &mut Remote<'_>, sets: &[Set]) -> Result<Vec<bool>> {
+    let all: Vec<&Set> = sets.iter().collect();
+    let before = values(remote, &all)?;
+    let readable: Vec<(usize, &Vec<i32>)> =
+        before.iter().enumerate().filter_map(|(i, values)| Some((i, values.as_ref()?))).collect();
+    let questions: Vec<Question<'_>> = readable.iter().flat_map(|(i, values)| of_values(&sets[*i], values)).collect();
+    let answers = beyond(remote, &questions)?;
+    let again = values(remote, &all)?;
+    let mut held = vec![false; sets.len()];
+    let mut rest = &answers[..];
+    for (i, values) in readable {
+        let own;
+        (own, rest) = rest.split_at(2 * values.len());
+        held[i] = own.iter().all(Option::is_some) && (own.contains(&Some(true)) || again[i] != before[i]);
+    }
+    Ok(held)
+}
+
 /// The adjustments of a set. Others may change the semaphores meanwhile: then it is asked again.
 fn of_set(remote: &mut Remote<'_>, scene: &Scene<'_>, set: &Set) -> Result<Vec<Adjustment>> {
     for _ in 0..10 {
-        let Some(values) = values(remote, set)? else { return Ok(Vec::new()) };
-        let Some(found) = with_values(remote, set, &values)? else { return Ok(Vec::new()) };
-        if self::values(remote, set)?.as_ref() == Some(&values) {
+        let before = values(remote, &[set])?;
+        let Some(values) = &before[0] else { return Ok(Vec::new()) };
+        let Some(found) = with_values(remote, set, values)? else { return Ok(Vec::new()) };
+        if self::values(remote, &[set])? == before {
             return Ok(found);
         }
     }
@@ -89,16 +117,33 @@ fn of_set(remote: &mut Remote<'_>, scene: &Scene<'_>, set: &Set) -> Result<Vec<A
     )
 }
 
-/// Their values; none if the process may not read them.
-fn values(remote: &mut Remote<'_>, set: &Set) -> Result<Option<Vec<i32>>> {
-    let mut batch = remote.batch();
-    let room = batch.space(2 * set.semaphores);
-    let call = batch.call(libc::SYS_semctl, &[set.semid.into(), 0, GETALL, room.addr]);
-    let done = remote.run(batch)?;
-    if done.result(call).is_err() {
-        return Ok(None);
+/// The values of each set; none if the process may not read them.
+fn values(remote: &mut Remote<'_>, sets: &[&Set]) -> Result<Vec<Option<Vec<i32>>>> {
+    let mut all = Vec::with_capacity(sets.len());
+    let mut rest = sets;
+    while !rest.is_empty() {
+        let mut total = 0;
+        let fit = rest.iter().take(256).take_while(|set| {
+            total += set.semaphores;
+            total <= TOGETHER
+        });
+        let some;
+        (some, rest) = rest.split_at(fit.count().max(1));
+        let mut batch = remote.batch();
+        let calls: Vec<_> = some
+            .iter()
+            .map(|set| {
+                let room = batch.space(2 * set.semaphores);
+                (room, batch.call(libc::SYS_semctl, &[set.semid.into(), 0, GETALL, room.addr]))
+            })
+            .collect();
+        let done = remote.run(batch)?;
+        all.extend(calls.into_iter().map(|(room, call)| {
+            let values = done.bytes(room).as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b).into());
+            done.result(call).is_ok().then(|| values.collect())
+        }));
     }
-    Ok(Some(done.bytes(room).as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b).into()).collect()))
+    Ok(all)
 }
 
 /// An operation of semop(2): change, flags.
@@ -125,19 +170,18 @@ fn at_most(value: i32, least: i32) -> Vec<Op> {
 
 /// Asks for all of a set at once, and then how large those are that there are. None if the process may not change them.
 fn with_values(remote: &mut Remote<'_>, set: &Set, values: &[i32]) -> Result<Option<Vec<Adjustment>>> {
-    let both =
-        values.iter().zip(0_u32..).flat_map(|(v, n)| [(n, at_least(*v, 1)), (n, at_most(*v, 1))]).collect::<Vec<_>>();
-    let Some(answers) = beyond(remote, set, &both)? else { return Ok(None) };
+    let both = of_values(set, values);
+    let Some(answers) = beyond(remote, &both)?.into_iter().collect::<Option<Vec<bool>>>() else { return Ok(None) };
     let mut found: HashMap<u32, i32> = HashMap::new();
-    for ((number, _), (positive, negative)) in both.iter().step_by(2).zip(answers.chunks(2).map(|a| (a[0], a[1]))) {
-        let value = values[*number as usize];
+    for (number, (value, answers)) in (0_u32..).zip(values.iter().zip(answers.chunks(2))) {
+        let (positive, negative) = (answers[0], answers[1]);
         let mut size = |ops: fn(i32, i32) -> Vec<Op>| -> Result<Option<i32>> {
             let (mut is, mut is_not) = (1, MOST + 1);
             while is + 1 < is_not {
                 let middle = i32::midpoint(is, is_not);
-                match beyond(remote, set, &[(*number, ops(value, middle))])? {
-                    Some(answer) if answer[0] => is = middle,
-                    Some(_) => is_not = middle,
+                match beyond(remote, &[(set, number, ops(*value, middle))])?[0] {
+                    Some(true) => is = middle,
+                    Some(false) => is_not = middle,
                     None => return Ok(None),
                 }
             }
@@ -149,7 +193,7 @@ fn with_values(remote: &mut Remote<'_>, set: &Set, values: &[i32]) -> Result<Opt
             _ => continue,
         };
         match adjust {
-            Some(adjust) => found.insert(*number, adjust),
+            Some(adjust) => found.insert(number, adjust),
             None => return Ok(None),
         };
     }
@@ -157,15 +201,23 @@ fn with_values(remote: &mut Remote<'_>, set: &Set, values: &[i32]) -> Result<Opt
     Ok(Some(found.into_iter().map(adjustment).collect()))
 }
 
-/// For each list of operations on a semaphore whether it goes beyond an adjustment's limit; none of them is done. None if the process may not
-/// change the set, or it is gone.
-fn beyond(remote: &mut Remote<'_>, set: &Set, questions: &[(u32, Vec<Op>)]) -> Result<Option<Vec<bool>>> {
+/// Operations on one semaphore of a set.
+type Question<'s> = (&'s Set, u32, Vec<Op>);
+
+/// Whether there is a positive adjustment, and whether a negative one, of each semaphore of a set.
+fn of_values<'s>(set: &'s Set, values: &[i32]) -> Vec<Question<'s>> {
+    values.iter().zip(0_u32..).flat_map(|(v, n)| [(set, n, at_least(*v, 1)), (set, n, at_most(*v, 1))]).collect()
+}
+
+/// For each question whether it goes beyond an adjustment's limit; none of the operations is done. None if the process may not change the set, or it is
+/// gone.
+fn beyond(remote: &mut Remote<'_>, questions: &[Question<'_>]) -> Result<Vec<Option<bool>>> {
     let mut answers = Vec::with_capacity(questions.len());
     for some in questions.chunks(256) {
         let mut batch = remote.batch();
         let calls: Vec<usize> = some
             .iter()
-            .map(|(number, ops)| {
+            .map(|(set, number, ops)| {
                 let ops_bytes: Vec<u8> = ops
                     .iter()
                     .flat_map(|(change, flags)| {
@@ -182,16 +234,14 @@ fn beyond(remote: &mut Remote<'_>, set: &Set, questions: &[(u32, Vec<Op>)]) -> R
             })
             .collect();
         let done = remote.run(batch)?;
-        for call in calls {
-            match done.result(call).map_err(|e| e.errno()) {
-                Err(Some(libc::EAGAIN)) => answers.push(false),
-                Err(Some(libc::ERANGE)) => answers.push(true),
-                // Neither: we may not, or the set is gone.
-                _ => return Ok(None),
-            }
-        }
+        answers.extend(calls.into_iter().map(|call| match done.result(call).map_err(|e| e.errno()) {
+            Err(Some(libc::EAGAIN)) => Some(false),
+            Err(Some(libc::ERANGE)) => Some(true),
+            // Neither: we may not, or the set is gone.
+            _ => None,
+        }));
     }
-    Ok(Some(answers))
+    Ok(answers)
 }
 
 #[cfg(test)]
