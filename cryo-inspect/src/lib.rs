@@ -53,7 +53,6 @@ pub mod lines;
 pub mod modules;
 pub mod names;
 pub mod page_count;
-pub mod parallel;
 pub mod people;
 pub mod print;
 pub mod rewrite;

@@ -24,7 +24,7 @@ use crate::ids::Ids;
 use crate::options::Options;
 use crate::plan::{Birth, Step, Who};
 use crate::posix_shm::Made;
-use crate::remap::{Inject, Remapper, Shape, Template};
+use crate::remap::{Remapper, Shape, Template};
 use crate::restore::table::Table;
 use crate::restore::{descriptors, limits, mempolicy, mm, process, removed, sessions};
 use crate::thaw::{Prepared, Ready};
@@ -191,8 +191,10 @@ impl<'a> Births<'a> {
         let handed_down = if self.prepared.steps.iter().any(executes) { &self.executables[..] } else { &[] };
         let mut host = host::start(ice, member.id, self.ids, own, handed_down, options)?;
         limits::lift(host.pid(), ice.get(member.id))?;
-        let inject = Inject { paths, executable: own.embedded(), notes: &options.notes, unlinked: &HashMap::new() };
-        let shape = inject.remap(&mut host, &self.template(0)?)?;
+        let road = options.remap;
+        let remapper =
+            Remapper { road, paths, executable: own.embedded(), notes: &options.notes, unlinked: &HashMap::new() };
+        let shape = remapper.remap(&mut host, &self.template(0)?)?;
         mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
         let ids: Vec<u64> = self.prepared.members.iter().map(|m| m.id).collect();
         let mut table = descriptors::table(&host, &ice.frore, &ice.frost, &ids, paths, options)?;
@@ -254,14 +256,15 @@ impl<'a> Births<'a> {
             .filter(|o| unlinked::is(o))
             .filter_map(|o| Some((o.id, table.parked(o.id, 0)?)))
             .collect();
-        let inject = Inject { paths, executable: None, notes: &options.notes, unlinked: &unlinked };
+        let road = options.remap;
+        let remapper = Remapper { road, paths, executable: None, notes: &options.notes, unlinked: &unlinked };
         let template = self.template(i)?;
         let shape = if one_memory {
             self.born(parent)?.1.in_common()
         } else if how == Birth::Fork {
             let parents = &ice.need::<Vmas>(self.prepared.members[parent].id)?.vmas;
             let (_, shaped) = self.born(parent)?;
-            inject.remap_forked(&mut host, (parents, shaped), &template, ice.get::<Forked>(member.id))?
+            remapper.remap_forked(&mut host, (parents, shaped), &template, ice.get::<Forked>(member.id))?
         } else {
             let exe = ice.need::<Mm>(member.id)?.exe;
             let Some(executable) = self.executables.iter().find(|e| e.object == exe) else {
@@ -270,7 +273,7 @@ impl<'a> Births<'a> {
             table.keep_across_exec(&mut host)?;
             host.call(libc::SYS_personality, [member.process.personality, 0, 0, 0, 0, 0])?;
             host::exec(&mut host, executable, |fd| table.inherited(fd))?;
-            inject.remap(&mut host, &template)?
+            remapper.remap(&mut host, &template)?
         };
         if !one_memory {
             mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;

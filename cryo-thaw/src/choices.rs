@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use cryo_format::section::outside::FdRule;
 
-use crate::options::{FileMap, Options, Pid, Tcp, Time};
+use crate::options::{FileMap, Options, Pid, Road, Tcp, Time};
 
 /// What both commands take.
 #[derive(Args, Clone, Debug)]
@@ -36,6 +36,10 @@ pub struct Choices {
     /// Go on although this CPU lacks instructions that the program may use
     #[arg(long)]
     ignore_cpu: bool,
+    /// What gives the process its memory: the kernel's module `overseer` (/dev/overseer), or `inject`, system calls made inside of it; `auto`: the
+    /// first where it is loaded, else the second
+    #[arg(long, value_enum, default_value_t = RemapArg::Auto)]
+    remap: RemapArg,
     /// As root: thaw a set that is not root's own. It runs with the rights that it asks for
     #[arg(long)]
     trust: bool,
@@ -53,6 +57,13 @@ enum PidArg {
 enum TcpArg {
     Keep,
     Close,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RemapArg {
+    Auto,
+    Inject,
+    Overseer,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -80,6 +91,11 @@ impl Choices {
             time: match self.time {
                 TimeArg::Ice => Time::Ice,
                 TimeArg::Real => Time::Real,
+            },
+            remap: match self.remap {
+                RemapArg::Auto => Road::Auto,
+                RemapArg::Inject => Road::Inject,
+                RemapArg::Overseer => Road::Overseer,
             },
             own_credentials: self.own_credentials,
             lower_limits: self.lower_limits,

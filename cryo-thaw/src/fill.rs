@@ -20,7 +20,7 @@ use cryo_format::{Kind, limits};
 use cryo_tracee::{Host, Memory, hugetlb};
 
 use crate::Result;
-use crate::error::{About, RefusalKind, refuse};
+use crate::error::{About, Error, RefusalKind, refuse};
 use crate::ice::{Pages, Pipe};
 use crate::notes::Notes;
 use crate::remap::{Shape, pool_lacks, pool_too_small};
@@ -170,7 +170,7 @@ fn from_file(image: &Image<File>, done: &mut HashSet<u64>, filler: &Work<'_>, tu
     }
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let count = cpus.clamp(*WORKERS.start(), *WORKERS.end());
-    std::thread::scope(|scope| {
+    let filled = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
         let mut result = Ok(());
         for w in workers {
@@ -182,7 +182,16 @@ fn from_file(image: &Image<File>, done: &mut HashSet<u64>, filler: &Work<'_>, tu
             }
         }
         result
-    })
+    });
+    match filled {
+        // Only the tracer, which is this thread, may write through a protection where the kernel was built so (CONFIG_PROC_MEM_FORCE_PTRACE, 6.12;
+        // Debian's 7.2 is): alone, and from the beginning.
+        Err(Error::Tracee(e)) if e.errno() == Some(libc::EIO) => {
+            next.store(0, Ordering::Relaxed);
+            work()
+        }
+        other => other,
+    }
 }
 
 /// The DATA chunk that belongs to a batch.

@@ -39,5 +39,5 @@ pub mod vdso;
 
 pub use error::{Error, Refusal, RefusalKind, Refusals, Result};
 pub use notes::Notes;
-pub use options::{Options, Pid};
+pub use options::{Options, Pid, Road};
 pub use thaw::{Thawed, thaw};

@@ -35,6 +35,18 @@ pub enum Time {
     Real,
 }
 
+/// How a host is given the shape of the template.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Road {
+    /// By the kernel's module where it is loaded, else by system calls.
+    #[default]
+    Auto,
+    /// By system calls made inside of it.
+    Inject,
+    /// By the kernel's module, /dev/overseer (overseer-kmod), or not at all.
+    Overseer,
+}
+
 /// Where a file is now: `OLD=NEW`, for OLD itself and all below it.
 #[derive(Clone, Debug)]
 pub struct FileMap {
@@ -100,6 +112,8 @@ pub struct Options {
     pub notes: Notes,
     /// Process id.
     pub pid: Pid,
+    /// How hosts are shaped.
+    pub remap: Road,
     /// TCP connections to other processes.
     pub tcp: Tcp,
     /// Descriptors to be replaced.

@@ -1,40 +1,37 @@
 //! The host into the template's shape.
 
+mod files;
 mod forked;
+mod inject;
+mod mapping;
+mod overseer;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::Metadata;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 
-use cryo_format::section::objects::{Object, ObjectKind, Objects};
+use cryo_format::section::objects::Objects;
+use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_format::section::process::Process;
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
 use cryo_tracee::remote::SCRATCH;
 use cryo_tracee::sysv::Segment;
 use cryo_tracee::{Batch, Host, fds, proc};
 
+use files::{Uses, uses};
+use mapping::{Mapping, advise};
+
 use crate::Result;
 use crate::error::{Doing, RefusalKind, reason, refuse};
 use crate::ice::Ice;
-use crate::identity::{Frozen, Paths};
+use crate::identity::Paths;
 use crate::notes::Notes;
-use crate::restore::open;
-use crate::same_file::{Hashes, same_file};
-use crate::{file_map, sysv, unlinked, vdso};
+use crate::options::Road;
+use crate::same_file::Hashes;
+use crate::vdso;
 
-/// MAP_DROPPABLE (linux/mman.h, 6.11): a map type beside MAP_PRIVATE and MAP_SHARED.
-const MAP_DROPPABLE: i32 = 0x08;
-const PR_SET_VMA: u64 = 0x53564d41;
 /// mseal(2), Linux 6.10.
 const SYS_MSEAL: i64 = 462;
 const USER_END: u64 = 0x7fff_ffff_f000;
-
-/// A road to a host in the template's shape.
-pub trait Remapper {
-    /// Gives the host exactly the mappings of the template, empty or of the identical original files.
-    fn remap(&self, host: &mut Host, template: &Template<'_>) -> Result<Shape>;
-}
 
 /// What a host is shaped from.
 pub struct Template<'a> {
@@ -84,6 +81,13 @@ impl<'a> Template<'a> {
         }
         template.common = users.into_iter().filter(|(_, users)| *users > 1).map(|(object, _)| object).collect();
         Ok(template)
+    }
+
+    fn by_id(&self, id: u64) -> Result<&'a Object> {
+        match self.objects.binary_search_by_key(&id, |o| o.id) {
+            Ok(i) => Ok(&self.objects[i]),
+            Err(_) => refuse(RefusalKind::Image, format!("object {id} is not in the image")),
+        }
     }
 
     fn object(&self, vma: &Vma) -> Result<&'a Object> {
@@ -151,8 +155,10 @@ impl Shape {
     }
 }
 
-/// System calls made inside the host.
-pub struct Inject<'a> {
+/// What shapes a host.
+pub struct Remapper<'a> {
+    /// Which way.
+    pub road: Road,
     /// How paths are followed.
     pub paths: Paths<'a>,
     /// Takes what is to be told.
@@ -163,8 +169,9 @@ pub struct Inject<'a> {
     pub unlinked: &'a HashMap<u64, u64>,
 }
 
-impl Remapper for Inject<'_> {
-    fn remap(&self, host: &mut Host, template: &Template<'_>) -> Result<Shape> {
+impl Remapper<'_> {
+    /// Gives the host exactly the mappings of the template, empty or of the identical original files.
+    pub fn remap(&self, host: &mut Host, template: &Template<'_>) -> Result<Shape> {
         let here = proc::mappings(host.pid())?;
         let base = hole(template, &here, SCRATCH)?;
         let special = host.clear(base)?;
@@ -186,16 +193,22 @@ impl Remapper for Inject<'_> {
             hashes: Hashes::default(),
             uses: uses(template.vmas),
         };
+        // Of the kernel's own mappings only the code of a vDSO is mapped, where this kernel's is another.
+        let mut wanted: Vec<&Vma> = template.vmas.iter().collect();
+        wanted.retain(|v| v.backing != Backing::SPECIAL || bridge.is_some() && v.name.0 == b"[vdso]");
+        let list: Vec<Mapping> = wanted.iter().map(|v| mapper.mapping(host, v)).collect::<Result<_>>()?;
+        let made = self.by_module(host, base, &list, &mapper.pidfd)?;
         let mut batch = host.batch()?;
         let mut advice = host.batch()?;
-        for vma in template.vmas {
-            if vma.backing == Backing::SPECIAL && (bridge.is_none() || vma.name.0 != b"[vdso]") {
-                continue;
-            }
+        for (vma, mapping) in wanted.iter().zip(&list) {
             if !advice.has_room(vma.name.len()) {
                 run(host, &mut batch, &mut advice)?;
             }
-            mapper.map(host, &mut batch, vma)?;
+            if made && overseer::takes(mapping) {
+                mapper.mapped(&mut batch, mapping);
+            } else {
+                mapper.inject(host, &mut batch, mapping)?;
+            }
             advise(&mut advice, vma);
         }
         run(host, &mut batch, &mut advice)?;
@@ -219,6 +232,22 @@ impl Remapper for Inject<'_> {
             whole: kept,
             made: mapper.made,
         })
+    }
+
+    /// Has the module of /dev/overseer make what it can, if that is the road. Was it made?
+    fn by_module(&self, host: &mut Host, base: u64, list: &[Mapping], pidfd: &OwnedFd) -> Result<bool> {
+        if self.road == Road::Inject {
+            return Ok(false);
+        }
+        let takes: Vec<&Mapping> = list.iter().filter(|m| overseer::takes(m)).collect();
+        match overseer::remap(host, base, &takes, pidfd)? {
+            Ok(()) => Ok(true),
+            Err(_) if self.road == Road::Auto => Ok(false),
+            Err(why) => refuse(
+                RefusalKind::Memory,
+                format!("/dev/overseer: {why} (the kernel's log says more): use --remap inject"),
+            ),
+        }
     }
 }
 
@@ -253,338 +282,6 @@ struct Mapper<'a> {
     hashes: Hashes,
     /// How the mappings use each object.
     uses: HashMap<u64, Uses>,
-}
-
-/// What the mappings of an object have in common.
-#[derive(Default)]
-struct Uses {
-    mappings: usize,
-    /// One of them is shared.
-    shared: bool,
-    /// One of them is shared and may be written.
-    written: bool,
-}
-
-fn uses(vmas: &[Vma]) -> HashMap<u64, Uses> {
-    let mut uses: HashMap<u64, Uses> = HashMap::new();
-    for v in vmas {
-        let of = uses.entry(v.object).or_default();
-        of.mappings += 1;
-        of.shared |= v.backing == Backing::SHARED;
-        of.written |= v.backing == Backing::SHARED && v.flags.has(VmFlags::MAYWRITE);
-    }
-    uses
-}
-
-impl Mapper<'_> {
-    fn map(&mut self, host: &mut Host, batch: &mut Batch, vma: &Vma) -> Result<()> {
-        let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
-        let mut flags = libc::MAP_FIXED_NOREPLACE;
-        let mut fd = u64::MAX;
-        let mut offset = 0;
-        match vma.backing {
-            Backing::ANONYMOUS | Backing::SPECIAL => flags |= libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            Backing::SHARED if self.template.object(vma)?.kind == ObjectKind::SHARED_ANONYMOUS => {
-                let object = self.template.object(vma)?;
-                if vma.offset != 0
-                    || object.size != len
-                    || self.mapped_often(object)
-                    || self.template.common.contains(&object.id)
-                    || self.whole.contains_key(&object.id)
-                {
-                    return self.share(host, batch, vma, object);
-                }
-                flags |= libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-            }
-            Backing::SHARED if self.template.object(vma)?.kind == ObjectKind::SYSV_SHM => {
-                let object = self.template.object(vma)?;
-                return self.share(host, batch, vma, object);
-            }
-            Backing::SHARED if unlinked::is(self.template.object(vma)?) => {
-                fd = self.unlinked(host, self.template.object(vma)?)?;
-                offset = vma.offset;
-                flags |= libc::MAP_SHARED;
-            }
-            // It shows what is written to the file later, but for its own pages.
-            Backing::PRIVATE_FILE if unlinked::is(self.template.object(vma)?) => {
-                fd = self.unlinked(host, self.template.object(vma)?)?;
-                offset = vma.offset;
-                flags |= libc::MAP_PRIVATE;
-            }
-            _ => match self.file(host, vma)? {
-                Some(open) => {
-                    fd = open;
-                    offset = vma.offset;
-                    flags |= if vma.backing == Backing::SHARED { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
-                }
-                None => flags |= libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            },
-        }
-        if vma.flags.has(VmFlags::DROPPABLE) && self.droppable(host)? {
-            flags = flags & !libc::MAP_PRIVATE | MAP_DROPPABLE;
-        }
-        if vma.flags.has(VmFlags::GROWSDOWN) {
-            flags |= libc::MAP_GROWSDOWN;
-        }
-        if vma.flags.has(VmFlags::NORESERVE) {
-            flags |= libc::MAP_NORESERVE;
-        }
-        let filled = vma.backing == Backing::SHARED && self.template.object(vma)?.kind != ObjectKind::FILE
-            // Through their protection the kernel writes into none.
-            || vma.backing != Backing::SHARED && vma.flags.has(VmFlags::HUGETLB);
-        let prot = match vma.backing {
-            Backing::SPECIAL => libc::PROT_READ | libc::PROT_EXEC,
-            _ if filled => self.writable(vma) as i32,
-            _ => vma.prot as i32,
-        };
-        if vma.flags.has(VmFlags::HUGETLB) {
-            return huge(host, vma, prot, flags, fd, offset);
-        }
-        // What once was writable counts as such for ever, and would not join its neighbour otherwise (the relocated, now read-only data of libraries).
-        let counted = vma.flags.has(VmFlags::ACCOUNT) && prot & libc::PROT_WRITE == 0 && flags & libc::MAP_PRIVATE != 0;
-        let first = if counted { prot | libc::PROT_WRITE } else { prot };
-        batch.call(libc::SYS_mmap, &[start, len, first as u64, flags as u64, fd, offset]);
-        if counted {
-            batch.call(libc::SYS_mprotect, &[start, len, prot as u64]);
-        }
-        Ok(())
-    }
-
-    /// Whether this kernel has memory that it may drop. Elsewhere it is kept, which is allowed, too.
-    fn droppable(&mut self, host: &mut Host) -> Result<bool> {
-        if let Some(known) = self.droppable {
-            return Ok(known);
-        }
-        let (prot, flags) = (libc::PROT_READ as u64, (MAP_DROPPABLE | libc::MAP_ANONYMOUS) as u64);
-        let tried = host.call(libc::SYS_mmap, [0, 4096, prot, flags, u64::MAX, 0]);
-        if let Ok(at) = tried {
-            host.call(libc::SYS_munmap, [at, 4096, 0, 0, 0, 0]).doing(|| "trying memory that may be dropped".into())?;
-        }
-        Ok(*self.droppable.insert(tried.is_ok()))
-    }
-
-    fn mapped_often(&self, object: &Object) -> bool {
-        self.uses.get(&object.id).is_some_and(|u| u.mappings > 1)
-    }
-
-    /// One of several mappings of nameless shared memory: the whole is mapped once, out of the way, and each mapping is a duplicate of a part of it
-    /// (mremap(2) with an old size of 0).
-    fn share(&mut self, host: &mut Host, batch: &mut Batch, vma: &Vma, object: &Object) -> Result<()> {
-        let whole = self.whole(host, object)?;
-        let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
-        let flags = (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED) as u64;
-        batch.call(libc::SYS_mremap, &[whole + vma.offset, 0, len, flags, start]);
-        batch.call(libc::SYS_mprotect, &[start, len, self.writable(vma).into()]);
-        Ok(())
-    }
-
-    /// Where the whole of such memory is.
-    fn whole(&mut self, host: &mut Host, object: &Object) -> Result<u64> {
-        if let Some((at, _)) = self.whole.get(&object.id) {
-            return Ok(*at);
-        }
-        let size = object.size.next_multiple_of(4096);
-        let taken = self.whole.values().map(|(at, size)| proc::Mapping::range(*at, at + size));
-        let here: Vec<proc::Mapping> = proc::mappings(host.pid())?.into_iter().chain(taken).collect();
-        let at = hole(self.template, &here, size)?;
-        if object.kind == ObjectKind::SYSV_SHM {
-            self.made.extend(sysv::attach(self.notes, host, object, at, self.template.owner)?);
-        } else {
-            let flags = libc::MAP_FIXED_NOREPLACE | libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-            let prot = libc::PROT_READ | libc::PROT_WRITE;
-            host.call(libc::SYS_mmap, [at, size, prot as u64, flags as u64, u64::MAX, 0])
-                .doing(|| range(at, size, "mapping shared memory"))?;
-        }
-        self.whole.insert(object.id, (at, size));
-        Ok(at)
-    }
-
-    /// The protection of shared memory while it is filled.
-    fn writable(&mut self, vma: &Vma) -> u32 {
-        let open = (libc::PROT_READ | libc::PROT_WRITE) as u32;
-        if vma.prot & open != open {
-            self.protect.push((vma.start.0, vma.end.0 - vma.start.0, vma.prot));
-        }
-        vma.prot | open
-    }
-
-    /// A file without a name, made for this mapping, for others of it and for the descriptors that refer to it.
-    fn unlinked(&mut self, host: &mut Host, object: &Object) -> Result<u64> {
-        if let Some(fd) = self.unlinked.get(&object.id) {
-            return Ok(*fd);
-        }
-        let fd = unlinked::make(host, object)?;
-        self.unlinked.insert(object.id, fd);
-        Ok(fd)
-    }
-
-    /// The original file under a mapping, opened in the host once for all of its mappings; `None` where the copy in the image must do.
-    fn file(&mut self, host: &mut Host, vma: &Vma) -> Result<Option<u64>> {
-        let object = self.template.object(vma)?;
-        if let Some(known) = self.files.get(&object.id) {
-            return Ok(*known);
-        }
-        let access = match self.uses.get(&object.id) {
-            Some(u) if u.written => Access::Written,
-            Some(u) if u.shared => Access::Read,
-            _ => Access::Private,
-        };
-        let opened = match self.open(host, object, access)? {
-            Ok(fd) => Some(fd),
-            Err(why) => {
-                self.without(object, vma, access, &why)?;
-                None
-            }
-        };
-        self.identical.extend(opened.map(|_| object.id));
-        self.files.insert(object.id, opened);
-        Ok(opened)
-    }
-
-    /// Opens the file if it is the right one; the inner error says why not.
-    fn open(&mut self, host: &mut Host, object: &Object, access: Access) -> Result<std::result::Result<u64, String>> {
-        let paths = self.paths;
-        let named = paths.named.contains(&object.id);
-        if object.kind != ObjectKind::FILE {
-            return Ok(Err("its name was gone when it was frozen".into()));
-        }
-        let held = match open::look(host, &self.pidfd, &object.path, if named { 0 } else { libc::O_NOFOLLOW })? {
-            Ok(held) => held,
-            Err(e) => return Ok(Err(e.to_string())),
-        };
-        // Nothing but a file is opened, and nothing is waited for: the image may lie.
-        let opened = if held.meta.is_file() {
-            let mode = if access == Access::Written { libc::O_RDWR } else { libc::O_RDONLY };
-            let flags = mode | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
-            open::open(host, format!("/proc/self/fd/{}", held.handle).as_bytes(), flags)?.map_err(|e| match e.errno() {
-                Some(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
-                None => e.to_string(),
-            })
-        } else {
-            Err("it is no regular file".into())
-        };
-        host.call(libc::SYS_close, [held.handle, 0, 0, 0, 0, 0])?;
-        let fd = match opened {
-            Ok(fd) => fd,
-            Err(why) => return Ok(Err(why)),
-        };
-        let was = Frozen::from(object);
-        let mut same_content =
-            || -> Result<bool> { Ok(same_file(object, &fds::take(&self.pidfd, fd as i32)?.into(), &mut self.hashes)) };
-        let why = match access {
-            // Written through to whoever has the file, now as then: whatever is in it.
-            _ if access != Access::Private && (named || paths.same_machine && was.is_inode(&held.meta)) => None,
-            _ if same_content()? => None,
-            Access::Written => was.differs(&held.meta, paths.same_machine),
-            _ => Some(was.differs(&held.meta, paths.same_machine).unwrap_or("its content is another one".into())),
-        };
-        let shrunk = || {
-            let (is, was) = (held.meta.len(), object.size);
-            (access != Access::Private && !named && is < was)
-                .then(|| format!("it has {is} bytes now, and had {was} when it was frozen"))
-        };
-        let Some(why) = why.or_else(shrunk) else {
-            if access != Access::Private && paths.same_machine {
-                self.changed(object, &held.meta);
-            }
-            return Ok(Ok(fd));
-        };
-        host.call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
-        Ok(Err(why))
-    }
-
-    /// A mapped file that was written since is a note: the program's memory is what stands there now.
-    fn changed(&self, object: &Object, meta: &Metadata) {
-        if (meta.mtime(), meta.mtime_nsec() as u64) != (object.mtime_sec, object.mtime_nsec) {
-            self.notes.add(format!(
-                "{} is mapped, and was written since it was frozen: the program has what stands there now",
-                object.path
-            ));
-        }
-    }
-
-    /// The file is not here: can its copy in the image take its place? It can for private pages. Shared ones show what others write into the file;
-    /// that nobody does so on another machine is said, and nothing is taken for granted on this one.
-    fn without(&self, object: &Object, vma: &Vma, access: Access, why: &str) -> Result<()> {
-        // BLAKE3 was computed only where the pages were left out.
-        if object.digest.0 != [0; 32] {
-            return refuse(
-                RefusalKind::File,
-                format!(
-                    "{} (mapped at {}) is not here as it was frozen (size {}, build-id {}): bring it, or freeze with --files embed",
-                    object.path,
-                    vma.start,
-                    object.size,
-                    cryo_format::prim::hex(&object.build_id)
-                ),
-            );
-        }
-        match access {
-            Access::Private => Ok(()),
-            Access::Read if !self.paths.same_machine => {
-                self.notes.add(format!(
-                    "{} (mapped at {}): {why}: the program has the copy in the image",
-                    object.path, vma.start
-                ));
-                Ok(())
-            }
-            _ => refuse(
-                RefusalKind::File,
-                format!(
-                    "{} (mapped at {}): {why}: bring the file back, or use {}",
-                    object.path,
-                    vma.start,
-                    file_map::or_this(&object.path)
-                ),
-            ),
-        }
-    }
-}
-
-/// How all mappings of a file together use it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Private,
-    /// Shared, and only read.
-    Read,
-    /// Shared, and open for writing.
-    Written,
-}
-
-/// madvise(2) and names.
-fn advise(batch: &mut Batch, vma: &Vma) {
-    const ADVICE: [(u64, i32); 8] = [
-        (VmFlags::DONTFORK, libc::MADV_DONTFORK),
-        (VmFlags::WIPEONFORK, libc::MADV_WIPEONFORK),
-        (VmFlags::DONTDUMP, libc::MADV_DONTDUMP),
-        (VmFlags::HUGEPAGE, libc::MADV_HUGEPAGE),
-        (VmFlags::NOHUGEPAGE, libc::MADV_NOHUGEPAGE),
-        (VmFlags::MERGEABLE, libc::MADV_MERGEABLE),
-        (VmFlags::SEQUENTIAL, libc::MADV_SEQUENTIAL),
-        (VmFlags::RANDOM, libc::MADV_RANDOM),
-    ];
-    let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
-    for (flag, advice) in ADVICE {
-        if vma.flags.has(flag) {
-            batch.call(libc::SYS_madvise, &[start, len, advice as u64]);
-        }
-    }
-    if let Some(name) = vma.name.strip_prefix(b"[anon:").and_then(|n| n.strip_suffix(b"]")) {
-        let name = batch.put(&[name, b"\0"].concat());
-        batch.call(libc::SYS_prctl, &[PR_SET_VMA, 0, start, len, name.addr]);
-    }
-}
-
-/// Memory made of huge TLB pages, which come out of a pool.
-fn huge(host: &mut Host, vma: &Vma, prot: i32, mut flags: i32, fd: u64, offset: u64) -> Result<()> {
-    let (start, len) = (vma.start.0, vma.end.0 - vma.start.0);
-    if flags & libc::MAP_ANONYMOUS != 0 {
-        flags |= libc::MAP_HUGETLB | huge_shift(vma) << libc::MAP_HUGE_SHIFT;
-    }
-    match host.call(libc::SYS_mmap, [start, len, prot as u64, flags as u64, fd, offset]) {
-        Err(e) if e.errno() == Some(libc::ENOMEM) => refuse(RefusalKind::Memory, pool_too_small(vma)),
-        other => other.map(drop).doing(|| range(start, len, "mapping huge pages")),
-    }
 }
 
 /// What is done with a range, for messages.

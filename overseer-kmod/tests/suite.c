@@ -621,7 +621,7 @@ struct host {
 
 static struct host host(uint64_t at, const struct bytes *b)
 {
-	struct host h = { .stub = at, .room = 64 * PAGE };
+	struct host h = { .stub = at, .room = (b->len + 3 * PAGE) & -PAGE };
 	int status;
 
 	h.pid = fork();
@@ -843,6 +843,51 @@ static void many(int times)
 	end(&h);
 }
 
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* 30,000 ranges that do not join: one write, beside as many calls of mmap(2) by the process itself, which is what a thaw without the module has it make. */
+static void bench(void)
+{
+	enum { N = 30000 };
+	struct template t = template();
+	struct bytes b;
+	struct host h;
+	double start, module, calls;
+	long done;
+	int status;
+	pid_t pid;
+
+	for (uint64_t i = 0; i < N; i++)
+		range(&t, AREA + i * PAGE, AREA + (i + 1) * PAGE, i & 1 ? PROT_READ : RW, FRORE_ANONYMOUS, 0, 0, 0);
+	b = finish(&t);
+	h = host(AREA - (1 << 30), &b);
+	start = now();
+	done = call(&h, SYS_write, (uint64_t)h.fd, h.stub + PAGE, b.len);
+	module = now() - start;
+	end(&h);
+	start = now();
+	pid = fork();
+	if (pid == 0) {
+		for (uint64_t i = 0; i < N; i++)
+			if (mmap((void *)(AREA + i * PAGE), PAGE, i & 1 ? PROT_READ : RW,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
+				_exit(1);
+		kill(getpid(), SIGSTOP);
+	}
+	waitpid(pid, &status, WUNTRACED);
+	calls = now() - start;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	verdict("30000 ranges", done == (long)b.len && WIFSTOPPED(status), "write gave %ld, calls %#x", done, status);
+	printf("       30000 ranges: by the module %.0f ms, by calls %.0f ms: %.2f\n", module * 1e3, calls * 1e3, module / calls);
+}
+
 /* Refused behind the opening of files: what was opened is closed again. */
 static int refused_often(void)
 {
@@ -928,14 +973,6 @@ static void logged(void)
 	for (char *at = kernel_log(); (at = strstr(at, "not re-mapped")); at++)
 		lines++;
 	verdict("log: limited", lines > 0 && lines < 200, "%d lines", lines);
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 int main(int argc, char **argv)
@@ -1038,6 +1075,7 @@ int main(int argc, char **argv)
 
 		many(10000);
 		printf("       10000 re-maps in %.1f s\n", now() - start);
+		bench();
 		logged();
 		verdict("all: nothing is left", flat("all", first, counts()), "see above");
 	}

@@ -38,7 +38,7 @@ pub fn test_vm(args: &[String]) -> Result<()> {
     crate::kernel::fetch();
     fetch();
     let mut test = cargo(&["test", "-p", "fixtures", "--locked", "--test", "overseer", "--", "--nocapture"]);
-    show(test.args(args));
+    show(test.args(args).env("CRYO_ROADS", "1"));
     check(&mut test, TESTS)
 }
 

@@ -8,12 +8,14 @@ use cryo_format::section::objects::ObjectKind;
 use cryo_format::section::vmas::{Backing, Vma, alike};
 use cryo_tracee::{Host, fds};
 
-use super::{Inject, Mapper, Shape, Template, advise, run, uses};
+use super::files::uses;
+use super::mapping::{advise, writable};
+use super::{Mapper, Remapper, Shape, Template, run};
 use crate::Result;
 use crate::error::{Doing, RefusalKind, refuse};
 use crate::same_file::Hashes;
 
-impl Inject<'_> {
+impl Remapper<'_> {
     /// Gives a host that was forked from one with the mappings `parents` those of the template. Of private memory that is alike it keeps the `forked` ranges.
     pub fn remap_forked(
         &self,
@@ -60,7 +62,7 @@ impl Inject<'_> {
             let len = a.end - a.start;
             if a.own.backing == Backing::SHARED && template.object(a.own)?.kind != ObjectKind::FILE {
                 // As long as it is filled; the parent's is, too.
-                mapper.writable(&Vma { start: Addr(a.start), end: Addr(a.end), ..a.own.clone() });
+                mapper.protect.extend(writable(a.own).map(|prot| (a.start, len, prot)));
             } else if a.own.prot != a.parents.prot {
                 batch.call(libc::SYS_mprotect, &[a.start, len, a.own.prot.into()]);
             }
@@ -81,7 +83,8 @@ impl Inject<'_> {
                 if !advice.has_room(vma.name.len()) {
                     run(host, &mut batch, &mut advice)?;
                 }
-                mapper.map(host, &mut batch, &fresh)?;
+                let mapping = mapper.mapping(host, &fresh)?;
+                mapper.inject(host, &mut batch, &mapping)?;
                 advise(&mut advice, &fresh);
             }
         }
