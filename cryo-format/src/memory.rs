@@ -1,6 +1,7 @@
 //! The pages of one owner: which there are, and what is in them (spec/07-memory.md).
 
 use std::fs::File;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::image::{Image, ReadAt};
@@ -26,7 +27,7 @@ impl<R: ReadAt> Image<R> {
 /// The extents of a process or an object, in ascending order, with the DATA chunks that they refer to.
 pub struct Memory<'a, R = File> {
     image: &'a Image<R>,
-    batches: Vec<Batch>,
+    batches: Arc<[Batch]>,
     /// The DATA chunk that was read last.
     cache: Option<(u64, Vec<u8>)>,
 }
@@ -77,7 +78,13 @@ impl<'a, R: ReadAt> Memory<'a, R> {
                 batches.push(Batch { extents, data });
             }
         }
-        Ok(Self { image, batches, cache: None })
+        Ok(Self { image, batches: batches.into(), cache: None })
+    }
+
+    /// The same once more, for another thread.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { image: self.image, batches: Arc::clone(&self.batches), cache: None }
     }
 
     /// The batches, in ascending order of addresses.
@@ -106,9 +113,14 @@ impl<'a, R: ReadAt> Memory<'a, R> {
             match (e.content, data) {
                 (Content::DATA | Content::FILE_DATA, Some(entry)) => {
                     let start = (e.reference * page + into) as usize;
-                    let bytes = self.load(&entry)?;
-                    // `check` has compared the reference with the chunk's length.
-                    part.copy_from_slice(&bytes[start..start + n]);
+                    if start == 0 && n as u64 == entry.stored {
+                        // All of it: nothing is left that somebody else would ask for.
+                        self.image.data(&entry, part)?;
+                    } else {
+                        let bytes = self.load(&entry)?;
+                        // `check` has compared the reference with the chunk's length.
+                        part.copy_from_slice(&bytes[start..start + n]);
+                    }
                 }
                 _ => part.fill(0),
             }

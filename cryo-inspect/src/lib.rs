@@ -53,6 +53,7 @@ pub mod lines;
 pub mod modules;
 pub mod names;
 pub mod page_count;
+pub mod parallel;
 pub mod people;
 pub mod print;
 pub mod rewrite;

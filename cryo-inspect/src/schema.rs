@@ -770,6 +770,8 @@ pub struct SegmentStats {
     pub again: u64,
     /// Bits of information in a byte, 0 to 8.
     pub entropy: f64,
+    /// Of a hundred bytes those that LZ4 saves, in a sample; null if nothing was in it.
+    pub compressible: Option<u64>,
     /// What the segment is.
     pub what: String,
 }
@@ -785,6 +787,8 @@ pub struct SumStats {
     pub again: u64,
     /// Bits of information in a byte, 0 to 8.
     pub entropy: f64,
+    /// Of a hundred bytes those that LZ4 saves, in a sample; null if nothing was in it.
+    pub compressible: Option<u64>,
 }
 
 /// Bytes; with --as numbers, or what the first bytes are in every type.

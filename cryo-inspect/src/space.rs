@@ -10,13 +10,13 @@ use cryo_format::section::extents::{Content, Extents};
 use cryo_format::section::forked::Forked;
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::vmas::{Backing, Vma, Vmas};
-use cryo_format::{Profile, Result};
+use cryo_format::{Error, Profile, Result};
 use object::read::ReadCache;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object as _};
 
 use crate::ice::Ice;
-use crate::source::Source;
+use crate::source::{Source, io_error};
 
 /// Processes that inherit pages from each other: no family is deeper.
 const DEEPEST: usize = 64;
@@ -203,6 +203,19 @@ impl<'a> Space<'a> {
             };
             runs.push(Run { start: at(a), end: at(b), place, offset: a });
         }
+    }
+
+    /// The same once more, for another thread.
+    pub fn again(&self) -> Result<Self> {
+        let file = |(id, file): (&u64, &File)| Ok((*id, file.try_clone().map_err(|e| io_error("a mapped file", e))?));
+        Ok(Self {
+            vmas: self.vmas,
+            runs: self.runs.clone(),
+            own: self.own.as_ref().map(Memory::again),
+            objects: self.objects.iter().map(|(id, memory)| (*id, memory.again())).collect(),
+            files: self.files.iter().map(file).collect::<Result<_>>()?,
+            parent: self.parent.as_ref().map(|p| Ok::<_, Error>(Box::new(p.again()?))).transpose()?,
+        })
     }
 
     /// The file on this machine that is the object with this local id, and nothing says that it is another one.

@@ -203,3 +203,27 @@ fn a_shared_description_is_described_once() {
     let text = stdout(&inspect(dir.path(), &["fds", "-", "--format", "jsonl"], &w.finish().unwrap().0), 0);
     assert!(text.contains(r#""fd":4,"#) && text.contains(r#""what":{"shared_with":3}"#), "{text}");
 }
+
+/// What a family shares is described with the first of those that are looked at.
+#[test]
+fn what_processes_share_is_described_once() {
+    use cryo_format::section::descriptors::{Descriptor, Descriptors};
+    use cryo_format::section::eventfd::Eventfd;
+    use cryo_format::section::process::Process;
+    let frost = &set().0[1];
+    let stream = Stream::new(&frost[..]).unwrap();
+    let mut w = Writer::new(Vec::new(), stream.header()).unwrap();
+    for (owner, pid) in [(1, 70), (2, 71)] {
+        w.section(owner, &Process { pid, ..Process::default() }).unwrap();
+        let fd = Descriptor { fd: 5, flags: 0, description: 9 };
+        w.section(owner, &Descriptors { descriptors: vec![fd].into() }).unwrap();
+    }
+    w.section(9, &Eventfd { count: 12345, ..Eventfd::default() }).unwrap();
+    let file = w.finish().unwrap().0;
+    let dir = tempfile::tempdir().unwrap();
+    let text = stdout(&inspect(dir.path(), &["dump", "-"], &file), 0);
+    assert_eq!(text.matches("12345").count(), 1, "{text}");
+    assert!(text.contains("shared with 5 of process 70"), "{text}");
+    let text = stdout(&inspect(dir.path(), &["dump", "-", "--pid", "71"], &file), 0);
+    assert!(text.contains("12345") && !text.contains("shared with"), "{text}");
+}

@@ -158,7 +158,7 @@ fn gdb_finds_the_same_frames_and_registers_in_the_core() {
     assert_eq!(registers.len(), 57);
     for line in registers {
         let [tid, name, value] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        let ours = wedge.text(&["query", name, "img", "--tid", tid], 0);
+        let ours = wedge.text(&["query", "img", name, "--tid", tid], 0);
         assert_eq!(ours.trim(), value, "{line}");
     }
 }
@@ -357,7 +357,7 @@ fn a_core_becomes_a_set() {
     assert_eq!(ours, wedge.gdb(&core, FRAMES));
     for line in wedge.gdb(&core, REGISTERS) {
         let [tid, name, value] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        assert_eq!(wedge.text(&["query", name, "set", "--tid", tid], 0).trim(), value, "{line}");
+        assert_eq!(wedge.text(&["query", "set", name, "--tid", tid], 0).trim(), value, "{line}");
     }
     for command in [&["env", "--show-secrets"][..], &["auxv"], &["hexdump", "head"], &["hexdump", "secret+16"]] {
         let asked = |image: &str| wedge.text(&[&command[..1], &[image], &command[1..]].concat(), 0);

@@ -2,11 +2,12 @@
 //! like these are worth.
 //!
 //! [`targets`] are the readers, each a plain function over bytes. [`set`] takes a set apart and puts it together again, with every checksum, root and
-//! index made right, so that a lie gets behind the first check. [`mutate`] lies.
+//! index made right, so that a lie gets behind the first check. [`mutate`] lies, [`absurd`](mod@absurd) exaggerates.
 //!
 //! `cargo test -p hostile` runs the targets over the images in `fixtures/v1`, over `corpus/` and over a few thousand mutants; `cargo run -p hostile
 //! --release -- --seconds 60` over as many as a minute holds, under limits of memory and time; the workspace in `fuzz/` under libFuzzer.
 
+pub mod absurd;
 pub mod mutate;
 pub mod random;
 pub mod set;

@@ -3,6 +3,7 @@
 use cryo_format::section::SECTIONS;
 use cryo_format::{Kind, chunk::ChunkFlags};
 
+use crate::absurd::absurd;
 use crate::random::Random;
 use crate::set::{Chunk, Set};
 
@@ -32,6 +33,9 @@ const TEXT: &[u8] = b"\x1b]0;x\x07\x1b[2J\xe2\x80\xae\xff\n";
 /// A mutant of one of the seeds.
 pub fn mutant(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let Some(seed) = random.of(seeds) else { return Vec::new() };
+    if random.once_in(64) {
+        return absurd(seed, random);
+    }
     let mut set = Set::read(seed);
     let other = if random.once_in(8) { random.of(seeds).map(|s| Set::read(s)) } else { None };
     for _ in 0..=random.below(4) {

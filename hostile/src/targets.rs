@@ -13,13 +13,14 @@ use cryo_thaw::ice::Ice;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Target; 12] = [
+pub const ALL: [Target; 13] = [
     ("reader", reader),
     ("image", image),
     ("verify", verify),
     ("dump", dump),
     ("json", json),
     ("inspect", inspect),
+    ("commands", commands),
     ("print", print),
     ("convert", convert),
     ("diff", diff),
@@ -149,6 +150,37 @@ pub fn inspect(bytes: &[u8]) {
             Ok(left > 0)
         });
     }
+}
+
+/// Commands that go over all that is there: descriptors, the tree, statistics, objects as files, a redacted set.
+///
+/// # Panics
+///
+/// If something of the image in what is shown steers the terminal.
+pub fn commands(bytes: &[u8]) {
+    use cryo_inspect::block::Blocks;
+    use cryo_inspect::command::{Opened, extract, fds, map, redact, stats, tree};
+    let Ok(ice) = Kept::keep(bytes) else { return };
+    let people = cryo_inspect::people::People::of(&ice);
+    let opened = Opened { ice, people };
+    let filter = map::Filter::default();
+    let mut blocks = Blocks::default();
+    blocks.table(tree::table(&opened, true));
+    blocks.append(opened.each(|cx, _, out| {
+        fds::process(cx, &[], out);
+        let _ = map::process(cx, &filter, out);
+        let _ = stats::process(cx, &filter, out);
+    }));
+    let mut out = Vec::new();
+    let _ = cryo_inspect::draw::text::draw(&blocks.into_vec(), Some(100), &mut out);
+    assert!(!steers(&out), "a command steers the terminal");
+    let objects = opened.ice.get::<cryo_format::section::objects::Objects>(0);
+    for object in objects.iter().flat_map(|o| &o.objects).take(16) {
+        let Ok(mut file) = tempfile::tempfile() else { return };
+        let _ = extract::sparse(&opened, object, &mut file);
+    }
+    let (Ok(dir), Ok(pattern)) = (tempfile::tempdir(), regex::bytes::Regex::new("(?-u)[0-9]{4,16}")) else { return };
+    let _ = redact::redact(&opened.ice, &dir.path().join("img"), true, vec![pattern]);
 }
 
 /// Every printer, on every section by itself, whoever it belongs to; in each format.

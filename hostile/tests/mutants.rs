@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use hostile::mutate::mutant;
-use hostile::targets::ALL;
+use hostile::targets::{self, ALL};
 use hostile::{Random, Set, seeds};
 
 #[test]
@@ -39,6 +39,21 @@ fn mutants_are_mended() {
     let seeds: Vec<Vec<u8>> = seeds().unwrap().into_iter().map(|(_, bytes)| bytes).collect();
     let whole = (0..300).filter(|_| !Set::read(&mutant(&seeds, &mut random)).files.is_empty()).count();
     assert!(whole > 150, "{whole} of 300");
+}
+
+/// What is absurd is read to its end, too: else it would prove nothing.
+#[test]
+fn absurd_sets_are_sets() {
+    let seed = Random::seed();
+    println!("SEED={seed}");
+    let mut random = Random::new(seed);
+    for (path, bytes) in seeds().unwrap().iter().filter(|(p, _)| p.extension().is_some_and(|x| x == "freeze")) {
+        let made = hostile::absurd::absurd(bytes, &mut random);
+        let ice = cryo_inspect::ice::Ice::read(&made[..]).unwrap();
+        assert_eq!(ice.problems, [""; 0], "{}", path.display());
+        assert!(ice.all::<cryo_format::section::forked::Forked>().count() > 0);
+        targets::commands(&made);
+    }
 }
 
 /// In a process of its own, whose memory and patience are limited.

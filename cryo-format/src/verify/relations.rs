@@ -20,6 +20,8 @@ use crate::section::{AnySection, Named, Scope, Section, info};
 
 pub(super) fn check(files: &[Facts]) -> Vec<Finding> {
     let mut all = Relations { files, findings: Vec::new() };
+    // Of files that do not belong together all else follows from that.
+    all.link();
     all.twice();
     all.ids();
     all.owners();
@@ -28,7 +30,6 @@ pub(super) fn check(files: &[Facts]) -> Vec<Finding> {
     all.registers();
     all.extents();
     all.names();
-    all.link();
     all.findings
 }
 

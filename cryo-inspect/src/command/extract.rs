@@ -150,7 +150,7 @@ impl Extract {
 
     /// All of it, with its holes as zeros.
     fn object(&self, opened: &Opened, o: &Object, out: &mut dyn Write) -> anyhow::Result<()> {
-        let held = stored(opened, o)?.iter().map(|(start, end)| end - start).sum();
+        let held = stored(opened, o)?.iter().map(|(start, end)| end - start).sum::<u64>();
         if !self.fill && o.size.saturating_sub(held) > HOLES {
             bail!(
                 "object {} has {}, of which the image holds {}: -o FILE makes a file with holes, --fill writes the zeros",
@@ -203,7 +203,7 @@ fn pieces(
 }
 
 /// A file with the object's content, and holes where it has them.
-fn sparse(opened: &Opened, o: &Object, file: &mut File) -> anyhow::Result<()> {
+pub fn sparse(opened: &Opened, o: &Object, file: &mut File) -> anyhow::Result<()> {
     for range in stored(opened, o)? {
         pieces(opened, o, range, |at, bytes| Ok(file.write_all_at(bytes, at)?))?;
     }

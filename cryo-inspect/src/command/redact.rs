@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::Args;
@@ -216,8 +216,12 @@ impl Redact {
         ensure!(ice.problems.is_empty(), "{}: broken: cryo-inspect verify says where", self.image.display());
         let pattern = |text: &String| RegexBuilder::new(text).unicode(false).build();
         let patterns = self.pattern.iter().map(pattern).collect::<Result<Vec<_>, _>>()?;
-        let mut redaction = Redaction::of(&ice, self.keep_heap, patterns)?;
-        write(&ice, &self.output, &mut redaction, false)?;
+        redact(&ice, &self.output, self.keep_heap, patterns)?;
         Ok(Outcome::Good)
     }
+}
+
+/// Writes the set NAME.
+pub fn redact(ice: &Ice, name: &Path, keep_heap: bool, patterns: Vec<Regex>) -> anyhow::Result<()> {
+    write(ice, name, &mut Redaction::of(ice, keep_heap, patterns)?, false)
 }

@@ -8,8 +8,8 @@ use cryo_format::section::family::Family;
 use cryo_format::section::process::Process;
 use cryo_format::section::thread::Thread;
 
-use super::Look;
 use super::syscall::doing;
+use super::{Look, Opened};
 use crate::Outcome;
 use crate::block::{Blocks, Cell, Table};
 use crate::text::{command_line, shown};
@@ -31,40 +31,45 @@ impl Tree {
     /// Shows it.
     pub fn run(&self, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         let opened = self.look.open()?;
-        let ice = &opened.ice;
-        let known: BTreeMap<u64, u64> =
-            opened.people.processes.keys().filter_map(|o| Some((ice.get::<Process>(*o)?.pid, *o))).collect();
-        let mut children: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-        let mut roots = Vec::new();
-        for (pid, owner) in &known {
-            let parent = ice.get::<Process>(*owner).map_or(0, |p| p.ppid);
-            if known.contains_key(&parent) && parent != *pid {
-                children.entry(parent).or_default().push(*pid);
-            } else {
-                roots.push(*pid);
-            }
-        }
-        let mut tree = Rows {
-            opened: &opened,
-            known: &known,
-            children: &children,
-            threads: !self.no_threads,
-            table: Table::new(&["tree", ">pid", ">parent", ">group", ">session", "name", "doing"]),
-            seen: BTreeSet::new(),
-        };
-        // Those of a ring of parents, which only a lie makes, are shown all the same.
-        roots.extend(known.keys().copied().filter(|pid| !roots.contains(pid)).collect::<Vec<_>>());
-        for pid in roots {
-            tree.process(pid, 0);
-        }
         let mut blocks = Blocks::default();
-        blocks.table(tree.table);
+        blocks.table(table(&opened, !self.no_threads));
         self.look.draw(&opened, blocks, out)
     }
 }
 
+/// A row for each process and, where that is asked for, each thread.
+pub fn table(opened: &Opened, threads: bool) -> Table {
+    let ice = &opened.ice;
+    let known: BTreeMap<u64, u64> =
+        opened.people.processes.keys().filter_map(|o| Some((ice.get::<Process>(*o)?.pid, *o))).collect();
+    let mut children: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    let mut roots = Vec::new();
+    for (pid, owner) in &known {
+        let parent = ice.get::<Process>(*owner).map_or(0, |p| p.ppid);
+        if known.contains_key(&parent) && parent != *pid {
+            children.entry(parent).or_default().push(*pid);
+        } else {
+            roots.push(*pid);
+        }
+    }
+    let mut tree = Rows {
+        opened,
+        known: &known,
+        children: &children,
+        threads,
+        table: Table::new(&["tree", ">pid", ">parent", ">group", ">session", "name", "doing"]),
+        seen: BTreeSet::new(),
+    };
+    // Those of a ring of parents, which only a lie makes, are shown all the same.
+    roots.extend(known.keys().copied().filter(|pid| !roots.contains(pid)).collect::<Vec<_>>());
+    for pid in roots {
+        tree.process(pid, 0);
+    }
+    tree.table
+}
+
 struct Rows<'a> {
-    opened: &'a super::Opened,
+    opened: &'a Opened,
     known: &'a BTreeMap<u64, u64>,
     children: &'a BTreeMap<u64, Vec<u64>>,
     threads: bool,

@@ -8,7 +8,7 @@ use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::vmas::{Backing, Vma, Vmas};
 
 use super::Options;
-use super::memory::{missing, proven, segment};
+use super::memory::{missing, proven, segments};
 use crate::block::{Blocks, Cell, Group, Table};
 use crate::ice::Ice;
 use crate::print::object_name;
@@ -27,9 +27,10 @@ pub fn compare(a: &Ice, b: &Ice, options: Options, out: &mut Blocks) -> anyhow::
         let page = a.page_size();
         let same = proven((a, x.id), (b, y.id));
         let len = x.size.max(y.size).next_multiple_of(page);
-        let (mut one, mut other) = (Space::of_object(a, x.id, len)?, Space::of_object(b, y.id, len)?);
+        let (one, other) = (Space::of_object(a, x.id, len)?, Space::of_object(b, y.id, len)?);
         let whole = Vma { end: cryo_format::prim::Addr(len), ..Vma::default() };
-        let found = segment((&whole, 0), &mut one, &mut other, &same, Options { bytes: false, ..options }, page)?;
+        let options = Options { bytes: false, ..options };
+        let Some(found) = segments(&[(&whole, 0)], &one, &other, &same, options, page)?.pop() else { continue };
         lost += found.missing;
         if found.pages > 0 {
             let first = found.first.unwrap_or_default();

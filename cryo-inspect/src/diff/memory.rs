@@ -9,6 +9,7 @@ use cryo_format::section::vmas::{Vma, Vmas};
 use super::{Options, moved};
 use crate::block::{Blocks, Cell, Group, Line, Mark, Table};
 use crate::ice::Ice;
+use crate::parallel::in_order;
 use crate::print::Cx;
 use crate::print::vmas::{perm, range, what};
 use crate::space::{Place, Space};
@@ -16,6 +17,8 @@ use crate::text::count;
 
 /// Bytes that are read at once of either.
 const PIECE: u64 = 1 << 20;
+/// Bytes that one thread compares before it asks for more.
+const SHARE: u64 = 16 << 20;
 
 /// What is different in one segment.
 #[derive(Default)]
@@ -34,7 +37,7 @@ pub struct Found {
 
 /// Compares the memory of two processes where both have it mapped, and gives how many segments differ.
 pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options, out: &mut Blocks) -> anyhow::Result<u64> {
-    let (mut x, mut y) = (Space::of(a.0, a.1)?, Space::of(b.0, b.1)?);
+    let (x, y) = (Space::of(a.0, a.1)?, Space::of(b.0, b.1)?);
     let same = proven(a, b);
     let cx = Cx { ice: b.0, owner: b.1, process: Some(b.1) };
     let vmas = b.0.get::<Vmas>(b.1).map_or(&[][..], |v| &v.vmas[..]);
@@ -46,11 +49,9 @@ pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options, out: &mut Block
     let was = Cx { ice: a.0, owner: a.1, process: Some(a.1) };
     let pairs = moved::pairs(&was, &cx);
     let from: HashMap<Addr, Addr> = pairs.iter().map(|(from, to)| (to.start, from.start)).collect();
-    for v in vmas {
-        // One that was at another place is compared with what was there.
-        let from = from.get(&v.start).unwrap_or(&v.start).0;
-        let proven = if from == v.start.0 { &same[..] } else { &[] };
-        let found = segment((v, from), &mut x, &mut y, proven, options, a.0.page_size())?;
+    // One that was at another place is compared with what was there.
+    let pairs: Vec<(&Vma, u64)> = vmas.iter().map(|v| (v, from.get(&v.start).unwrap_or(&v.start).0)).collect();
+    for ((v, _), found) in pairs.iter().zip(segments(&pairs, &x, &y, &same, options, a.0.page_size())?) {
         missing += found.missing;
         if found.pages == 0 {
             continue;
@@ -116,9 +117,49 @@ pub fn proven(a: (&Ice, u64), b: (&Ice, u64)) -> Vec<(u64, u64)> {
     ranges
 }
 
-/// Compares a segment of the second, which begins at `from` in the first.
-pub fn segment(
+/// Compares segments of the second with what begins at the addresses beside them in the first.
+pub fn segments(
+    pairs: &[(&Vma, u64)],
+    x: &Space<'_>,
+    y: &Space<'_>,
+    same: &[(u64, u64)],
+    options: Options,
+    page: u64,
+) -> anyhow::Result<Vec<Found>> {
+    let mut work = Vec::new();
+    for (i, (v, _)) in pairs.iter().enumerate() {
+        for run in y.within(v.start.0, v.end.0) {
+            // What is zero takes no time, however much it is.
+            let step = if matches!(run.place, Place::Zero | Place::Absent) { u64::MAX } else { SHARE };
+            let mut here = run.start;
+            while here < run.end {
+                let end = here.saturating_add(step).min(run.end);
+                work.push((i, here, end));
+                here = end;
+            }
+        }
+    }
+    let mut all: Vec<Found> = pairs.iter().map(|_| Found::default()).collect();
+    in_order(
+        &work,
+        || Ok((x.again()?, y.again()?)),
+        |(x, y), (i, lo, hi)| {
+            let (v, from) = pairs[*i];
+            let proven = if from == v.start.0 { same } else { &[] };
+            part((v, from), (*lo, *hi), x, y, proven, options, page)
+        },
+        |(i, ..), found| {
+            all[*i].add(found, options.most);
+            Ok(())
+        },
+    )?;
+    Ok(all)
+}
+
+/// Compares a part of a segment of the second, which begins at `from` in the first.
+fn part(
     (v, from): (&Vma, u64),
+    (lo, hi): (u64, u64),
     x: &mut Space<'_>,
     y: &mut Space<'_>,
     same: &[(u64, u64)],
@@ -128,7 +169,7 @@ pub fn segment(
     let mut found = Found::default();
     // One of each for all pieces: fresh memory costs more than what is read into it.
     let (mut one, mut other) = (Vec::new(), Vec::new());
-    let mut here = v.start.0;
+    let mut here = lo;
     // Addresses of the first, and those of the second that they stand for.
     let (to, back) = (
         move |at: u64| at.wrapping_sub(v.start.0).wrapping_add(from),
@@ -136,7 +177,7 @@ pub fn segment(
             if at == u64::MAX { at } else { at.wrapping_sub(from).wrapping_add(v.start.0) }
         },
     );
-    while here < v.end.0 {
+    while here < hi {
         let (p, q) = (x.run(to(here)).copied(), y.run(here).copied());
         let (Some(p), Some(q)) = (p, q) else {
             // Mapped in one of them only: the segments say that.
@@ -146,10 +187,10 @@ pub fn segment(
                     let next = if run.start <= at { run.end } else { run.start };
                     Some(if i == 0 { back(next) } else { next })
                 });
-            here = next.min().unwrap_or(v.end.0).min(v.end.0).max(here + 1);
+            here = next.min().unwrap_or(hi).min(hi).max(here + 1);
             continue;
         };
-        let mut end = back(p.end).min(q.end).min(v.end.0);
+        let mut end = back(p.end).min(q.end).min(hi);
         if matches!((p.place, q.place), (Place::Zero, Place::Zero)) {
             here = end;
             continue;
@@ -189,6 +230,17 @@ pub fn segment(
 }
 
 impl Found {
+    /// What was found behind it in the same segment.
+    fn add(&mut self, other: Self, most: usize) {
+        self.pages += other.pages;
+        self.bytes += other.bytes;
+        self.first = self.first.or(other.first);
+        self.missing += other.missing;
+        let room = most.saturating_sub(self.lines.len());
+        self.more |= other.more || other.lines.len() > room;
+        self.lines.extend(other.lines.into_iter().take(room));
+    }
+
     fn pages(&mut self, start: u64, before: &[u8], after: &[u8], page: usize, options: Options) {
         for (i, (p, q)) in before.chunks(page).zip(after.chunks(page)).enumerate() {
             if p == q {

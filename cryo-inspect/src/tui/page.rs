@@ -295,3 +295,33 @@ pub fn lines(bytes: &[u8]) -> Vec<Line<'static>> {
     }
     kept.into_text().map_or_else(|_| vec![Line::from("(cannot be shown)")], |text| text.lines)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::{Blocks, Group};
+
+    #[test]
+    fn a_search_opens_what_it_finds() {
+        let mut deep = Blocks::default();
+        deep.caption("needle below");
+        let mut within = Blocks::default();
+        within.group(Group::one("c", "closed", deep));
+        let mut other = Blocks::default();
+        other.caption("hay");
+        within.group(Group::one("d", "stays closed", other));
+        within.caption("needle above");
+        let mut middle = Blocks::default();
+        middle.group(Group::one("b", "open", within));
+        let mut all = Blocks::default();
+        all.group(Group::one("a", "open", middle));
+        let mut page = Page::new(&all.into_vec());
+        page.width = 80;
+        page.layout();
+        assert!(page.search("Needle") && page.line().contains("needle below"), "{}", page.line());
+        assert!(page.search("needle") && page.line().contains("needle above"), "{}", page.line());
+        assert!(page.search("needle") && page.line().contains("needle below"), "{}", page.line());
+        assert!(!page.rows.iter().any(|row| plain(&row.line).contains("hay")));
+        assert!(!page.search("nowhere"));
+    }
+}

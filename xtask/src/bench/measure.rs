@@ -43,12 +43,12 @@ pub struct Figures {
 }
 
 /// One run of a command, by `xtask/bench/timed.c`.
-struct Timed {
-    start: i64,
-    end: i64,
-    wall_ms: f64,
-    peak_kib: u64,
-    stdout: String,
+pub struct Timed {
+    pub start: i64,
+    pub end: i64,
+    pub wall_ms: f64,
+    pub peak_kib: u64,
+    pub stdout: String,
 }
 
 impl Bench {
@@ -127,12 +127,27 @@ impl Bench {
         })
     }
 
-    fn tool(&self, name: &str, args: &[&str]) -> Result<Timed> {
-        self.timed(Command::new(self.tools.join(name)).args(args))
+    /// The folder on tmpfs.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
-    /// Runs a command by way of timed.c. What it prints goes to a file: a copy that it leaves behind must not hold us.
-    fn timed(&self, cmd: &Command) -> Result<Timed> {
+    /// One of ours.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.tools.join(name)
+    }
+
+    /// A static program in one of the states of subject.c.
+    pub fn subject(&self, kind: &str, count: &str) -> Result<Subject> {
+        Subject::start(&self.dir.path().join("static"), self.dir.path().join("log"), kind, count)
+    }
+
+    pub fn tool(&self, name: &str, args: &[&str]) -> Result<Timed> {
+        self.timed(Command::new(self.program(name)).args(args), 0)
+    }
+
+    /// Runs a command by way of timed.c, which is to exit with `code`. What it prints goes to a file: a copy that it leaves behind must not hold us.
+    pub fn timed(&self, cmd: &Command, code: i64) -> Result<Timed> {
         let [report, out, err] = ["report", "out", "err"].map(|n| self.dir.path().join(n));
         let mut timed = Command::new(self.dir.path().join("timed"));
         timed.arg(&report).arg(cmd.get_program()).args(cmd.get_args());
@@ -142,9 +157,11 @@ impl Bench {
             Ok(text) if status.success() => text.split_whitespace().filter_map(|n| n.parse().ok()).collect(),
             _ => bail!("timed {}: {status}", line(cmd)),
         };
-        let &[start, end, wall, peak, 0] = numbers.as_slice() else {
+        // The wait status of who exits.
+        let &[start, end, wall, peak, ended] = numbers.as_slice() else { bail!("timed {}: no report", line(cmd)) };
+        if ended != code << 8 {
             bail!("`{}` failed: {}", line(cmd), fs::read_to_string(&err)?.trim());
-        };
+        }
         Ok(Timed { start, end, wall_ms: wall as f64 / MS, peak_kib: peak as u64, stdout: fs::read_to_string(&out)? })
     }
 
@@ -163,7 +180,7 @@ impl Bench {
         for ext in SET {
             std::io::copy(&mut File::open(image.with_extension(ext))?, &mut to)?;
         }
-        let wall_ms = self.timed(Command::new("cp").arg(&one).arg(&copy))?.wall_ms;
+        let wall_ms = self.timed(Command::new("cp").arg(&one).arg(&copy), 0)?.wall_ms;
         fs::remove_file(&one)?;
         fs::remove_file(&copy)?;
         Ok(wall_ms)
@@ -190,7 +207,8 @@ fn pss_kib(pid: u32) -> u64 {
     own.unwrap_or(0) + children.split_whitespace().filter_map(|child| Some(pss_kib(child.parse().ok()?))).sum::<u64>()
 }
 
-fn path(p: &Path) -> Result<&str> {
+/// As an argument.
+pub fn path(p: &Path) -> Result<&str> {
     p.to_str().context("a path that is not UTF-8")
 }
 

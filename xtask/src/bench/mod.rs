@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how long freezing and thawing take, beside what copying the same bytes takes.
+//! `cargo xtask bench`: how long freezing and thawing take, beside what copying the same bytes takes, and looking at images ([`inspect`]).
 //!
 //! Everything is on tmpfs, in one run. The first touch of memory is slow in a virtual machine, so as much as a round needs is
 //! touched before, and there is a round before the first that counts. What is reported is the median. To measure one more thing, add a row to [`ROWS`], and to
@@ -7,6 +7,7 @@
 // Nanoseconds and bytes are shown with three digits.
 #![allow(clippy::cast_precision_loss)]
 
+mod inspect;
 mod measure;
 mod subject;
 
@@ -169,6 +170,7 @@ pub fn bench(args: &Args) -> Result<()> {
         eprintln!("{} ...", row.name);
         done.push((row, bench.row(row, args.rounds)));
     }
+    let inspected = inspect::rows(&bench, args.rounds, &args.only)?;
     let of = |name: &str| done.iter().find(|(r, _)| r.name == name).and_then(|(_, f)| f.as_ref().ok().cloned());
     match args.format {
         Format::Json => {
@@ -181,17 +183,24 @@ pub fn bench(args: &Args) -> Result<()> {
                 .collect();
             println!(
                 "{}",
-                serde_json::to_string_pretty(
-                    &json!({ "machine": machine()?, "load": load, "rounds": args.rounds, "rows": rows })
-                )?
+                serde_json::to_string_pretty(&json!({
+                    "machine": machine()?, "load": load, "rounds": args.rounds, "rows": rows,
+                    "inspect": inspected.iter().map(|row| row.json(&inspected)).collect::<Vec<_>>(),
+                }))?
             );
         }
         Format::Text => {
             println!("\n{}, load before {load}. Medians of {} rounds, on tmpfs.\n", machine()?, args.rounds);
             let rows: Vec<_> = done.iter().filter_map(|(row, f)| Some(f.as_ref().ok()?.cells(row.name))).collect();
-            println!("{}", table(Figures::HEAD, &rows));
-            println!("{}", LEGEND.trim());
-            aims(&of);
+            if !rows.is_empty() {
+                println!("{}", table(Figures::HEAD, &rows));
+                println!("{}", LEGEND.trim());
+                aims(&of);
+            }
+            if !inspected.is_empty() {
+                let rows: Vec<_> = inspected.iter().map(|row| row.cells(&inspected)).collect();
+                println!("\n{}", table(inspect::HEAD, &rows));
+            }
         }
     }
     let failed: Vec<_> =
