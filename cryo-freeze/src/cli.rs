@@ -66,6 +66,9 @@ pub struct Cli {
     /// Memory, deleted files, counters and file offsets that another process shares: refuse to freeze, or give the image a copy of its own
     #[arg(long, value_enum, default_value_t = SharedArg::Refuse)]
     pub shared: SharedArg,
+    /// For programs: what is said, and what came of it, goes to descriptor FD as lines of JSON, and not to standard error
+    #[arg(long, value_name = "FD")]
+    pub report_fd: Option<i32>,
     /// Leave out the BLAKE3 digests of pages (checksums remain): the shortest freeze
     #[arg(long)]
     pub no_digest: bool,

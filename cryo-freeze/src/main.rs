@@ -9,10 +9,12 @@ use clap::Parser;
 use cryo_freeze::cli::Cli;
 use cryo_freeze::freeze::Target;
 use cryo_freeze::output;
-use cryo_freeze::{Frozen, Options, freeze};
+use cryo_freeze::{Frozen, Options, Progress, freeze};
+use cryo_tracee::report;
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
-    let options = Options { progress: progress_line::on_stderr(), ..cli.options() };
+    let progress = if report::is_wanted() { Progress::default() } else { progress_line::on_stderr() };
+    let options = Options { progress, ..cli.options() };
     let Some(name) = cli.name() else {
         output::check_stdout()?;
         // The writer makes large writes of its own; std's line buffering would copy every page once more.
@@ -24,6 +26,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let frozen = freeze(cli.pid, Target::Name(&name), &options)?;
     tell(cli, &frozen);
     if let Some(path) = frozen.path {
+        report::outcome("frozen", &path.to_string_lossy().into());
         // Who does not read the name has the file all the same.
         let _ = writeln!(std::io::stdout(), "{}", path.display());
     }
@@ -47,13 +50,19 @@ fn say(text: &str) {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(Err(e)) = cli.report_fd.map(report::to) {
+        say(&e.to_string());
+        return ExitCode::from(2);
+    }
     let name = cli.name();
     let work = || match run(&cli) {
         Ok(()) => 0,
         // The command says so, which knows of which signal.
         Err(e) if matches!(e.downcast_ref(), Some(cryo_freeze::Error::Asked)) => cryo_tracee::guardian::ASKED,
         Err(e) => {
+            let kind = e.downcast_ref().and_then(cryo_freeze::Error::kind);
             match e.downcast_ref() {
+                _ if report::is_wanted() => report::error(&format!("{e:#}"), kind),
                 Some(cryo_freeze::Error::Several(several)) => several.lines().for_each(say),
                 _ => say(&format!("{e:#}")),
             }
@@ -63,7 +72,11 @@ fn main() -> ExitCode {
     match cryo_tracee::guardian::run(work) {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
-            say(&e.to_string());
+            if report::is_wanted() {
+                report::error(&e.to_string(), e.kind());
+            } else {
+                say(&e.to_string());
+            }
             // It may have been killed while the files of the set took their names.
             if let Some(Err(e)) = name.map(|name| output::recover(&name)) {
                 say(&e.to_string());

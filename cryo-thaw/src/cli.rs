@@ -30,6 +30,9 @@ pub struct Cli {
     /// Leave it stopped (kill -CONT lets it go on)
     #[arg(long)]
     pub stopped: bool,
+    /// For programs: what is said, and what came of it, goes to descriptor FD as lines of JSON, and not to standard error
+    #[arg(long, value_name = "FD")]
+    pub report_fd: Option<i32>,
     #[command(flatten)]
     #[allow(missing_docs)] // they are options of their own
     pub choices: Choices,

@@ -4,6 +4,7 @@ use cryo_format::section::actions::Actions;
 use cryo_format::section::descriptors::ThreadDescriptors;
 use cryo_format::section::guards::Guards;
 use cryo_format::section::ldt::Ldt;
+use cryo_format::section::objects::Objects;
 use cryo_format::section::pending::Pending;
 use cryo_format::section::regs::RegsX86_64;
 use cryo_format::section::syscall::Syscall;
@@ -23,8 +24,8 @@ use crate::remap;
 use crate::restore::ptimers::Timers;
 use crate::restore::table::Table;
 use crate::restore::{
-    actions, aio, descriptors, final_steps, guards, ldt, mempolicy, parted, pending, regs, syscall, terminal, thread,
-    xstate,
+    actions, aio, descriptors, final_steps, generation, guards, ldt, mempolicy, parted, pending, regs, syscall,
+    terminal, thread, xstate,
 };
 
 /// Member `i`, when all are born and all memory is filled.
@@ -51,6 +52,8 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> R
         if let Some(contexts) = ice.get(id) {
             aio::restore(host, contexts)?;
         }
+        let objects = ice.get::<Objects>(0).map_or(&[][..], |o| &o.objects);
+        generation::restore(host, &ice.need::<Vmas>(id)?.vmas, objects)?;
         remap::lock_and_seal(host, &ice.need::<Vmas>(id)?.vmas, &options.notes)?;
     }
     for (i, (thread_id, thread)) in threads.iter().enumerate().skip(1) {

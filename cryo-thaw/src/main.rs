@@ -14,7 +14,7 @@ use cryo_thaw::original;
 use cryo_thaw::pid_file::PidFile;
 use cryo_thaw::{Notes, Options, thaw};
 use cryo_tracee::foreground::ForegroundTerminal;
-use cryo_tracee::namespace;
+use cryo_tracee::{namespace, report};
 
 fn run(cli: &Cli) -> anyhow::Result<i32> {
     let pid_file = cli.pid_file.as_deref().map(PidFile::open).transpose()?;
@@ -93,7 +93,9 @@ fn announce(cli: &Cli, pid_file: Option<PidFile>, pid: i32, decision: &Decision)
     if let Some(Err(e)) = pid_file.map(|file| file.write(pid)) {
         say(&format!("{e}: the program runs, its pid is {pid}"));
     }
+    report::outcome("thawed", &pid.into());
     if cli.detach
+        && !report::is_wanted()
         && let Err(e) = writeln!(std::io::stdout(), "{pid}")
     {
         say(&format!("writing to standard output: {e}: the program runs, its pid is {pid}"));
@@ -127,6 +129,9 @@ const FAILED: i32 = 125;
 
 fn complain(e: &anyhow::Error) {
     match e.downcast_ref() {
+        _ if report::is_wanted() => {
+            report::error(&format!("{e:#}"), e.downcast_ref().and_then(cryo_thaw::Error::kind));
+        }
         Some(cryo_thaw::Error::Several(several)) => several.lines().for_each(say),
         _ => say(&format!("{e:#}")),
     }
@@ -134,6 +139,10 @@ fn complain(e: &anyhow::Error) {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let run = |cli: &Cli| {
+        cli.report_fd.map_or(Ok(()), report::to)?;
+        run(cli)
+    };
     match run(&cli) {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {

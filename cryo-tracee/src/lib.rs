@@ -15,13 +15,14 @@ pub mod proc;
 mod refusal;
 mod tracee;
 
-pub use front::{foreground, namespace};
+pub use front::report::say;
+pub use front::{foreground, namespace, report};
 pub(crate) use kernel::sys;
 pub use kernel::{
     cpu, fds, fs_rights, hugetlb, keys, limits, magic, mqueue, repair, sched, seccomp, signals, sock_diag, sockets,
     sysv, timens, tty,
 };
-pub use tracee::{family, fault, forked_copy, guardian, host, interrupted, mem, process, remote, stopped};
+pub use tracee::{family, fault, forked_copy, guardian, host, interrupted, mem, orphan, process, remote, stopped};
 
 pub use error::{Error, Result};
 pub use family::{Family, NotSeized};
@@ -34,12 +35,6 @@ pub use refusal::{Refusal, RefusalKind, Refusals};
 pub use remote::{Batch, Remote};
 pub use stopped::{AWAY, Regs, Stopped, Xstate};
 pub use sys::{Dispatch, set_limit};
-
-/// One line of words for people on stderr, in one write, so that lines of programs that run at once do not mix.
-pub fn say(line: &str) {
-    use std::io::Write;
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
-}
 
 /// How long a thread may take to stop, or a remote call to return, before we give up and let everything go. A thread in
 /// uninterruptible sleep (a dead NFS server) does not stop at all.

@@ -12,7 +12,7 @@ pub fn bless() -> Result<()> {
         let dir = entry?.path();
         let Ok(manifest) = fs::read_to_string(dir.join("Cargo.toml")) else { continue };
         let Some(name) = dir.file_name().and_then(|n| n.to_str()) else { continue };
-        if dir.join("src").exists() && manifest.contains("trycmd") {
+        if dir.join("src").exists() && ["trycmd", "cbindgen"].iter().any(|made| manifest.contains(made)) {
             let mut cmd = cargo(&["test", "--package", name]);
             cmd.env("TRYCMD", "overwrite").env("INSTA_UPDATE", "always");
             show(&cmd);

@@ -198,11 +198,15 @@ impl Objects {
         Ok(present)
     }
 
-    /// Content of anonymous memory: the pages that are there.
+    /// Content of anonymous memory: the pages that are there. Of what fork(2) wipes (MADV_WIPEONFORK) and the kernel may drop (MAP_DROPPABLE) none: programs and
+    /// libraries keep random state there, which must not be the same in two copies, and find zeros as in a new process.
     pub fn anonymous(&mut self, scene: &Scene<'_>, m: &Mapping) -> Result<()> {
         let special = cryo_tracee::host::is_special(m);
         let runs = if special {
             vec![own(scene, m.start, m.end)]
+        } else if m.has("wf") || m.has("dp") {
+            self.present(scene, m.start, m.end)?;
+            Vec::new()
         } else {
             self.present(scene, m.start, m.end)?.iter().map(|p| own(scene, p.start, p.end)).collect()
         };

@@ -13,6 +13,7 @@ pub mod fanotify;
 pub mod files;
 pub mod final_steps;
 pub mod fs;
+pub mod generation;
 pub mod guards;
 pub mod inet;
 pub(crate) mod inet_socket;

@@ -1,4 +1,5 @@
-//! What stands before a thawed program while it runs: the command in the foreground, and the init of its pid namespace.
+//! What stands before a program: the command in the foreground while a thawed one runs, the init of its pid namespace, and what the commands say.
 
 pub mod foreground;
 pub mod namespace;
+pub mod report;

@@ -10,6 +10,7 @@ pub mod guardian;
 pub mod host;
 pub mod interrupted;
 pub mod mem;
+pub mod orphan;
 mod owned;
 pub mod process;
 pub mod remote;
