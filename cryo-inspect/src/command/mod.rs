@@ -70,7 +70,7 @@ pub fn piped(image: &Path) -> anyhow::Result<Option<Box<dyn BufRead>>> {
         return Ok(None);
     }
     match given::look(image) {
-        Given::Compressed(program) => anyhow::bail!(given::unpack(image, program, "cryo-inspect ...")),
+        Given::Compressed(program) => anyhow::bail!(given::unpack(image, program, &typed())),
         Given::Saved => {
             let file = File::open(image).with_context(|| image.display().to_string())?;
             Ok(Some(Box::new(BufReader::new(file))))
@@ -85,6 +85,12 @@ pub fn open(image: &Path) -> anyhow::Result<Ice> {
         Some(input) => Ice::keep(input)?,
         None => Ice::open(image)?,
     })
+}
+
+/// The command as it was typed, for advice that can be pasted.
+fn typed() -> String {
+    let verb = std::env::args().nth(1).filter(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
+    format!("cryo-inspect {}", verb.as_deref().unwrap_or("dump"))
 }
 
 /// How it is to be drawn.
