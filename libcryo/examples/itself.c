@@ -5,13 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-int main(void) {
+int main(int argc, char **argv) {
   const CryoGeneration *life = cryo_generation();
   int steps = 0;
   for (; steps < 3; steps++) printf("step %d\n", steps);
   fflush(stdout);
 
-  char *path = freeze_process(getpid(), CRYO_FORCE);
+  char *path = freeze_process(getpid(), argc > 1 ? atoi(argv[1]) : CRYO_FORCE);
   if (!path) {
     fprintf(stderr, "not frozen: %s\n", cryo_strerror());
     return 1;

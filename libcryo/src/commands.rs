@@ -33,6 +33,8 @@ pub fn freeze(pid: i32, arguments: &[OsString]) -> Result<Outcome, Error> {
     let mut all: Vec<OsString> = vec![pid.to_string().into(), "--report-fd".into(), REPORT.to_string().into()];
     all.extend_from_slice(arguments);
     if own {
+        // It goes on whatever is asked for: else nobody would return from here.
+        all.retain(|argument| argument != "--leave-running" && argument != "--leave-stopped");
         // In the copy nobody is at the other end of the pipe.
         all.extend(["--leave-running".into(), "--fd".into(), format!("{}=null", report.as_raw_fd()).into()]);
     }
