@@ -74,6 +74,11 @@ pub fn unpack(path: &Path, program: &str, command: &str) -> String {
     format!("{}: it is compressed by {program}: use {program} -dc {file} | {command} -", path.display())
 }
 
+/// The command that this process is, as a shell takes it.
+pub fn typed() -> String {
+    std::env::args_os().map(|word| quoted(Path::new(&word))).collect::<Vec<_>>().join(" ")
+}
+
 /// A path as a shell takes it.
 pub fn quoted(path: &Path) -> String {
     let path = path.display().to_string();

@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             let kind = e.downcast_ref().and_then(cryo_freeze::Error::kind);
             match e.downcast_ref() {
                 _ if report::is_wanted() => report::error(&format!("{e:#}"), kind),
-                Some(cryo_freeze::Error::Several(several)) => several.lines().for_each(say),
+                Some(cryo_freeze::Error::Several(several)) => several.say(&cryo_format::given::typed(), say),
                 _ => say(&format!("{e:#}")),
             }
             2

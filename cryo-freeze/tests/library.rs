@@ -64,9 +64,9 @@ fn a_caller_can_tell_what_stands_in_the_way() {
 
     let two = Shell::that("in=8; exec 7>&2 2>&- 8<&0 0<&-");
     match refused(two.pid(), &name, &plain) {
-        Error::Several(Refusals { all, answer }) => {
+        Error::Several(Refusals { all, answer, add }) => {
             assert!(all.len() == 2 && all.iter().all(|one| one.kind == RefusalKind::Descriptor), "{all:?}");
-            assert!(answer.contains("--fd outside=null"), "{answer}");
+            assert!(answer.contains("--fd outside=null") && add == Some("--fd outside=null"), "{answer} {add:?}");
         }
         other => panic!("{other:?}"),
     }

@@ -273,7 +273,7 @@ fn several(mut all: Vec<Refusal>, what: &str) -> Result<()> {
     match all.len() {
         0 => Ok(()),
         1 => Err(all.remove(0).into()),
-        n => Err(Refusals { all, answer: format!("{n} {what} stand in the way") }.into()),
+        n => Err(Refusals { all, answer: format!("{n} {what} stand in the way"), add: None }.into()),
     }
 }
 

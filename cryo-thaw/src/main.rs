@@ -132,7 +132,7 @@ fn complain(e: &anyhow::Error) {
         _ if report::is_wanted() => {
             report::error(&format!("{e:#}"), e.downcast_ref().and_then(cryo_thaw::Error::kind));
         }
-        Some(cryo_thaw::Error::Several(several)) => several.lines().for_each(say),
+        Some(cryo_thaw::Error::Several(several)) => several.say(&cryo_format::given::typed(), say),
         _ => say(&format!("{e:#}")),
     }
 }

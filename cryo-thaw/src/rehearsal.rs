@@ -51,6 +51,6 @@ fn heard(mut told: File) -> Error {
     let mut all: Vec<Refusal> = text.split('\0').map(|line| Refusal::new(RefusalKind::Internal, line)).collect();
     match all.len() {
         1 => all.remove(0).into(),
-        n => Refusals { all, answer: format!("{n} things stand in the way") }.into(),
+        n => Refusals { all, answer: format!("{n} things stand in the way"), add: None }.into(),
     }
 }

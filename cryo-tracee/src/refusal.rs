@@ -24,12 +24,22 @@ pub struct Refusals {
     pub all: Vec<Refusal>,
     /// How all are answered, for people.
     pub answer: String,
+    /// Arguments that answer all of them when they are added to the command, if there are such: `--fd outside=null`.
+    pub add: Option<&'static str>,
 }
 
 impl Refusals {
     /// For people: each, and last the answer.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         self.all.iter().map(|one| one.text.as_str()).chain([self.answer.as_str()])
+    }
+
+    /// Says them to the person who has `typed` a command; last the same command with what answers all, to be pasted.
+    pub fn say(&self, typed: &str, say: impl Fn(&str)) {
+        self.lines().for_each(&say);
+        if let Some(add) = self.add {
+            say(&format!("to answer all at once: {typed} {add}"));
+        }
     }
 }
 

@@ -165,7 +165,7 @@ pub fn collect(
             done => done?,
         }
     }
-    answers(root.pid, refused)?;
+    answers(refused)?;
     ancillary::collect(&mut cx);
     removed::cwd(&mut cx);
     sessions::collect(&mut cx)?;
@@ -246,8 +246,8 @@ fn description<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     Ok(())
 }
 
-/// Refuses if there is something to refuse; of several with one command line that answers them all.
-fn answers(pid: i32, refused: Vec<(i32, Refusal)>) -> Result<()> {
+/// Refuses if there is something to refuse; of several with what answers them all.
+fn answers(refused: Vec<(i32, Refusal)>) -> Result<()> {
     let mut each: Vec<String> = refused.iter().map(|(fd, _)| format!("--fd {fd}=null")).collect();
     each.truncate(MANY);
     let mut all: Vec<Refusal> = refused.into_iter().map(|(_, why)| why).collect();
@@ -255,12 +255,12 @@ fn answers(pid: i32, refused: Vec<(i32, Refusal)>) -> Result<()> {
         return all.pop().map_or(Ok(()), |one| Err(one.into()));
     }
     let answer = format!(
-        "{} descriptors stand in the way; all are answered by cryo-freeze {pid} --fd outside=null (or close, or inherit), each by {}{}",
+        "{} descriptors stand in the way; all are answered by --fd outside=null (or close, or inherit), each by {}{}",
         all.len(),
         each.join(" "),
         if all.len() > MANY { " ..." } else { "" }
     );
-    Err(Refusals { all, answer }.into())
+    Err(Refusals { all, answer, add: Some("--fd outside=null") }.into())
 }
 
 /// Groups descriptors by their open file description, each group and the groups themselves by holder and number. kcmp(2) orders descriptions, so

@@ -311,7 +311,7 @@ fn answers(table: &Table<'_>, refused: Vec<(&Descriptor, Refusal)>) -> Result<()
         if outside { "all are answered by --fd outside=null (or close), each by" } else { "they are answered by" };
     let more = if all.len() > MANY { " ..." } else { "" };
     let answer = format!("{} descriptors stand in the way; {at_once} {}{more}", all.len(), each.join(" "));
-    Err(Refusals { all, answer }.into())
+    Err(Refusals { all, answer, add: outside.then_some("--fd outside=null") }.into())
 }
 
 /// The rest for process or thread `id`, when all pages are there; `elapsed` is how much of the time in the ice counts.
