@@ -86,7 +86,9 @@ impl<R: ReadAt> Image<R> {
                 Ok(Some(entry)) => chunks.push(entry),
                 Ok(None) => break,
                 // Behind END only the footer is missing.
-                Err(_) if stream.end().is_some() => break,
+                Err(Error::Broken { violation, .. }) if stream.end().is_some() && violation.rule == Rule::TRUNCATED => {
+                    break;
+                }
                 Err(e) => return Err(e),
             }
         }

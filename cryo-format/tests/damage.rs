@@ -7,6 +7,7 @@ mod common;
 use common::{Files, Random, small_set};
 use cryo_format::image::Image;
 use cryo_format::read::Stream;
+use cryo_format::image::ReadAt;
 use cryo_format::verify::{Finding, verify, verify_together};
 use cryo_format::{Kind, Profile, Result};
 
@@ -127,6 +128,35 @@ fn a_lost_index_is_made_anew() {
     // Only what is redundant may be lost.
     for at in [original.chunks()[1].offset as usize + 50, original.chunks()[5].offset as usize + 1000] {
         assert!(Image::scan(flipped(at), "img").is_err());
+    }
+}
+
+/// A file of which the disk does not give what is behind `good` bytes.
+struct Unreadable {
+    bytes: Vec<u8>,
+    good: usize,
+}
+
+impl ReadAt for Unreadable {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+        if offset as usize + buf.len() > self.good {
+            return Err(std::io::Error::other("the disk is broken"));
+        }
+        self.bytes.read_exact_at(buf, offset)
+    }
+
+    fn size(&self) -> std::io::Result<u64> {
+        self.bytes.size()
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_a_lost_footer() {
+    let bytes = small_set().freeze;
+    for lost in [8, 32] {
+        let good = bytes.len() - lost;
+        let error = Image::scan(Unreadable { bytes: bytes.clone(), good }, "img").err().map(|e| e.to_string());
+        assert!(error.as_ref().is_some_and(|e| e.contains("the disk is broken")), "{error:?}");
     }
 }
 

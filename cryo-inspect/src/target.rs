@@ -78,27 +78,13 @@ fn place(text: &str, cx: &Cx<'_>, space: &Space<'_>, modules: &Modules) -> Optio
 
 /// A general register of the first thread that is looked at.
 fn register(name: &str, cx: &Cx<'_>) -> Option<u64> {
-    let r = cx.ice.get::<RegsX86_64>(cx.owner)?;
-    Some(match name {
-        "rax" => r.rax.0,
-        "rbx" => r.rbx.0,
-        "rcx" => r.rcx.0,
-        "rdx" => r.rdx.0,
-        "rsi" => r.rsi.0,
-        "rdi" => r.rdi.0,
-        "rbp" => r.rbp.0,
-        "rsp" | "sp" => r.rsp.0,
-        "r8" => r.r8.0,
-        "r9" => r.r9.0,
-        "r10" => r.r10.0,
-        "r11" => r.r11.0,
-        "r12" => r.r12.0,
-        "r13" => r.r13.0,
-        "r14" => r.r14.0,
-        "r15" => r.r15.0,
-        "rip" | "pc" => r.rip.0,
-        "fs_base" => r.fs_base.0,
-        "gs_base" => r.gs_base.0,
-        _ => return None,
-    })
+    let name = match name {
+        "sp" => "rsp",
+        "pc" => "rip",
+        // No addresses.
+        "cs" | "ss" | "ds" | "es" | "fs" | "gs" | "rflags" | "orig_rax" => return None,
+        name => name,
+    };
+    let mut registers = cx.ice.get::<RegsX86_64>(cx.owner)?.clone();
+    crate::names::register::named(&mut registers, name).map(|value| value.0)
 }

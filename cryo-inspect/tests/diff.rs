@@ -210,3 +210,46 @@ fn holes_of_an_object() {
     let whole = inspect(dir.path(), &["extract", "small", "--object", "11"], b"");
     assert_eq!(whole.stdout, [8; 5000]);
 }
+
+/// Bytes of the set's heap.
+const POKED: &str = "500020=ff ee";
+
+/// The set, and a copy in which a register of the first thread and bytes of memory are others.
+fn two_changes(dir: &Path) {
+    set().store(&dir.join("img"));
+    let edit = |from: &str, to: &str, what: &[&str]| {
+        let typed: Vec<&str> = ["edit", from, "-o", to].into_iter().chain(what.iter().copied()).collect();
+        stdout(&inspect(dir, &typed, b""), 0);
+    };
+    edit("img", "half", &["--register", "r15=0x123456", "--tid", "4242"]);
+    edit("half", "other", &["--poke", POKED]);
+}
+
+#[test]
+fn only_what_is_chosen() {
+    let dir = tempfile::tempdir().unwrap();
+    two_changes(dir.path());
+    let differs = |filter: &[&str], code| {
+        let typed: Vec<&str> = ["diff", "img", "other"].into_iter().chain(filter.iter().copied()).collect();
+        stdout(&inspect(dir.path(), &typed, b""), code)
+    };
+    let all = differs(&[], 1);
+    assert!(all.contains("r15") && all.contains("segment with other bytes"), "{all}");
+    assert_eq!(differs(&["--pid", "4242"], 1), all);
+    assert_eq!(differs(&["--tid", "4243"], 0), "");
+    let registers = differs(&["--tid", "4242"], 1);
+    assert!(registers.contains("r15") && !registers.contains("other bytes"), "{registers}");
+    let (at, _) = POKED.split_once('=').unwrap();
+    let memory = differs(&["--range", &format!("{at}+8"), "--bytes"], 1);
+    assert!(!memory.contains("r15") && memory.contains("1 segment with other bytes"), "{memory}");
+    assert_eq!(differs(&["--range", "1000+1000"], 0), "");
+    let error = |filter: &[&str]| {
+        let typed: Vec<&str> = ["diff", "img", "other"].into_iter().chain(filter.iter().copied()).collect();
+        let said = inspect(dir.path(), &typed, b"");
+        assert_eq!(said.status.code(), Some(2));
+        String::from_utf8_lossy(&said.stderr).into_owned()
+    };
+    assert!(error(&["--pid", "99999"]).contains("no such process in either image"));
+    assert!(error(&["--tid", "99999"]).contains("no such thread in either image"));
+    assert!(error(&["--state", "--perm", "w"]).contains("one or the other"));
+}

@@ -16,6 +16,7 @@ use cryo_format::section::regs::RegsX86_64;
 use super::{Opened, open};
 use crate::Outcome;
 use crate::modules::Modules;
+use crate::names::register::named;
 use crate::people::People;
 use crate::print::Cx;
 use crate::rewrite::{Change, write};
@@ -75,7 +76,7 @@ impl Change for Edits {
         match section {
             AnySection::RegsX86_64(regs) if owner == self.thread => {
                 for ((name, value), used) in self.registers.iter().zip(&mut self.used.0) {
-                    if let Some(register) = register(regs, name) {
+                    if let Some(register) = named(regs, name) {
                         *register = Addr(*value);
                         (*used, changed) = (true, true);
                     }
@@ -136,33 +137,6 @@ fn paths(section: &mut AnySection) -> Vec<&mut Bytes> {
     }
 }
 
-fn register<'a>(r: &'a mut RegsX86_64, name: &str) -> Option<&'a mut Addr> {
-    Some(match name {
-        "rax" => &mut r.rax,
-        "rbx" => &mut r.rbx,
-        "rcx" => &mut r.rcx,
-        "rdx" => &mut r.rdx,
-        "rsi" => &mut r.rsi,
-        "rdi" => &mut r.rdi,
-        "rbp" => &mut r.rbp,
-        "rsp" => &mut r.rsp,
-        "r8" => &mut r.r8,
-        "r9" => &mut r.r9,
-        "r10" => &mut r.r10,
-        "r11" => &mut r.r11,
-        "r12" => &mut r.r12,
-        "r13" => &mut r.r13,
-        "r14" => &mut r.r14,
-        "r15" => &mut r.r15,
-        "rip" => &mut r.rip,
-        "rflags" => &mut r.eflags,
-        "orig_rax" => &mut r.orig_rax,
-        "fs_base" => &mut r.fs_base,
-        "gs_base" => &mut r.gs_base,
-        _ => return None,
-    })
-}
-
 fn pair(text: &str) -> anyhow::Result<(&str, &str)> {
     text.split_once('=').with_context(|| format!("{text}: what is to be what? A=B"))
 }
@@ -189,7 +163,7 @@ impl Edit {
         };
         for text in &self.register {
             let (name, value) = pair(text)?;
-            ensure!(register(&mut RegsX86_64::default(), name).is_some(), "{name}: no general register");
+            ensure!(named(&mut RegsX86_64::default(), name).is_some(), "{name}: no general register");
             edits.registers.push((name.to_owned(), crate::address::number(value)?));
         }
         for text in &self.poke {

@@ -78,6 +78,11 @@ impl Filter {
 }
 
 impl Filter {
+    /// Nothing is asked for: all segments.
+    pub fn is_empty(&self) -> bool {
+        self.range.is_none() && self.perm.is_none() && self.kind.is_empty()
+    }
+
     /// The parts of an address space that are wanted, in ascending order.
     pub fn ranges(&self, space: &Space<'_>) -> anyhow::Result<Vec<(u64, u64)>> {
         if space.vmas.is_empty() {

@@ -270,11 +270,7 @@ fn prstatus(cx: &Cx<'_>, id: u64, r: &RegsX86_64) -> Vec<u8> {
     for (i, n) in ids.iter().enumerate() {
         put(&mut out, 32 + 4 * i, &(n.unwrap_or(0) as u32).to_le_bytes());
     }
-    let registers = [
-        r.r15, r.r14, r.r13, r.r12, r.rbp, r.rbx, r.r11, r.r10, r.r9, r.r8, r.rax, r.rcx, r.rdx, r.rsi, r.rdi,
-        r.orig_rax, r.rip, r.cs, r.eflags, r.rsp, r.ss, r.fs_base, r.gs_base, r.ds, r.es, r.fs, r.gs,
-    ];
-    for (i, value) in registers.iter().enumerate() {
+    for (i, (_, value)) in crate::names::register::x86_64(&mut r.clone()).into_iter().enumerate() {
         put(&mut out, 112 + 8 * i, &value.0.to_le_bytes());
     }
     put(&mut out, 328, &1u32.to_le_bytes());

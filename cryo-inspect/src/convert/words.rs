@@ -23,37 +23,7 @@ pub fn auxiliary(auxv: &[u64], kind: u64) -> Option<u64> {
 /// struct elf_prstatus: a thread and its registers.
 pub fn status(data: &[u8]) -> Option<(Thread, RegsX86_64)> {
     let mut registers = RegsX86_64::default();
-    let r = &mut registers;
-    let order = [
-        &mut r.r15,
-        &mut r.r14,
-        &mut r.r13,
-        &mut r.r12,
-        &mut r.rbp,
-        &mut r.rbx,
-        &mut r.r11,
-        &mut r.r10,
-        &mut r.r9,
-        &mut r.r8,
-        &mut r.rax,
-        &mut r.rcx,
-        &mut r.rdx,
-        &mut r.rsi,
-        &mut r.rdi,
-        &mut r.orig_rax,
-        &mut r.rip,
-        &mut r.cs,
-        &mut r.eflags,
-        &mut r.rsp,
-        &mut r.ss,
-        &mut r.fs_base,
-        &mut r.gs_base,
-        &mut r.ds,
-        &mut r.es,
-        &mut r.fs,
-        &mut r.gs,
-    ];
-    for (i, register) in order.into_iter().enumerate() {
+    for (i, (_, register)) in crate::names::register::x86_64(&mut registers).into_iter().enumerate() {
         *register = Addr(word(data, 112 + 8 * i)?);
     }
     let thread = Thread { tid: half(data, 32)?.into(), sigmask: Addr(word(data, 24)?), ..Thread::default() };

@@ -16,7 +16,7 @@ use crate::space::Space;
 use crate::text::{count, cut};
 
 /// Compares objects of the same kind and name, and gives how many differ.
-pub fn compare(a: &Ice, b: &Ice, options: Options, out: &mut Blocks) -> anyhow::Result<u64> {
+pub fn compare(a: &Ice, b: &Ice, options: Options<'_>, out: &mut Blocks) -> anyhow::Result<u64> {
     let mut table = Table::new(&["change", "object", ">pages", ">bytes", "first"]);
     let mut lost = 0;
     for (x, y) in pairs(a, b) {

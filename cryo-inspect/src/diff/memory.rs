@@ -36,7 +36,7 @@ pub struct Found {
 }
 
 /// Compares the memory of two processes where both have it mapped, and gives how many segments differ.
-pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options, out: &mut Blocks) -> anyhow::Result<u64> {
+pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options<'_>, out: &mut Blocks) -> anyhow::Result<u64> {
     let (x, y) = (Space::of(a.0, a.1)?, Space::of(b.0, b.1)?);
     let same = proven(a, b);
     let cx = Cx { ice: b.0, owner: b.1, process: Some(b.1) };
@@ -50,7 +50,15 @@ pub fn compare(a: (&Ice, u64), b: (&Ice, u64), options: Options, out: &mut Block
     let pairs = moved::pairs(&was, &cx);
     let from: HashMap<Addr, Addr> = pairs.iter().map(|(from, to)| (to.start, from.start)).collect();
     // One that was at another place is compared with what was there.
-    let pairs: Vec<(&Vma, u64)> = vmas.iter().map(|v| (v, from.get(&v.start).unwrap_or(&v.start).0)).collect();
+    let mut parts: Vec<(Vma, u64)> = Vec::new();
+    for v in vmas {
+        let from = from.get(&v.start).unwrap_or(&v.start).0;
+        let part = options.filter.map_or(Ok(Some((v.start.0, v.end.0))), |filter| filter.part(v))?;
+        if let Some((lo, hi)) = part {
+            parts.push((Vma { start: Addr(lo), end: Addr(hi), ..v.clone() }, from + (lo - v.start.0)));
+        }
+    }
+    let pairs: Vec<(&Vma, u64)> = parts.iter().map(|(v, from)| (v, *from)).collect();
     for ((v, _), found) in pairs.iter().zip(segments(&pairs, &x, &y, &same, options, a.0.page_size())?) {
         missing += found.missing;
         if found.pages == 0 {
@@ -123,7 +131,7 @@ pub fn segments(
     x: &Space<'_>,
     y: &Space<'_>,
     same: &[(u64, u64)],
-    options: Options,
+    options: Options<'_>,
     page: u64,
 ) -> anyhow::Result<Vec<Found>> {
     let mut work = Vec::new();
@@ -163,7 +171,7 @@ fn part(
     x: &mut Space<'_>,
     y: &mut Space<'_>,
     same: &[(u64, u64)],
-    options: Options,
+    options: Options<'_>,
     page: u64,
 ) -> anyhow::Result<Found> {
     let mut found = Found::default();
@@ -241,7 +249,7 @@ impl Found {
         self.lines.extend(other.lines.into_iter().take(room));
     }
 
-    fn pages(&mut self, start: u64, before: &[u8], after: &[u8], page: usize, options: Options) {
+    fn pages(&mut self, start: u64, before: &[u8], after: &[u8], page: usize, options: Options<'_>) {
         for (i, (p, q)) in before.chunks(page).zip(after.chunks(page)).enumerate() {
             if p == q {
                 continue;

@@ -11,6 +11,7 @@ use cryo_format::section::{AnySection, Scope};
 use serde_json::Value;
 
 use crate::block::{Blocks, Cell, Group, Mark};
+use crate::command::map::Filter;
 use crate::ice::Ice;
 use crate::people::People;
 use crate::print::vmas::range;
@@ -26,7 +27,13 @@ use values::{Change, Kind};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct Options<'a> {
+    /// Only processes that have one of these ids in either image; all if there is none.
+    pub pids: &'a [u64],
+    /// Only threads that have one of these ids in either image, and nothing else; all if there is none.
+    pub tids: &'a [u64],
+    /// Only these parts of memory, and nothing else.
+    pub filter: Option<&'a Filter>,
     /// Say of what is the same that it is.
     pub unchanged: bool,
     /// Show the bytes that differ.
@@ -37,8 +44,34 @@ pub struct Options {
     pub state_only: bool,
 }
 
+impl Options<'_> {
+    /// What belongs to no process is left out where one is chosen.
+    fn of_all(&self) -> bool {
+        self.pids.is_empty() && self.tids.is_empty() && self.filter.is_none()
+    }
+
+    /// An id that neither image has is a mistake, and not "no difference".
+    fn check(&self, a: &Ice, b: &Ice) -> anyhow::Result<()> {
+        for pid in self.pids {
+            let there = [a, b].iter().any(|ice| ice.all::<Process>().any(|(_, p)| p.pid == *pid));
+            anyhow::ensure!(there, "--pid {pid}: there is no such process in either image");
+        }
+        for tid in self.tids {
+            let there = [a, b].iter().any(|ice| ice.all::<Thread>().any(|(_, t)| t.tid == *tid));
+            anyhow::ensure!(there, "--tid {tid}: there is no such thread in either image");
+        }
+        Ok(())
+    }
+}
+
+/// Is one of these ids chosen?
+fn chosen(ids: &[u64], of: [Option<u64>; 2]) -> bool {
+    ids.is_empty() || of.iter().flatten().any(|id| ids.contains(id))
+}
+
 /// Compares, and gives what is different with how many differences there are.
-pub fn diff(a: &Ice, b: &Ice, options: Options) -> anyhow::Result<(Blocks, u64)> {
+pub fn diff(a: &Ice, b: &Ice, options: Options<'_>) -> anyhow::Result<(Blocks, u64)> {
+    options.check(a, b)?;
     let mut out = Blocks::default();
     let mut count = 0;
     let both: Vec<Profile> =
@@ -55,9 +88,12 @@ pub fn diff(a: &Ice, b: &Ice, options: Options) -> anyhow::Result<(Blocks, u64)>
         out.warn(format!("the {which} has no .{profile}: what it holds is not compared"));
     }
     let mut whole = Blocks::default();
+    let of_all = options.of_all();
     let (x, y) = (Cx { ice: a, owner: 0, process: None }, Cx { ice: b, owner: 0, process: None });
-    count += sections(&x, &y, &both, options, &mut whole);
-    if !options.state_only && both.contains(&Profile::Freeze) {
+    if of_all {
+        count += sections(&x, &y, &both, options, &mut whole);
+    }
+    if of_all && !options.state_only && both.contains(&Profile::Freeze) {
         count += contents::compare(a, b, options, &mut whole)?;
     }
     if !whole.is_empty() {
@@ -71,6 +107,10 @@ pub fn diff(a: &Ice, b: &Ice, options: Options) -> anyhow::Result<(Blocks, u64)>
         |o| a.get::<Process>(o).map(|p| p.pid),
         |o| b.get::<Process>(o).map(|p| p.pid),
     ) {
+        let pid = |ice: &Ice, owner: Option<u64>| ice.get::<Process>(owner?).map(|p| p.pid);
+        if !chosen(options.pids, [pid(a, first), pid(b, second)]) {
+            continue;
+        }
         let mut within = Blocks::default();
         let name = |ice: &Ice, owner: u64| match ice.get::<Process>(owner) {
             Some(p) => format!("process {}", p.pid),
@@ -128,15 +168,35 @@ fn process(
     a: Side<'_>,
     b: Side<'_>,
     (both, seen): (&[Profile], &mut HashSet<(u64, u64)>),
-    options: Options,
+    options: Options<'_>,
     out: &mut Blocks,
 ) -> anyhow::Result<u64> {
     let (x, y) = (Cx { ice: a.0, owner: a.1, process: Some(a.1) }, Cx { ice: b.0, owner: b.1, process: Some(b.1) });
-    let mut count = sections(&x, &y, both, options, out);
-    count += listed("descriptor_fields", "what descriptors refer to", &fields::descriptions(&x, &y, both, seen), out);
+    let mut count = 0;
+    if options.tids.is_empty() && options.filter.is_none() {
+        count += sections(&x, &y, both, options, out);
+        let others = fields::descriptions(&x, &y, both, seen);
+        count += listed("descriptor_fields", "what descriptors refer to", &others, out);
+    }
+    if options.filter.is_none() {
+        count += threads(a, b, both, options, out)?;
+    }
+    if both.contains(&Profile::Freeze) && !options.state_only && options.tids.is_empty() {
+        count += memory::compare((a.0, a.1), (b.0, b.1), options, out)?;
+    }
+    Ok(count)
+}
+
+/// The threads of a process.
+fn threads(a: Side<'_>, b: Side<'_>, both: &[Profile], options: Options<'_>, out: &mut Blocks) -> anyhow::Result<u64> {
+    let (x, y) = (Cx { ice: a.0, owner: a.1, process: Some(a.1) }, Cx { ice: b.0, owner: b.1, process: Some(b.1) });
+    let mut count = 0;
     let tid = |ice: &Ice, o: u64| ice.get::<Thread>(o).map(|t| t.tid);
-    let threads = |side: &Side<'_>| side.2.processes.get(&side.1).cloned().unwrap_or_default();
-    for (first, second) in pair(&threads(&a), &threads(&b), |o| tid(a.0, o), |o| tid(b.0, o)) {
+    let of = |side: &Side<'_>| side.2.processes.get(&side.1).cloned().unwrap_or_default();
+    for (first, second) in pair(&of(&a), &of(&b), |o| tid(a.0, o), |o| tid(b.0, o)) {
+        if !chosen(options.tids, [first.and_then(|o| tid(a.0, o)), second.and_then(|o| tid(b.0, o))]) {
+            continue;
+        }
         let name = |side: &Side<'_>, o: u64| {
             crate::command::thread_title(&Cx { ice: side.0, owner: o, process: Some(side.1) })
         };
@@ -163,14 +223,11 @@ fn process(
             out.group(Group::many("threads", id, title, within));
         }
     }
-    if both.contains(&Profile::Freeze) && !options.state_only {
-        count += memory::compare((a.0, a.1), (b.0, b.1), options, out)?;
-    }
     Ok(count)
 }
 
 /// The sections of an owner, by their headings.
-fn sections(a: &Cx<'_>, b: &Cx<'_>, both: &[Profile], options: Options, out: &mut Blocks) -> u64 {
+fn sections(a: &Cx<'_>, b: &Cx<'_>, both: &[Profile], options: Options<'_>, out: &mut Blocks) -> u64 {
     let (x, y) = (made(a, both), made(b, both));
     let keys: BTreeSet<&String> = x.keys().chain(y.keys()).collect();
     let mut count = 0;

@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 pub mod open;
+pub mod register;
 pub mod signal;
 pub mod syscall;
 
