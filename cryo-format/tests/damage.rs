@@ -6,8 +6,8 @@ mod common;
 
 use common::{Files, Random, small_set};
 use cryo_format::image::Image;
-use cryo_format::read::Stream;
 use cryo_format::image::ReadAt;
+use cryo_format::read::Stream;
 use cryo_format::verify::{Finding, verify, verify_together};
 use cryo_format::{Kind, Profile, Result};
 

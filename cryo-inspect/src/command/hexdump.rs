@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
+use pretty_hex::{HexConfig, config_hex};
 
 use super::{Format, Look};
 use crate::Outcome;
@@ -166,6 +167,7 @@ impl Hexdump {
         Ok(missing)
     }
 
+    /// A line. pretty-hex has no colours, folds nothing, and begins at no address that is not the first of a line.
     fn line(&self, at: u64, bytes: &[u8], cx: &Cx<'_>, modules: &Modules) -> String {
         let head = paint(Mark::Faint, &format!("{at:012x}"));
         if let Some(kind) = self.shown_as {
@@ -236,7 +238,8 @@ fn table(start: u64, bytes: &[u8], kind: As, modules: &Modules) -> Table {
 
 /// `0a 0b`
 fn spaced(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ")
+    let one_line = HexConfig { title: false, ascii: false, width: 0, group: 0, ..HexConfig::default() };
+    config_hex(&bytes, one_line)
 }
 
 /// The first bytes in every type.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use pretty_hex::{HexConfig, config_hex};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::style::paint;
@@ -161,12 +162,19 @@ impl Drawer {
     }
 
     fn bytes(&self, bytes: &Bytes, out: &mut dyn Write) -> io::Result<()> {
-        let digits = if bytes.address + bytes.bytes.len() as u64 > 0xffff { 12 } else { 4 };
-        for (i, line) in bytes.bytes.chunks(16).enumerate() {
-            let hex: Vec<String> = line.iter().map(|b| format!("{b:02x}")).collect();
-            let ascii: String = line.iter().map(|b| if matches!(b, b' '..=b'~') { *b as char } else { '.' }).collect();
-            let at = bytes.address + i as u64 * 16;
-            self.words(&format!("{at:0digits$x}  {:47}  |{ascii}|", hex.join(" ")), Mark::None, out)?;
+        // The library adds to it; no program has memory at the very end of all addresses.
+        let display_offset = (bytes.address as usize).min(usize::MAX - bytes.bytes.len());
+        let config = HexConfig {
+            title: false,
+            ascii: true,
+            width: 16,
+            group: 8,
+            chunk: 1,
+            max_bytes: usize::MAX,
+            display_offset,
+        };
+        for line in config_hex(&bytes.bytes, config).lines() {
+            self.words(line, Mark::None, out)?;
         }
         match (bytes.bytes.len(), bytes.more) {
             (0, 0) => self.words("(empty)", Mark::None, out),
