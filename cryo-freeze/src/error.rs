@@ -112,3 +112,8 @@ impl<T, E: Into<io::Error>> About<T> for std::result::Result<T, E> {
         self.map_err(|e| Error::Io { what: f(), error: e.into() })
     }
 }
+
+/// A refusal that names its object.
+pub(crate) fn refuse<T>(kind: RefusalKind, text: impl Into<String>) -> Result<T> {
+    Err(Refusal::new(kind, text).into())
+}

@@ -22,8 +22,7 @@ use rustix::io::{Errno, ioctl_fionread};
 use rustix::termios::isatty;
 
 use crate::Result;
-use crate::collect::refuse;
-use crate::error::{About, RefusalKind, not_asked_to_end};
+use crate::error::{About, RefusalKind, not_asked_to_end, refuse};
 
 /// The three files of a set that is being written. Dropping it without [`OutputFiles::commit`] leaves nothing behind.
 pub struct OutputFiles {

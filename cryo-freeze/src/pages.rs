@@ -14,8 +14,7 @@ use cryo_format::section::extents::{Content, Extent};
 use cryo_format::write::Writer;
 use cryo_tracee::Memory;
 
-use crate::collect::refuse;
-use crate::error::{Refusal, RefusalKind, not_asked_to_end};
+use crate::error::{Refusal, RefusalKind, not_asked_to_end, refuse};
 use crate::progress::{Counter, Progress};
 use crate::{Error, Result};
 

@@ -1,16 +1,11 @@
-//! Why the kernel does not let us trace a process, in words (ptrace(2), "Ptrace access mode checking").
+//! Why the kernel does not let us trace a process, in words (ptrace(2), "Ptrace access mode checking"), and names of processes for messages.
 
-use cryo_tracee::proc::{self, Status};
+use cryo_tracee::proc::{self, Stat, Status};
 
 use crate::error::{Error, Untraceable};
 
 /// linux/capability.h.
 const CAP_SYS_PTRACE: u32 = 19;
-
-fn name(pid: u64) -> String {
-    let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    format!("process {pid} ({})", comm.trim())
-}
 
 /// `e` came from the attempt to seize `pid`: says what stands in the way.
 pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
@@ -31,7 +26,7 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
                 ),
             };
         }
-        (Untraceable::Traced, format!("it is traced already, by {}: end that first", name(tracer)))
+        (Untraceable::Traced, format!("it is traced already, by {}: end that first", name(tracer as i32)))
     } else if target.number("Kthread") == Some(1) || proc::link(pid, "exe").is_err() && target.text("VmSize").is_none()
     {
         match target.text("State") {
@@ -82,6 +77,24 @@ fn yama() -> Option<u32> {
 fn seccomp_forbids(ours: &Status) -> bool {
     ours.number("Seccomp") == Some(2)
         && matches!(cryo_tracee::Stopped::seize(i32::MAX, i32::MAX), Err(e) if e.errno() != Some(libc::ESRCH))
+}
+
+/// `4242 (bash)`.
+pub fn short(pid: i32) -> String {
+    let comm = proc::bytes(pid, "comm").unwrap_or_default();
+    format!("{pid} ({})", String::from_utf8_lossy(comm.trim_ascii_end()))
+}
+
+/// `process 4242 (bash)`.
+pub fn name(pid: i32) -> String {
+    format!("process {}", short(pid))
+}
+
+/// Our ancestors: each would wait for us, and we for it to stand still.
+pub fn ancestors() -> Vec<i32> {
+    let parent = |of: &i32| Stat::of(*of).and_then(|s| s.field(4)).ok().map(|parent| parent as i32).filter(|p| *p > 1);
+    // A pid of 1 is a container's first process, and that is nobody's shell.
+    std::iter::successors(parent(&(std::process::id() as i32)), parent).take(1000).collect()
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use cryo_tracee::proc::Stat;
 
-use super::family::{ancestors, short};
 use super::{RefusalKind, refuse};
 use crate::Result;
 use crate::error::About;
 use crate::options::Also;
+use crate::refused::{ancestors, short};
 
 /// Where control groups are.
 const CGROUPS: &str = "/sys/fs/cgroup";

@@ -3,8 +3,7 @@
 //! To look at such a message (MSG_PEEK) gives us duplicates of its descriptors. What they refer to, maybe nobody has open: the program has sent it and
 //! closed its own. So they are looked at like those of one more process, which is us: see [`Cx::of`].
 
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
@@ -16,87 +15,61 @@ use cryo_tracee::{fds, sockets};
 
 use super::description::{Cx, Description};
 use super::fd::Fd;
+use super::in_flight::{InFlight, Message};
 use super::socket::{self, Socket};
 use super::{RefusalKind, Scene, peers, refuse};
 use crate::{Refusal, Result};
 
-/// A message with which something travels.
-struct Message {
-    at: u64,
-    len: u64,
-    sender: Option<(i32, u32, u32)>,
-    /// Numbers of ours.
-    fds: Vec<i32>,
-}
-
-/// What waits in the unix sockets.
-#[derive(Default)]
-pub struct InFlight {
-    /// Our duplicates, which the others refer to.
-    held: Vec<OwnedFd>,
-    /// By the inode of the socket in which they wait.
-    messages: HashMap<u64, Vec<Message>>,
-    /// All that waits, by the same, without descriptors. To look twice would be wrong: at an empty packet that it has shown once the kernel passes over
-    /// (`skb->peeked`), when many are looked at.
-    queues: RefCell<HashMap<u64, Vec<Peeked>>>,
-    /// The descriptors of processes, by those of ours that are to be found through them.
-    carriers: HashMap<i32, i32>,
-    /// The inodes of sockets with messages that bring a pidfd of their sender, which was not the root.
-    forgotten: HashSet<u64>,
-}
-
-impl InFlight {
-    /// Looks into the unix sockets among `fds`, which `pidfds` lead to, into those that it finds in there, and so on. Adds what it finds to `fds`, as
-    /// descriptors of `us`. Not through those in whose place something else is put, as `replaced` says.
-    pub fn look(
-        root: i32,
-        us: &Scene<'_>,
-        pidfds: &[OwnedFd],
-        fds: &mut Vec<Fd>,
-        replaced: impl Fn(&Fd) -> bool,
-    ) -> Result<Self> {
-        let mut all = Self::default();
-        let mut seen = HashSet::new();
-        let mut next = 0;
-        while let Some(f) = fds.get(next) {
-            next += 1;
-            let path = f.info.flags() & libc::O_PATH as u64 != 0;
-            if path || replaced(f) || !f.meta.file_type().is_socket() || !seen.insert(f.meta.ino()) {
-                continue;
-            }
-            let fd = fds::take(&pidfds[f.holder], f.fd)?;
-            let number = |name: i32| sockets::number(&fd, libc::SOL_SOCKET as u32, name as u32);
-            if number(libc::SO_DOMAIN)? != libc::AF_UNIX as u32 || sockets::events(&fd)? & libc::POLLIN == 0 {
-                continue;
-            }
-            let (kind, listens) = (number(libc::SO_TYPE)?, number(libc::SO_ACCEPTCONN)? != 0);
-            if listens {
-                continue;
-            }
-            let d = Description { id: 0, fds: vec![f] };
-            let socket = Socket { d: &d, fd, family: libc::AF_UNIX as u32, kind, protocol: 0 };
-            let number = if f.holder == us.member { all.carriers.get(&f.fd).copied().unwrap_or(f.fd) } else { f.fd };
-            let carrier = f.name();
-            let Some(mut queue) = queue(&socket)? else { continue };
-            let (messages, found) = waiting(&socket, &mut queue)?;
-            if queue.iter().any(|m| m.pidfd.is_some() && sender(m).is_none_or(|(pid, ..)| pid != root)) {
-                all.forgotten.insert(f.meta.ino());
-            }
-            all.queues.get_mut().insert(f.meta.ino(), queue);
-            all.messages.insert(f.meta.ino(), messages);
-            if found.is_empty() {
-                continue;
-            }
-            let dirs = FdDirs::open(us.live_tid)?;
-            for fd in found {
-                let name = format!("the messages that wait in {carrier}");
-                all.carriers.insert(fd.as_raw_fd(), number);
-                fds.push(Fd::of(us, &dirs, &pidfds[us.member], fd.as_raw_fd(), &mut Vec::new())?.of_process(name));
-                all.held.push(fd);
-            }
+/// Looks into the unix sockets among `fds`, which `pidfds` lead to, into those that it finds in there, and so on. Adds what it finds to `fds`, as
+/// descriptors of `us`. Not through those in whose place something else is put, as `replaced` says.
+pub fn look(
+    root: i32,
+    us: &Scene<'_>,
+    pidfds: &[OwnedFd],
+    fds: &mut Vec<Fd>,
+    replaced: impl Fn(&Fd) -> bool,
+) -> Result<InFlight> {
+    let mut all = InFlight::default();
+    let mut seen = HashSet::new();
+    let mut next = 0;
+    while let Some(f) = fds.get(next) {
+        next += 1;
+        let path = f.info.flags() & libc::O_PATH as u64 != 0;
+        if path || replaced(f) || !f.meta.file_type().is_socket() || !seen.insert(f.meta.ino()) {
+            continue;
         }
-        Ok(all)
+        let fd = fds::take(&pidfds[f.holder], f.fd)?;
+        let number = |name: i32| sockets::number(&fd, libc::SOL_SOCKET as u32, name as u32);
+        if number(libc::SO_DOMAIN)? != libc::AF_UNIX as u32 || sockets::events(&fd)? & libc::POLLIN == 0 {
+            continue;
+        }
+        let (kind, listens) = (number(libc::SO_TYPE)?, number(libc::SO_ACCEPTCONN)? != 0);
+        if listens {
+            continue;
+        }
+        let d = Description { id: 0, fds: vec![f] };
+        let socket = Socket { d: &d, fd, family: libc::AF_UNIX as u32, kind, protocol: 0 };
+        let number = if f.holder == us.member { all.carriers.get(&f.fd).copied().unwrap_or(f.fd) } else { f.fd };
+        let carrier = f.name();
+        let Some(mut queue) = queue(&socket)? else { continue };
+        let (messages, found) = waiting(&socket, &mut queue)?;
+        if queue.iter().any(|m| m.pidfd.is_some() && sender(m).is_none_or(|(pid, ..)| pid != root)) {
+            all.forgotten.insert(f.meta.ino());
+        }
+        all.queues.get_mut().insert(f.meta.ino(), queue);
+        all.messages.insert(f.meta.ino(), messages);
+        if found.is_empty() {
+            continue;
+        }
+        let dirs = FdDirs::open(us.live_tid)?;
+        for fd in found {
+            let name = format!("the messages that wait in {carrier}");
+            all.carriers.insert(fd.as_raw_fd(), number);
+            fds.push(Fd::of(us, &dirs, &pidfds[us.member], fd.as_raw_fd(), &mut Vec::new())?.of_process(name));
+            all.held.push(fd);
+        }
     }
+    Ok(all)
 }
 
 /// Why a description that nobody has open cannot be carried, and the descriptor through which it would be received.

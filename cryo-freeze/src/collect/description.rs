@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
-use super::ancillary::InFlight;
 pub use super::fd::Fd;
+use super::in_flight::InFlight;
 use super::machine::Machine;
 use super::objects::Objects;
 use super::socket_tables::SocketTables;

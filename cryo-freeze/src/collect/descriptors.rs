@@ -10,7 +10,6 @@ use cryo_format::section::descriptors::{Descriptor, Descriptors, ThreadDescripto
 use cryo_format::section::outside::FdRule;
 use cryo_tracee::proc::{Stat, Status};
 
-use super::ancillary::InFlight;
 use super::description::{Cx, Description};
 use super::fd::Fd;
 use super::objects::Objects;
@@ -97,7 +96,7 @@ pub fn collect(
         holder(root, pidfds.len(), (pid, pid), root.id)?
     };
     pidfds.push(cryo_tracee::fds::pidfd(us.pid)?);
-    let in_flight = InFlight::look(root.pid, &us, &pidfds, &mut fds, |f| f.holder == 0 && rule(f).is_some())?;
+    let in_flight = ancillary::look(root.pid, &us, &pidfds, &mut fds, |f| f.holder == 0 && rule(f).is_some())?;
     let mut all = Vec::new();
     let mut by_rule = Vec::new();
     let tids: Vec<i32> = scenes.iter().chain(&own).chain([&us]).map(|s| s.live_tid).collect();

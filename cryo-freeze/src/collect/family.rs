@@ -11,6 +11,7 @@ use cryo_tracee::signals;
 
 use super::{Collected, RefusalKind, Scene, also, refuse};
 use crate::options::{Also, Children};
+use crate::refused::{ancestors, name, short};
 use crate::{Error, Result, refused};
 
 /// So many are named in one line.
@@ -289,21 +290,4 @@ fn zombie(pid: i32) -> Result<Zombie> {
 /// Children that stay behind, for the notes.
 pub fn left_behind(pid: i32) -> Vec<String> {
     children(pid).into_iter().map(short).collect()
-}
-
-/// `4242 (bash)`.
-pub fn short(pid: i32) -> String {
-    let comm = proc::bytes(pid, "comm").unwrap_or_default();
-    format!("{pid} ({})", String::from_utf8_lossy(comm.trim_ascii_end()))
-}
-
-fn name(pid: i32) -> String {
-    format!("process {}", short(pid))
-}
-
-/// Our ancestors: each would wait for us, and we for it to stand still.
-pub fn ancestors() -> Vec<i32> {
-    let parent = |of: &i32| Stat::of(*of).and_then(|s| s.field(4)).ok().map(|parent| parent as i32).filter(|p| *p > 1);
-    // A pid of 1 is a container's first process, and that is nobody's shell.
-    std::iter::successors(parent(&(std::process::id() as i32)), parent).take(1000).collect()
 }

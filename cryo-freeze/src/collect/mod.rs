@@ -7,6 +7,7 @@ pub mod actions;
 pub mod aio;
 mod also;
 pub mod ancillary;
+mod anon_inodes;
 pub mod attributes;
 mod cgroups;
 pub mod clocks;
@@ -26,6 +27,7 @@ pub mod forked;
 pub mod fs;
 pub mod guards;
 mod held;
+mod in_flight;
 pub mod inet;
 mod inet_socket;
 mod inodes;
@@ -99,13 +101,10 @@ use cryo_tracee::fds::Shared;
 use cryo_tracee::proc::{Mapping, Stat, Status};
 use cryo_tracee::{Process, Stopped};
 
-pub(crate) use crate::error::RefusalKind;
-use crate::error::{Refusal, Result};
+use crate::error::Result;
+pub(crate) use crate::error::{RefusalKind, refuse};
 use crate::options::Options;
 use machine::Machine;
-
-/// From this many threads on, /proc is read by several of our own threads (see [`parallel`]): the process stands still meanwhile.
-const THREADS: usize = 32;
 
 /// Collects the whole state of a process, or of a family of them. Returns what its pages are.
 pub fn collect(
@@ -168,10 +167,10 @@ fn look(process: &Process) -> Result<(Vec<Mapping>, Vec<Status>)> {
     let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
     let live_tid = process.live_tid();
     let (maps, threads) = parallel::both(
-        tids.len() >= THREADS,
+        tids.len() >= parallel::THREADS,
         || Ok(cryo_tracee::proc::mappings(live_tid)?),
         || {
-            parallel::side_by_side(&tids, THREADS, |tids| {
+            parallel::side_by_side(&tids, parallel::THREADS, |tids| {
                 Ok(tids.iter().map(|tid| Status::of(*tid)).collect::<cryo_tracee::Result<_>>()?)
             })
         },
@@ -233,9 +232,4 @@ fn member(
 /// What has to happen immediately before the originals are killed, when the image is complete.
 pub fn before_kill(held: &Held) -> Result<()> {
     held.abort.chunk_by(|a, b| a.0 == b.0).try_for_each(|of| tcp::abort(of[0].0, of.iter().map(|(_, fd)| *fd)))
-}
-
-/// A refusal that names its object.
-pub(crate) fn refuse<T>(kind: RefusalKind, text: impl Into<String>) -> Result<T> {
-    Err(Refusal::new(kind, text).into())
 }

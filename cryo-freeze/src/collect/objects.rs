@@ -16,7 +16,7 @@ use cryo_tracee::proc::{self, Mapping, Present};
 use cryo_tracee::{Memory, hugetlb};
 
 use super::content::{Content, PageSource, Part};
-use super::{Collected, Ids, RefusalKind, Scene, attributes, guards, inodes, refuse, refused_fds, shared, sysv};
+use super::{Collected, Ids, RefusalKind, Scene, anon_inodes, attributes, guards, inodes, refuse, shared, sysv};
 use crate::Result;
 use crate::error::About;
 use crate::options::Files;
@@ -120,7 +120,7 @@ impl Objects {
             return Ok(Place::Anonymous);
         }
         if m.path.starts_with(b"anon_inode:") || m.has("io") || m.has("pf") {
-            let why = refused_fds::mapped(&m.path).unwrap_or("it maps a device, which cannot be carried");
+            let why = anon_inodes::mapped(&m.path).unwrap_or("it maps a device, which cannot be carried");
             return refuse(RefusalKind::Memory, format!("{} of process {}: {why}", what(), scene.pid));
         }
         let key = (makedev(m), m.ino);

@@ -2,6 +2,9 @@
 
 use crate::Result;
 
+/// From this many threads on, /proc is read by several of our own threads: the process stands still meanwhile.
+pub const THREADS: usize = 32;
+
 /// Does both, the first in a thread of its own where there is `much` to do.
 pub fn both<A: Send, B>(
     much: bool,

@@ -1,5 +1,6 @@
 //! `PTTY`, `PTYE`: pseudo-terminals whose master is inside.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
@@ -8,8 +9,8 @@ use cryo_tracee::tty::{self, Number, Question};
 use cryo_tracee::{Family, fds, proc};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use super::Scene;
 use super::description::{Cx, Description, Fd};
-use super::sessions;
 use super::termios::settings;
 use crate::Result;
 use crate::error::About;
@@ -42,6 +43,22 @@ fn end(cx: &Cx<'_>, f: &Fd) -> Option<(End, u64)> {
 pub fn index(device: u64) -> Option<u64> {
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     matches!(major, 136..=143).then(|| u64::from(major - 136) * 256 + u64::from(minor))
+}
+
+/// N of the /dev/pts/N that is the controlling terminal of a process (field 7 of proc_pid_stat(5)), if it is one.
+pub fn controlling(scene: &Scene<'_>) -> Result<Option<u64>> {
+    Ok(index(scene.stat.field(7)? as u64))
+}
+
+/// Why a pseudo-terminal is not the image's, if it controls a session whose leader is another process.
+fn stranger(cx: &Cx<'_>, master: &OwnedFd) -> Result<Option<String>> {
+    let session = tty::number(master, Number::SESSION)?;
+    let leader = session.filter(|session| cx.scenes.iter().all(|s| *session != s.pid as u64));
+    Ok(leader.map(|leader| {
+        format!(
+            "it is the controlling terminal of session {leader}, whose leader, process {leader}, is outside the image"
+        )
+    }))
 }
 
 /// Does one of the processes have the master of it?
@@ -111,7 +128,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         cx.out.note(f.name(), format!("{waiting} bytes that it had not read yet are not in the image"));
     }
     let open_flags = f.open_flags();
-    if end == End::DevTty && sessions::terminal(cx.of(f))? == Some(index) {
+    if end == End::DevTty && controlling(cx.of(f))? == Some(index) {
         cx.out.add(d.id, DevTty { pty, open_flags });
         return Ok(true);
     }
@@ -129,7 +146,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
 fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<Option<u64>> {
     let f = master.first();
     let taken = cx.take(f)?;
-    if let Some(why) = sessions::stranger(cx, &taken)? {
+    if let Some(why) = stranger(cx, &taken)? {
         cx.why = Some(why);
         return Ok(None);
     }

@@ -1,32 +1,14 @@
 //! `SESS`: sessions that a pseudo-terminal of the image controls.
 
 use std::collections::{BTreeMap, HashSet};
-use std::os::fd::OwnedFd;
 
 use cryo_format::section::sessions::{Session, Sessions};
 use cryo_tracee::family::children;
 use cryo_tracee::proc::{self, Stat, Status};
-use cryo_tracee::tty::{self, Number};
 
 use super::description::Cx;
 use super::{RefusalKind, Scene, ptys, refuse};
 use crate::Result;
-
-/// N of the /dev/pts/N that is the controlling terminal of a process (field 7 of proc_pid_stat(5)), if it is one.
-pub fn terminal(scene: &Scene<'_>) -> Result<Option<u64>> {
-    Ok(ptys::index(scene.stat.field(7)? as u64))
-}
-
-/// Why a pseudo-terminal is not the image's, if it controls a session whose leader is another process.
-pub fn stranger(cx: &Cx<'_>, master: &OwnedFd) -> Result<Option<String>> {
-    let session = tty::number(master, Number::SESSION)?;
-    let leader = session.filter(|session| cx.scenes.iter().all(|s| *session != s.pid as u64));
-    Ok(leader.map(|leader| {
-        format!(
-            "it is the controlling terminal of session {leader}, whose leader, process {leader}, is outside the image"
-        )
-    }))
-}
 
 /// Adds the sessions that the processes lead.
 pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
@@ -34,7 +16,7 @@ pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
     let mut ours = HashSet::new();
     let scenes = cx.scenes;
     for scene in scenes {
-        let Some((index, pty)) = terminal(scene)?.and_then(|index| Some((index, ptys::id(cx, index)?))) else {
+        let Some((index, pty)) = ptys::controlling(scene)?.and_then(|index| Some((index, ptys::id(cx, index)?))) else {
             continue;
         };
         let (session, foreground) = (scene.stat.field(6)?, scene.stat.field(8)?);

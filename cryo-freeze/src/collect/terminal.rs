@@ -8,7 +8,7 @@ use cryo_tracee::tty;
 
 use super::description::{Cx, Description, Fd};
 use super::termios::settings;
-use super::{files, ptys, sessions};
+use super::{files, ptys};
 use crate::Result;
 
 /// Terminals by device number: 4 (consoles, serial), 5 (/dev/tty), 136-143 (pseudo-terminals). Documentation/admin-guide/devices.txt
@@ -46,7 +46,7 @@ pub fn collect(cx: &mut Cx<'_>) -> Result<()> {
         let scene = cx.of(f);
         // The foreground is that of the controlling terminal, which may be one of theirs.
         let (group, foreground) = (scene.stat.field(5)?, scene.stat.field(8)?);
-        let own = sessions::terminal(scene)?.and_then(|index| ptys::id(cx, index)).is_some();
+        let own = ptys::controlling(scene)?.and_then(|index| ptys::id(cx, index)).is_some();
         let foreground = u32::from(group == foreground && !own);
         cx.out.add(scene.id, Terminal { foreground, reserved: 0, settings });
     }

@@ -138,7 +138,7 @@ pub fn threads(scene: &Scene<'_>, tids: &[i32]) -> Result<()> {
     }
     let common = namespaces(*first)?;
     let look = |tids: &[i32]| -> Result<Vec<()>> { tids.iter().map(|tid| thread(scene.pid, *tid, &common)).collect() };
-    parallel::side_by_side(others, super::THREADS, look).map(drop)
+    parallel::side_by_side(others, parallel::THREADS, look).map(drop)
 }
 
 fn thread(pid: i32, tid: i32, common: &[Vec<u8>]) -> Result<()> {
