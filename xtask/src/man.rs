@@ -19,8 +19,12 @@ pub fn man() -> Result<()> {
 }
 
 /// Programs whose command line a library of theirs has.
-fn programs() -> [Command; 2] {
-    [cryo_freeze::cli::Cli::command().name("cryo-freeze"), cryo_thaw::cli::Cli::command().name("cryo-thaw")]
+fn programs() -> [Command; 3] {
+    [
+        cryo_freeze::cli::Cli::command().name("cryo-freeze"),
+        cryo_thaw::cli::Cli::command().name("cryo-thaw"),
+        overseer::cli::Cli::command(),
+    ]
 }
 
 fn write(pages: &Path, completions: &Path) -> Result<()> {
@@ -59,7 +63,16 @@ mod tests {
         let (pages, completions) = (dir.path().join("man1"), dir.path().join("completions"));
         write(&pages, &completions).unwrap();
         check(
-            cargo(&["build", "--quiet", "--bins"]).args(["-p", "cryo-freeze", "-p", "cryo-thaw", "-p", "cryo-inspect"]),
+            cargo(&["build", "--quiet", "--bins"]).args([
+                "-p",
+                "cryo-freeze",
+                "-p",
+                "cryo-thaw",
+                "-p",
+                "cryo-inspect",
+                "-p",
+                "overseer",
+            ]),
             LIMIT,
         )
         .unwrap();
@@ -99,8 +112,9 @@ mod tests {
 
     /// `cryo-inspect-map`: the program, and its command.
     fn command_line(page: &str) -> Vec<String> {
-        let parts: Vec<&str> = page.splitn(3, '-').collect();
-        let program = parts[..2].join("-");
-        [program].into_iter().chain(parts.get(2).map(|command| (*command).to_owned())).collect()
+        let programs = ["cryo-freeze", "cryo-thaw", "cryo-inspect", "overseer"];
+        let program = programs.into_iter().find(|program| page.starts_with(program)).unwrap();
+        let command = page[program.len()..].strip_prefix('-');
+        [program].into_iter().chain(command).map(str::to_owned).collect()
     }
 }

@@ -1,0 +1,13 @@
+//! The overseer: starts a program, stands by it until it ends, and freezes it when it is time.
+//!
+//! [`watch`] is the family that is looked after; [`policy`] decides when it is frozen, where its sets are kept, and what becomes of it then.
+
+pub mod cli;
+pub mod policy;
+pub mod watch;
+
+/// A line for the person who started the overseer. It may quote what a program or an image says, and so anything at all: escaped and cut.
+#[allow(clippy::disallowed_methods)] // this is the place
+pub fn say(text: &str) {
+    cryo_tracee::say(&format!("overseer: {}", cryo_format::text::message(text)));
+}

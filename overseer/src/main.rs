@@ -1,0 +1,23 @@
+//! `overseer`: starts a program and stands by it.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use overseer::cli::{Cli, Command};
+use overseer::{policy, say};
+
+/// Nothing was started, as of other commands that start programs (env, nohup, timeout).
+const FAILED: u8 = 125;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(run) => policy::run(&run),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code as u8),
+        Err(e) => {
+            say(&format!("{e:#}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
