@@ -24,10 +24,11 @@ use crate::ids::Ids;
 use crate::options::Options;
 use crate::plan::{Birth, Step, Who};
 use crate::posix_shm::Made;
+use crate::prepared::Prepared;
+use crate::ready::Ready;
 use crate::remap::{Remapper, Shape, Template};
 use crate::restore::table::Table;
 use crate::restore::{descriptors, limits, mempolicy, mm, process, removed, sessions};
-use crate::thaw::{Prepared, Ready};
 use crate::unlinked;
 
 /// A family under way. Dropping it ends all that are there.

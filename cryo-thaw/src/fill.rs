@@ -21,9 +21,10 @@ use cryo_tracee::{Host, Memory, hugetlb};
 
 use crate::Result;
 use crate::error::{About, Error, RefusalKind, refuse};
-use crate::ice::{Pages, Pipe};
+use crate::ice::Pages;
 use crate::notes::Notes;
 use crate::remap::{Shape, pool_lacks, pool_too_small};
+use crate::stdin::Pipe;
 
 const PAGE: u64 = 4096;
 /// Two keep the kernel busy with first touch; up to two more compare digests meanwhile, where there are CPUs for them.

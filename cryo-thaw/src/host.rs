@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::process::{Process, ProcessFlags};
+use cryo_format::section::sessions::Sessions;
 use cryo_tracee::host::{Program, Start};
 use cryo_tracee::{FsRights, Host};
 use object::elf;
@@ -23,7 +24,6 @@ use crate::error::{About, RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
-use crate::restore::sessions;
 use crate::same_file::{Hashes, same_file};
 use crate::unlinked;
 
@@ -93,7 +93,9 @@ pub fn start(
     let start = |program| Start {
         program,
         pid, // A daemon stays the leader of its own session.
-        new_session: options.detach || led_session(process) || sessions::leads(&ice.frost, id).is_some(),
+        new_session: options.detach
+            || led_session(process)
+            || ice.get::<Sessions>(0).is_some_and(|s| s.led_by(process).is_some()),
         keep: &keep,
         personality: process.personality,
     };

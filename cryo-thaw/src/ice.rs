@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use cryo_format::set::{self, Set};
 use crate::Result;
 use crate::error::{About, RefusalKind, refuse};
 use crate::options::Options;
-use crate::original::Stdin;
+use crate::stdin::{Pipe, Stdin};
 
 /// An open set.
 pub struct Ice {
@@ -51,35 +51,6 @@ pub enum Pages {
         /// An `EXTS` that was read already, with its owner.
         next: Option<(u64, Extents)>,
     },
-}
-
-/// Bytes that come one after another.
-pub trait Pipe: Read {
-    /// How many more are there already.
-    fn waiting(&self) -> u64;
-
-    /// Reads into memory what is still to come, for as long as `go_on` says; what is at hand already need not be.
-    fn read_ahead(&mut self, _go_on: &mut dyn FnMut() -> bool) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Pipe for File {
-    fn waiting(&self) -> u64 {
-        rustix::io::ioctl_fionread(self).unwrap_or(0)
-    }
-}
-
-impl Pipe for BufReader<File> {
-    fn waiting(&self) -> u64 {
-        self.buffer().len() as u64 + self.get_ref().waiting()
-    }
-}
-
-impl Pipe for std::io::Cursor<Vec<u8>> {
-    fn waiting(&self) -> u64 {
-        (self.get_ref().len() as u64).saturating_sub(self.position())
-    }
 }
 
 impl Ice {

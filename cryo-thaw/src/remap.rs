@@ -2,27 +2,30 @@
 
 mod files;
 mod forked;
+mod huge;
 mod inject;
+mod mapper;
 mod mapping;
 mod overseer;
+mod template;
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 
-use cryo_format::section::objects::Objects;
-use cryo_format::section::objects::{Object, ObjectKind};
-use cryo_format::section::process::Process;
-use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
+use cryo_format::section::vmas::{Backing, VmFlags, Vma};
 use cryo_tracee::remote::SCRATCH;
 use cryo_tracee::sysv::Segment;
 use cryo_tracee::{Batch, Host, fds, proc};
 
-use files::{Uses, uses};
+pub use huge::{pool_lacks, pool_too_small};
+pub use template::{Template, hole};
+
+use mapper::{Mapper, uses};
 use mapping::{Mapping, advise};
+use template::range;
 
 use crate::Result;
 use crate::error::{Doing, RefusalKind, reason, refuse};
-use crate::ice::Ice;
 use crate::identity::Paths;
 use crate::notes::Notes;
 use crate::options::Road;
@@ -31,76 +34,6 @@ use crate::vdso;
 
 /// mseal(2), Linux 6.10.
 const SYS_MSEAL: i64 = 462;
-const USER_END: u64 = 0x7fff_ffff_f000;
-
-/// What a host is shaped from.
-pub struct Template<'a> {
-    /// The mappings.
-    pub vmas: &'a [Vma],
-    /// What is under them.
-    pub objects: &'a [Object],
-    /// User and group of the process.
-    pub owner: (u32, u32),
-    /// Mappings of processes that are forked from it: what is out of its own way must be out of theirs, too.
-    pub descendants: Vec<&'a [Vma]>,
-    /// Shared memory that it has, or will have, in common with these.
-    pub common: HashSet<u64>,
-}
-
-impl<'a> Template<'a> {
-    /// The template of process `id`.
-    pub fn of(ice: &'a Ice, id: u64) -> Result<Self> {
-        let process = ice.need::<Process>(id)?;
-        Ok(Self {
-            vmas: &ice.need::<Vmas>(id)?.vmas,
-            objects: &ice.need::<Objects>(0)?.objects,
-            owner: (process.uid[1], process.gid[1]),
-            descendants: Vec::new(),
-            common: HashSet::new(),
-        })
-    }
-
-    /// The same, for a process from which others are forked.
-    pub fn with_descendants(ice: &'a Ice, id: u64, forked: &[u64]) -> Result<Self> {
-        let mut template = Self::of(ice, id)?;
-        for id in forked {
-            template.descendants.push(&ice.need::<Vmas>(*id)?.vmas);
-        }
-        let nameless = |v: &&Vma| {
-            v.backing == Backing::SHARED
-                && template
-                    .object(v)
-                    .is_ok_and(|o| matches!(o.kind, ObjectKind::SHARED_ANONYMOUS | ObjectKind::SYSV_SHM))
-        };
-        let mut users: HashMap<u64, usize> = HashMap::new();
-        for vmas in template.descendants.iter().copied().chain([template.vmas]) {
-            let objects: HashSet<u64> = vmas.iter().filter(nameless).map(|v| v.object).collect();
-            for object in objects {
-                *users.entry(object).or_default() += 1;
-            }
-        }
-        template.common = users.into_iter().filter(|(_, users)| *users > 1).map(|(object, _)| object).collect();
-        Ok(template)
-    }
-
-    fn by_id(&self, id: u64) -> Result<&'a Object> {
-        match self.objects.binary_search_by_key(&id, |o| o.id) {
-            Ok(i) => Ok(&self.objects[i]),
-            Err(_) => refuse(RefusalKind::Image, format!("object {id} is not in the image")),
-        }
-    }
-
-    fn object(&self, vma: &Vma) -> Result<&'a Object> {
-        // They ascend by their ids (rule 50).
-        match self.objects.binary_search_by_key(&vma.object, |o| o.id) {
-            Ok(i) => Ok(&self.objects[i]),
-            Err(_) => refuse(
-                RefusalKind::Image,
-                format!("memory {}-{}: its object {} is not in the image", vma.start, vma.end, vma.object),
-            ),
-        }
-    }
-}
 
 /// What became of the template.
 pub struct Shape {
@@ -260,54 +193,6 @@ fn run(host: &mut Host, batch: &mut Batch, advice: &mut Batch) -> Result<()> {
     Ok(())
 }
 
-struct Mapper<'a> {
-    template: &'a Template<'a>,
-    paths: Paths<'a>,
-    notes: &'a Notes,
-    pidfd: OwnedFd,
-    /// Descriptors in the host, by object; `None` where the copy in the image must do. It is decided once: a second mapping that found
-    /// the file after all would have the pages of the first left out.
-    files: HashMap<u64, Option<u64>>,
-    /// Files without a name, likewise.
-    unlinked: HashMap<u64, u64>,
-    identical: HashSet<u64>,
-    /// Shared memory that is mapped more than once: where the whole is, out of the way, and its size.
-    whole: HashMap<u64, (u64, u64)>,
-    /// See [`Shape::protect`].
-    protect: Vec<(u64, u64, u32)>,
-    /// SysV shared memory that was made: gone again if the thaw fails.
-    made: Vec<Segment>,
-    /// Whether this kernel knows MAP_DROPPABLE; asked when it is wanted.
-    droppable: Option<bool>,
-    hashes: Hashes,
-    /// How the mappings use each object.
-    uses: HashMap<u64, Uses>,
-}
-
-/// What is done with a range, for messages.
-fn range(start: u64, len: u64, what: &str) -> String {
-    format!("memory {start:x}-{:x}: {what}", start + len)
-}
-
-fn huge_shift(vma: &Vma) -> i32 {
-    if vma.flags.has(VmFlags::HUGETLB_1GIB) { 30 } else { 21 }
-}
-
-/// There are fewer huge pages than this mapping, or its content, needs: where nothing was reserved that shows only when they are touched.
-pub fn pool_too_small(vma: &Vma) -> String {
-    pool_lacks(&format!("memory {}-{}", vma.start, vma.end), vma.end.0 - vma.start.0, 1 << huge_shift(vma))
-}
-
-/// The same of anything that is so long, and whose pages have so many bytes.
-pub fn pool_lacks(what: &str, len: u64, page: u64) -> String {
-    format!(
-        "{what} is made of {} huge pages of {}, and fewer are free here: have root raise /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages",
-        len / page,
-        if page == 1 << 30 { "1 GiB".into() } else { format!("{} MiB", page >> 20) },
-        page >> 10
-    )
-}
-
 /// mlock2(2), when the pages are there, and mseal(2), after which nothing changes any more. More than RLIMIT_MEMLOCK allows here stays unlocked, and is said.
 pub fn lock_and_seal(host: &mut Host, vmas: &[Vma], notes: &Notes) -> Result<()> {
     const MLOCK_ONFAULT: u64 = 1;
@@ -327,25 +212,4 @@ pub fn lock_and_seal(host: &mut Host, vmas: &[Vma], notes: &Notes) -> Result<()>
             .doing(|| range(vma.start.0, vma.end.0 - vma.start.0, "sealing it"))?;
     }
     Ok(())
-}
-
-/// Room for `len` bytes where neither the host nor the image has anything, as high as possible: the addresses below the stack are the least
-/// likely to be next to something that grows.
-pub fn hole(template: &Template<'_>, here: &[proc::Mapping], len: u64) -> Result<u64> {
-    const APART: u64 = 1 << 21; // farther from a growing stack than its guard gap
-    let mut taken: Vec<(u64, u64)> = here.iter().map(|m| (m.start, m.end)).collect();
-    let all = template.descendants.iter().copied().chain([template.vmas]);
-    taken.extend(all.flatten().map(|v| (v.start.0, v.end.0)));
-    taken.sort_unstable();
-    let mut top = USER_END;
-    for (start, end) in taken.iter().rev().filter(|t| t.0 < USER_END) {
-        if top.saturating_sub(*end) >= len + 2 * APART {
-            return Ok(top - APART - len);
-        }
-        top = top.min(*start);
-    }
-    if top >= len + 2 * APART {
-        return Ok(top - APART - len);
-    }
-    refuse(RefusalKind::Memory, "the image leaves no room for the scratch mapping")
 }

@@ -289,7 +289,7 @@ pub fn thaw(bytes: &[u8]) {
         cryo_thaw::Options { own_credentials: true, lower_limits: true, ignore_cpu: true, ..Default::default() };
     // Each by itself: behind what one refuses there is more.
     let _ = cryo_thaw::check::rights(&ice, &options);
-    let _ = cryo_thaw::thaw::prepare(&mut ice, &options);
+    let _ = cryo_thaw::prepared::prepare(&mut ice, &options);
     let strict = cryo_thaw::Options::default();
     let _ = cryo_thaw::check::check(&ice, &strict);
     let ids: Vec<u64> = ice.all::<cryo_format::section::process::Process>().map(|(id, _)| id).collect();

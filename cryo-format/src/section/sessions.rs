@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, List};
 use crate::rules::{Rule, Violation, ascending, ensure};
+use crate::section::process::Process;
 use crate::section::ptys::Pty;
 use crate::section::{Named, Section, Validate};
 
@@ -40,6 +41,13 @@ pub struct DevTty {
     pub pty: u64,
     /// open(2) flags as /proc/PID/fdinfo shows them, without O_CLOEXEC.
     pub open_flags: Addr,
+}
+
+impl Sessions {
+    /// The session that this process leads, if it is one of these.
+    pub fn led_by(&self, process: &Process) -> Option<&Session> {
+        self.sessions.iter().find(|s| s.sid == process.pid && s.sid == process.sid)
+    }
 }
 
 impl Validate for Sessions {

@@ -1,14 +1,13 @@
 //! What is under the mappings: the original files where they are the right ones, and files without a name that are made.
 
-use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::objects::{Object, ObjectKind};
-use cryo_format::section::vmas::{Backing, VmFlags, Vma};
+use cryo_format::section::vmas::{Backing, Vma};
 use cryo_tracee::{Host, fds};
 
-use super::Mapper;
+use super::mapper::Mapper;
 use super::mapping::Source;
 use crate::Result;
 use crate::error::{RefusalKind, refuse};
@@ -16,27 +15,6 @@ use crate::identity::Frozen;
 use crate::restore::open;
 use crate::same_file::same_file;
 use crate::{file_map, unlinked};
-
-/// What the mappings of an object have in common.
-#[derive(Default)]
-pub(super) struct Uses {
-    mappings: usize,
-    /// One of them is shared.
-    shared: bool,
-    /// One of them is shared and may be written.
-    written: bool,
-}
-
-pub(super) fn uses(vmas: &[Vma]) -> HashMap<u64, Uses> {
-    let mut uses: HashMap<u64, Uses> = HashMap::new();
-    for v in vmas {
-        let of = uses.entry(v.object).or_default();
-        of.mappings += 1;
-        of.shared |= v.backing == Backing::SHARED;
-        of.written |= v.backing == Backing::SHARED && v.flags.has(VmFlags::MAYWRITE);
-    }
-    uses
-}
 
 /// How all mappings of a file together use it.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,9 +8,10 @@ use cryo_format::section::objects::ObjectKind;
 use cryo_format::section::vmas::{Backing, Vma, alike};
 use cryo_tracee::{Host, fds};
 
-use super::files::uses;
+use super::mapper::{Mapper, uses};
 use super::mapping::{advise, writable};
-use super::{Mapper, Remapper, Shape, Template, run};
+use super::template::Template;
+use super::{Remapper, Shape, run};
 use crate::Result;
 use crate::error::{Doing, RefusalKind, refuse};
 use crate::same_file::Hashes;

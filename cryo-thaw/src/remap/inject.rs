@@ -4,8 +4,10 @@ use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_format::section::vmas::{VmFlags, Vma};
 use cryo_tracee::{Batch, Host, proc};
 
+use super::huge::pool_lacks;
+use super::mapper::Mapper;
 use super::mapping::{MAP_DROPPABLE, Mapping, Source};
-use super::{Mapper, hole, pool_lacks, range};
+use super::template::{hole, range};
 use crate::Result;
 use crate::error::{Doing, RefusalKind, refuse};
 use crate::sysv;

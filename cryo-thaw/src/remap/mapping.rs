@@ -3,7 +3,7 @@
 use cryo_format::section::vmas::{Backing, VmFlags, Vma};
 use cryo_tracee::Batch;
 
-use super::huge_shift;
+use super::huge::huge_shift;
 
 /// MAP_DROPPABLE (linux/mman.h, 6.11): a map type beside MAP_PRIVATE and MAP_SHARED.
 pub(super) const MAP_DROPPABLE: i32 = 0x08;

@@ -2,27 +2,15 @@
 //!
 //! The first who has it makes it; others who have the same description get it from us by a message, through a socket that all were born with.
 
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
-
 use cryo_format::section::descriptors::Descriptor;
 use cryo_format::section::family::Family;
 use cryo_tracee::Host;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
+use super::courier::Courier;
 use super::table::{Table, wanted};
 use super::{files, pidfd, sockets};
 use crate::Result;
-use crate::error::{About, Doing, RefusalKind, refuse};
-
-/// The way by which descriptors come to hosts that are there already.
-pub struct Courier {
-    /// Our end.
-    ours: OwnedFd,
-    /// Where each host has the other.
-    theirs: u64,
-}
+use crate::error::{RefusalKind, refuse};
 
 /// Is it made when all are born?
 pub fn is(table: &Table<'_>, id: u64) -> bool {
@@ -55,7 +43,10 @@ pub fn place(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
             continue;
         }
         let opened = match table.late.get(&d.description) {
-            Some(made) => receive(host, table, made)?,
+            Some(made) => match &table.courier {
+                Some(courier) => courier.give(host, made)?,
+                None => return refuse(RefusalKind::Internal, "there is no way to a host for a descriptor"),
+            },
             None => {
                 let opened = match files::now(host, table, d.fd, d.description)? {
                     Some(opened) => opened,
@@ -75,31 +66,4 @@ pub fn place(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Gives the host a descriptor of ours.
-fn receive(host: &mut Host, table: &Table<'_>, fd: &OwnedFd) -> Result<u64> {
-    let Some(Courier { ours, theirs }) = &table.courier else {
-        return refuse(RefusalKind::Internal, "there is no way to a host for a descriptor");
-    };
-    let fds = [fd.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    control.push(SendAncillaryMessage::ScmRights(&fds));
-    sendmsg(ours, &[IoSlice::new(b"!")], &mut control, SendFlags::empty())
-        .about(|| "sending a descriptor to a host".into())?;
-    let mut batch = host.batch()?;
-    let words = |words: &[u64]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
-    let byte = batch.space(8);
-    let vector = batch.put(&words(&[byte.addr, 1]));
-    // struct cmsghdr and one descriptor; struct msghdr.
-    let got = batch.space(24);
-    let message = batch.put(&words(&[0, 0, vector.addr, 1, got.addr, 24, 0]));
-    batch.call(libc::SYS_recvmsg, &[*theirs, message.addr, libc::MSG_CMSG_CLOEXEC as u64]);
-    let done = host.run(batch)?;
-    done.all().doing(|| "receiving a descriptor".into())?;
-    match done.word(got, 0) {
-        20 => Ok(done.word(got, 2) & u64::from(u32::MAX)),
-        _ => refuse(RefusalKind::Internal, "a host did not receive the descriptor that it was sent"),
-    }
 }

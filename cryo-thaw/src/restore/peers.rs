@@ -2,12 +2,9 @@
 //! one that is made for it and ends again.
 
 use cryo_format::section::peers::Peer;
-use cryo_format::section::process::Process;
 use cryo_tracee::Host;
-use cryo_tracee::proc::Status;
 
-use super::table::Table;
-use super::unix_socket::Making;
+use super::unix_socket::{Making, Us};
 use crate::error::Doing;
 use crate::{Error, Result};
 
@@ -47,27 +44,6 @@ impl Making<'_, '_, '_> {
             who.pid
         ));
         as_user(self.host, own, who, call)
-    }
-}
-
-/// Who the host is, by which it would make all calls.
-#[derive(Clone, Copy)]
-pub struct Us {
-    /// Its effective user and group.
-    own: (u32, u32),
-    /// The pid that the root had.
-    root: u64,
-    /// Has it got that?
-    old: bool,
-}
-
-impl Us {
-    /// Looks at it.
-    pub fn of(host: &Host, table: &Table<'_>) -> Result<Self> {
-        let status = Status::of(host.pid())?;
-        let root = table.frost.get::<Process>(table.root()).map_or(0, |p| p.pid);
-        let own = (status.ids("Uid")[1], status.ids("Gid")[1]);
-        Ok(Self { own, root, old: status.inner("NSpid") == Some(root) })
     }
 }
 

@@ -1,6 +1,5 @@
 //! `SESS`, `CTTY`: sessions whose controlling terminal is a pseudo-terminal of the image, and /dev/tty there.
 
-use cryo_format::model::FileModel;
 use cryo_format::section::process::Process;
 use cryo_format::section::sessions::{DevTty, Session, Sessions};
 use cryo_tracee::Host;
@@ -15,16 +14,10 @@ use crate::error::{Doing, RefusalKind, reason, refuse};
 const TIOCSCTTY: u64 = 0x540e;
 const TIOCSPGRP: u64 = 0x5410;
 
-/// The session that process `id` leads on a pseudo-terminal of the image.
-pub fn leads(frost: &FileModel, id: u64) -> Option<&Session> {
-    let process = frost.get::<Process>(id)?;
-    let led = |s: &&Session| s.sid == process.pid && s.sid == process.sid;
-    frost.get::<Sessions>(0)?.sessions.iter().find(led)
-}
-
 /// Gives process `id`, which `host` is and which has just begun its session, the controlling terminal of that. Its children are born with it.
 pub fn begin(host: &mut Host, table: &mut Table<'_>, id: u64) -> Result<()> {
-    let Some(session) = leads(table.frost, id) else { return Ok(()) };
+    let (sessions, process) = (table.frost.get::<Sessions>(0), table.frost.get::<Process>(id));
+    let Some(session) = sessions.zip(process).and_then(|(s, p)| s.led_by(p)) else { return Ok(()) };
     // No end of it was wanted (--fd).
     let Some(master) = table.parked(session.pty, 0) else { return Ok(()) };
     // Open until all descriptors are there: see spec/sections/sessions.md.

@@ -12,13 +12,14 @@ use cryo_format::section::descriptors::{Descriptor, Descriptors, ThreadDescripto
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::Object;
 use cryo_format::section::outside::{FdRule, Instead};
+use cryo_format::section::process::Process;
 use cryo_format::section::removed::Removed;
+use cryo_format::section::sessions::Sessions;
 use cryo_format::section::{AnySection, Section};
 use cryo_tracee::{Host, fds};
 
-use super::late::Courier;
+use super::courier::Courier;
 use super::open::open;
-use super::sessions;
 use crate::Result;
 use crate::bound_files::BoundFiles;
 use crate::identity::Paths;
@@ -210,7 +211,8 @@ impl<'a> Table<'a> {
     /// The thawer's terminal: its controlling one, else the first of its standard descriptors that is one.
     pub fn terminal(&self, host: &mut Host) -> Result<Option<u64>> {
         // A leader of a session of its own has another controlling terminal, or none.
-        let own = sessions::leads(self.frost, self.process).is_some();
+        let (sessions, process) = (self.frost.get::<Sessions>(0), self.frost.get::<Process>(self.process));
+        let own = sessions.zip(process).is_some_and(|(s, p)| s.led_by(p).is_some());
         if !own && let Ok(opened) = open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)? {
             return Ok(Some(opened));
         }

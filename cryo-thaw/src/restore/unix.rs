@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use cryo_format::section::unix::{State, Unix};
 use cryo_tracee::Host;
 
-use super::peers::Us;
 use super::sockets::{self, Wide};
 use super::table::Table;
-use super::unix_socket::{Filling, Making};
+use super::unix_socket::{Filling, Making, Us};
 use super::{ancillary, open, unix_dgram};
 use crate::Result;
 use crate::error::{RefusalKind, refuse};

@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 use cryo_format::section::peers::Peer;
+use cryo_format::section::process::Process;
 use cryo_format::section::unix::Unix;
+use cryo_tracee::proc::Status;
 use cryo_tracee::{Host, sock_diag, sockets as socket};
 use tempfile::TempDir;
 
-use super::peers::Us;
 use super::sockets;
 use super::table::Table;
 use crate::Result;
@@ -39,6 +40,27 @@ pub struct Filling {
     pub ours: OwnedFd,
     /// Is the other end to be closed then?
     pub alone: bool,
+}
+
+/// Who the host is, by which it would make all calls.
+#[derive(Clone, Copy)]
+pub struct Us {
+    /// Its effective user and group.
+    pub own: (u32, u32),
+    /// The pid that the root had.
+    pub root: u64,
+    /// Has it got that?
+    pub old: bool,
+}
+
+impl Us {
+    /// Looks at it.
+    pub fn of(host: &Host, table: &Table<'_>) -> Result<Self> {
+        let status = Status::of(host.pid())?;
+        let root = table.frost.get::<Process>(table.root()).map_or(0, |p| p.pid);
+        let own = (status.ids("Uid")[1], status.ids("Gid")[1]);
+        Ok(Self { own, root, old: status.inner("NSpid") == Some(root) })
+    }
 }
 
 /// The work under way.
