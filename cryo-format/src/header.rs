@@ -6,7 +6,7 @@ use std::io::Cursor;
 use binrw::{BinRead, BinWrite, binrw};
 use serde::{Deserialize, Serialize};
 
-use crate::given::compressed_by;
+use crate::compressed::compressed_by;
 use crate::limits::{MAX_PAGE_SHIFT, MIN_PAGE_SHIFT};
 use crate::prim::Raw;
 use crate::rules::{Rule, Violation, ensure};

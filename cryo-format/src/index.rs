@@ -51,7 +51,7 @@ pub struct IndexEntry {
     pub raw: u64,
     /// crc32c of the payload.
     #[serde(serialize_with = "hex_crc", deserialize_with = "unhex_crc")]
-    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Crc"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::prim::Crc"))]
     pub crc: u32,
     /// Must be zero.
     pub reserved: u32,

@@ -14,6 +14,7 @@
 mod table;
 
 pub mod chunk;
+mod compressed;
 pub mod dump;
 pub mod error;
 pub mod given;

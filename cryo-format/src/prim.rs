@@ -353,3 +353,7 @@ where
         Ok(())
     }
 }
+
+/// A checksum, in schemas.
+#[cfg(feature = "schema")]
+pub(crate) struct Crc;

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::dump::ChunkDump;
 use crate::index::{Index, IndexEntry};
 use crate::kind::Kind;
-use crate::prim::{Addr, Blob, Bytes, Raw};
+use crate::prim::{Addr, Blob, Bytes, Crc, Raw};
 use crate::section;
 
 /// A type whose JSON is a string of this pattern.
@@ -29,9 +29,6 @@ macro_rules! strings {
         })*
     };
 }
-
-/// A checksum.
-pub struct Crc;
 
 strings! {
     [] Addr, "addr", "^0x[0-9a-f]{1,16}$", "An address, or a word of that size.";

@@ -10,7 +10,7 @@ use cryo_format::image::open_file;
 use cryo_format::section::AnySection;
 use serde::Serialize;
 
-use crate::command::Format;
+use crate::draw::Format;
 use crate::ice::siblings;
 use crate::source::io_error;
 

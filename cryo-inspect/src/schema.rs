@@ -15,13 +15,15 @@ pub mod cpu;
 pub mod kernel;
 pub mod memory;
 pub mod overview;
+pub mod rows;
 
 use compare::{Condition, Diff};
 use cpu::{Doing, Registers};
 use kernel::{Auxiliary, Descriptors, Environment, Member, Note, Signals, Thread, Timers};
 use memory::{Backtraces, Found, Hexdump, Instruction, ModuleOrSymbol, Stats, Text, Word};
 use overview::{AddressSpace, Dump, Info, Verified};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use rows::{Processes, Rows};
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 /// Makes the schema of one command.
@@ -85,34 +87,4 @@ fn document(title: &str, schema: Value, definitions: Map<String, Value>) -> Valu
     }
     all.insert("$defs".to_owned(), definitions.into());
     all.into()
-}
-
-/// What is said of each process.
-#[derive(JsonSchema)]
-pub struct Processes<T> {
-    /// The processes; missing if there is none in the file.
-    #[serde(default)]
-    pub processes: Vec<Of<T>>,
-}
-
-/// Something, with whose it is.
-#[derive(JsonSchema)]
-pub struct Of<T> {
-    /// Id of the process.
-    pub pid: Option<u64>,
-    /// Id of the thread.
-    pub tid: Option<u64>,
-    /// Local id in the image, where no file says the other.
-    pub local_id: Option<u64>,
-    /// What is said.
-    #[serde(flatten)]
-    pub what: T,
-}
-
-/// The rows of a table.
-#[derive(JsonSchema)]
-pub struct Rows<T> {
-    /// The rows; missing if nothing is known.
-    #[serde(default)]
-    pub rows: Vec<T>,
 }

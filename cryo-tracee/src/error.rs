@@ -123,3 +123,8 @@ impl<T, E: Into<io::Error>> Context<T> for std::result::Result<T, E> {
         self.map_err(|e| Error::sys(f(), e))
     }
 }
+
+/// A file of /proc says `text`, which nobody expects there.
+pub(crate) fn unexpected(file: &str, text: impl AsRef<[u8]>) -> Error {
+    Error::Proc { file: file.into(), text: String::from_utf8_lossy(text.as_ref()).into_owned() }
+}

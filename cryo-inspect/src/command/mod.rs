@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use cryo_format::given::{self, Given};
 use cryo_format::section::process::Process;
 use cryo_format::section::thread::Thread;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::Outcome;
 use crate::block::{Block, Blocks, Group};
 use crate::draw;
+pub use crate::draw::Format;
 use crate::ice::{Ice, is_name};
 use crate::json;
 use crate::people::People;
@@ -91,21 +92,6 @@ pub fn open(image: &Path) -> anyhow::Result<Ice> {
 fn typed() -> String {
     let verb = std::env::args().nth(1).filter(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
     format!("cryo-inspect {}", verb.as_deref().unwrap_or("dump"))
-}
-
-/// How it is to be drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    #[default]
-    #[value(alias = "text")]
-    Table,
-    /// One JSON value
-    Json,
-    /// One JSON object on a line for each row
-    Jsonl,
-    /// Comma-separated values under a line of heads
-    Csv,
 }
 
 /// What all commands take that show something of an image.

@@ -7,8 +7,8 @@ use cryo_format::section::extents::Extents;
 use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::vmas::{Backing, Vma, Vmas};
 
-use super::Options;
 use super::memory::{missing, proven, segments};
+use super::options::Options;
 use crate::block::{Blocks, Cell, Group, Table};
 use crate::ice::Ice;
 use crate::print::object_name;

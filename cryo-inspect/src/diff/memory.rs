@@ -6,7 +6,8 @@ use cryo_format::prim::Addr;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::vmas::{Vma, Vmas};
 
-use super::{Options, moved};
+use super::moved;
+use super::options::Options;
 use crate::block::{Blocks, Cell, Group, Line, Mark, Table};
 use crate::ice::Ice;
 use crate::parallel::in_order;

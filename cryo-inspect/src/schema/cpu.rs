@@ -4,7 +4,7 @@ use cryo_format::prim::Addr;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
-use super::Of;
+use super::rows::Of;
 
 /// The registers of a process's threads.
 #[derive(JsonSchema)]

@@ -4,7 +4,7 @@ use cryo_format::prim::{Addr, Blob};
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::{Of, Rows};
+use super::rows::{Of, Rows};
 
 /// What memory is made of.
 #[derive(JsonSchema)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 
 use crate::error::Context;
-use crate::proc::unexpected;
+use crate::error::unexpected;
 use crate::{Error, Result};
 
 /// One mapping of /proc/PID/smaps.

@@ -11,7 +11,7 @@ mod fdinfo;
 mod maps;
 mod pagemap;
 
-use crate::error::refuse;
+use crate::error::{refuse, unexpected};
 use crate::{Error, RefusalKind, Result};
 pub use fdinfo::{FdDirs, FdInfo};
 pub use maps::{Mapping, mappings, parse_mappings};
@@ -38,10 +38,6 @@ fn read(path: &str) -> Result<Vec<u8>> {
         Ok(bytes)
     };
     all().map_err(|e| Error::sys(format!("reading {path}"), e))
-}
-
-pub(crate) fn unexpected(file: &str, text: impl AsRef<[u8]>) -> Error {
-    Error::Proc { file: file.into(), text: String::from_utf8_lossy(text.as_ref()).into_owned() }
 }
 
 /// Threads of a process, the main thread first.

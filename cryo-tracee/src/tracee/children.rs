@@ -125,13 +125,6 @@ impl Host {
     }
 }
 
-/// What a host is traced with: it dies with us, and so do its children and threads, which are ours from their birth.
-pub(super) const OPTIONS: i32 = libc::PTRACE_O_EXITKILL
-    | libc::PTRACE_O_TRACEEXEC
-    | libc::PTRACE_O_TRACESYSGOOD
-    | libc::PTRACE_O_TRACECLONE
-    | libc::PTRACE_O_TRACEFORK;
-
 /// Is it a stop of a parent behind the making of a child?
 pub(crate) fn is_birth(stop: Wait) -> bool {
     matches!(stop, Wait::Event(libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK, _))

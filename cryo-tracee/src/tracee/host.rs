@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::arch;
-use super::children::OPTIONS;
 use crate::error::{Context, refuse};
 use crate::mem::Memory;
 use crate::proc;
@@ -17,6 +16,13 @@ use crate::remote::{Batch, Done, Remote, SCRATCH, Scratch};
 use crate::stopped::Stopped;
 use crate::sys::{self, Fault, Request, Wait};
 use crate::{Error, RefusalKind, Result, limits, signals};
+
+/// What a host is traced with: it dies with us, and so do its children and threads, which are ours from their birth.
+pub(super) const OPTIONS: i32 = libc::PTRACE_O_EXITKILL
+    | libc::PTRACE_O_TRACEEXEC
+    | libc::PTRACE_O_TRACESYSGOOD
+    | libc::PTRACE_O_TRACECLONE
+    | libc::PTRACE_O_TRACEFORK;
 
 const PTRACE_EVENT_EXEC: i32 = 4;
 const PAGE: u64 = 4096;

@@ -18,7 +18,7 @@ use crate::proc::{Mapping, Status};
 use crate::stopped::{HarmlessSignals, Stopped};
 use crate::{Error, Result};
 pub use batch::{Batch, Done, Slot};
-use batch::{describe, outcome, results};
+use batch::{ENTRY, describe, outcome, results};
 use cave::Cave;
 
 const PAGE: u64 = 4096;
@@ -26,10 +26,6 @@ const PAGE: u64 = 4096;
 const DATA: u64 = 64 << 10;
 /// Calls between two stops; a batch of more is made in several rounds.
 const CALLS: usize = 2048;
-/// Bytes of a call in the stub's table: its number, six arguments, its result.
-const ENTRY: usize = 64;
-/// Each datum of a batch begins at a multiple of this.
-const ALIGN: usize = 16;
 /// Code page, data, table.
 pub const SCRATCH: u64 = PAGE + DATA + (CALLS * ENTRY) as u64;
 

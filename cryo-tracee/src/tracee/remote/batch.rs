@@ -2,8 +2,12 @@
 
 use std::io;
 
-use super::{ALIGN, ENTRY};
 use crate::{Error, Result, fault};
+
+/// Bytes of a call in the stub's table: its number, six arguments, its result.
+pub(super) const ENTRY: usize = 64;
+/// Each datum of a batch begins at a multiple of this.
+const ALIGN: usize = 16;
 
 /// Calls to be made, and the bytes that they read and write.
 ///
