@@ -3,6 +3,7 @@
 //! `seize` every thread → `collect` (one collector per kind of state, in [`collect`]) → stream pages to the writer ([`pages`]) → sync and
 //! rename ([`output`]) → and only then let the original go. Whatever fails on the way, the target goes on as if nothing had been.
 
+pub mod choices;
 pub mod cli;
 pub mod collect;
 mod error;

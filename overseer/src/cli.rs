@@ -1,10 +1,15 @@
 //! The command line of `overseer`: the program parses it, manual pages and completions are made of it.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cryo_freeze::choices::Choices;
 
-/// Start a program and stand by it.
+use crate::policy::trigger::Trigger;
+
+/// Start a program, stand by it, and freeze it in time: every ten minutes, when a signal asks for it, before memory or time are over.
 #[derive(Debug, Parser)]
 #[command(name = "overseer", version)]
 pub struct Cli {
@@ -18,13 +23,115 @@ pub struct Cli {
 pub enum Command {
     /// Start a program and stand by it; it behaves as if it had been started alone
     Run(Run),
+    /// Continue the newest complete set of a directory
+    Resume(Resume),
 }
 
 /// `overseer run`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: the program's own; 128+n if signal n ended it; 125 if nothing could be started.")]
+#[command(
+    after_help = "Exit status: the program's own; 128+n if signal n ended it; --exit-code (85) if it was frozen and has \
+ended with that; 125 if nothing could be started, 127 if there is no such program.\n\nIn a batch queue, where the same line is started again and again until \
+the program has ended:\n  overseer run --dir D --resume-if-any --freeze-on SIGTERM --exit-code 85 -- PROGRAM"
+)]
 pub struct Run {
+    /// Continue the newest complete set of the directory; start the program only if there is none. When it has ended with status 0 its sets are
+    /// removed: the next start begins anew
+    #[arg(long, requires = "dir")]
+    pub resume_if_any: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)] // they are options of their own
+    pub keeping: Keeping,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     pub program: Vec<OsString>,
+}
+
+/// `overseer resume`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: as of `overseer run`; 125 if nothing can be continued.")]
+pub struct Resume {
+    /// The directory of the sets (--dir of `overseer run`); further ones go there, too
+    #[arg(value_name = "DIR")]
+    pub from: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)] // they are options of their own
+    pub keeping: Keeping,
+}
+
+/// When a program is frozen, and what becomes of it.
+#[derive(Args, Clone, Debug)]
+pub struct Keeping {
+    /// Where the sets are kept: DIR/000001.freeze with its .frore and .frost, and so on. For one program at a time
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Freeze it so often; it goes on
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    pub every: Option<Duration>,
+    /// Freeze it when this happens: a signal that is sent to the overseer (SIGTERM, SIGUSR1, SIGPWR, ...; it does not reach the program)
+    #[arg(long, value_name = "WHAT")]
+    pub freeze_on: Vec<Trigger>,
+    /// What becomes of a program that was frozen because of --freeze-on: it ends, or goes on
+    #[arg(long, value_enum, default_value_t = Then::Exit)]
+    pub then: Then,
+    /// The exit status of the overseer when the program was frozen and has ended with that
+    #[arg(long, value_name = "N", default_value_t = 85)]
+    pub exit_code: u8,
+    /// How many complete sets are kept; older ones are removed when a new one has been verified
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: u32,
+    #[command(flatten, next_help_heading = "When it is frozen")]
+    #[allow(missing_docs)] // they are options of their own
+    pub freezing: Choices,
+    #[command(flatten, next_help_heading = "When it is thawed")]
+    #[allow(missing_docs)] // they are options of their own
+    pub thawing: Thawing,
+}
+
+/// What becomes of a program that was frozen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // as on the command line
+pub enum Then {
+    Exit,
+    Continue,
+}
+
+/// Options of `cryo-thaw`, which gets them as they are.
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)] // as on the command line
+pub struct Thawing {
+    /// Its ids: as of cryo-thaw
+    #[arg(long, value_name = "auto|same|namespace|new", default_value = "auto")]
+    pub pid: String,
+    /// A file (or all below a directory) that is elsewhere now
+    #[arg(long, value_name = "OLD=NEW")]
+    pub file_map: Vec<OsString>,
+    /// Lower resource limits where it had more than is allowed here
+    #[arg(long)]
+    pub lower_limits: bool,
+    /// Go on although this CPU lacks instructions that the program may use
+    #[arg(long)]
+    pub ignore_cpu: bool,
+}
+
+impl Thawing {
+    /// As words of a command line.
+    pub fn words(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["--pid".into(), (&self.pid).into()];
+        for map in &self.file_map {
+            words.extend(["--file-map".into(), map.clone()]);
+        }
+        let switches = [("--lower-limits", self.lower_limits), ("--ignore-cpu", self.ignore_cpu)];
+        words.extend(switches.iter().filter(|(_, on)| *on).map(|(word, _)| OsString::from(word)));
+        words
+    }
+}
+
+/// A time that is not nothing.
+fn period(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time.is_zero() => Err("a time that is more than nothing is needed".into()),
+        Ok(time) => Ok(time),
+        Err(e) => Err(format!("{e}: write it as 10m, 90s, 2h")),
+    }
 }

@@ -1,4 +1,4 @@
-//! `overseer`: starts a program and stands by it.
+//! `overseer`: starts a program, or continues one from its newest set, and freezes it in time.
 
 use std::process::ExitCode;
 
@@ -12,6 +12,7 @@ const FAILED: u8 = 125;
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(run) => policy::run(&run),
+        Command::Resume(resume) => policy::resume(&resume),
     };
     match done {
         Ok(code) => ExitCode::from(code as u8),

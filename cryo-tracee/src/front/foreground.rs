@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use std::mem::zeroed;
 use std::os::fd::FromRawFd;
 use std::ptr;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::namespace::{Event, Namespace};
 use crate::signals::{self, Ended, is_pending, kill};
@@ -21,6 +22,27 @@ pub trait ForegroundTerminal {
     fn continued(&mut self);
     /// Does the program lead a process group of its own?
     fn leads(&self) -> bool;
+}
+
+/// Who else has a say while we stand before a program.
+pub trait Besides {
+    /// A signal was sent to us, and would be passed on. True if it is for us, and stays here.
+    fn takes(&mut self, signal: i32) -> bool;
+    /// Asked whenever something has happened, and when the time is over that the last answer gave: how long to wait at most.
+    fn look(&mut self) -> Option<Duration>;
+}
+
+/// Nobody has.
+struct Nobody;
+
+impl Besides for Nobody {
+    fn takes(&mut self, _signal: i32) -> bool {
+        false
+    }
+
+    fn look(&mut self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Both of us stop, and go on together.
@@ -52,9 +74,20 @@ fn all_of(child: i32, terminal: &Option<&mut dyn ForegroundTerminal>) -> i32 {
 /// Stands before a child as if we were it: passes signals on, stops and continues with it, returns its exit code in the shell's manner.
 ///
 /// A signal from the terminal reaches the child by itself if it is in our process group; all others are sent on.
-pub fn wait_for(child: i32, mut terminal: Option<&mut dyn ForegroundTerminal>) -> Result<i32> {
+pub fn wait_for(child: i32, terminal: Option<&mut dyn ForegroundTerminal>) -> Result<i32> {
+    wait_besides(child, terminal, &mut Nobody)
+}
+
+/// The same, while somebody else has a say, too.
+pub fn wait_besides(
+    child: i32,
+    mut terminal: Option<&mut dyn ForegroundTerminal>,
+    besides: &mut dyn Besides,
+) -> Result<i32> {
     let signals = SignalFd::all()?;
     loop {
+        // First: what is done there may take a SIGCHLD away.
+        let limit = besides.look();
         let mut status = 0;
         // SAFETY: the kernel writes one int.
         let r = unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
@@ -66,18 +99,18 @@ pub fn wait_for(child: i32, mut terminal: Option<&mut dyn ForegroundTerminal>) -
         } else if r == -1 && io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
             return Err(Error::last(format!("waiting for process {child}")));
         } else {
-            signals.wait(None)?;
-            signals.pass_on(child, &mut terminal)?;
+            signals.wait(None, limit)?;
+            signals.pass_on(child, &mut terminal, besides)?;
         }
     }
 }
 
-/// The same for a program in a namespace of its own, of which init tells.
+/// [`wait_for`] for a program in a namespace of its own, of which init tells.
 pub fn wait_for_namespace(namespace: &mut Namespace, mut terminal: Option<&mut dyn ForegroundTerminal>) -> Result<i32> {
     let signals = SignalFd::all()?;
     loop {
-        if !signals.wait(Some(namespace.events()))? {
-            signals.pass_on(namespace.pid, &mut terminal)?;
+        if !signals.wait(Some(namespace.events()), None)? {
+            signals.pass_on(namespace.pid, &mut terminal, &mut Nobody)?;
             continue;
         }
         match namespace.event()? {
@@ -134,18 +167,24 @@ impl SignalFd {
         Ok(Self(unsafe { File::from_raw_fd(fd) }))
     }
 
-    /// Waits for a signal or for `other`; true if it is `other`.
-    fn wait(&self, other: Option<&File>) -> Result<bool> {
+    /// Waits for a signal or for `other`, or as long as `limit` says; true if it is `other`.
+    fn wait(&self, other: Option<&File>, limit: Option<Duration>) -> Result<bool> {
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         let mut fds = vec![PollFd::new(&self.0, PollFlags::IN)];
         fds.extend(other.map(|o| PollFd::new(o, PollFlags::IN)));
-        match poll(&mut fds, None) {
+        match poll(&mut fds, limit.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(fds.get(1).is_some_and(|f| !f.revents().is_empty())),
             Err(e) => Err(Error::sys("waiting for signals", e)),
         }
     }
 
     /// Sends on to `child` what was sent to us by kill(2) and its like, and what the terminal sent to us alone.
-    fn pass_on(&self, child: i32, terminal: &mut Option<&mut dyn ForegroundTerminal>) -> Result<()> {
+    fn pass_on(
+        &self,
+        child: i32,
+        terminal: &mut Option<&mut dyn ForegroundTerminal>,
+        besides: &mut dyn Besides,
+    ) -> Result<()> {
         let mut info = [0_u8; size_of::<libc::signalfd_siginfo>()];
         loop {
             match (&self.0).read(&mut info) {
@@ -156,7 +195,9 @@ impl SignalFd {
                     if signal == libc::SIGCONT {
                         go_on(child, terminal);
                     } else if signal != libc::SIGCHLD && code <= 0 {
-                        let _ = kill(child, signal);
+                        if !besides.takes(signal) {
+                            let _ = kill(child, signal);
+                        }
                     } else if signal != libc::SIGCHLD && in_another_group(child) {
                         let _ = kill(all_of(child, terminal), signal);
                     }

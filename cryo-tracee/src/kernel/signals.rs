@@ -2,6 +2,8 @@
 
 use std::io;
 use std::mem::zeroed;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
 use std::ptr;
 
 use crate::{Error, Result};
@@ -56,6 +58,20 @@ pub fn hold() {
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, ptr::null_mut());
     }
+}
+
+/// Starts a command whose process blocks no signal, whatever [`hold`] has blocked here.
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    // SAFETY: between fork and exec two calls are made that POSIX allows there; the set is plain data, which the first initialises.
+    unsafe {
+        command.pre_exec(|| {
+            let mut none: libc::sigset_t = zeroed();
+            libc::sigemptyset(&raw mut none);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+            Ok(())
+        })
+    };
+    command.spawn()
 }
 
 /// Takes that back: what comes, and what has come, is for us.

@@ -22,8 +22,17 @@ const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQU
 ///
 /// [`Error::Asked`] if the guardian ended because one of the signals INT, TERM, HUP, QUIT came to us; whatever was complete by then stays so.
 pub fn run(work: impl FnOnce() -> i32) -> Result<i32> {
+    start(work, &ENDING)
+}
+
+/// The same where no signal asks us to end: what comes while we wait stays pending.
+pub fn run_undisturbed(work: impl FnOnce() -> i32) -> Result<i32> {
+    start(work, &[])
+}
+
+fn start(work: impl FnOnce() -> i32, ending: &[i32]) -> Result<i32> {
     proc::one_thread("starting the guardian")?;
-    let (waited, before) = block();
+    let (waited, before) = block(ending);
     // SAFETY: takes nothing.
     let parent = unsafe { libc::getpid() };
     // SAFETY: we have one thread, as was just seen, so the child may go on in ordinary code.
@@ -59,7 +68,7 @@ pub fn run(work: impl FnOnce() -> i32) -> Result<i32> {
 }
 
 /// Blocks what is waited for: the child's end, and what asks us to end, unless it is ignored (nohup(1)). Returns that set and the mask of before.
-fn block() -> (libc::sigset_t, libc::sigset_t) {
+fn block(ending: &[i32]) -> (libc::sigset_t, libc::sigset_t) {
     // SAFETY: sigset_t and sigaction are plain data, which the calls initialise; the dispositions set are none of a handler.
     unsafe {
         let mut set: libc::sigset_t = zeroed();
@@ -67,7 +76,7 @@ fn block() -> (libc::sigset_t, libc::sigset_t) {
         libc::sigemptyset(&raw mut set);
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         libc::sigaddset(&raw mut set, libc::SIGCHLD);
-        for signal in ENDING {
+        for &signal in ending {
             let mut action: libc::sigaction = zeroed();
             libc::sigaction(signal, ptr::null(), &raw mut action);
             if action.sa_sigaction != libc::SIG_IGN {

@@ -1,12 +1,87 @@
 //! When a family is frozen, where its sets are kept, and what becomes of it then.
+//!
+//! A program is started, or continued from a set ([`thaw`]); signals and time ([`trigger`]) say when it is frozen ([`desk`]) into a directory ([`sets`]).
 
-use anyhow::Result;
+mod desk;
+pub mod sets;
+pub mod thaw;
+pub mod trigger;
 
-use crate::cli::Run;
+use std::io::ErrorKind;
+
+use anyhow::{Result, bail};
+use cryo_tracee::{foreground, signals};
+
+use crate::cli::{Keeping, Resume, Run};
+use crate::say;
 use crate::watch::Watched;
+use desk::Desk;
+use sets::Sets;
 
 /// `overseer run`: returns the exit status.
 pub fn run(run: &Run) -> Result<i32> {
-    let watched = Watched::start(&run.program)?;
-    Ok(cryo_tracee::foreground::wait_for(watched.pid(), None)?)
+    let keeping = &run.keeping;
+    if keeping.dir.is_none() && (keeping.every.is_some() || !keeping.freeze_on.is_empty()) {
+        bail!("--every and --freeze-on need --dir DIR, where the sets are kept");
+    }
+    let sets = keeping.dir.as_deref().map(|dir| Sets::open(dir, true)).transpose()?;
+    signals::hold();
+    let set = match &sets {
+        Some(sets) if run.resume_if_any => sets.newest()?,
+        _ => None,
+    };
+    let mut watched = match set {
+        Some(set) => {
+            say(&format!("continues {}", set.display()));
+            thaw::thaw(&set, &keeping.thawing.words())?
+        }
+        None => match Watched::start(&run.program) {
+            Err(e) => return not_started(&e),
+            started => started?,
+        },
+    };
+    let code = stand_by(&mut watched, keeping, sets.as_ref())?;
+    // It is done: the same line, started again, begins anew.
+    if let (Some(0), true, Some(sets)) = (code.own, run.resume_if_any, &sets) {
+        sets.clear()?;
+    }
+    Ok(code.ours)
+}
+
+/// `overseer resume`: returns the exit status.
+pub fn resume(resume: &Resume) -> Result<i32> {
+    let keeping = &resume.keeping;
+    let sets = Sets::open(&resume.from, false)?;
+    let into = keeping.dir.as_deref().map(|dir| Sets::open(dir, true)).transpose()?;
+    signals::hold();
+    let Some(set) = sets.newest()? else { bail!("{}: no complete set is there", sets.dir().display()) };
+    say(&format!("continues {}", set.display()));
+    let mut watched = thaw::thaw(&set, &keeping.thawing.words())?;
+    Ok(stand_by(&mut watched, keeping, Some(into.as_ref().unwrap_or(&sets)))?.ours)
+}
+
+/// How it came out.
+struct Code {
+    /// The program's own status; none if it was frozen.
+    own: Option<i32>,
+    /// The overseer's.
+    ours: i32,
+}
+
+/// Stands before the program until it ends.
+fn stand_by(watched: &mut Watched, keeping: &Keeping, sets: Option<&Sets>) -> Result<Code> {
+    let child = watched.child();
+    let mut desk = Desk::new(watched, keeping, sets);
+    let code = foreground::wait_besides(child, None, &mut desk)?;
+    Ok(match desk.frozen {
+        Some(_) => Code { own: None, ours: keeping.exit_code.into() },
+        None => Code { own: Some(code), ours: code },
+    })
+}
+
+/// As a shell says it: 127 there is no such program, 126 it cannot be run.
+fn not_started(e: &anyhow::Error) -> Result<i32> {
+    say(&format!("{e:#}"));
+    let kind = e.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    Ok(if kind == Some(ErrorKind::NotFound) { 127 } else { 126 })
 }

@@ -1,25 +1,35 @@
-//! The family that is looked after: started, and frozen when the policy asks for it.
+//! The family that is looked after: started or thawed, and frozen when the policy asks for it.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cryo_freeze::freeze::Target;
 use cryo_freeze::{Frozen, Options};
+use cryo_tracee::{guardian, signals};
+use rustix::fs::{MemfdFlags, memfd_create};
 
 /// A program that was started here, with all that descend from it.
 pub struct Watched {
     pid: i32,
+    child: i32,
 }
 
 impl Watched {
-    /// Starts it as our child.
+    /// Starts it as our child. Signals to us must be held back by then ([`signals::hold`]); to the program they come.
     pub fn start(words: &[OsString]) -> Result<Self> {
         let (program, arguments) = words.split_first().context("no program")?;
-        let child = Command::new(program).args(arguments).spawn();
+        let child = signals::spawn(Command::new(program).args(arguments));
         let child = child.with_context(|| format!("starting {}", Path::new(program).display()))?;
-        Ok(Self { pid: child.id() as i32 })
+        Ok(Self { pid: child.id() as i32, child: child.id() as i32 })
+    }
+
+    /// One that a `cryo-thaw`, our child, has thawed: its root is `pid`.
+    pub fn thawed(pid: i32, child: i32) -> Self {
+        Self { pid, child }
     }
 
     /// Its root.
@@ -27,8 +37,42 @@ impl Watched {
         self.pid
     }
 
+    /// Whose end is waited for: the root, or the `cryo-thaw` that stands before it and ends as it does.
+    pub fn child(&self) -> i32 {
+        self.child
+    }
+
     /// Freezes it into the set `name`. An error: nothing was frozen, it goes on.
+    ///
+    /// No signal to us disturbs it: what comes meanwhile is pending then. Who its members are is not told.
     pub fn freeze(&mut self, name: &Path, options: &Options) -> Result<Frozen> {
-        Ok(cryo_freeze::freeze(self.pid, Target::Name(name), options)?)
+        // What the guardian says. Not a pipe, of which nobody knows how much it takes.
+        let report = File::from(memfd_create("report", MemfdFlags::CLOEXEC)?);
+        let work = || {
+            let (lines, code) = match cryo_freeze::freeze(self.pid, Target::Name(name), options) {
+                Ok(frozen) => (frozen.notes, 0),
+                Err(e) => (vec![e.to_string()], 2),
+            };
+            let _ = (&report).write_all(lines.join("\0").as_bytes());
+            code
+        };
+        let code = guardian::run_undisturbed(work);
+        let mut text = Vec::new();
+        (&report).rewind()?;
+        (&report).read_to_end(&mut text)?;
+        let text = String::from_utf8_lossy(&text);
+        match code {
+            Ok(0) => Ok(Frozen {
+                path: Some(name.with_extension("freeze")),
+                members: Vec::new(),
+                notes: text.split('\0').filter(|note| !note.is_empty()).map(str::to_owned).collect(),
+            }),
+            Ok(_) => bail!("{text}"),
+            Err(e) => {
+                // It may have been killed while the files of the set took their names.
+                cryo_freeze::output::recover(name)?;
+                Err(e.into())
+            }
+        }
     }
 }

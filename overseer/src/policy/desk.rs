@@ -1,0 +1,124 @@
+//! Where it is decided, while the program runs, that it is frozen now.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use cryo_format::section::outside::{FdRule, Instead};
+use cryo_freeze::{Afterwards, Options};
+use cryo_tracee::foreground::Besides;
+use cryo_tracee::{fds, proc, signals};
+
+use super::sets::{self, Sets};
+use super::trigger::{self, Trigger};
+use crate::cli::{Keeping, Then};
+use crate::say;
+use crate::watch::Watched;
+
+/// What is known of a program that runs.
+pub struct Desk<'a> {
+    keeping: &'a Keeping,
+    sets: Option<&'a Sets>,
+    watched: &'a mut Watched,
+    options: Options,
+    /// Was it said what is noted? Each set has it.
+    noted: bool,
+    /// When the next of the regular freezes is due.
+    next: Option<Instant>,
+    /// Signals that ask for a freeze, not yet obeyed.
+    asked: Vec<i32>,
+    /// The set into which it was frozen to end with that.
+    pub frozen: Option<PathBuf>,
+}
+
+impl<'a> Desk<'a> {
+    /// For this program, which has just begun to run.
+    pub fn new(watched: &'a mut Watched, keeping: &'a Keeping, sets: Option<&'a Sets>) -> Self {
+        let next = keeping.every.map(|every| Instant::now() + every);
+        let options = keeping.freezing.options();
+        Self { keeping, sets, watched, options, noted: false, next, asked: Vec::new(), frozen: None }
+    }
+
+    /// Freezes it. False: it could not be frozen, and goes on.
+    fn freeze(&mut self, why: &str, then: Then) -> bool {
+        let afterwards = if then == Then::Exit { Afterwards::End } else { Afterwards::Run };
+        let Some(sets) = self.sets else { return false };
+        let mut options = Options { afterwards, ..self.options.clone() };
+        options.fds.extend(ours(self.watched.pid(), &options.fds));
+        let frozen = sets.next().and_then(|name| Ok((self.watched.freeze(&name, &options)?, name)));
+        let name = match frozen {
+            Ok((frozen, name)) => {
+                for note in frozen.notes.iter().filter(|_| !self.noted) {
+                    say(&format!("note: {note}"));
+                }
+                self.noted = true;
+                name
+            }
+            Err(e) => {
+                // What has ended by itself is nobody's disappointment.
+                if proc::state(self.watched.pid()).is_some_and(|state| !state.starts_with('Z')) {
+                    say(&format!("{why}: not frozen, the program goes on: {e:#}"));
+                }
+                return false;
+            }
+        };
+        say(&format!("{why}: frozen: {}.freeze", name.display()));
+        let pruned = match sets::broken(&name) {
+            None => sets.prune(&name, self.keeping.keep),
+            Some(broken) => {
+                say(&format!("{}: what was written is broken, older sets are kept: {broken}", name.display()));
+                Ok(())
+            }
+        };
+        if let Err(e) = pruned {
+            say(&format!("{e:#}"));
+        }
+        if then == Then::Exit {
+            self.frozen = Some(name);
+        }
+        true
+    }
+}
+
+impl Besides for Desk<'_> {
+    fn takes(&mut self, signal: i32) -> bool {
+        let ours = self.keeping.freeze_on.contains(&Trigger::Signal(signal));
+        if ours && !self.asked.contains(&signal) {
+            self.asked.push(signal);
+        }
+        ours
+    }
+
+    fn look(&mut self) -> Option<Duration> {
+        if self.frozen.is_some() {
+            return None;
+        }
+        while let Some(signal) = self.asked.pop() {
+            let name = trigger::name(signal);
+            if !self.freeze(&name, self.keeping.then) {
+                // Who sent it wanted something of the program.
+                let _ = signals::kill(self.watched.pid(), signal);
+            }
+            if self.frozen.is_some() {
+                return None;
+            }
+        }
+        let every = self.keeping.every?;
+        let now = Instant::now();
+        if self.next.is_some_and(|next| next <= now) {
+            self.freeze("time", Then::Continue);
+            self.next = Some(Instant::now() + every);
+        }
+        self.next.map(|next| next.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Standard descriptors that the program has from us, and that are files: who continues it gives it others. (Terminals and pipes are so anyway.)
+fn ours(pid: i32, rules: &[FdRule]) -> Vec<FdRule> {
+    let own = std::process::id() as i32;
+    let is_file = |fd: u32| fs::metadata(format!("/proc/self/fd/{fd}")).is_ok_and(|meta| meta.is_file());
+    let from_us = |fd: &u32| {
+        is_file(*fd) && FdRule::of(rules, *fd).is_none() && fds::is_description(pid, *fd as i32, own, *fd as i32)
+    };
+    (0..3).filter(from_us).map(|fd| FdRule { fd: Some(fd), instead: Instead::Inherit }).collect()
+}

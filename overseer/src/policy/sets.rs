@@ -1,0 +1,155 @@
+//! A directory of sets of one program, each a number higher than the one before: 000001.freeze, 000002.freeze, ...
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use cryo_format::{Profile, set, verify};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::say;
+
+/// The directory, ours for as long as this lives.
+pub struct Sets {
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl Sets {
+    /// Opens it; makes it if `make` says so.
+    pub fn open(dir: &Path, make: bool) -> Result<Self> {
+        if make {
+            DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| dir.display().to_string())?;
+        }
+        // The working directory may be another one when a set is written.
+        let dir = dir.canonicalize().with_context(|| dir.display().to_string())?;
+        let lock = File::open(&dir).with_context(|| dir.display().to_string())?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => bail!(
+                "{}: another overseer keeps the sets of its program here: wait for its end, or use another --dir",
+                dir.display()
+            ),
+            // Not all network file systems lock a directory.
+            _ => Ok(Self { dir, _lock: lock }),
+        }
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// All that is there of each set, complete or not.
+    fn all(&self) -> Result<BTreeMap<u64, Vec<PathBuf>>> {
+        let mut all: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
+        for entry in fs::read_dir(&self.dir).with_context(|| self.dir.display().to_string())? {
+            let path = entry?.path();
+            if let Some(number) = number(&path) {
+                all.entry(number).or_default().push(path);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The name of the next set.
+    pub fn next(&self) -> Result<PathBuf> {
+        let last = self.all()?.last_key_value().map_or(0, |(number, _)| *number);
+        Ok(self.name(last + 1))
+    }
+
+    fn name(&self, number: u64) -> PathBuf {
+        self.dir.join(format!("{number:06}"))
+    }
+
+    /// The newest set that is complete: each promise of the format is checked. Those before it are told, and passed over.
+    pub fn newest(&self) -> Result<Option<PathBuf>> {
+        for number in self.all()?.keys().rev() {
+            let name = self.name(*number);
+            match broken(&name) {
+                None => return Ok(Some(name)),
+                Some(why) => say(&format!("{}: not complete, passed over: {why}", name.display())),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes all but the last `keep` complete sets, the newest of which has just been verified.
+    pub fn prune(&self, newest: &Path, keep: u32) -> Result<()> {
+        let mut left = keep;
+        let newest = number(newest);
+        for (number, files) in self.all()?.into_iter().rev() {
+            if Some(number) > newest {
+                continue;
+            }
+            if left > 0 && (Some(number) == newest || set::Set::open(self.name(number)).is_ok()) {
+                left -= 1;
+            } else {
+                remove(files)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all of them: the program has ended.
+    pub fn clear(&self) -> Result<()> {
+        self.all()?.into_values().try_for_each(remove)
+    }
+}
+
+/// What is wrong with a set, if anything is.
+pub fn broken(name: &Path) -> Option<String> {
+    match verify::verify_set(name) {
+        Ok(findings) => findings.first().map(|f| format!("{} at byte {}: {}", f.file, f.offset, f.message)),
+        Err(e) => Some(e.to_string()),
+    }
+}
+
+/// The .freeze first: without it the others are no set.
+fn remove(mut files: Vec<PathBuf>) -> Result<()> {
+    files.sort_by_key(|path| path.extension() != Some(OsStr::new(Profile::Freeze.extension())));
+    files.iter().try_for_each(|path| fs::remove_file(path).with_context(|| format!("removing {}", path.display())))
+}
+
+/// Of the set that a file is of: its name is a number, then one of the three endings, and perhaps `.next`.
+fn number(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let (number, ending) = name.split_once('.').unwrap_or((name, ""));
+    let ending = ending.strip_suffix(".next").unwrap_or(ending);
+    let ours = ending.is_empty() || Profile::ALL.iter().any(|p| ending == p.extension());
+    if ours && number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit()) { number.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_known_by_its_name() {
+        for (name, wanted) in [
+            ("000001.freeze", Some(1)),
+            ("000012.frore.next", Some(12)),
+            ("1000000.frost", Some(1_000_000)),
+            ("000001.txt", None),
+            ("1.freeze", None),
+            ("results.freeze", None),
+        ] {
+            assert_eq!(number(Path::new(name)), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn one_directory_is_for_one_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        let first = Sets::open(&path, true).unwrap();
+        assert_eq!(first.next().unwrap().file_name().unwrap(), "000001");
+        let second = Sets::open(&path, true).err().unwrap().to_string();
+        assert!(second.contains("another overseer"), "{second}");
+        drop(first);
+        Sets::open(&path, false).unwrap();
+    }
+}
