@@ -183,6 +183,7 @@ types:
             '"XSTA1"': xstate
             '"TLSE1"': tls
             '"SYSC1"': syscall
+            '"SI321"': syscall_i386
             '"FORK1"': forked
             '"EXTS1"': extents
             '"INDX1"': index
@@ -1887,6 +1888,24 @@ types:
         doc: 0 finished, 512 ERESTARTSYS, 513 ERESTARTNOINTR, 514 ERESTARTNOHAND, 516 ERESTART_RESTARTBLOCK
       - id: flags
         type: u4
+      - id: remaining_ns
+        type: u8
+  syscall_i386:
+    seq:
+      - id: number
+        type: u4
+      - id: restart
+        type: u4
+        doc: 0 finished, 512 ERESTARTSYS, 513 ERESTARTNOINTR, 514 ERESTARTNOHAND, 516 ERESTART_RESTARTBLOCK
+      - id: args
+        type: u4
+        repeat: expr
+        repeat-expr: 6
+      - id: flags
+        type: u4
+      - id: reserved
+        type: u4
+        valid: 0
       - id: remaining_ns
         type: u8
   extents:

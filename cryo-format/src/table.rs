@@ -75,6 +75,7 @@ macro_rules! for_each_section {
             xstate      Xstate      b"XSTA" 1 Freeze Thread          CRITICAL;
             tls         Tls         b"TLSE" 1 Freeze Thread          CRITICAL;
             syscall     Syscall     b"SYSC" 1 Freeze Thread          CRITICAL;
+            syscall     SyscallI386 b"SI32" 1 Freeze Thread          CRITICAL;
             forked      Forked      b"FORK" 1 Freeze Process         CRITICAL;
             extents     Extents     b"EXTS" 1 Freeze Memory          CRITICAL;
         }

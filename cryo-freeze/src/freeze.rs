@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cryo_format::Profile;
-use cryo_format::header::{EM_X86_64, Header};
+use cryo_format::header::{EM_386, EM_X86_64, Header};
 use cryo_format::prim::Raw;
 use cryo_format::section::link::Link;
+use cryo_format::section::regs::RegsX86_64;
 use cryo_format::write::Writer;
 use cryo_tracee::Family;
 use cryo_tracee::repair::{Keeper, Quiet};
@@ -196,7 +197,10 @@ fn write<W: Write + Send>(
     options: &Options,
 ) -> Result<W> {
     let set = set_id()?;
-    let header = |profile| Header::new(profile, EM_X86_64, pages::PAGE.trailing_zeros() as u8, set);
+    // That of its programs; a family with members of both has the larger one.
+    let x86_64 = collected.sections::<RegsX86_64>().next().is_some();
+    let machine = if x86_64 { EM_X86_64 } else { EM_386 };
+    let header = |profile| Header::new(profile, machine, pages::PAGE.trailing_zeros() as u8, set);
 
     let mut writer = Writer::new(frore, &header(Profile::Frore))?;
     collected.write(&mut writer)?;

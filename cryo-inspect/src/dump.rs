@@ -9,8 +9,7 @@ use cryo_format::section::Section;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::process::Process;
-use cryo_format::section::regs::RegsX86_64;
-use cryo_format::section::syscall::Syscall;
+use cryo_format::section::regs::{RegsI386, RegsX86_64};
 use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
 use cryo_format::{Kind, Profile};
@@ -18,10 +17,10 @@ use cryo_format::{Kind, Profile};
 use crate::block::{Blocks, Cell, Group, Mark, Table};
 use crate::draw::text;
 use crate::ice::{Entry, Ice, Part};
-use crate::names::syscall;
 use crate::page_count::PageCount;
 use crate::people::People;
 use crate::print::descriptors::is_description;
+use crate::print::syscall::Call;
 use crate::print::{self, Cx, Order};
 use crate::text::{command_line, count, harmless, shown, size};
 
@@ -141,9 +140,11 @@ fn thread(cx: &Cx<'_>, out: &mut Blocks) {
         Some(t) => format!("thread {} \"{}\" (local id {})", t.tid, shown(&t.comm), cx.owner),
         None => format!("thread (local id {})", cx.owner),
     };
-    if let Some(call) = cx.ice.get::<Syscall>(cx.owner) {
-        who += &format!(" in {}", syscall::name(cx.machine(), call.number).unwrap_or("an unknown system call"));
-    } else if let Some(place) = cx.ice.get::<RegsX86_64>(cx.owner).and_then(|r| cx.at(r.rip.0)) {
+    let of_i386 = || cx.ice.get::<RegsI386>(cx.owner).map(|r| r.eip.into());
+    let pc = cx.ice.get::<RegsX86_64>(cx.owner).map(|r| r.rip.0).or_else(of_i386);
+    if let Some(call) = Call::of(cx, cx.owner) {
+        who += &format!(" in {}", call.name().unwrap_or("an unknown system call"));
+    } else if let Some(place) = pc.and_then(|pc| cx.at(pc)) {
         who += &format!(" at {place}");
     }
     let mut id = vec![("local_id", cx.owner.into())];

@@ -22,6 +22,7 @@ use crate::ice::{Ice, Pages};
 use crate::identity::Paths;
 use crate::ids::Ids;
 use crate::options::Options;
+use crate::personality;
 use crate::plan::{Birth, Step, Who};
 use crate::posix_shm::Made;
 use crate::prepared::Prepared;
@@ -272,8 +273,8 @@ impl<'a> Births<'a> {
                 return refuse(RefusalKind::Internal, "an executable that nobody looked for");
             };
             table.keep_across_exec(&mut host)?;
-            host.call(libc::SYS_personality, [member.process.personality, 0, 0, 0, 0, 0])?;
-            host::exec(&mut host, executable, |fd| table.inherited(fd))?;
+            personality::begin(&mut host, &member.process)?;
+            host::exec(&mut host, (executable, ice.arch(member.id)), |fd| table.inherited(fd))?;
             remapper.remap(&mut host, &template)?
         };
         if !one_memory {

@@ -6,12 +6,10 @@ use cryo_format::section::guards::Guards;
 use cryo_format::section::ldt::Ldt;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::pending::Pending;
-use cryo_format::section::regs::RegsX86_64;
-use cryo_format::section::syscall::Syscall;
 use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
 use cryo_format::section::xstate::Xstate;
-use cryo_tracee::{AWAY, Host, Regs};
+use cryo_tracee::{AWAY, Arch, Host, Regs};
 
 use crate::Result;
 use crate::births::Births;
@@ -25,7 +23,7 @@ use crate::restore::ptimers::Timers;
 use crate::restore::table::Table;
 use crate::restore::{
     actions, aio, descriptors, final_steps, generation, guards, ldt, mempolicy, parted, pending, regs, syscall,
-    terminal, thread, xstate,
+    terminal, thread, tls, xstate,
 };
 
 /// Member `i`, when all are born and all memory is filled.
@@ -79,6 +77,9 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> R
     }
     for (i, (thread_id, thread)) in living(threads) {
         registers.push(services(host, ice, i, *thread_id, thread, &timers)?);
+        if host.arch() == Arch::I386 {
+            tls::restore(host.thread_at(i)?, ice.get(*thread_id))?;
+        }
         if let Some(policy) = ice.get(*thread_id) {
             mempolicy::thread(host, i, policy, &options.notes)?;
         }
@@ -90,8 +91,8 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> R
     final_steps::restore(host, ice, id, &thread_ids, ids, i == 0, paths, options)?;
     // Only now, when nothing has more rights than the program: these are the image's own calls.
     for ((i, (thread_id, _)), regs) in living(threads).zip(&mut registers) {
-        if let Some(call) = ice.get::<Syscall>(*thread_id) {
-            syscall::restore(host, i, call, elapsed, regs)?;
+        if let Some(call) = syscall::Call::of(ice, host.arch(), *thread_id) {
+            syscall::restore(host, i, &call, elapsed, regs)?;
             host.thread_at(i)?.set_sigmask(AWAY)?;
         }
     }
@@ -124,7 +125,7 @@ fn living(threads: &[(u64, Thread)]) -> impl Iterator<Item = (usize, &(u64, Thre
 fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread, timers: &Timers<'_>) -> Result<Regs> {
     // The registration of rseq writes into memory that is filled by now.
     thread::restore(host, i, thread)?;
-    let mut regs = regs::regs(ice.need::<RegsX86_64>(id)?);
+    let mut regs = regs::of_thread(ice, thread.process, id)?;
     regs::abort_rseq(&mut regs, thread.rseq.0, host.memory())?;
     // Nothing may be delivered before the registers are right.
     host.thread_at(i)?.set_sigmask(AWAY)?;

@@ -14,7 +14,7 @@ use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::process::{Process, ProcessFlags};
 use cryo_format::section::sessions::Sessions;
 use cryo_tracee::host::{Program, Start};
-use cryo_tracee::{FsRights, Host};
+use cryo_tracee::{Arch, FsRights, Host};
 use object::elf;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
@@ -24,6 +24,7 @@ use crate::error::{About, RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::ids::Ids;
 use crate::options::Options;
+use crate::personality;
 use crate::same_file::{Hashes, same_file};
 use crate::unlinked;
 
@@ -46,7 +47,7 @@ impl Executable {
         let object = ice.need::<Objects>(0)?.objects.iter().find(|o| o.id == exe);
         let original = object.map_or(Ok(None), |object| executable(object, rights))?;
         let embedded = object.filter(|object| unlinked::is(object));
-        let tiny = tiny(embedded.map_or(b"cryo-host", |object| file_name(object)))?;
+        let tiny = tiny(embedded.map_or(b"cryo-host", |object| file_name(object)), ice.arch(id))?;
         // They must be other numbers than what the host inherits: those below 3 may be closed here.
         let above =
             |fd: OwnedFd| rustix::io::fcntl_dupfd_cloexec(&fd, 3).about(|| "making the host's executable".into());
@@ -86,7 +87,7 @@ pub fn start(
     handed_down: &[Executable],
     options: &Options,
 ) -> Result<Host> {
-    let process = ice.need::<Process>(id)?;
+    let (process, arch) = (ice.need::<Process>(id)?, ice.arch(id));
     let mut keep: Vec<RawFd> = handed_down.iter().flat_map(Executable::descriptors).collect();
     keep.extend(own.embedded().map(|(_, fd)| fd as RawFd));
     let pid = if ids == Ids::New { None } else { Some(process.pid as i32) };
@@ -97,24 +98,52 @@ pub fn start(
             || led_session(process)
             || ice.get::<Sessions>(0).is_some_and(|s| s.led_by(process).is_some()),
         keep: &keep,
-        personality: process.personality,
+        personality: personality::of_a_host(process),
     };
     if let Some(file) = &own.original {
         // Whatever is wrong with it (no permission, noexec), the tiny one does as well.
         match Host::start(&start(Program::Fd(file))) {
             Err(e) if cannot_be_executed(&e) => {}
-            other => return Ok(other?),
+            other => return of_its_machine(other?, arch),
         }
     }
-    Ok(Host::start(&start(Program::Fd(&own.tiny)))?)
+    match Host::start(&start(Program::Fd(&own.tiny))) {
+        Err(e) if e.errno() == Some(libc::ENOEXEC) => no_such_programs(arch),
+        other => of_its_machine(other?, arch),
+    }
+}
+
+fn of_its_machine(host: Host, arch: Arch) -> Result<Host> {
+    if host.arch() != arch {
+        let (program, image) = (host.arch().name(), arch.name());
+        return refuse(
+            RefusalKind::Image,
+            format!("its executable is a program of {program}, its registers are of {image}"),
+        );
+    }
+    Ok(host)
+}
+
+fn no_such_programs<T>(arch: Arch) -> Result<T> {
+    let name = arch.name();
+    refuse(
+        RefusalKind::Machine,
+        format!("this kernel executes no programs of {name} (CONFIG_IA32_EMULATION): start it with ia32_emulation=on"),
+    )
 }
 
 /// Executes it in a host that has our descriptors for it at other numbers, which `at` tells.
-pub fn exec(host: &mut Host, executable: &Executable, at: impl Fn(u32) -> Option<u64>) -> Result<()> {
+pub fn exec(host: &mut Host, (executable, arch): (&Executable, Arch), at: impl Fn(u32) -> Option<u64>) -> Result<()> {
     let mut failed = None;
     for fd in executable.descriptors().filter_map(|fd| at(fd as u32)) {
         match host.exec(fd) {
             Err(e) if cannot_be_executed(&e) => failed = Some(e),
+            Ok(()) if host.arch() != arch => {
+                return refuse(
+                    RefusalKind::Image,
+                    format!("an executable is none of {}, as registers are", arch.name()),
+                );
+            }
             other => return Ok(other?),
         }
     }
@@ -158,10 +187,10 @@ fn file_name(object: &Object) -> &[u8] {
 }
 
 /// An ELF executable of one page: a header, one segment, no more. It is stopped before its first instruction, which is `hlt`.
-fn tiny(name: &[u8]) -> Result<OwnedFd> {
+fn tiny(name: &[u8], arch: Arch) -> Result<OwnedFd> {
     const BASE: u64 = 0x10000;
     let mut bytes = Vec::new();
-    let mut writer = Writer::new(object::Endianness::Little, true, &mut bytes);
+    let mut writer = Writer::new(object::Endianness::Little, arch == Arch::X86_64, &mut bytes);
     writer.reserve_file_header();
     writer.reserve_program_headers(1);
     let code = writer.reserve(1, 1);
@@ -170,7 +199,7 @@ fn tiny(name: &[u8]) -> Result<OwnedFd> {
         os_abi: elf::ELFOSABI_NONE,
         abi_version: 0,
         e_type: elf::ET_EXEC,
-        e_machine: elf::EM_X86_64,
+        e_machine: elf::Machine(arch.elf()),
         e_entry: BASE + code,
         e_flags: elf::FileFlags::default(),
     });

@@ -16,7 +16,11 @@ use cryo_format::section::Section;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::link::Link;
 use cryo_format::section::process::Process;
+use cryo_format::section::regs::RegsI386;
+use cryo_format::section::thread::Thread;
 use cryo_format::set::{self, Set};
+
+use cryo_tracee::Arch;
 
 use crate::Result;
 use crate::error::{About, RefusalKind, refuse};
@@ -184,6 +188,13 @@ impl Ice {
         self.processes().first().copied().map_or_else(|| refuse(RefusalKind::Image, "the .frost holds no process"), Ok)
     }
 
+    /// The machine of process `id`: that of its threads.
+    pub fn arch(&self, id: u64) -> Arch {
+        let of_i386 = |thread: u64| self.get::<RegsI386>(thread).is_some();
+        let any = self.all::<Thread>().any(|(thread, t)| t.process == id && of_i386(thread));
+        if any { Arch::I386 } else { Arch::X86_64 }
+    }
+
     /// All sections of a type, with their owners.
     pub fn all<S: Section>(&self) -> impl Iterator<Item = (u64, &S)> {
         self.file(S::PROFILE).all()
@@ -278,10 +289,7 @@ fn whole(mut stream: Stream<Box<dyn Pipe>>, profile: Profile) -> Result<(FileMod
 /// Refuses a file of another architecture.
 pub fn machine(header: &Header) -> Result<()> {
     match header.machine {
-        EM_X86_64 => {}
-        EM_386 => {
-            return refuse(RefusalKind::Image, "the image is of a 32-bit (i386) process, which cannot be thawed yet");
-        }
+        EM_X86_64 | EM_386 => {}
         other => {
             return refuse(
                 RefusalKind::Machine,

@@ -25,6 +25,7 @@ mod nameless;
 pub mod notes;
 pub mod options;
 pub mod original;
+mod personality;
 pub mod pid_file;
 pub mod plan;
 mod posix_shm;

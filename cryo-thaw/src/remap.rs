@@ -29,6 +29,7 @@ use crate::error::{Doing, RefusalKind, reason, refuse};
 use crate::identity::Paths;
 use crate::notes::Notes;
 use crate::options::Road;
+use crate::personality;
 use crate::same_file::Hashes;
 use crate::vdso;
 
@@ -108,6 +109,7 @@ impl Remapper<'_> {
         let here = proc::mappings(host.pid())?;
         let base = hole(template, &here, SCRATCH)?;
         let special = host.clear(base)?;
+        personality::begin(host, template.process)?;
         // Before the first path is looked up; all else that it may it needs.
         self.paths.rights.lend(host)?;
         let bridge = vdso::place(host, template.vmas, template.objects, &special, base)?;

@@ -7,9 +7,8 @@
 use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_format::section::vmas::{Backing, Vma};
 use cryo_tracee::elf::build_id;
-use cryo_tracee::{Host, proc};
-use object::read::elf::ElfFile64;
-use object::{Endianness, Object as _, ObjectSymbol};
+use cryo_tracee::{Arch, Host, proc};
+use object::{Object as _, ObjectSymbol};
 
 use crate::Result;
 use crate::error::Doing;
@@ -25,7 +24,7 @@ pub struct Bridge {
 pub const MAX_VDSO: u64 = 1 << 20;
 
 /// Bytes of the longest thing that is written at an entry point.
-const LONGEST: u64 = 12;
+const LONGEST: u64 = 22;
 
 /// The system calls that the vDSO's functions stand for, with the same arguments; bytes that are random must not come from a page of the old kernel's.
 const CALLS: [(&str, i64); 6] = [
@@ -35,6 +34,17 @@ const CALLS: [(&str, i64); 6] = [
     ("time", libc::SYS_time),
     ("getcpu", libc::SYS_getcpu),
     ("getrandom", libc::SYS_getrandom),
+];
+
+/// The same on i386, where some of them have two kinds of times.
+const CALLS_I386: [(&str, u32); 7] = [
+    ("clock_gettime", 265),
+    ("clock_gettime64", 403),
+    ("clock_getres", 266),
+    ("clock_getres_time64", 406),
+    ("gettimeofday", 78),
+    ("time", 13),
+    ("getcpu", 318),
 ];
 
 fn read(host: &Host, start: u64, end: u64) -> Result<Vec<u8>> {
@@ -129,6 +139,12 @@ impl Bridge {
         };
         for (name, entry) in functions(&read(host, self.old.0, self.old.1)?, self.old.0) {
             let target = targets.iter().find(|(n, _)| *n == name);
+            if host.arch() == Arch::I386 {
+                if let Some(code) = entry_of_i386(&name, entry, target.map(|(_, target)| *target)) {
+                    host.memory().write(entry, &code)?;
+                }
+                continue;
+            }
             let call = CALLS.iter().find(|(n, _)| name.strip_prefix("__vdso_").unwrap_or(&name) == *n);
             // rax is free at a function's entry.
             let code = match (target, call) {
@@ -144,9 +160,30 @@ impl Bridge {
     }
 }
 
+/// What is written at an entry point of an i386 vDSO. Of `__kernel_vsyscall` nothing behind its first five bytes is touched: threads wait there, and the
+/// `int 0x80` that they go on with is the same in all. Nor are the ends of signal handlers, `__kernel_sigreturn` and its like: they are only that call.
+fn entry_of_i386(name: &str, entry: u64, target: Option<u64>) -> Option<Vec<u8>> {
+    let call = CALLS_I386.iter().find(|(n, _)| name.strip_prefix("__vdso_") == Some(n));
+    let vsyscall = name == "__kernel_vsyscall";
+    match (target, call) {
+        // jmp TARGET: no register is free in a call.
+        (Some(target), _) if vsyscall || call.is_some() => {
+            Some([&[0xe9][..], &(target.wrapping_sub(entry + 5) as u32).to_le_bytes()].concat())
+        }
+        // int 0x80; ret
+        (None, _) if vsyscall => Some(vec![0xcd, 0x80, 0xc3]),
+        // push ebx; mov ebx, [esp + 8]; mov ecx, [esp + 12]; mov edx, [esp + 16]; mov eax, NUMBER; int 0x80; pop ebx; ret
+        (None, Some((_, number))) => {
+            let arguments = [0x53, 0x8b, 0x5c, 0x24, 8, 0x8b, 0x4c, 0x24, 12, 0x8b, 0x54, 0x24, 16, 0xb8];
+            Some([&arguments[..], &number.to_le_bytes(), &[0xcd, 0x80, 0x5b, 0xc3]].concat())
+        }
+        _ => None,
+    }
+}
+
 /// Names and addresses of the functions of the vDSO that stands at `start`.
 fn functions(image: &[u8], start: u64) -> Vec<(String, u64)> {
-    let Ok(elf) = ElfFile64::<Endianness>::parse(image) else { return Vec::new() };
+    let Ok(elf) = object::File::parse(image) else { return Vec::new() };
     elf.dynamic_symbols()
         .filter(|s| s.is_definition() && s.kind() == object::SymbolKind::Text)
         .filter(|s| s.address().checked_add(LONGEST).is_some_and(|end| end <= image.len() as u64))

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use object::Endianness;
-use object::elf::{ELF_NOTE_GNU, FileHeader64, NT_GNU_BUILD_ID};
+use object::elf::{ELF_NOTE_GNU, FileHeader32, FileHeader64, NT_GNU_BUILD_ID};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::read::{ReadCache, ReadRef};
 
@@ -19,7 +19,11 @@ pub fn build_id_of(file: &File) -> Vec<u8> {
 
 /// By the program headers alone: a process stands still meanwhile, and the symbols of a large library are megabytes.
 fn of_segments<'d>(image: impl ReadRef<'d>) -> Option<Vec<u8>> {
-    let header = FileHeader64::<Endianness>::parse(image).ok()?;
+    of_class::<FileHeader64<Endianness>>(image).or_else(|| of_class::<FileHeader32<Endianness>>(image))
+}
+
+fn of_class<'d, Elf: FileHeader<Endian = Endianness>>(image: impl ReadRef<'d>) -> Option<Vec<u8>> {
+    let header = Elf::parse(image).ok()?;
     let endian = header.endian().ok()?;
     for segment in header.program_headers(endian, image).ok()? {
         let Ok(Some(mut notes)) = segment.notes(endian, image) else { continue };

@@ -22,8 +22,11 @@ pub use kernel::{
     cpu, fds, fs_rights, hugetlb, keys, limits, magic, mqueue, repair, sched, seccomp, signals, sock_diag, sockets,
     sysv, timens, tty,
 };
-pub use tracee::{family, fault, forked_copy, guardian, host, interrupted, mem, orphan, process, remote, stopped};
+pub use tracee::{
+    arch, family, fault, forked_copy, guardian, host, interrupted, mem, orphan, process, remote, stopped,
+};
 
+pub use arch::{Arch, Regs};
 pub use error::{Error, Result};
 pub use family::{Family, NotSeized};
 pub use forked_copy::ForkedCopy;
@@ -33,8 +36,8 @@ pub use mem::Memory;
 pub use process::Process;
 pub use refusal::{Refusal, RefusalKind, Refusals};
 pub use remote::{Batch, Remote};
-pub use stopped::{AWAY, Regs, Stopped, Xstate};
-pub use sys::{Dispatch, set_limit};
+pub use stopped::{AWAY, Stopped, Xstate};
+pub use sys::{Dispatch, UserDesc, set_limit};
 
 /// How long a thread may take to stop, or a remote call to return, before we give up and let everything go. A thread in
 /// uninterruptible sleep (a dead NFS server) does not stop at all.

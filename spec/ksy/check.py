@@ -33,7 +33,7 @@ SECTIONS = {
     "NTLK": ("frost", CRITICAL), "RAWS": ("frost", CRITICAL), "PCKT": ("frost", CRITICAL),
     "UNIX": ("frost", CRITICAL), "ANCL": ("frost", CRITICAL), "PEER": ("frost", SAFE_TO_COPY),
     "ORIG": ("frost", SAFE_TO_COPY), "LINK": ("freeze", CRITICAL), "RX64": ("freeze", CRITICAL), "RI32": ("freeze", CRITICAL),
-    "XSTA": ("freeze", CRITICAL), "TLSE": ("freeze", CRITICAL), "SYSC": ("freeze", CRITICAL), "EXTS": ("freeze", CRITICAL),
+    "XSTA": ("freeze", CRITICAL), "TLSE": ("freeze", CRITICAL), "SYSC": ("freeze", CRITICAL), "SI32": ("freeze", CRITICAL), "EXTS": ("freeze", CRITICAL),
     "LDT ": ("frost", CRITICAL), "LIMT": ("frost", CRITICAL), "CLKS": ("frost", CRITICAL), "ITIM": ("frost", CRITICAL), "PTIM": ("frost", CRITICAL), "CRED": ("frost", CRITICAL),
     "SECC": ("frost", CRITICAL), "SCHD": ("frost", CRITICAL),
     "PIPE": ("frost", CRITICAL),
@@ -277,6 +277,11 @@ def syscall(s):
     need(s.restart != 516 or waits, 64, f"system call {s.number} has no restart block")
 
 
+def syscall_i386(s):
+    futex = s.number in (240, 422) and s.args[1] & ~0x180 in (0, 9)
+    need(s.restart != 516 or s.number in (162, 168, 267, 407) or futex, 64, f"system call {s.number} has no restart block")
+
+
 def objects(s):
     for o in s.objects:
         huge = getattr(o, "huge_page", 0)  # since version 2
@@ -305,6 +310,7 @@ RULES = {
     "FS  ": fs,
     "THRD": thread,
     "SYSC": syscall,
+    "SI32": syscall_i386,
     "VMAS": vmas,
     "GARD": guards,
     "FMLY": family,

@@ -20,6 +20,11 @@ use crate::{
 const NEEDS: &[Need] = &[
     Need { package: "gcc", proof: "/usr/bin/gcc", why: "the programs in fixtures/programs are C" },
     Need {
+        package: "gcc-multilib",
+        proof: "/usr/share/doc/gcc-multilib",
+        why: "they are built as 32-bit programs, too",
+    },
+    Need {
         package: "make",
         proof: "/usr/bin/make",
         why: "a build is a family that is frozen (families); builds the kernel module",
@@ -79,7 +84,7 @@ pub fn vm_needs() -> Result<()> {
 }
 
 /// Of these, what the quick tests need.
-const QUICK: [&str; 5] = ["gcc", "gdb", "libc6-dev", "python3", "util-linux"];
+const QUICK: [&str; 6] = ["gcc", "gcc-multilib", "gdb", "libc6-dev", "python3", "util-linux"];
 
 /// For who changes one thing: unit and format tests, one program of each family and of each kind of section, the safety tests in small.
 pub fn quick() -> Result<()> {

@@ -1,4 +1,4 @@
-//! `SYSC`: the system call that a thread was stopped in, and how it goes on. Owner: the thread; absent when it was in user code.
+//! `SYSC`, and `SI32` of a 32-bit thread: the system call that a thread was stopped in, and how it goes on. Owner: the thread; absent when it was in user code.
 //!
 //! The registers stay as the kernel handed them over (`orig_rax` the number, `rax` the kernel's -ERESTART code), so a thaw that sets them
 //! at a ptrace stop has the kernel itself decide between restart and EINTR. Only a restart through the kernel's restart block needs more:
@@ -24,6 +24,25 @@ pub struct Syscall {
     pub restart: Restart,
     /// Bits of [`Restart`]'s notes: 1 = `remaining_ns` is known.
     pub flags: u32,
+    /// Time left of a relative timeout, in nanoseconds.
+    pub remaining_ns: u64,
+}
+
+/// An interrupted system call of an i386 thread, by its number there.
+#[binrw]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SyscallI386 {
+    /// Its number; for one that had been restarted through restart_syscall(2), the number of the original call.
+    pub number: u32,
+    /// One of the constants of [`Restart`].
+    pub restart: Restart,
+    /// Its six arguments.
+    pub args: [u32; 6],
+    /// 1 = `remaining_ns` is known.
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Time left of a relative timeout, in nanoseconds.
     pub remaining_ns: u64,
 }
@@ -64,6 +83,27 @@ impl Syscall {
             FUTEX => FUTEX_WAITS.contains(&(self.args[1].0 as u32 as u64 & !0x180)),
             _ => false,
         }
+    }
+}
+
+/// The same on i386; those of time_t's second kind are calls of their own.
+const I386_WAITS: [u32; 4] = [162, 168, 267, 407];
+const I386_FUTEX: [u32; 2] = [240, 422];
+
+impl SyscallI386 {
+    /// See [`Syscall::has_restart_block`].
+    pub fn has_restart_block(&self) -> bool {
+        let futex = || FUTEX_WAITS.contains(&(u64::from(self.args[1]) & !0x180));
+        I386_WAITS.contains(&self.number) || I386_FUTEX.contains(&self.number) && futex()
+    }
+}
+
+impl Validate for SyscallI386 {
+    fn validate(&self) -> Result<(), Violation> {
+        ensure(self.reserved == 0, Rule::RESERVED, || format!("reserved is {:#x}", self.reserved))?;
+        ensure(self.restart != Restart::RESTARTBLOCK || self.has_restart_block(), Rule::RESTART, || {
+            format!("system call {} of i386 ({:#x}, ...) has no restart block", self.number, self.args[0])
+        })
     }
 }
 

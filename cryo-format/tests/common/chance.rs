@@ -303,6 +303,12 @@ fn mend(section: &mut AnySection) {
             s.entries.dedup_by_key(|e| e.entry);
         }
         AnySection::Syscall(s) if s.restart == syscall::Restart::RESTARTBLOCK => s.number = 35,
+        AnySection::SyscallI386(s) => {
+            s.reserved = 0;
+            if s.restart == syscall::Restart::RESTARTBLOCK {
+                s.number = 162;
+            }
+        }
         AnySection::Extents(s) => *s = extents::Extents::default(),
         _ => {}
     }

@@ -314,6 +314,10 @@ pub fn syscall(number: u64, second: u64, restart: u32) -> Bytes {
     b().u64(number).u64s(1).u64(second).u64s(4).u32(restart).u32(0).u64(0)
 }
 
+pub fn syscall_i386(number: u32, second: u32, restart: u32) -> Bytes {
+    [number, restart, 0, second, 0, 0, 0, 0, 0, 0, 0, 0].into_iter().fold(b(), Bytes::u32)
+}
+
 pub fn cpu(features: &[&str]) -> Bytes {
     let names: Vec<_> = features.iter().map(|f| b().string(f.as_bytes())).collect();
     b().string(b"brand").u64(7).u64(7).raw(&list(&names).0)

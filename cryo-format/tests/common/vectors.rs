@@ -137,6 +137,9 @@ pub fn variants() -> &'static [Vector] {
         (Rule::SORTED, |s| s.freeze.chunks.push(tls(&[(13, 1), (12, 1)]))),
         (Rule::RESTART, |s| s.freeze.chunks.push(chunk(b"SYSC", CRITICAL, 2, synth::syscall(202, 129, 516)))),
         (Rule::RESTART, |s| s.freeze.chunks.push(chunk(b"SYSC", CRITICAL, 2, synth::syscall(219, 0, 516)))),
+        // By its number on x86-64 it would be one.
+        (Rule::RESTART, |s| s.freeze.chunks.push(chunk(b"SI32", CRITICAL, 2, synth::syscall_i386(35, 0, 516)))),
+        (Rule::RESTART, |s| s.freeze.chunks.push(chunk(b"SI32", CRITICAL, 2, synth::syscall_i386(422, 129, 516)))),
         (Rule::RESERVED, |s| s.frost.chunk(b"SIGA").payload[12] = 1),
         (Rule::RESERVED, |s| s.freeze.chunk(b"EXTS").payload[68] = 1),
         (Rule::FOOTER, |s| s.frost.footer = |p| p[24] = 1),

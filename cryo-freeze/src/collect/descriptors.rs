@@ -192,6 +192,7 @@ pub fn collect(
 /// A thread with a table of descriptors of its own, or we, as one more process that has descriptors; `place` is its place among them.
 fn holder<'s>(like: &Scene<'s>, place: usize, (pid, live_tid): (i32, i32), id: u64) -> Result<Scene<'s>> {
     Ok(Scene {
+        arch: like.arch,
         member: place,
         members: like.members,
         pid,

@@ -80,8 +80,11 @@ pub fn look(scenes: &[Scene<'_>], memories: &[&Memory], common: &[Common]) -> Re
 
 /// Is it what one execve(2) made of both? That puts 16 random bytes on the stack; where it puts them is random, too.
 fn same_program(scene: &Scene<'_>, parent: &Scene<'_>, (child, other): (&Memory, &Memory)) -> Result<bool> {
-    let auxv = proc::auxv(scene.live_tid)?;
-    if auxv != proc::auxv(parent.live_tid)? {
+    if scene.arch != parent.arch {
+        return Ok(false);
+    }
+    let auxv = scene.arch.auxv(scene.live_tid)?;
+    if auxv != parent.arch.auxv(parent.live_tid)? {
         return Ok(false);
     }
     let Some(at) = auxv.chunks(2).find(|entry| entry[0] == AT_RANDOM).and_then(|entry| entry.get(1)) else {

@@ -89,7 +89,7 @@ pub fn collect(
     out: &mut Collected,
 ) -> Result<()> {
     let field = |n| scene.stat.field(n).map(|v| Addr(v as u64));
-    let auxv = proc::auxv(scene.live_tid)?;
+    let auxv = scene.arch.auxv(scene.live_tid)?;
     let mm = Mm {
         start_code: field(26)?,
         end_code: field(27)?,

@@ -87,6 +87,7 @@ pub mod terminal;
 mod termios;
 pub mod thread;
 pub mod timerfd;
+pub mod tls;
 pub mod unix;
 pub mod unsupported;
 pub mod vmas;
@@ -124,6 +125,7 @@ pub fn collect(
     for (member, (process, (maps, threads))) in members.iter().zip(looks).enumerate() {
         let (pid, live_tid) = (process.pid(), process.live_tid());
         scenes.push(Scene {
+            arch: process.arch,
             member,
             members: pids.len(),
             pid,
@@ -201,8 +203,10 @@ fn member(
         if let Some(vdso) = vdso {
             regs::outside_vdso(thread, vdso)?;
         }
-        let regs = syscall::collect(thread, *id, &process.memory, &process.blocked, out)?;
-        regs::collect(*id, &regs, out);
+        regs::own_code(thread, scene.arch)?;
+        let regs = syscall::collect(thread, scene.arch, *id, &process.memory, &process.blocked, out)?;
+        regs::collect(*id, scene.arch, &regs, out);
+        tls::collect(thread, scene.arch, *id, out)?;
         xstate::collect(thread, *id, out)?;
         pending::collect(thread, *id, false, status.hex("SigPnd"), out)?;
     }

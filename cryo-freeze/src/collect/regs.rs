@@ -1,9 +1,9 @@
-//! `RX64`: general registers.
+//! `RX64` and `RI32`: general registers.
 
 use cryo_format::prim::Addr;
-use cryo_format::section::regs::RegsX86_64;
+use cryo_format::section::regs::{RegsI386, RegsX86_64};
 use cryo_tracee::proc::Mapping;
-use cryo_tracee::{Regs, Stopped};
+use cryo_tracee::{Arch, Regs, Stopped, process};
 
 use super::{Collected, RefusalKind, refuse};
 use crate::Result;
@@ -11,14 +11,34 @@ use crate::Result;
 /// A thread inside the vDSO holds pointers into the kernel's own pages and has perhaps read half of a time: another kernel's vDSO cannot go on
 /// from there. Where it was stopped in one it has been let out, see [`cryo_tracee::Process::seize`].
 pub fn outside_vdso(thread: &Stopped, vdso: &Mapping) -> Result<()> {
-    if (vdso.start..vdso.end).contains(&thread.regs()?.rip) {
+    if process::in_vdso(&thread.regs()?, &(vdso.start..vdso.end)) {
         return refuse(RefusalKind::Busy, format!("thread {} does not leave the vDSO: try again", thread.tid()));
     }
     Ok(())
 }
 
+/// Refuses a thread that executes code of another machine than its process's: the process is thawed as one of its own machine, whose kernel side is another.
+pub fn own_code(thread: &Stopped, arch: Arch) -> Result<()> {
+    let code = Arch::of_code(&thread.regs()?);
+    if code == Some(arch) {
+        return Ok(());
+    }
+    let what = match code {
+        Some(Arch::I386) => "32-bit code in a 64-bit process",
+        Some(Arch::X86_64) => "64-bit code in a 32-bit process",
+        None => "code in a segment of its own making (modify_ldt(2))",
+    };
+    refuse(
+        RefusalKind::Thread,
+        format!("thread {} executes {what}, which is not carried: freeze it when it is out of there", thread.tid()),
+    )
+}
+
 /// Adds the registers of a thread.
-pub fn collect(id: u64, r: &Regs, out: &mut Collected) {
+pub fn collect(id: u64, arch: Arch, r: &Regs, out: &mut Collected) {
+    if arch == Arch::I386 {
+        return out.add(id, i386(r));
+    }
     let a = Addr;
     out.add(
         id,
@@ -52,4 +72,27 @@ pub fn collect(id: u64, r: &Regs, out: &mut Collected) {
             gs: a(r.gs),
         },
     );
+}
+
+/// The lower halves.
+fn i386(r: &Regs) -> RegsI386 {
+    RegsI386 {
+        ebx: r.rbx as u32,
+        ecx: r.rcx as u32,
+        edx: r.rdx as u32,
+        esi: r.rsi as u32,
+        edi: r.rdi as u32,
+        ebp: r.rbp as u32,
+        eax: r.rax as u32,
+        ds: r.ds as u32,
+        es: r.es as u32,
+        fs: r.fs as u32,
+        gs: r.gs as u32,
+        orig_eax: r.orig_rax as u32,
+        eip: r.rip as u32,
+        cs: r.cs as u32,
+        eflags: r.eflags as u32,
+        esp: r.rsp as u32,
+        ss: r.ss as u32,
+    }
 }

@@ -1,5 +1,6 @@
 //! What every collector may look at.
 
+use cryo_tracee::Arch;
 use cryo_tracee::proc::{Mapping, Stat, Status};
 
 use super::machine::Machine;
@@ -20,6 +21,8 @@ impl Ids {
 
 /// What every collector may look at: one process, of one that is frozen alone or of a family.
 pub struct Scene<'a> {
+    /// Its machine, in the sense of ELF (what else is called so here is the computer).
+    pub arch: Arch,
     /// Its place among those that are frozen; the first is the one that was asked for.
     pub member: usize,
     /// How many there are.

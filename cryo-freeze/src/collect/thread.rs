@@ -4,7 +4,7 @@ use cryo_format::prim::Addr;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::proc::{Stat, Status};
 use cryo_tracee::remote::{Done, Remote, Slot};
-use cryo_tracee::{Batch, ForkedCopy, Process, fds};
+use cryo_tracee::{Batch, ForkedCopy, Process};
 
 use super::landlock::Witness;
 use super::residence::{self, Residence};
@@ -97,7 +97,7 @@ pub fn ask(
         Ok(())
     };
     let (main_tid, ignores_traps) = (main.tid(), main.ignores_traps());
-    let mut remote = Remote::enter(main, memory, &scene.maps, &rips)?;
+    let mut remote = Remote::enter(main, scene.arch, memory, &scene.maps, &rips)?;
     let scratch = remote.scratch();
 
     let mut batch = remote.batch();
@@ -165,7 +165,7 @@ pub fn exited(scene: &Scene<'_>, id: u64, out: &mut Collected) -> Result<()> {
 /// What can be read from outside.
 fn kernel_side(thread: &cryo_tracee::Stopped, scene: &Scene<'_>, status: &Status) -> Result<Thread> {
     let tid = thread.tid();
-    let (robust_list, robust_list_len) = fds::robust_list(tid)?;
+    let (robust_list, robust_list_len) = scene.arch.robust_list(tid)?;
     let (rseq, rseq_size, rseq_signature) = thread.rseq().unwrap_or_default();
     let tid_there = status.inner("NSpid").unwrap_or(tid as u64);
     let dispatch = thread.dispatch();

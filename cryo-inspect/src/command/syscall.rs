@@ -4,15 +4,14 @@ use std::io::Write;
 
 use clap::Args;
 use cryo_format::section::regs::{RegsI386, RegsX86_64};
-use cryo_format::section::syscall::{Restart, Syscall as Call};
+use cryo_format::section::syscall::Restart;
 use cryo_format::section::thread::Thread;
 
 use super::Look;
 use crate::Outcome;
 use crate::block::{Cell, Table};
-use crate::names::syscall;
 use crate::print::Cx;
-use crate::print::syscall::call;
+use crate::print::syscall::Call;
 use crate::text::{duration, shown};
 
 /// What each thread was doing: the system call, its arguments, how it goes on and how much time is left
@@ -34,30 +33,19 @@ impl Syscall {
             for id in threads {
                 let cx = super::thread_of(cx, *id);
                 let thread = cx.ice.get::<Thread>(*id);
-                let found = cx.ice.get::<Call>(*id);
-                let left = found.and_then(Remaining::remaining).map_or_else(Cell::unknown, Cell::duration);
+                let found = Call::of(&cx, *id);
+                let left = found.as_ref().and_then(Call::remaining).map_or_else(Cell::unknown, Cell::duration);
                 table.row([
                     thread.map_or_else(Cell::unknown, |t| Cell::number(t.tid)),
                     thread.map_or_else(String::new, |t| shown(&t.comm)).into(),
-                    found.map_or_else(|| place(&cx).unwrap_or_else(|| "-".to_owned()), |c| call(c, &cx)).into(),
-                    found.map_or("", |c| then(c.restart)).into(),
+                    found.as_ref().map_or_else(|| place(&cx).unwrap_or_else(|| "-".to_owned()), Call::shown).into(),
+                    found.as_ref().map_or("", |c| then(c.restart)).into(),
                     left,
                 ]);
             }
             out.table(table);
         });
         self.look.draw(&opened, blocks, out)
-    }
-}
-
-trait Remaining {
-    fn remaining(&self) -> Option<u64>;
-}
-
-impl Remaining for Call {
-    /// Nanoseconds that are left, if they are known.
-    fn remaining(&self) -> Option<u64> {
-        (self.flags & 1 != 0).then_some(self.remaining_ns)
     }
 }
 
@@ -84,9 +72,8 @@ pub fn doing(cx: &Cx<'_>) -> String {
     if cx.ice.get::<Thread>(cx.owner).is_some_and(|t| t.exited != 0) {
         return "has exited".to_owned();
     }
-    let Some(c) = cx.ice.get::<Call>(cx.owner) else { return place(cx).unwrap_or_default() };
-    let mut text =
-        format!("in {}, {}", syscall::name(cx.machine(), c.number).unwrap_or("an unknown call"), then(c.restart));
+    let Some(c) = Call::of(cx, cx.owner) else { return place(cx).unwrap_or_default() };
+    let mut text = format!("in {}, {}", c.name().unwrap_or("an unknown call"), then(c.restart));
     if let Some(ns) = c.remaining() {
         text += &format!(", {} left", duration(ns));
     }

@@ -50,7 +50,8 @@ impl Mapper<'_> {
         if let Some(known) = self.droppable {
             return Ok(known);
         }
-        let (prot, flags) = (libc::PROT_READ as u64, (MAP_DROPPABLE | libc::MAP_ANONYMOUS) as u64);
+        let (prot, flags) =
+            (libc::PROT_READ as u64, (MAP_DROPPABLE | libc::MAP_ANONYMOUS | host.arch().anywhere()) as u64);
         let tried = host.call(libc::SYS_mmap, [0, 4096, prot, flags, u64::MAX, 0]);
         if let Ok(at) = tried {
             host.call(libc::SYS_munmap, [at, 4096, 0, 0, 0, 0]).doing(|| "trying memory that may be dropped".into())?;

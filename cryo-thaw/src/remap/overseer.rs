@@ -75,7 +75,8 @@ fn through(
         return Ok(Err(format!("a template of {} bytes", bytes.len())));
     }
     let len = bytes.len().next_multiple_of(4096) as u64;
-    let (prot, flags) = ((libc::PROT_READ | libc::PROT_WRITE) as u64, (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64);
+    let prot = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | host.arch().anywhere()) as u64;
     let at = host.call(libc::SYS_mmap, [0, len, prot, flags, u64::MAX, 0]).doing(|| "writing its template".into())?;
     host.memory().write(at, &bytes)?;
     match host.call(libc::SYS_write, [fd, at, bytes.len() as u64, 0, 0, 0]) {

@@ -11,10 +11,12 @@ use crate::Result;
 use crate::error::{RefusalKind, refuse};
 use crate::ice::Ice;
 
-const USER_END: u64 = 0x7fff_ffff_f000;
-
 /// What a host is shaped from.
 pub struct Template<'a> {
+    /// Whose it is.
+    pub process: &'a Process,
+    /// The end of its address space.
+    pub end: u64,
     /// The mappings.
     pub vmas: &'a [Vma],
     /// What is under them.
@@ -32,6 +34,8 @@ impl<'a> Template<'a> {
     pub fn of(ice: &'a Ice, id: u64) -> Result<Self> {
         let process = ice.need::<Process>(id)?;
         Ok(Self {
+            process,
+            end: ice.arch(id).user_end(process.personality),
             vmas: &ice.need::<Vmas>(id)?.vmas,
             objects: &ice.need::<Objects>(0)?.objects,
             owner: (process.uid[1], process.gid[1]),
@@ -90,8 +94,8 @@ pub fn hole(template: &Template<'_>, here: &[proc::Mapping], len: u64) -> Result
     let all = template.descendants.iter().copied().chain([template.vmas]);
     taken.extend(all.flatten().map(|v| (v.start.0, v.end.0)));
     taken.sort_unstable();
-    let mut top = USER_END;
-    for (start, end) in taken.iter().rev().filter(|t| t.0 < USER_END) {
+    let mut top = template.end;
+    for (start, end) in taken.iter().rev().filter(|t| t.0 < template.end) {
         if top.saturating_sub(*end) >= len + 2 * APART {
             return Ok(top - APART - len);
         }

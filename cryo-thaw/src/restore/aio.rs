@@ -1,7 +1,8 @@
 //! `AIO `: asynchronous I/O contexts.
 
 use cryo_format::section::aio::{Aio, AioContext};
-use cryo_tracee::{Host, proc};
+use cryo_tracee::arch::i386;
+use cryo_tracee::{Arch, Host, proc};
 
 use crate::Result;
 use crate::error::{Doing, RefusalKind, reason, refuse};
@@ -22,7 +23,11 @@ fn make(host: &mut Host, context: &AioContext) -> Result<()> {
     let asked = (context.room() / 2).saturating_sub(1).max(1);
     let mut batch = host.batch()?;
     let place = batch.space(8);
-    let call = batch.call(libc::SYS_io_setup, &[asked, place.addr]);
+    let args = [asked, place.addr];
+    let call = match host.arch() {
+        Arch::X86_64 => batch.call(libc::SYS_io_setup, &args),
+        Arch::I386 => batch.call_i386(i386::nr::IO_SETUP, &args),
+    };
     let done = host.run(batch)?;
     if let Err(e) = done.result(call) {
         let limit = if e.errno() == Some(libc::EAGAIN) { ": raise /proc/sys/fs/aio-max-nr" } else { "" };

@@ -8,8 +8,8 @@ use crate::error::{About, Doing, RefusalKind, reason, refuse};
 
 /// prctl(PR_SET_MM_MAP) takes all of it at once and, as long as the executable's link is left alone, needs no capability.
 pub fn restore(host: &mut Host, mm: &Mm) -> Result<()> {
-    let mut batch = host.batch()?;
-    let auxv: Vec<u8> = mm.auxv.iter().flat_map(|a| a.0.to_le_bytes()).collect();
+    let (arch, mut batch) = (host.arch(), host.batch()?);
+    let auxv: Vec<u8> = mm.auxv.iter().flat_map(|a| arch.word_of(a.0)).collect();
     let auxv_at = batch.put(&auxv);
     let landmarks = [
         mm.start_code,

@@ -57,6 +57,7 @@ mod tcp_keep;
 pub mod terminal;
 pub mod thread;
 pub mod timerfd;
+pub mod tls;
 pub mod unix;
 mod unix_dgram;
 mod unix_gone;

@@ -1,7 +1,8 @@
 //! `THRD`: what the kernel keeps for a thread.
 
 use cryo_format::section::thread::Thread;
-use cryo_tracee::{Dispatch, Host, Stopped};
+use cryo_tracee::arch::i386;
+use cryo_tracee::{Arch, Dispatch, Host, Stopped};
 
 use crate::Result;
 use crate::error::Doing;
@@ -18,7 +19,11 @@ pub fn restore(host: &mut Host, i: usize, thread: &Thread) -> Result<()> {
     batch.call(libc::SYS_sigaltstack, &[stack.addr, 0]);
     batch.call(libc::SYS_set_tid_address, &[thread.clear_child_tid.0]);
     if thread.robust_list.0 != 0 {
-        batch.call(libc::SYS_set_robust_list, &[thread.robust_list.0, thread.robust_list_len]);
+        let args = [thread.robust_list.0, thread.robust_list_len];
+        match host.arch() {
+            Arch::X86_64 => batch.call(libc::SYS_set_robust_list, &args),
+            Arch::I386 => batch.call_i386(i386::nr::SET_ROBUST_LIST, &args),
+        };
     }
     if thread.rseq.0 != 0 {
         // The kernel wants the ids in the area as they are before a registration; it fills them in itself.

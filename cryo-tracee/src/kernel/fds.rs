@@ -158,11 +158,3 @@ pub fn open_by_handle(mount: &std::fs::File, kind: i32, handle: &[u8]) -> Result
     // SAFETY: a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
-
-/// get_robust_list(2) of any thread that we may trace: head and size.
-pub fn robust_list(tid: i32) -> Result<(u64, u64)> {
-    let (mut head, mut len) = (0_u64, 0_u64);
-    // SAFETY: the kernel writes one word to each of the two.
-    let r = unsafe { libc::syscall(libc::SYS_get_robust_list, tid, &raw mut head, &raw mut len) };
-    if r < 0 { Err(Error::last(format!("get_robust_list of thread {tid}"))) } else { Ok((head, len)) }
-}

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, LIMIT, Result, fault};
 
-/// NT_PRSTATUS (linux/elf.h).
-pub const NT_PRSTATUS: i32 = 1;
-/// NT_X86_XSTATE.
+/// NT_X86_XSTATE (linux/elf.h).
 pub const NT_X86_XSTATE: i32 = 0x202;
 /// NT_PRFPREG.
 pub const NT_PRFPREG: i32 = 2;
@@ -86,6 +84,77 @@ pub fn ptrace(request: Request, tid: i32, addr: usize, data: usize, fault: Fault
     fault.point(what)?;
     // SAFETY: each of these requests takes numbers, no pointers.
     check(unsafe { libc::ptrace(request as libc::c_uint, tid, addr, data) }, what)
+}
+
+/// The general registers, as a tracer of 64 bits sees them, whatever code the thread executes (PTRACE_GETREGS; PTRACE_GETREGSET goes by that code).
+pub fn regs(tid: i32) -> Result<libc::user_regs_struct> {
+    let what = || format!("reading the registers of thread {tid}");
+    fault::point().map_err(|e| Error::sys(what(), e))?;
+    // SAFETY: a structure of integers.
+    let mut regs: libc::user_regs_struct = unsafe { zeroed() };
+    // SAFETY: the kernel writes the structure.
+    check(unsafe { libc::ptrace(libc::PTRACE_GETREGS, tid, 0, &raw mut regs) }, what)?;
+    Ok(regs)
+}
+
+/// Sets them.
+pub fn set_regs(tid: i32, regs: &libc::user_regs_struct, fault: Fault) -> Result<()> {
+    let what = || format!("setting the registers of thread {tid}");
+    fault.point(what)?;
+    // SAFETY: the kernel reads the structure.
+    check(unsafe { libc::ptrace(libc::PTRACE_SETREGS, tid, 0, ptr::from_ref(regs)) }, what).map(drop)
+}
+
+/// An entry for thread-local storage in the GDT (`struct user_desc` of asm/ldt.h).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserDesc {
+    /// Which one of the GDT.
+    pub entry: u32,
+    /// Base address.
+    pub base: u32,
+    /// Limit.
+    pub limit: u32,
+    /// The bit field.
+    pub flags: u32,
+}
+
+/// What the kernel says of an entry that is empty: read_exec_only and seg_not_present.
+const EMPTY: u32 = 8 | 32;
+
+impl UserDesc {
+    /// Is the entry not in use?
+    pub fn is_empty(&self) -> bool {
+        self.base == 0 && self.limit == 0 && self.flags == EMPTY
+    }
+
+    /// An entry that is not in use.
+    pub fn empty(entry: u32) -> Self {
+        Self { entry, flags: EMPTY, ..Self::default() }
+    }
+}
+
+/// asm/ptrace-abi.h
+const PTRACE_GET_THREAD_AREA: libc::c_uint = 25;
+const PTRACE_SET_THREAD_AREA: libc::c_uint = 26;
+
+/// A thread's entry for thread-local storage in the GDT; kernels without 32-bit programs have none.
+pub fn thread_area(tid: i32, entry: u32) -> Result<UserDesc> {
+    let what = || format!("reading TLS entry {entry} of thread {tid}");
+    fault::point().map_err(|e| Error::sys(what(), e))?;
+    let mut area = UserDesc::default();
+    // SAFETY: the kernel writes the structure.
+    check(unsafe { libc::ptrace(PTRACE_GET_THREAD_AREA, tid, entry as usize, &raw mut area) }, what)?;
+    Ok(area)
+}
+
+/// Sets it.
+pub fn set_thread_area(tid: i32, area: &UserDesc) -> Result<()> {
+    let what = || format!("setting TLS entry {} of thread {tid}", area.entry);
+    Fault::Counted.point(what)?;
+    // SAFETY: the kernel reads the structure.
+    check(unsafe { libc::ptrace(PTRACE_SET_THREAD_AREA, tid, area.entry as usize, ptr::from_ref(area)) }, what)
+        .map(drop)
 }
 
 /// Reads register set `set` into `buf`; returns how many bytes the kernel wrote.

@@ -174,12 +174,6 @@ pub fn link(pid: i32, name: &str) -> Result<Vec<u8>> {
     fs::read_link(&path).map(|p| p.into_os_string().into_vec()).map_err(|e| Error::sys(format!("reading {path}"), e))
 }
 
-/// The auxiliary vector.
-pub fn auxv(pid: i32) -> Result<Vec<u64>> {
-    let bytes = read(&format!("/proc/{pid}/auxv"))?;
-    Ok(bytes.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w)).collect())
-}
-
 /// A whole file below /proc/PID.
 pub fn bytes(pid: i32, name: &str) -> Result<Vec<u8>> {
     read(&format!("/proc/{pid}/{name}"))

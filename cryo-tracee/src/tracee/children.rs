@@ -3,6 +3,7 @@
 //! A child is made by its parent's own fork(2), because nobody else can give a process a parent. It begins as a copy of the host that made it, scratch
 //! mapping, descriptors and all, and becomes another program by an execve(2) of its own.
 
+use super::arch::x86_64;
 use super::host::{CloneArgs, Host, until_zombie};
 use super::owned::Owned;
 use crate::mem::Memory;
@@ -42,7 +43,7 @@ impl Host {
         child.thread()?.make_host()?;
         let memory = Memory::open(born)?;
         let threads = child.take().into_iter().collect();
-        Ok(Self { pid: born, threads, memory, scratch: Some(scratch), acting: 0 })
+        Ok(Self { pid: born, threads, memory, scratch: Some(scratch), arch: self.arch, acting: 0 })
     }
 
     /// clone3(2), as a call of its own: the child starts behind a `syscall` of the scratch mapping and not in the middle of the stub. Thread
@@ -81,7 +82,8 @@ impl Host {
         // From a stop in which registers hold.
         let thread = self.thread()?;
         thread.stand()?;
-        thread.make_host()
+        thread.make_host()?;
+        self.look_at_arch()
     }
 
     /// Ends it with what wait(2) calls `status`. Its parent finds a zombie. It must have made no threads.
@@ -92,6 +94,7 @@ impl Host {
         let prepared = self.scratch().and_then(|Scratch { insn, .. }| {
             let mut regs = thread.regs()?;
             (regs.rax, regs.rdi, regs.rip, regs.orig_rax) = (libc::SYS_exit_group as u64, code.into(), insn, u64::MAX);
+            regs.cs = x86_64::CS;
             thread.set_regs(&regs)?;
             if signal != 0 {
                 // It dies of the signal, and leaves no core file behind.

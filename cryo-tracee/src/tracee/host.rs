@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::arch;
+use super::arch::code;
+use super::arch::{i386, x86_64};
 use crate::error::{Context, refuse};
 use crate::mem::Memory;
 use crate::proc;
 use crate::remote::{Batch, Done, Remote, SCRATCH, Scratch};
 use crate::stopped::Stopped;
 use crate::sys::{self, Fault, Request, Wait};
-use crate::{Error, RefusalKind, Result, limits, signals};
+use crate::{Arch, Error, RefusalKind, Result, limits, signals};
 
 /// What a host is traced with: it dies with us, and so do its children and threads, which are ours from their birth.
 pub(super) const OPTIONS: i32 = libc::PTRACE_O_EXITKILL
@@ -56,6 +57,8 @@ pub struct Host {
     pub(super) threads: Vec<Stopped>,
     pub(super) memory: Memory,
     pub(super) scratch: Option<Scratch>,
+    /// That of the program that it executes.
+    pub(super) arch: Arch,
     /// The place of the thread that makes remote calls where none is named.
     pub(super) acting: usize,
 }
@@ -85,8 +88,10 @@ impl Host {
         let settled = thread.settle();
         let memory = Memory::open(pid);
         unseized.done = true;
-        let mut host = Self { pid, threads: vec![thread], memory: memory?, scratch: None, acting: 0 };
+        let arch = Arch::X86_64;
+        let mut host = Self { pid, threads: vec![thread], memory: memory?, scratch: None, arch, acting: 0 };
         settled?;
+        host.look_at_arch()?;
         host.thread()?.make_host()?;
         Ok(host)
     }
@@ -94,6 +99,18 @@ impl Host {
     /// Process id.
     pub fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// Its machine.
+    pub fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    /// Behind an exec it executes code of its program.
+    pub(super) fn look_at_arch(&mut self) -> Result<()> {
+        let pid = self.pid;
+        self.arch = Arch::of_code(&self.thread()?.regs()?).ok_or(Error::Died(pid))?;
+        Ok(())
     }
 
     /// Its memory.
@@ -141,8 +158,9 @@ impl Host {
         let pid = self.pid;
         let thread = self.threads.first_mut().ok_or(Error::Died(pid))?;
         let entry = thread.regs()?.rip;
-        self.memory.write(entry, &arch::SYSCALL)?;
-        let first = Scratch { base: 0, insn: entry, stub: false };
+        self.memory.write(entry, &code::SYSCALL)?;
+        let arch = self.arch;
+        let first = Scratch { arch, base: 0, insn: entry, stub: false };
         let mut remote = Remote::with_scratch(thread, &self.memory, first)?;
         let rwx = (libc::PROT_READ | libc::PROT_WRITE) as u64;
         let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE) as u64;
@@ -150,12 +168,11 @@ impl Host {
         if got != base {
             return Err(Error::NoRoom { pid, what: format!("the scratch mapping went to {got:#x}, not {base:#x}") });
         }
-        self.memory.write(base, arch::stub())?;
+        self.memory.write(base, code::stub())?;
         let rx = (libc::PROT_READ | libc::PROT_EXEC) as u64;
         remote.call(libc::SYS_mprotect, [base, PAGE, rx, 0, 0, 0])?;
         drop(remote);
-        let syscall = arch::stub().windows(2).position(|w| w == arch::SYSCALL).unwrap_or(0) as u64;
-        self.scratch = Some(Scratch { base, insn: base + syscall, stub: true });
+        self.scratch = Some(Scratch { arch, base, insn: base + code::in_stub(code::SYSCALL), stub: true });
         let (special, others): (Vec<_>, Vec<_>) = maps.into_iter().partition(is_special);
         let mut batch = self.batch()?;
         for m in others {
@@ -214,15 +231,21 @@ impl Host {
         self.remote()?.call(number, args)
     }
 
-    /// Begins a call that sleeps, in thread `i`, and interrupts it at once; returns what the kernel left in `rax`. See [`Stopped::begin_call`].
-    pub fn begin_call(&mut self, i: usize, number: i64, a: [u64; 6]) -> Result<i64> {
-        let scratch = self.scratch()?;
+    /// Begins a call that sleeps, by its number and in the way of the host's machine, in thread `i`, and interrupts it at once; returns what the kernel left
+    /// in `rax`. See [`Stopped::begin_call`].
+    pub fn begin_call(&mut self, i: usize, number: i64, args: [u64; 6]) -> Result<i64> {
+        let (arch, scratch) = (self.arch, self.scratch()?);
         let thread = self.thread_at(i)?;
         let mut regs = thread.regs()?;
-        regs.rax = number as u64;
-        (regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9) = (a[0], a[1], a[2], a[3], a[4], a[5]);
-        regs.rip = scratch.insn;
-        regs.orig_rax = u64::MAX;
+        for (i, arg) in args.into_iter().enumerate() {
+            *arch.arg_mut(&mut regs, i) = arg;
+        }
+        regs.rip = match arch {
+            Arch::X86_64 => scratch.insn,
+            // The kernel restarts a call in the way in which it was made.
+            Arch::I386 => scratch.base + code::in_stub(i386::INT80),
+        };
+        (regs.rax, regs.cs, regs.orig_rax) = (number as u64, x86_64::CS, u64::MAX);
         thread.set_regs(&regs)?;
         thread.begin_call()?;
         Ok(thread.regs()?.rax as i64)
@@ -249,6 +272,7 @@ impl Host {
         let mut regs = main.regs()?;
         (regs.rax, regs.rdi, regs.rip, regs.orig_rax) =
             (libc::SYS_exit as u64, u64::from(status >> 8 & 0xff), insn, u64::MAX);
+        regs.cs = x86_64::CS;
         main.set_regs(&regs)?;
         let ignores_traps = main.ignores_traps();
         drop(main);

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::arch::{Arch, Usual};
 use crate::{Memory, Regs, Result, Stopped, proc};
 
 const EINTR: i64 = 4;
@@ -19,11 +20,11 @@ pub struct Blocked(HashMap<i32, u64>);
 
 impl Blocked {
     /// Looks at all threads of `pid` while they still sleep: once they are woken, nobody knows how long they slept.
-    pub fn look(pid: i32) -> Self {
+    pub fn look(pid: i32, arch: Arch) -> Self {
         let mut seen = HashMap::new();
         for tid in proc::tasks(pid).unwrap_or_default() {
             if let Some((number, args)) = proc::syscall(tid)
-                && rest_is_unknown(number, args)
+                && rest_is_unknown(&arch.usual(number, args))
                 && let Some(ns) = proc::asleep_ns(tid)
             {
                 seen.insert(tid, ns);
@@ -39,8 +40,9 @@ impl Blocked {
 }
 
 /// Has the call a time limit of which the kernel will not tell the rest?
-fn rest_is_unknown(number: i64, [_, a1, a2, a3, ..]: [u64; 6]) -> bool {
-    match number {
+fn rest_is_unknown(call: &Usual) -> bool {
+    let [_, a1, a2, a3, ..] = call.args;
+    match call.number {
         libc::SYS_nanosleep => a1 == 0,
         libc::SYS_clock_nanosleep => a1 == 0 && a3 == 0,
         libc::SYS_poll => a2 as i32 > 0,
@@ -57,11 +59,13 @@ fn rest_is_unknown(number: i64, [_, a1, a2, a3, ..]: [u64; 6]) -> bool {
 /// are set already.
 pub fn mend(thread: &mut Stopped, memory: &Memory, blocked: &Blocked) -> Result<Regs> {
     let mut regs = thread.regs()?;
-    let number = regs.orig_rax as i64;
-    if number >= 0 && regs.rax as i64 == -EINTR && never_restarts(number) && !signal_due(thread)? {
+    let Some(arch) = Arch::of_code(&regs) else { return Ok(regs) };
+    let Some((number, args)) = arch.call(&regs) else { return Ok(regs) };
+    let call = arch.usual(number, args);
+    if regs.rax as i64 == -EINTR && never_restarts(call.number) && !signal_due(thread)? {
         regs.rax = -ERESTARTNOHAND as u64;
         if let Some(slept) = blocked.slept(thread.tid()) {
-            shorten(&mut regs, slept, memory);
+            shorten(arch, &mut regs, &call, slept, memory);
         }
         thread.set_regs(&regs)?;
     }
@@ -93,22 +97,21 @@ fn never_restarts(number: i64) -> bool {
 
 /// A call that is made again from its beginning shall not wait for its whole time again. The limit is an argument, in a register or behind a pointer;
 /// a pointer is led to a copy below the red zone, where nothing of the program's is and where the kernel reads it at once.
-fn shorten(regs: &mut Regs, slept: u64, memory: &Memory) {
-    let pointer = match regs.orig_rax as i64 {
-        libc::SYS_epoll_wait | libc::SYS_epoll_pwait if regs.r10 as i32 > 0 => {
-            regs.r10 = (regs.r10 * 1_000_000).saturating_sub(slept).div_ceil(1_000_000);
+fn shorten(arch: Arch, regs: &mut Regs, call: &Usual, slept: u64, memory: &Memory) {
+    let limit = match call.number {
+        libc::SYS_epoll_wait | libc::SYS_epoll_pwait if call.args[3] as i32 > 0 => {
+            let left = (call.args[3] * 1_000_000).saturating_sub(slept).div_ceil(1_000_000);
+            *arch.arg_mut(regs, call.places[3]) = left;
             return;
         }
-        libc::SYS_rt_sigtimedwait => &mut regs.rdx,
-        libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => &mut regs.r10,
+        libc::SYS_rt_sigtimedwait => 2,
+        libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => 3,
         _ => return,
     };
-    let Some(whole) = timespec(memory, *pointer) else { return };
-    let rest = whole.saturating_sub(slept);
+    let Some(whole) = call.times.read(memory, call.args[limit]) else { return };
     let copy = (regs.rsp - 128 - 64) & !15;
-    let words = [rest / 1_000_000_000, rest % 1_000_000_000].map(u64::to_le_bytes).concat();
-    if memory.fill(copy, &words).is_ok() {
-        *pointer = copy;
+    if memory.fill(copy, &call.times.bytes(whole.saturating_sub(slept))).is_ok() {
+        *arch.arg_mut(regs, call.places[limit]) = copy;
     }
 }
 
@@ -117,14 +120,4 @@ fn signal_due(thread: &Stopped) -> Result<bool> {
     let status = proc::Status::of(thread.tid())?;
     let pending = status.hex("SigPnd") | status.hex("ShdPnd");
     Ok(pending & !thread.sigmask()? != 0)
-}
-
-/// The struct timespec at `at`, in nanoseconds; `None` if there is none.
-pub fn timespec(memory: &Memory, at: u64) -> Option<u64> {
-    let mut raw = [0; 16];
-    memory.read(at, &mut raw).ok()?;
-    let (sec, nsec) = raw.split_at(8);
-    let sec = u64::from_le_bytes(sec.try_into().ok()?);
-    let nsec = u64::from_le_bytes(nsec.try_into().ok()?);
-    (sec < 1 << 40 && nsec < 1_000_000_000).then(|| sec.saturating_mul(1_000_000_000).saturating_add(nsec))
 }

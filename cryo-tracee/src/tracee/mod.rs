@@ -1,7 +1,7 @@
 //! A process in our hands: seized and stopped ([`process`], [`stopped`]), asked by system calls made inside it ([`remote`]), copied
 //! ([`forked_copy`]), or started by us to become another one ([`host`]).
 
-mod arch;
+pub mod arch;
 pub(crate) mod children;
 pub mod family;
 pub mod fault;

@@ -10,11 +10,13 @@ use crate::proc;
 use crate::stopped::{Seized, Stopped};
 use crate::sys::{self, Wait};
 use crate::tracee::rseq;
-use crate::{Error, Result};
+use crate::{Arch, Error, Regs, Result};
 
 /// A process of which every thread stands still.
 pub struct Process {
     pid: i32,
+    /// Its machine.
+    pub arch: Arch,
     /// Its memory.
     pub memory: Memory,
     /// Its threads; the first is the main thread, unless that has exited.
@@ -30,6 +32,7 @@ impl Process {
     pub fn seize(pid: i32) -> Result<Self> {
         let mut threads: Vec<Stopped> = Vec::new();
         let vdso = proc::vdso(pid);
+        let arch = Arch::of_process(pid);
         let (mut blocked, mut since, mut main_exited) = (None, None, false);
         loop {
             let known: HashSet<i32> = threads.iter().map(Stopped::tid).collect();
@@ -58,7 +61,7 @@ impl Process {
                 }
                 break;
             }
-            blocked.get_or_insert_with(|| Blocked::look(pid));
+            blocked.get_or_insert_with(|| Blocked::look(pid, arch));
             since.get_or_insert_with(Instant::now);
             for s in &seized {
                 match s.interrupt() {
@@ -85,7 +88,7 @@ impl Process {
             interrupted::mend(t, &memory, &blocked)?;
             rseq::abort(t, &memory)?;
         }
-        Ok(Self { pid, memory, threads, blocked, since })
+        Ok(Self { pid, arch, memory, threads, blocked, since })
     }
 
     /// Process id.
@@ -120,7 +123,7 @@ fn let_out(threads: &mut [Stopped], vdso: &Range<u64>) -> Result<bool> {
     let mut any = false;
     for thread in threads {
         for i in 0..TRIES {
-            if !vdso.contains(&thread.regs()?.rip) {
+            if !in_vdso(&thread.regs()?, vdso) {
                 break;
             }
             any = true;
@@ -128,6 +131,13 @@ fn let_out(threads: &mut [Stopped], vdso: &Range<u64>) -> Result<bool> {
         }
     }
     Ok(any)
+}
+
+/// Does it execute code of the vDSO that it must not be stopped in? A 32-bit thread makes its system calls there, too, and one that waits in one does not
+/// leave it, and need not: all that it does there afterwards is to return.
+pub fn in_vdso(regs: &Regs, vdso: &Range<u64>) -> bool {
+    let calls = Arch::of_code(regs) == Some(Arch::I386) && Arch::I386.call(regs).is_some();
+    vdso.contains(&regs.rip) && !calls
 }
 
 /// The main thread of `pid` is a zombie. True if it has exited alone; an error if all others have, too.

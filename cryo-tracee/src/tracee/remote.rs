@@ -1,7 +1,7 @@
 //! System calls made by a stopped thread on our behalf.
 //!
 //! In a program that goes on afterwards: the thread executes code of ours in a cave (`remote/cave.rs`) that makes the calls of a table, between two stops, and that
-//! puts everything back if we are killed meanwhile (`arch::SelfRestoring`). A scratch mapping, made by the first call, holds table and data.
+//! puts everything back if we are killed meanwhile (`arch::code`). A scratch mapping, made by the first call, holds table and data.
 //!
 //! In a host, and in a program without a cave: the registers are set for one call, the instruction pointer is put on a `syscall` instruction
 //! that the process has anyway, and the thread takes one step. With the scratch mapping comes a stub that makes the calls of a table.
@@ -11,7 +11,8 @@ mod batch;
 mod cave;
 mod each;
 
-use super::arch::{self, Entry};
+use super::arch::code::{self, Entry};
+use super::arch::{Arch, x86_64};
 use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc::{Mapping, Status};
@@ -33,6 +34,8 @@ pub const SCRATCH: u64 = PAGE + DATA + (CALLS * ENTRY) as u64;
 pub struct Remote<'a> {
     thread: &'a mut Stopped,
     mem: &'a Memory,
+    /// The process's.
+    arch: Arch,
     /// Address of a `syscall` instruction in the process.
     insn: u64,
     /// Base of the scratch mapping; 0 while there is none.
@@ -50,7 +53,7 @@ pub struct Remote<'a> {
 
 impl<'a> Remote<'a> {
     /// Borrows a thread of a process that goes on afterwards as if nothing had been. `rips` is where its threads stand.
-    pub fn enter(thread: &'a mut Stopped, mem: &'a Memory, maps: &[Mapping], rips: &[u64]) -> Result<Self> {
+    pub fn enter(thread: &'a mut Stopped, arch: Arch, mem: &'a Memory, maps: &[Mapping], rips: &[u64]) -> Result<Self> {
         let cave = Cave::find(mem, maps, rips);
         let insn = match &cave {
             Some(cave) => cave.slot(0) + Entry::Call.offset(),
@@ -60,6 +63,7 @@ impl<'a> Remote<'a> {
         let mut remote = Self {
             thread,
             mem,
+            arch,
             insn,
             scratch: 0,
             stub: true,
@@ -72,7 +76,7 @@ impl<'a> Remote<'a> {
             Some(slot) => remote.enter_slot(slot)?,
             None => remote.thread.borrow_registers(mem)?,
         }
-        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
+        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | arch.anywhere()) as u64;
         let data = (libc::PROT_READ | libc::PROT_WRITE) as u64;
         let all = data | libc::PROT_EXEC as u64;
         remote.scratch = match remote.map([0, SCRATCH, all, flags, u64::MAX, 0]) {
@@ -83,7 +87,7 @@ impl<'a> Remote<'a> {
             other => other?,
         };
         if remote.stub && remote.cave.is_none() {
-            remote.mem.write(remote.scratch, arch::stub())?;
+            remote.mem.write(remote.scratch, code::stub())?;
         }
         Ok(remote)
     }
@@ -95,8 +99,8 @@ impl<'a> Remote<'a> {
     }
 
     fn lent(thread: &'a mut Stopped, mem: &'a Memory, scratch: Scratch) -> Self {
-        let Scratch { base, insn, stub } = scratch;
-        Self { thread, mem, insn, scratch: base, stub, borrowed: true, cave: None, shared: false, status: None }
+        let Scratch { arch, base, insn, stub } = scratch;
+        Self { thread, mem, arch, insn, scratch: base, stub, borrowed: true, cave: None, shared: false, status: None }
     }
 
     /// Puts the code for this thread into a slot of the cave, and the thread into it.
@@ -123,7 +127,7 @@ impl<'a> Remote<'a> {
 
     /// The scratch mapping, for others.
     pub fn scratch(&self) -> Scratch {
-        Scratch { base: self.scratch, insn: self.insn, stub: self.stub }
+        Scratch { arch: self.arch, base: self.scratch, insn: self.insn, stub: self.stub }
     }
 
     /// One call; its error becomes ours.
@@ -175,10 +179,11 @@ impl<'a> Remote<'a> {
         Ok(after.rax)
     }
 
-    /// What all remote calls have in common: no restart of the interrupted call, no trap flag, a stack pointer that is not on an alternate
+    /// What all remote calls have in common: 64-bit code, no restart of the interrupted call, no trap flag, a stack pointer that is not on an alternate
     /// signal stack (sigaltstack(2) asks).
     fn aside(&self, regs: &mut crate::Regs) {
         regs.orig_rax = u64::MAX;
+        regs.cs = x86_64::CS;
         regs.eflags &= !0x500; // TF, DF
         if self.scratch != 0 {
             regs.rsp = self.scratch + PAGE + DATA;
@@ -206,7 +211,8 @@ impl<'a> Remote<'a> {
     pub fn batch_for(&mut self, bytes: usize) -> Result<Batch> {
         let mut batch = self.batch();
         if bytes > batch.room {
-            let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            let prot = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | self.arch.anywhere();
             let room = bytes.next_multiple_of(PAGE as usize);
             let base = self.call(libc::SYS_mmap, [0, room as u64, prot as u64, flags as u64, u64::MAX, 0])?;
             (batch.base, batch.room, batch.own) = (base, room, true);
@@ -249,6 +255,10 @@ impl<'a> Remote<'a> {
         } else {
             for i in 0..batch.calls.len() {
                 let c = batch.calls[i];
+                if c[0] & code::I386_CALL != 0 {
+                    let what = "code of ours, which it has forbidden, for calls of i386".into();
+                    return Err(Error::NoRoom { pid: self.thread.pid(), what });
+                }
                 let r = self.single(c[0] as i64, [c[1], c[2], c[3], c[4], c[5], c[6]])?;
                 batch.calls[i][7] = r;
                 if batch.stop_at_error && outcome(r).is_err() {
@@ -367,6 +377,8 @@ fn set_call(regs: &mut crate::Regs, number: i64, a: [u64; 6]) {
 /// Where remote calls find their stub and table.
 #[derive(Clone, Copy, Debug)]
 pub struct Scratch {
+    /// The process's machine.
+    pub arch: Arch,
     /// Base address.
     pub base: u64,
     /// A `syscall` instruction.
@@ -379,7 +391,7 @@ pub struct Scratch {
 fn find_syscall(thread: &Stopped, mem: &Memory, maps: &[Mapping]) -> Result<u64> {
     let rip = thread.regs()?.rip;
     let mut two = [0; 2];
-    if mem.read(rip.wrapping_sub(2), &mut two).is_ok() && two == arch::SYSCALL {
+    if mem.read(rip.wrapping_sub(2), &mut two).is_ok() && two == code::SYSCALL {
         return Ok(rip - 2);
     }
     let executable = |m: &&Mapping| m.prot & libc::PROT_EXEC as u32 != 0 && m.path != b"[vsyscall]";
@@ -392,7 +404,7 @@ fn find_syscall(thread: &Stopped, mem: &Memory, maps: &[Mapping]) -> Result<u64>
             if mem.read(at, &mut buf).is_err() {
                 break;
             }
-            if let Some(i) = buf.windows(2).position(|w| w == arch::SYSCALL) {
+            if let Some(i) = buf.windows(2).position(|w| w == code::SYSCALL) {
                 return Ok(at + i as u64);
             }
             at += buf.len() as u64;

@@ -2,21 +2,18 @@
 
 use std::cell::{Cell, OnceCell};
 use std::marker::PhantomData;
-use std::mem::size_of;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::arch::{Entry, Rest, SelfRestoring};
+use super::arch::code::{Entry, Rest, SelfRestoring};
+use super::arch::{Regs, i386, x86_64};
 use super::children::is_birth;
 use crate::error::refuse;
 use crate::fault::Undoing;
 use crate::mem::Memory;
 use crate::proc;
-use crate::sys::{self, Dispatch, Fault, Request, Wait};
+use crate::sys::{self, Dispatch, Fault, Request, UserDesc, Wait};
 use crate::{Error, RefusalKind, Result};
-
-/// General registers of x86-64, the kernel's own structure (sys/user.h).
-pub type Regs = libc::user_regs_struct;
 
 /// The extended state of a thread as NT_X86_XSTATE gives it, or only the 512 bytes of the legacy area where the CPU has no XSAVE.
 pub type Xstate = Vec<u8>;
@@ -29,17 +26,6 @@ pub const AWAY: u64 = !bit(libc::SIGTRAP);
 
 const fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
-}
-
-/// Registers as bytes: the kernel's interface takes them so.
-pub(crate) fn regs_bytes(r: &Regs) -> [u8; size_of::<Regs>()] {
-    // SAFETY: user_regs_struct is 27 u64 without padding; every bit pattern is valid on both sides.
-    unsafe { std::mem::transmute_copy(r) }
-}
-
-pub(crate) fn regs_from(bytes: &[u8; size_of::<Regs>()]) -> Regs {
-    // SAFETY: as above.
-    unsafe { std::mem::transmute_copy(bytes) }
 }
 
 /// What a thread was before remote calls were made in it.
@@ -99,7 +85,7 @@ fn put_rseq_cs(original: &Original, mem: Option<&Memory>) {
 
 /// The program's registers, but standing in the code at `code` that gives it its mask and the rest.
 fn masked(own: &Regs, code: u64) -> Regs {
-    Regs { rip: code + Entry::Masked.offset(), orig_rax: u64::MAX, ..*own }
+    Regs { rip: code + Entry::Masked.offset(), cs: x86_64::CS, orig_rax: u64::MAX, ..*own }
 }
 
 /// A thread in a ptrace stop. It cannot leave the thread that traces it: for the kernel only that one is the tracer.
@@ -188,20 +174,12 @@ impl Stopped {
         self.stopped_by
     }
 
-    /// General registers. A 32-bit thread is an error here (its set is shorter).
+    /// General registers.
     pub fn regs(&self) -> Result<Regs> {
         if let Some(regs) = self.cached_regs.get() {
             return Ok(regs);
         }
-        let mut bytes = [0; size_of::<Regs>()];
-        let n = sys::get_regset(self.tid, sys::NT_PRSTATUS, &mut bytes)?;
-        if n != bytes.len() {
-            return refuse(
-                RefusalKind::Thread,
-                format!("thread {} runs 32-bit code, which cannot be frozen yet", self.tid),
-            );
-        }
-        let regs = regs_from(&bytes);
+        let regs = sys::regs(self.tid)?;
         self.cached_regs.set(Some(regs));
         Ok(regs)
     }
@@ -209,7 +187,7 @@ impl Stopped {
     /// Sets the general registers, for good: what is dropped later leaves them so.
     pub fn set_regs(&mut self, regs: &Regs) -> Result<()> {
         self.cached_regs.set(None); // the kernel may have changed a flag or a selector
-        sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(regs), Fault::Counted)
+        sys::set_regs(self.tid, regs, Fault::Counted)
     }
 
     /// Extended state.
@@ -267,6 +245,25 @@ impl Stopped {
         sys::set_dispatch(self.tid, dispatch, Fault::Counted)
     }
 
+    /// Its entries for thread-local storage (set_thread_area(2)) that are in use.
+    pub fn thread_areas(&self) -> Result<Vec<UserDesc>> {
+        let all = i386::TLS.map(|entry| sys::thread_area(self.tid, entry));
+        let mut all = all.collect::<Result<Vec<_>>>()?;
+        all.retain(|area| !area.is_empty());
+        Ok(all)
+    }
+
+    /// Sets them; those that are not named are emptied.
+    pub fn set_thread_areas(&mut self, areas: &[UserDesc]) -> Result<()> {
+        if let Some(other) = areas.iter().find(|area| !i386::TLS.contains(&area.entry)) {
+            let what = format!("entry {} of the GDT: for thread-local storage there are 12 to 14 here", other.entry);
+            return refuse(RefusalKind::Image, what);
+        }
+        i386::TLS
+            .map(|entry| areas.iter().find(|area| area.entry == entry).copied().unwrap_or(UserDesc::empty(entry)))
+            .try_for_each(|area| sys::set_thread_area(self.tid, &area))
+    }
+
     /// Pending signals of the thread, or of the whole process: siginfo_t each.
     pub fn pending(&self, shared: bool) -> Result<Vec<[u8; 128]>> {
         sys::peek_siginfo(self.tid, shared)
@@ -315,7 +312,7 @@ impl Stopped {
         let Some(original) = self.original.as_mut() else { return Ok(()) };
         let aside = masked(&original.regs, code);
         self.cached_regs.set(None);
-        sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(&aside), Fault::Counted)?;
+        sys::set_regs(self.tid, &aside, Fault::Counted)?;
         original.self_restoring = Some(code);
         if original.dispatch.mode != 0 {
             // Killed just before this, the thread makes the calls of that code as any outside of its range: they are answered by SIGSYS.
@@ -408,7 +405,7 @@ impl Stopped {
 
     fn put(&self, regs: &Regs) -> Result<()> {
         self.cached_regs.set(None);
-        sys::set_regset(self.tid, sys::NT_PRSTATUS, &regs_bytes(regs), Fault::Never)
+        sys::set_regs(self.tid, regs, Fault::Never)
     }
 
     /// A thread of a host from here on.

@@ -9,7 +9,7 @@
 
 use std::arch::global_asm;
 
-use super::{Batch, PAGE, Remote, arch};
+use super::{Batch, Entry, PAGE, Remote, code};
 use crate::fault::Undoing;
 use crate::stopped::Stopped;
 use crate::{Error, RefusalKind, Result, error};
@@ -25,7 +25,7 @@ global_asm!(
     "xor edi, edi",
     "mov rsi, [r15 + 56]",
     "mov edx, 3",
-    "mov r10d, 0x22",
+    "mov r10d, [r15 + 152]",
     "mov r8, -1",
     "xor r9d, r9d",
     "mov eax, 9", // mmap
@@ -225,6 +225,8 @@ struct Parameters {
     gate: u64,
     /// Where to go in the end. (Not a register: rbp, the only one that is left, is the program's all the time.)
     back: u64,
+    /// Flags of our mapping.
+    flags: u64,
 }
 
 /// Where in [`Parameters`] that is.
@@ -235,14 +237,27 @@ const PATIENCE: u64 = 2;
 impl Parameters {
     fn bytes(&self) -> Vec<u8> {
         let Self {
-            context, requests, ring, masks, cpus, mask_len, own_mask, mapping, taken, error, gate, back, ..
+            context,
+            requests,
+            ring,
+            masks,
+            cpus,
+            mask_len,
+            own_mask,
+            mapping,
+            taken,
+            error,
+            gate,
+            back,
+            flags,
+            ..
         } = *self;
         let words = [context, requests, ring, masks, cpus, mask_len, own_mask, mapping, taken, error];
         words
             .iter()
             .chain(&self.pause)
             .chain(&self.room)
-            .chain([&gate, &back])
+            .chain([&gate, &back, &flags])
             .flat_map(|word| word.to_le_bytes())
             .collect()
     }
@@ -272,7 +287,8 @@ impl Remote<'_> {
         let cpus: Vec<usize> = (0..online.len().min(len) * 8).filter(|i| online[i / 8] >> (i % 8) & 1 != 0).collect();
         let fixed = Parameters::default().bytes().len() as u64;
         let size = (fixed + ((cpus.len() + 1) * len) as u64).next_multiple_of(PAGE);
-        let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | self.arch.anywhere();
         let at = self.call(libc::SYS_mmap, [0, size, prot as u64, flags as u64, u64::MAX, 0])?;
         let parameters = Parameters {
             context,
@@ -284,7 +300,8 @@ impl Remote<'_> {
             own_mask: at + fixed,
             mapping: (u64::from(nr) * REQUEST).next_multiple_of(PAGE),
             pause: [0, 1_000_000],
-            back: code + arch::Entry::Announce.offset(),
+            back: code + Entry::Announce.offset(),
+            flags: flags as u64,
             ..Parameters::default()
         };
         let mut bytes = [&parameters.bytes(), own].concat();
@@ -333,7 +350,7 @@ impl Remote<'_> {
 
 fn aio() -> &'static [u8] {
     // SAFETY: two symbols of ours, in this order.
-    arch::between(unsafe { &cryo_aio_begin }, unsafe { &cryo_aio_end })
+    code::between(unsafe { &cryo_aio_begin }, unsafe { &cryo_aio_end })
 }
 
 #[cfg(test)]
@@ -345,6 +362,6 @@ mod tests {
         assert!(aio().len() <= PAGE as usize, "{}", aio().len());
         let parameters = Parameters { gate: 7, ..Parameters::default() };
         assert_eq!(parameters.bytes()[GATE as usize], 7);
-        assert_eq!(parameters.bytes().len(), GATE as usize + 16);
+        assert_eq!(parameters.bytes().len(), GATE as usize + 24);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::tracee::arch::code::I386_CALL;
 use crate::{Error, Result, fault};
 
 /// Bytes of a call in the stub's table: its number, six arguments, its result.
@@ -90,6 +91,12 @@ impl Batch {
         self.calls.len() - 1
     }
 
+    /// Adds a call of i386, by its number there, which is made by `int 0x80`; the same of it. Only for a 32-bit process; it has five
+    /// arguments at most, of 32 bits.
+    pub fn call_i386(&mut self, number: i64, args: &[u64]) -> usize {
+        self.call(number | I386_CALL as i64, args)
+    }
+
     /// Is there room for one more datum of `bytes`? (Of calls there may be any number.)
     pub fn has_room(&self, bytes: usize) -> bool {
         self.data.len().next_multiple_of(ALIGN).saturating_add(bytes) <= self.room
@@ -142,8 +149,12 @@ pub(super) fn outcome(result: u64) -> io::Result<u64> {
 
 /// The last resort where the caller has no words for it ([`Error::during`]). Arguments are no help to a person: most are addresses of ours.
 pub(super) fn describe(pid: i32, number: i64) -> String {
-    match syscalls::x86_64::Sysno::new(number as usize) {
-        Some(call) => format!("{} inside process {pid}", call.name()),
+    let name = match number & I386_CALL as i64 {
+        0 => syscalls::x86_64::Sysno::new(number as usize).map(|call| call.name()),
+        _ => syscalls::x86::Sysno::new((number ^ I386_CALL as i64) as usize).map(|call| call.name()),
+    };
+    match name {
+        Some(name) => format!("{name} inside process {pid}"),
         None => format!("system call {number} inside process {pid}"),
     }
 }
@@ -151,11 +162,12 @@ pub(super) fn describe(pid: i32, number: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::ALIGN;
+    use crate::Arch;
     use crate::tracee::remote::{DATA, Remote, Scratch};
 
     #[test]
     fn what_has_no_room_is_refused() {
-        let scratch = Scratch { base: 0x10000, insn: 0, stub: true };
+        let scratch = Scratch { arch: Arch::X86_64, base: 0x10000, insn: 0, stub: true };
         let mut batch = Remote::batch_at(scratch);
         batch.space(DATA as usize - ALIGN);
         assert!(batch.has_room(ALIGN) && !batch.has_room(ALIGN + 1) && !batch.has_room(usize::MAX));

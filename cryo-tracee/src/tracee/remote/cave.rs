@@ -5,7 +5,7 @@
 
 use crate::Memory;
 use crate::proc::Mapping;
-use crate::tracee::arch::{CODE_ROOM, mark};
+use crate::tracee::arch::code::{CODE_ROOM, mark};
 
 const PAGE: u64 = 4096;
 /// Zeros that may belong to what stands before them.

@@ -3,7 +3,7 @@
 use super::{Batch, CALLS, DATA, Done, ENTRY, PAGE, Remote, SCRATCH, Scratch, ids};
 use crate::proc::Status;
 use crate::stopped::{HarmlessSignals, Stopped};
-use crate::tracee::arch::CODE_ROOM;
+use crate::tracee::arch::code::CODE_ROOM;
 use crate::{Error, Memory, Result};
 
 /// Bytes of the scratch mapping for one thread: its table, its data, its own code.

@@ -1,25 +1,40 @@
-//! The machine code that we put into other processes: it makes the system calls of a table, one after another.
+//! The machine code that we put into other processes: it makes the system calls of a table, one after another. It is code of 64 bits, in a 32-bit process, too.
 //!
 //! In a host it ends in int3. In a program that shall go on it does not need us: see [`SelfRestoring`].
 
 use std::arch::global_asm;
 
-use crate::stopped::Regs;
+use super::{Arch, Regs};
 use crate::sys::Dispatch;
 
+/// Bit of a call's number in the table: it is one of i386, made by `int 0x80`.
+pub const I386_CALL: u64 = 1 << 32;
+
 // r15 = table, r14 = number of entries, rbx = 1 to stop at the first error. An entry is eight words: number, six arguments, result.
+// A call of i386 takes its arguments in other registers, and here five of them (rbp is the program's all the time); rbx is meanwhile where the result will be.
 macro_rules! table {
     ($($end:literal,)*) => {
         concat!(
             "2: mov rax, [r15]\n",
             "mov rdi, [r15 + 8]\n",
+            "bt rax, 32\n",
+            "jc 7f\n",
             "mov rsi, [r15 + 16]\n",
             "mov rdx, [r15 + 24]\n",
             "mov r10, [r15 + 32]\n",
             "mov r8, [r15 + 40]\n",
             "mov r9, [r15 + 48]\n",
             "syscall\n",
-            "mov [r15 + 56], rax\n",
+            "jmp 8f\n",
+            "7: mov [r15 + 56], rbx\n",
+            "mov ebx, edi\n",
+            "mov ecx, [r15 + 16]\n",
+            "mov edx, [r15 + 24]\n",
+            "mov esi, [r15 + 32]\n",
+            "mov edi, [r15 + 40]\n",
+            "int 0x80\n",
+            "mov rbx, [r15 + 56]\n",
+            "8: mov [r15 + 56], rax\n",
             "cmp rax, -4095\n",
             "jb 3f\n",
             "test ebx, ebx\n",
@@ -57,6 +72,7 @@ global_asm!(
     ".global cryo_restoring_masked",
     ".global cryo_restoring_dispatch",
     ".global cryo_restoring_load",
+    ".global cryo_restoring_jump",
     ".global cryo_restoring_data",
     ".balign 8",
     // One call, for which the registers are set; r14 = its result.
@@ -147,6 +163,7 @@ global_asm!(
     "mov r13, [rip + cryo_restoring_data + 88]",
     "mov r14, [rip + cryo_restoring_data + 96]",
     "mov r15, [rip + cryo_restoring_data + 104]",
+    "cryo_restoring_jump:",
     "jmp [rip + cryo_restoring_data + 120]",
     ".balign 8",
     "cryo_restoring_data:",
@@ -167,11 +184,12 @@ unsafe extern "C" {
     static cryo_restoring_masked: [u8; 0];
     static cryo_restoring_dispatch: [u8; 0];
     static cryo_restoring_load: [u8; 0];
+    static cryo_restoring_jump: [u8; 0];
     static cryo_restoring_data: [u8; 0];
 }
 
 /// The bytes between two labels.
-pub(super) fn between(begin: &'static [u8; 0], end: &'static [u8; 0]) -> &'static [u8] {
+pub(in crate::tracee) fn between(begin: &'static [u8; 0], end: &'static [u8; 0]) -> &'static [u8] {
     // SAFETY: called for two symbols of .rodata that are defined above in this order; the bytes between them are initialised and never change.
     unsafe {
         let (begin, end) = (begin.as_ptr(), end.as_ptr());
@@ -187,8 +205,17 @@ pub fn stub() -> &'static [u8] {
 
 const NOP: u8 = 0x90;
 
+/// The second byte of `jmp` through memory: to an address, and to an address in another code segment (the operand is a selector more).
+const JUMP: u8 = 0x25;
+const FAR_JUMP: u8 = 0x2d;
+
 /// `syscall`.
 pub const SYSCALL: [u8; 2] = [0x0f, 0x05];
+
+/// Where an instruction stands in a host's stub.
+pub fn in_stub(instruction: [u8; 2]) -> u64 {
+    stub().windows(2).position(|w| w == instruction).unwrap_or(0) as u64
+}
 
 /// What a thread was before calls were made in it: the data behind the code that makes it so again.
 ///
@@ -212,6 +239,7 @@ pub struct SelfRestoring {
     r14: u64,
     r15: u64,
     rsp: u64,
+    /// In a 32-bit thread the upper half has the code segment.
     rip: u64,
     eflags: u64,
     mask: u64,
@@ -220,6 +248,8 @@ pub struct SelfRestoring {
     signal: i32,
     scratch: u32,
     dispatch: Dispatch,
+    /// Data no more: whether it goes back into a code segment of its own.
+    far: u64,
 }
 
 /// What else belongs to [`SelfRestoring`].
@@ -236,7 +266,7 @@ pub struct Rest {
 }
 
 /// Room for the code and its data.
-pub const CODE_ROOM: usize = 576;
+pub const CODE_ROOM: usize = 640;
 
 /// Places in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,15 +320,21 @@ impl SelfRestoring {
     pub fn of(regs: &Regs, (tgid, tid): (i32, i32), rest: Rest) -> Self {
         let Rest { mask, signal, scratch, dispatch } = rest;
         let (mut rax, mut rip) = (regs.rax, regs.rip);
-        if regs.orig_rax as i64 >= 0 {
+        let arch = Arch::of_code(regs);
+        if let Some((arch, (number, _))) = arch.and_then(|arch| Some((arch, arch.call(regs)?))) {
             let number = match -(rax as i64) {
-                512..=514 => Some(regs.orig_rax),
-                516 => Some(libc::SYS_restart_syscall as u64),
+                512..=514 => Some(number),
+                516 => Some(arch.restart_syscall()),
                 _ => None,
             };
             if let Some(number) = number {
-                (rax, rip) = (number, rip - SYSCALL.len() as u64);
+                // Both instructions that make calls are two bytes long.
+                (rax, rip) = (number as u64, rip - SYSCALL.len() as u64);
             }
+        }
+        let far = arch != Some(Arch::X86_64);
+        if far {
+            rip = rip & 0xffff_ffff | regs.cs << 32;
         }
         Self {
             rax,
@@ -324,6 +360,7 @@ impl SelfRestoring {
             signal,
             scratch,
             dispatch,
+            far: far.into(),
         }
     }
 
@@ -336,6 +373,12 @@ impl SelfRestoring {
             let part = unsafe { (&cryo_restoring_begin, &cryo_restoring_dispatch, &cryo_restoring_load) };
             let (from, to) = (between(part.0, part.1).len(), between(part.0, part.2).len());
             bytes[from..to].fill(NOP);
+        }
+        if self.far != 0 {
+            // SAFETY: two symbols of ours, in this order.
+            let jump = between(unsafe { &cryo_restoring_begin }, unsafe { &cryo_restoring_jump }).len();
+            debug_assert_eq!(bytes[jump..jump + 2], [0xff, JUMP]);
+            bytes[jump + 1] = FAR_JUMP;
         }
         // SAFETY: a repr(C) structure of integers without padding.
         let data: [u8; size_of::<Self>()] = unsafe { std::mem::transmute_copy(self) };
@@ -352,11 +395,27 @@ pub fn mark() -> &'static [u8] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::i386;
     use super::*;
+
+    /// A thread of 32 bits goes back into its own code segment, to the call that it was in.
+    #[test]
+    fn a_thread_of_i386_goes_back_to_where_it_was() {
+        let mut regs: Regs = super::super::no_regs();
+        (regs.cs, regs.rip, regs.rax, regs.orig_rax) = (i386::CS, 0xf7f2_55e9, -516_i64 as u64, 162);
+        let rest = Rest { mask: 0, signal: 3, scratch: 4, dispatch: Dispatch::default() };
+        let back = SelfRestoring::of(&regs, (1, 2), rest);
+        assert_eq!((back.rip, back.rax), (0x23_f7f2_55e7, 0));
+        let (near, far) = (SelfRestoring { far: 0, ..back }.code(), back.code());
+        let differing: Vec<usize> = (0..far.len() - size_of::<u64>()).filter(|i| near[*i] != far[*i]).collect();
+        assert_eq!(differing.len(), 1);
+        assert_eq!((near[differing[0]], far[differing[0]]), (JUMP, FAR_JUMP));
+        assert_ne!(in_stub(i386::INT80), 0);
+    }
 
     #[test]
     fn the_code_has_room_and_its_data_where_it_looks_for_it() {
-        let regs: Regs = crate::stopped::regs_from(&[0; size_of::<Regs>()]);
+        let regs: Regs = super::super::no_regs();
         let rest = Rest { mask: 0, signal: 3, scratch: 4, dispatch: Dispatch::default() };
         let code = SelfRestoring::of(&regs, (1, 2), rest);
         assert!(code.code().len() <= CODE_ROOM, "{}", code.code().len());
