@@ -31,7 +31,7 @@ use cryo_format::section::pending::Pending;
 use cryo_format::section::process::Process;
 use cryo_format::section::regs::{RegsI386, RegsX86_64};
 use cryo_format::section::removed::Removed;
-use cryo_format::section::syscall::{Restart, Syscall};
+use cryo_format::section::syscall::{Restart, Syscall, SyscallI386};
 use cryo_format::section::thread::Thread;
 use cryo_format::section::tls::{Tls, TlsEntry};
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
@@ -354,7 +354,7 @@ pub fn i386() -> Vec<u8> {
     w.section(2, &regs).unwrap();
     let entry = TlsEntry { entry: 12, base: 0xf7f0_0000, limit: 0xf_ffff, flags: 0b101_0001 };
     w.section(2, &Tls { entries: vec![entry].into() }).unwrap();
-    w.section(2, &Syscall { number: 162, restart: Restart::NOHAND, ..Syscall::default() }).unwrap();
+    w.section(2, &SyscallI386 { number: 162, restart: Restart::NOHAND, ..SyscallI386::default() }).unwrap();
     w.section(2, &Xstate { xcr0: Addr(3), area: vec![0; 512].into(), ..Xstate::default() }).unwrap();
     w.pages(1, &[extent(0x0804_8000, 3, Content::ZERO, 0)], &[], None).unwrap();
     w.finish().unwrap().0
