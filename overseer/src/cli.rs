@@ -68,8 +68,10 @@ pub struct Keeping {
     /// Freeze it so often; it goes on
     #[arg(long, value_name = "TIME", value_parser = period)]
     pub every: Option<Duration>,
-    /// Freeze it when this happens: a signal that is sent to the overseer (SIGTERM, SIGUSR1, SIGPWR, ...; it does not reach the program)
-    #[arg(long, value_name = "WHAT")]
+    /// Freeze it when this happens: a signal is sent to the overseer (SIGTERM, SIGUSR1, SIGPWR, ...; it does not reach the program); `memory=80%` of what its
+    /// control groups or the machine have is in use; `pressure=20%` of the time some process waits for memory; the `load=N` is reached;
+    /// `deadline=TIME` (2026-11-26T12:00:00Z, `+2h` from now, `-5m` before the end of a Slurm job)
+    #[arg(long, value_name = "WHAT", allow_hyphen_values = true)]
     pub freeze_on: Vec<Trigger>,
     /// What becomes of a program that was frozen because of --freeze-on: it ends, or goes on
     #[arg(long, value_enum, default_value_t = Then::Exit)]

@@ -25,6 +25,10 @@ pub struct Desk<'a> {
     noted: bool,
     /// When the next of the regular freezes is due.
     next: Option<Instant>,
+    /// What was so when it was last looked at: it asks once, and again when it has not been so meanwhile.
+    so: Vec<Trigger>,
+    /// When it is looked at again.
+    glance: Instant,
     /// Signals that ask for a freeze, not yet obeyed.
     asked: Vec<i32>,
     /// The set into which it was frozen to end with that.
@@ -36,7 +40,18 @@ impl<'a> Desk<'a> {
     pub fn new(watched: &'a mut Watched, keeping: &'a Keeping, sets: Option<&'a Sets>) -> Self {
         let next = keeping.every.map(|every| Instant::now() + every);
         let options = keeping.freezing.options();
-        Self { keeping, sets, watched, options, noted: false, next, asked: Vec::new(), frozen: None }
+        Self {
+            keeping,
+            sets,
+            watched,
+            options,
+            noted: false,
+            next,
+            so: Vec::new(),
+            glance: Instant::now(),
+            asked: Vec::new(),
+            frozen: None,
+        }
     }
 
     /// Freezes it. False: it could not be frozen, and goes on.
@@ -80,6 +95,29 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// So often the machine is looked at.
+const GLANCE: Duration = Duration::from_secs(1);
+
+impl Desk<'_> {
+    /// Looks at the machine if it is time to, and freezes for what has come to be so since. When it is to be looked at again, if ever.
+    fn gauges(&mut self) -> Option<Instant> {
+        let mut gauges = self.keeping.freeze_on.iter().filter(|t| !matches!(t, Trigger::Signal(_))).peekable();
+        gauges.peek()?;
+        if self.glance > Instant::now() {
+            return Some(self.glance);
+        }
+        let pid = self.watched.pid();
+        let so: Vec<Trigger> = gauges.filter(|trigger| trigger.is_due(pid)).copied().collect();
+        let new = so.iter().find(|trigger| !self.so.contains(trigger)).copied();
+        self.so = so;
+        if let Some(trigger) = new {
+            self.freeze(&trigger.to_string(), self.keeping.then);
+        }
+        self.glance = Instant::now() + GLANCE;
+        Some(self.glance)
+    }
+}
+
 impl Besides for Desk<'_> {
     fn takes(&mut self, signal: i32) -> bool {
         let ours = self.keeping.freeze_on.contains(&Trigger::Signal(signal));
@@ -103,13 +141,17 @@ impl Besides for Desk<'_> {
                 return None;
             }
         }
-        let every = self.keeping.every?;
-        let now = Instant::now();
-        if self.next.is_some_and(|next| next <= now) {
+        let gauges = self.gauges();
+        if self.frozen.is_some() {
+            return None;
+        }
+        if let (Some(every), Some(next)) = (self.keeping.every, self.next)
+            && next <= Instant::now()
+        {
             self.freeze("time", Then::Continue);
             self.next = Some(Instant::now() + every);
         }
-        self.next.map(|next| next.saturating_duration_since(Instant::now()))
+        self.next.into_iter().chain(gauges).min().map(|next| next.saturating_duration_since(Instant::now()))
     }
 }
 
