@@ -91,8 +91,8 @@ types:
       - id: flags
         type: u2
         valid:
-          # 1 CRITICAL, 2 SAFE_TO_COPY; bits 8 to 11 are the codec, of which only 0 (stored) exists.
-          expr: _ < 4
+          # 1 CRITICAL, 2 SAFE_TO_COPY; bits 8 to 11 are the codec: 0 stored, 1 zstd.
+          expr: (_ & 0xfefc) == 0
       - id: owner
         type: u8
       - id: stored
@@ -101,7 +101,8 @@ types:
           max: 'kind == "DATA" ? 1048576 : 16777216'
       - id: raw
         type: u8
-        valid: stored
+        valid:
+          expr: '(flags & 0x100) == 0 ? _ == stored : (kind == "DATA" and _ > stored and _ <= 1048576)'
       - id: crc
         type: u4
       - id: reserved

@@ -34,9 +34,18 @@ impl ChunkFlags {
         self.0 & Self::CRITICAL.0 != 0
     }
 
+    /// The payload is compressed with zstd.
+    pub const ZSTD: Self = Self(0x0100);
+
     /// Number of the codec: 0 stored, 1 zstd.
     pub fn codec(self) -> u16 {
         (self.0 & Self::CODEC) >> 8
+    }
+
+    /// Without the codec: what the registry says of the kind.
+    #[must_use]
+    pub fn of_kind(self) -> Self {
+        Self(self.0 & !Self::CODEC)
     }
 }
 
@@ -80,6 +89,17 @@ impl ChunkHeader {
         Self { kind, version, flags, owner, stored: len, raw: len, crc: crc32c::crc32c(payload) }
     }
 
+    /// For a payload that [`codec::compress`](crate::codec::compress) has made of `raw` bytes.
+    pub fn compressed(kind: Kind, version: u16, flags: ChunkFlags, owner: u64, payload: &[u8], raw: u64) -> Self {
+        let flags = ChunkFlags(flags.0 | ChunkFlags::ZSTD.0);
+        Self { raw, ..Self::stored(kind, version, flags, owner, payload) }
+    }
+
+    /// Is the payload compressed?
+    pub fn is_compressed(&self) -> bool {
+        self.flags.codec() != 0
+    }
+
     /// As it stands in the file.
     pub fn to_bytes(&self) -> [u8; CHUNK_HEADER_LEN] {
         let layout = Layout {
@@ -121,16 +141,22 @@ impl ChunkHeader {
         let known = ChunkFlags::CRITICAL.0 | ChunkFlags::SAFE_TO_COPY.0 | ChunkFlags::CODEC;
         ensure(l.flags.0 & !known == 0, Rule::CHUNK_RESERVED, || format!("unknown flags {:#06x}", l.flags.0))?;
         ensure(l.reserved == 0, Rule::CHUNK_RESERVED, || "reserved bytes of the chunk header are not zero")?;
-        ensure(l.flags.codec() == 0, Rule::CODEC, || match l.flags.codec() {
-            1 => "compressed with zstd, which this program cannot read".to_owned(),
-            n => format!("compressed with codec {n}, which this program does not know"),
-        })?;
-        ensure(l.raw == l.stored, Rule::CODEC, || {
-            format!("stored without compression, but {} bytes stored are said to be {}", l.stored, l.raw)
-        })?;
+        match l.flags.codec() {
+            0 => ensure(l.raw == l.stored, Rule::CODEC, || {
+                format!("stored without compression, but {} bytes stored are said to be {}", l.stored, l.raw)
+            })?,
+            1 if l.kind != Kind::DATA => {
+                return Err(Rule::CODEC.broken(format!("{} is compressed, and only DATA may be", l.kind)));
+            }
+            1 => ensure(l.stored < l.raw, Rule::CODEC, || {
+                format!("{} bytes compressed are said to be {}: no fewer", l.stored, l.raw)
+            })?,
+            n => return Err(Rule::CODEC.broken(format!("compressed with codec {n}, which this program does not know"))),
+        }
         let limit = header.limit();
-        ensure(l.stored <= limit, Rule::CHUNK_LIMIT, || {
-            format!("a payload of {} bytes is above the limit of {limit}", l.stored)
+        // What is not compressed has `stored` of them.
+        ensure(l.raw <= limit, Rule::CHUNK_LIMIT, || {
+            format!("a payload of {} bytes is above the limit of {limit}", l.raw)
         })?;
         Ok(header)
     }

@@ -5,6 +5,7 @@ use std::io::{self, BufReader};
 use std::path::Path;
 
 use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader};
+use crate::codec;
 use crate::error::{Error, Place, Result};
 use crate::header::{HEADER_LEN, Header, Profile, magic};
 use crate::index::{End, FOOTER_LEN, Footer, Index, IndexEntry};
@@ -173,16 +174,19 @@ impl<R: ReadAt> Image<R> {
         AnySection::parse(entry.kind, entry.version, &payload).map_err(|v| self.broken(entry, v))
     }
 
-    /// The payload of a chunk; its checksum is compared.
+    /// The payload of a chunk as it is stored; its checksum is compared.
     pub fn payload(&self, entry: &IndexEntry) -> Result<Vec<u8>> {
         self.at().payload(entry)
     }
 
-    /// The payload of a DATA chunk, into memory of exactly its length; its checksum is compared.
+    /// The payload of a DATA chunk, decompressed, into memory of exactly its length; its checksum is compared.
     pub fn data(&self, entry: &IndexEntry, out: &mut [u8]) -> Result<()> {
-        if entry.kind != Kind::DATA || out.len() as u64 != entry.stored {
+        if entry.kind != Kind::DATA || out.len() as u64 != entry.raw {
             let place = Place { file: self.name.clone(), kind: Some(entry.kind), offset: entry.offset };
             return Err(Error::WrongKind { place, wanted: format!("{} bytes of DATA", out.len()) });
+        }
+        if entry.header().is_compressed() {
+            return codec::decompress(&self.payload(entry)?, out).map_err(|v| self.broken(entry, v));
         }
         self.at().payload_into(entry, out)
     }

@@ -14,6 +14,7 @@
 mod table;
 
 pub mod chunk;
+pub mod codec;
 mod compressed;
 pub mod dump;
 pub mod error;

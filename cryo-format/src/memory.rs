@@ -67,7 +67,7 @@ impl<'a, R: ReadAt> Memory<'a, R> {
             } else {
                 let next = chunks
                     .get(i + 1)
-                    .filter(|d| d.kind == Kind::DATA && d.owner == owner && d.stored == extents.data_pages * page);
+                    .filter(|d| d.kind == Kind::DATA && d.owner == owner && d.raw == extents.data_pages * page);
                 let check = ensure(next.is_some(), Rule::DATA_FOLLOWS, || {
                     format!("it announces {} pages, and no such DATA follows", extents.data_pages)
                 });
@@ -113,7 +113,7 @@ impl<'a, R: ReadAt> Memory<'a, R> {
             match (e.content, data) {
                 (Content::DATA | Content::FILE_DATA, Some(entry)) => {
                     let start = (e.reference * page + into) as usize;
-                    if start == 0 && n as u64 == entry.stored {
+                    if start == 0 && n as u64 == entry.raw {
                         // All of it: nothing is left that somebody else would ask for.
                         self.image.data(&entry, part)?;
                     } else {
@@ -135,7 +135,7 @@ impl<'a, R: ReadAt> Memory<'a, R> {
             Some((_, bytes)) if cached => bytes,
             old => {
                 let mut bytes = old.map(|(_, b)| b).unwrap_or_default();
-                bytes.resize(entry.stored as usize, 0);
+                bytes.resize(entry.raw as usize, 0);
                 self.image.data(entry, &mut bytes)?;
                 bytes
             }

@@ -29,12 +29,12 @@ impl Order {
                 format!("{} stands where the DATA should be that EXTS announces", h.kind)
             });
         }
-        ensure(announced == Some((h.owner, h.stored)), Rule::DATA_FOLLOWS, || {
-            format!("no EXTS before it announces {} bytes of owner {}", h.stored, h.owner)
+        ensure(announced == Some((h.owner, h.raw)), Rule::DATA_FOLLOWS, || {
+            format!("no EXTS before it announces {} bytes of owner {}", h.raw, h.owner)
         })?;
         let start = offset + CHUNK_HEADER_LEN as u64;
         ensure(
-            start.is_multiple_of(file.page_size()),
+            h.is_compressed() || start.is_multiple_of(file.page_size()),
             Rule::DATA_ALIGN,
             || "its payload does not begin at a page boundary",
         )

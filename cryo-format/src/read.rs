@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader};
+use crate::codec;
 use crate::error::{Error, Place, Result};
 use crate::header::{HEADER_LEN, Header, magic};
 use crate::index::{End, FOOTER_LEN, Footer};
@@ -184,6 +185,7 @@ impl<R: Read> Stream<R> {
     }
 
     fn read_payload(&mut self, header: &ChunkHeader) -> Result<()> {
+        self.payload.clear();
         // Grows as the bytes arrive: a length costs little that was not sent.
         self.payload.reserve(FIRST_READ.min(header.stored as usize));
         let n = (&mut self.input).take(header.stored).read_to_end(&mut self.payload);
@@ -195,6 +197,13 @@ impl<R: Read> Stream<R> {
         self.payload_done(header, crc32c::crc32c(&self.payload))?;
         let zero = header.kind != Kind::PAD || self.payload.iter().all(|b| *b == 0);
         self.check(ensure(zero, Rule::PAD_ZERO, || "its payload is not zero"))
+    }
+
+    /// The pages of a compressed DATA chunk.
+    fn decompress(&mut self, header: &ChunkHeader, out: &mut [u8]) -> Result<()> {
+        self.read_payload(header)?;
+        let done = codec::decompress(&self.payload, out);
+        self.check(done)
     }
 
     /// Compares the payload's checksum, and reads the zeros behind it.
@@ -240,9 +249,13 @@ impl<R: Read> Stream<R> {
         }))
     }
 
-    /// Passes over DATA that nobody wanted; its checksum is still compared.
+    /// Passes over DATA that nobody wanted; its checksum is still compared, and whether it can be decompressed.
     fn skip(&mut self) -> Result<()> {
         let Some(header) = self.unread.take() else { return Ok(()) };
+        if header.is_compressed() {
+            let mut pages = vec![0; header.raw as usize];
+            return self.decompress(&header, &mut pages);
+        }
         let mut scratch = vec![0; FIRST_READ];
         let mut left = header.stored;
         let mut crc = 0;
@@ -346,16 +359,19 @@ impl<R: Read> Chunk<'_, R> {
     /// The pages of a DATA chunk, into `out`, which gets their length.
     pub fn data(&mut self, out: &mut Vec<u8>) -> Result<()> {
         // At most MAX_DATA: the header was checked.
-        out.resize(self.header.stored as usize, 0);
+        out.resize(self.header.raw as usize, 0);
         self.data_into(out)
     }
 
-    /// The pages of a DATA chunk, straight into memory of exactly their length. Once.
+    /// The pages of a DATA chunk, decompressed, straight into memory of exactly their length. Once.
     pub fn data_into(&mut self, out: &mut [u8]) -> Result<()> {
-        let Some(header) = self.stream.unread.filter(|h| h.stored == out.len() as u64) else {
+        let Some(header) = self.stream.unread.filter(|h| h.raw == out.len() as u64) else {
             return Err(self.wrong(format!("{} bytes of DATA not read yet", out.len())));
         };
         self.stream.unread = None;
+        if header.is_compressed() {
+            return self.stream.decompress(&header, out);
+        }
         self.stream.read_data(out)?;
         self.stream.payload_done(&header, crc32c::crc32c(out))
     }

@@ -46,7 +46,7 @@ rules! {
     12 PAYLOAD_CHECKSUM "The checksum of a payload is right.";
     13 PADDING "The bytes between a payload and the next multiple of 8 are zero.";
     14 CHUNK_LIMIT "A payload is no longer than the limit of its kind.";
-    15 CODEC "The codec is 0 (stored), and then `raw` equals `stored`.";
+    15 CODEC "The codec is 0 (stored), and then `raw` equals `stored`; or, of DATA, 1: one frame of zstd that announces `raw` bytes, gives as many, and is shorter.";
     16 CRITICAL "A kind that the reader does not know is not critical.";
     17 VERSION "The version of a known critical kind is one that the reader knows.";
     18 MISPLACED "A known kind stands in the profile that it belongs to.";
@@ -71,7 +71,7 @@ rules! {
     44 DATA_FOLLOWS "A DATA chunk follows the EXTS of the same owner that announces it, with that many pages, and nothing but PAD stands between them.";
     45 EXTENT_REFERENCE "The pages that a DATA or FILE_DATA extent refers to lie within the announced DATA chunk; other extents refer to 0.";
     46 DIGEST "The digest in EXTS is that of the DATA chunk, or zero.";
-    47 DATA_ALIGN "The payload of DATA begins at a page boundary of the file.";
+    47 DATA_ALIGN "The payload of DATA that is not compressed begins at a page boundary of the file.";
     48 EXTENT_PLACE "Extents of a process lie in its mappings, extents of an object in its pages.";
 
     50 OBJECT_ORDER "Objects are sorted by id, without duplicates; no id is 0.";

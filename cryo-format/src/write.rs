@@ -94,20 +94,46 @@ impl<W: Write> Writer<W> {
     ///
     /// `digest` is [`crate::digest`] of `data`, or `None` where digests are switched off.
     pub fn pages(&mut self, owner: u64, extents: &[Extent], data: &[u8], digest: Option<Raw<32>>) -> Result<()> {
+        self.batch(owner, extents, data.len() as u64, data, digest)
+    }
+
+    /// [`Writer::pages`] whose `raw` bytes were compressed: `frame` is what [`codec::compress`](crate::codec::compress) made of them.
+    /// `digest` is that of the pages, before.
+    pub fn compressed_pages(
+        &mut self,
+        owner: u64,
+        extents: &[Extent],
+        raw: u64,
+        frame: &[u8],
+        digest: Option<Raw<32>>,
+    ) -> Result<()> {
+        if frame.len() as u64 >= raw {
+            return Err(unwritable(Kind::DATA, format!("{} bytes compressed, of {raw}", frame.len())));
+        }
+        self.batch(owner, extents, raw, frame, digest)
+    }
+
+    /// `len` bytes of pages, stored in `data`: compressed, if that is shorter.
+    fn batch(&mut self, owner: u64, extents: &[Extent], len: u64, data: &[u8], digest: Option<Raw<32>>) -> Result<()> {
         let page = self.header.page_size();
-        let len = data.len() as u64;
         if len > MAX_DATA || !len.is_multiple_of(page) {
             return Err(unwritable(Kind::DATA, format!("{len} bytes are not whole pages of {page} up to {MAX_DATA}")));
         }
-        let digest = if data.is_empty() { Raw::default() } else { digest.unwrap_or_default() };
+        let digest = if len == 0 { Raw::default() } else { digest.unwrap_or_default() };
         let section = Extents { digest, data_pages: len / page, extents: extents.to_vec().into() };
         section.check(page, 0).map_err(|e| unwritable(Extents::KIND, e.to_string()))?;
         self.section(owner, &section)?;
-        if data.is_empty() {
+        if len == 0 {
             return Ok(());
         }
-        self.align(page)?;
-        let header = ChunkHeader::stored(Kind::DATA, STRUCTURAL_VERSION, ChunkFlags::CRITICAL, owner, data);
+        let (kind, flags) = (Kind::DATA, ChunkFlags::CRITICAL);
+        let header = if data.len() as u64 == len {
+            // So that it can be mapped and spliced.
+            self.align(page)?;
+            ChunkHeader::stored(kind, STRUCTURAL_VERSION, flags, owner, data)
+        } else {
+            ChunkHeader::compressed(kind, STRUCTURAL_VERSION, flags, owner, data, len)
+        };
         self.index.push(IndexEntry::new(&header, self.offset));
         let bytes = header.to_bytes();
         self.root.chunk(&header, &bytes, &[]);
@@ -115,6 +141,7 @@ impl<W: Write> Writer<W> {
         self.chunks += 1;
         self.flush()?;
         self.out.write_all(data).map_err(|e| self.io(e))?;
+        self.buffer.resize(header.padding() as usize, 0);
         self.offset += header.span();
         self.index_if_full()
     }

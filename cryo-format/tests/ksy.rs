@@ -65,6 +65,9 @@ fn the_two_readers_agree() {
     for (name, bytes) in [("synth.frore", frore), ("synth.frost", frost), ("synth.freeze", freeze)] {
         std::fs::write(at(name), bytes).unwrap();
     }
+    let mut compressed = synth::good_set();
+    compressed.compress(synth::zstd_frame(6, 8192, 8192));
+    std::fs::write(at("compressed.freeze"), &compressed.build()[2]).unwrap();
     every_kind(dir.path());
     let mut fixtures = Vec::new();
     images(&root().join("fixtures"), &mut fixtures);

@@ -7,8 +7,9 @@ mod common {
     pub mod vectors;
 }
 
-use common::synth::{SAFE_TO_COPY, b, chunk, good_set};
+use common::synth::{SAFE_TO_COPY, b, chunk, good_set, zstd_frame};
 use common::vectors::{break_rule, variants};
+use cryo_format::Kind;
 use cryo_format::image::Image;
 use cryo_format::read::Stream;
 use cryo_format::rules::Rule;
@@ -38,6 +39,30 @@ fn the_base_of_the_vectors_is_good() {
         strict(&bytes).unwrap();
         Image::new(bytes, "img").unwrap();
     }
+}
+
+#[test]
+fn compressed_pages_are_read_by_both_readers() {
+    let mut set = good_set();
+    set.compress(zstd_frame(6, 8192, 8192));
+    // It need not stand at a page boundary.
+    set.freeze.misalign = 8;
+    let files = set.build();
+    assert_eq!(findings(&files), []);
+    let pages = vec![6; 8192];
+    let mut stream = Stream::new(files[2].as_slice()).unwrap();
+    let mut read = Vec::new();
+    while let Some(mut chunk) = stream.next().unwrap() {
+        if chunk.kind() == Kind::DATA {
+            assert!(chunk.header().stored < 16);
+            chunk.data(&mut read).unwrap();
+        }
+    }
+    assert_eq!(read, pages);
+    let image = Image::new(files[2].clone(), "img").unwrap();
+    let mut page = vec![0; 4096];
+    assert_eq!(image.read_memory(1, 0x10000, &mut page).unwrap(), 4096);
+    assert_eq!(page, pages[..4096]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use cryo_format::codec;
 use cryo_format::section::outside::FdRule;
 
 use crate::{Also, Children, Ends, Files, Landlock, Options, Shared, Tcp};
@@ -40,9 +41,17 @@ pub struct Choices {
     /// Memory, deleted files, counters and file offsets that another process shares: refuse to freeze, or give the image a copy of its own
     #[arg(long, value_enum, default_value_t = SharedArg::Refuse)]
     shared: SharedArg,
+    /// Compress the pages with zstd: from 1, the fastest, to 19, the smallest [without LEVEL: 1]
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = level())]
+    compress: Option<i32>,
     /// Leave out the BLAKE3 digests of pages (checksums remain): the shortest freeze
     #[arg(long)]
     no_digest: bool,
+}
+
+fn level() -> clap::builder::RangedI64ValueParser<i32> {
+    let (least, most) = codec::LEVELS.into_inner();
+    clap::value_parser!(i32).range(i64::from(least)..=i64::from(most))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -120,6 +129,7 @@ impl Choices {
                 EndsArg::Close => Ends::Close,
             },
             digests: !self.no_digest,
+            compress: self.compress,
             ..Options::default()
         }
     }

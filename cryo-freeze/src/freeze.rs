@@ -213,7 +213,12 @@ fn write<W: Write + Send>(
     let mut writer = Writer::new(freeze(out)?, &header(Profile::Freeze))?;
     writer.section(0, &Link { frore_set: set, frore_root, frost_root })?;
     collected.write(&mut writer)?;
-    let writer = pages::stream(writer, runs, options.digests, &options.progress)?;
+    let writer = pages::stream(
+        writer,
+        runs,
+        pages::Treatment { digest: options.digests, compress: options.compress },
+        &options.progress,
+    )?;
     Ok(writer.finish()?.0)
 }
 

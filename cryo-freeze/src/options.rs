@@ -119,6 +119,8 @@ pub struct Options {
     pub force: bool,
     /// Compute BLAKE3 digests of the page data.
     pub digests: bool,
+    /// Compress the page data with zstd at this level ([`cryo_format::codec::LEVELS`]).
+    pub compress: Option<i32>,
     /// Who is told how far it has come.
     pub progress: Progress,
 }
@@ -137,6 +139,7 @@ impl Default for Options {
             landlock: Landlock::default(),
             force: false,
             digests: true,
+            compress: None,
             progress: Progress::default(),
         }
     }

@@ -2,13 +2,15 @@
 //!
 //! Two threads and a handful of 1 MiB buffers: one reads pages out of the process and looks at them while they are in its cache (zero? digest),
 //! the other computes the checksum and writes. A page crosses main memory once on its way; see spec/rationale.md for why it goes through a
-//! buffer that fits the cache instead of being written by the target itself.
+//! buffer that fits the cache instead of being written by the target itself. With --compress others stand between the two, one for each CPU.
 
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use cryo_format::codec;
 use cryo_format::prim::{Addr, Raw};
 use cryo_format::section::extents::{Content, Extent};
 use cryo_format::write::Writer;
@@ -61,41 +63,69 @@ struct Batch {
     buffer: Vec<u8>,
     used: usize,
     digest: Option<Raw<32>>,
+    /// What is in the buffer, compressed; none where that is not asked for, or no shorter.
+    frame: Option<Vec<u8>>,
+}
+
+/// What is done to pages on their way.
+#[derive(Clone, Copy)]
+pub struct Treatment {
+    /// Compute their digest.
+    pub digest: bool,
+    /// Compress them, at this level.
+    pub compress: Option<i32>,
 }
 
 /// Streams all `runs` (ascending within each owner) into `writer`.
 pub fn stream<W: Write + Send>(
     mut writer: Writer<W>,
     runs: &[Run<'_>],
-    digest: bool,
+    treatment: Treatment,
     progress: &Progress,
 ) -> Result<Writer<W>> {
     let total = runs.iter().map(|r| r.len).sum();
     let mut progress = progress.of(total);
     if total <= SMALL {
         let mut sink = |batch: Batch| {
-            writer.pages(batch.owner, &batch.extents, batch.data(), batch.digest)?;
+            let batch = batch.compressed(treatment.compress);
+            batch.write(&mut writer)?;
             Ok(batch.buffer)
         };
-        return match Reader::new(&mut sink, digest).all(runs, &mut progress) {
+        return match Reader::new(&mut sink, treatment.digest).all(runs, &mut progress) {
             Ok(()) => Ok(writer),
             Err(Stop::Error(e)) => Err(e),
             Err(Stop::Writer) => refuse(RefusalKind::Internal, "the writer stopped"),
         };
     }
+    let compressors = if treatment.compress.is_some() { cpus() } else { 0 };
+    let buffers = BUFFERS + 2 * compressors;
     std::thread::scope(|scope| {
-        let (full, fulls) = sync_channel::<Batch>(BUFFERS);
-        let (empty, empties) = sync_channel::<Vec<u8>>(BUFFERS);
-        for _ in 1..BUFFERS {
+        let (full, fulls) = sync_channel::<Under>(buffers);
+        let (empty, empties) = sync_channel::<Vec<u8>>(buffers);
+        let (work, works) = sync_channel::<(Batch, SyncSender<Batch>)>(buffers);
+        let works = Arc::new(Mutex::new(works));
+        for _ in 1..buffers {
             let _ = empty.send(vec![0; RUN]);
+        }
+        for _ in 0..compressors {
+            let works = Arc::clone(&works);
+            scope.spawn(move || compress(&works, treatment.compress));
         }
         let writing = scope.spawn(move || write(writer, &fulls, &empty));
         let mut sink = |batch| {
-            full.send(batch).map_err(|_| Stop::Writer)?;
+            let under = match compressors {
+                0 => Under::Ready(batch),
+                _ => {
+                    let (done, doing) = sync_channel(1);
+                    work.send((batch, done)).map_err(|_| Stop::Writer)?;
+                    Under::Compression(doing)
+                }
+            };
+            full.send(under).map_err(|_| Stop::Writer)?;
             empties.recv().map_err(|_| Stop::Writer)
         };
-        let read = Reader::new(&mut sink, digest).all(runs, &mut progress);
-        drop(full);
+        let read = Reader::new(&mut sink, treatment.digest).all(runs, &mut progress);
+        drop((full, work));
         let written = writing.join().map_err(|_| Refusal::new(RefusalKind::Internal, "the writing thread failed"))?;
         // A reader that found the channel closed has only seen the writer's error.
         match (read, written) {
@@ -105,9 +135,36 @@ pub fn stream<W: Write + Send>(
     })
 }
 
-fn write<W: Write>(mut writer: Writer<W>, fulls: &Receiver<Batch>, empty: &SyncSender<Vec<u8>>) -> Result<Writer<W>> {
-    for batch in fulls {
-        writer.pages(batch.owner, &batch.extents, batch.data(), batch.digest)?;
+/// A batch on its way to the writer, who takes them in the order in which they were read, whichever is compressed first.
+enum Under {
+    Ready(Batch),
+    Compression(Receiver<Batch>),
+}
+
+fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Compresses what comes, until nothing more comes.
+fn compress(works: &Mutex<Receiver<(Batch, SyncSender<Batch>)>>, level: Option<i32>) {
+    loop {
+        let next = works.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((batch, done)) = next else { return };
+        // A writer that has gone needs it no more.
+        let _ = done.send(batch.compressed(level));
+    }
+}
+
+fn write<W: Write>(mut writer: Writer<W>, fulls: &Receiver<Under>, empty: &SyncSender<Vec<u8>>) -> Result<Writer<W>> {
+    for under in fulls {
+        let batch = match under {
+            Under::Ready(batch) => batch,
+            Under::Compression(doing) => match doing.recv() {
+                Ok(batch) => batch,
+                Err(_) => return refuse(RefusalKind::Internal, "a compressing thread failed"),
+            },
+        };
+        batch.write(&mut writer)?;
         // A reader that has gone needs no more buffers.
         let _ = empty.try_send(batch.buffer);
     }
@@ -133,6 +190,21 @@ type Sink<'a> = dyn FnMut(Batch) -> std::result::Result<Vec<u8>, Stop> + 'a;
 impl Batch {
     fn data(&self) -> &[u8] {
         &self.buffer[..self.used]
+    }
+
+    fn compressed(mut self, level: Option<i32>) -> Self {
+        self.frame = level.and_then(|level| codec::compress(self.data(), level));
+        self
+    }
+
+    fn write<W: Write>(&self, writer: &mut Writer<W>) -> Result<()> {
+        match &self.frame {
+            Some(frame) => {
+                writer.compressed_pages(self.owner, &self.extents, self.used as u64, frame, self.digest)?;
+            }
+            None => writer.pages(self.owner, &self.extents, self.data(), self.digest)?,
+        }
+        Ok(())
     }
 }
 
@@ -187,6 +259,7 @@ impl<'a> Reader<'a> {
             buffer: std::mem::take(buffer),
             used: 0,
             digest: None,
+            frame: None,
         }))
     }
 

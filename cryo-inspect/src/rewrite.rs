@@ -7,13 +7,14 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use cryo_format::chunk::ChunkFlags;
 use cryo_format::image::Image;
+use cryo_format::index::IndexEntry;
 use cryo_format::prim::Raw;
 use cryo_format::section::extents::{Content, Extent, Extents};
 use cryo_format::section::link::Link;
 use cryo_format::section::notes::{Note, Notes};
 use cryo_format::section::{AnySection, Section};
 use cryo_format::write::Writer;
-use cryo_format::{Header, Kind, Profile, digest, set};
+use cryo_format::{Header, Kind, Profile, codec, digest, set};
 
 use crate::ice::Ice;
 use crate::source::Source;
@@ -143,11 +144,7 @@ fn copy<W: Write>(
             let extents: Extents = image.section(entry)?;
             let data = chunks.get(i).filter(|d| d.kind == Kind::DATA && extents.data_pages > 0);
             i += usize::from(data.is_some());
-            let mut bytes = vec![0; data.map_or(0, |d| d.stored as usize)];
-            if let Some(data) = data {
-                image.data(data, &mut bytes)?;
-            }
-            pages(writer, entry.owner, &extents, &bytes, change)?;
+            pages(writer, image, entry.owner, &extents, data, change)?;
             continue;
         }
         if entry.kind == Kind::DATA {
@@ -178,13 +175,20 @@ fn copy<W: Write>(
     Ok(())
 }
 
+/// What was compressed is compressed again; where nothing is changed it is the same to the byte.
 fn pages<W: Write>(
     writer: &mut Writer<W>,
+    image: &Image<Source>,
     owner: u64,
     old: &Extents,
-    bytes: &[u8],
+    stored: Option<&IndexEntry>,
     change: &mut dyn Change,
 ) -> anyhow::Result<()> {
+    let mut bytes = vec![0; stored.map_or(0, |d| d.raw as usize)];
+    if let Some(stored) = stored {
+        image.data(stored, &mut bytes)?;
+    }
+    let compressed = stored.filter(|d| d.header().is_compressed());
     let page = writer.header().page_size();
     let mut extents: Vec<Extent> = Vec::new();
     let mut data: Vec<u8> = Vec::with_capacity(bytes.len());
@@ -228,8 +232,14 @@ fn pages<W: Write>(
     }
     if !changed {
         let digest = Some(old.digest).filter(|d| d.0 != [0; 32]);
-        return Ok(writer.pages(owner, &old.extents, bytes, digest)?);
+        return Ok(match compressed {
+            Some(d) => writer.compressed_pages(owner, &old.extents, d.raw, &image.payload(d)?, digest)?,
+            None => writer.pages(owner, &old.extents, &bytes, digest)?,
+        });
     }
-    let digest = digest(&data);
-    Ok(writer.pages(owner, &extents, &data, Some(digest))?)
+    let digest = Some(digest(&data));
+    Ok(match compressed.and_then(|_| codec::compress(&data, codec::DEFAULT_LEVEL)) {
+        Some(frame) => writer.compressed_pages(owner, &extents, data.len() as u64, &frame, digest)?,
+        None => writer.pages(owner, &extents, &data, digest)?,
+    })
 }

@@ -136,7 +136,7 @@ impl Report {
 fn what(source: &Source) -> String {
     let Ok(image) = Image::new(source, source.name.clone()) else { return String::new() };
     let (data, other): (Vec<&IndexEntry>, Vec<_>) = image.chunks().iter().partition(|e| e.kind == Kind::DATA);
-    let pages = data.iter().map(|e| e.stored / image.header().page_size()).sum::<u64>();
+    let pages = data.iter().map(|e| e.raw / image.header().page_size()).sum::<u64>();
     let sections = count(other.len() as u64, "section", "sections");
     if pages == 0 {
         return format!("{sections}, {}", size(source.len));

@@ -155,14 +155,14 @@ fn from_file(image: &Image<File>, done: &mut HashSet<u64>, filler: &Work<'_>, tu
             let entry = &chunks[*i];
             let extents: Extents = image.section(entry)?;
             let data = following(&extents, entry, chunks.get(i + 1))?;
-            buf.resize(data.map_or(0, |d| d.stored as usize), 0);
+            buf.resize(data.map_or(0, |d| d.raw as usize), 0);
             if let Some(d) = data {
                 image.data(d, &mut buf)?;
                 if filler.filler.verify {
                     compare(&extents, &buf, &format_args!("{}: chunk DATA at offset {:#x}", image.name(), d.offset))?;
                 }
             }
-            filler.batch(entry.owner, &extents, &buf)?;
+            filler.batch(entry.owner, &extents, &buf, data.map_or(0, |d| d.stored))?;
         }
         Ok(())
     };
@@ -207,8 +207,8 @@ fn following<'a>(
     match next.filter(|d| {
         d.kind == Kind::DATA
             && d.owner == entry.owner
-            && d.stored == extents.data_pages * PAGE
-            && d.stored <= limits::MAX_DATA
+            && d.raw == extents.data_pages * PAGE
+            && d.raw <= limits::MAX_DATA
     }) {
         Some(d) => Ok(Some(d)),
         None => refuse(
@@ -235,7 +235,7 @@ fn from_pipe(
                 return Ok(());
             }
             if extents.data_pages == 0 {
-                filler.batch(*owner, extents, &[])?;
+                filler.batch(*owner, extents, &[], 0)?;
                 *next = None;
             }
         }
@@ -250,7 +250,8 @@ fn from_pipe(
             if filler.filler.verify {
                 compare(&extents, &buf, &format_args!("the .freeze: chunk DATA at offset {:#x}", chunk.offset()))?;
             }
-            filler.batch(owner, &extents, &buf)?;
+            let stored = chunk.header().stored;
+            filler.batch(owner, &extents, &buf, stored)?;
         }
     }
     let behind = stream.get_ref().waiting();
@@ -263,8 +264,8 @@ fn from_pipe(
 }
 
 impl Work<'_> {
-    /// An image gives content without having it: zero pages over a file, one stored page at many addresses. A few bytes ask for a terabyte so,
-    /// and are refused what this machine has not got.
+    /// An image gives content without having it: zero pages over a file, one stored page at many addresses, a megabyte that was compressed to a
+    /// hundred bytes. A few bytes ask for a terabyte so, and are refused what this machine has not got.
     fn draw(&self, bytes: u64) -> Result<()> {
         let drawn = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         match drawn {
@@ -280,10 +281,11 @@ impl Work<'_> {
         }
     }
 
-    fn batch(&self, owner: u64, extents: &Extents, data: &[u8]) -> Result<()> {
-        let stored = extents.extents.iter().filter(|e| e.content != Content::ZERO);
-        let used = stored.fold(0u64, |sum, e| sum.saturating_add(e.pages.saturating_mul(PAGE)));
-        self.draw(used.saturating_sub(data.len() as u64))?;
+    /// `data` are its pages, of which the image has `stored` bytes.
+    fn batch(&self, owner: u64, extents: &Extents, data: &[u8], stored: u64) -> Result<()> {
+        let filled = extents.extents.iter().filter(|e| e.content != Content::ZERO);
+        let used = filled.fold(0u64, |sum, e| sum.saturating_add(e.pages.saturating_mul(PAGE)));
+        self.draw(used.saturating_sub(stored))?;
         for e in &extents.extents {
             let end = e.pages.checked_mul(PAGE).and_then(|len| e.vaddr.0.checked_add(len));
             let Some(end) = end else {

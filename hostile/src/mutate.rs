@@ -72,7 +72,8 @@ pub fn change(set: &mut Set, other: Option<&Set>, random: &mut Random) {
     if n == 0 {
         return;
     }
-    match random.below(12) {
+    match random.below(13) {
+        12 if file.chunks[at].kind == Kind::DATA => compressed(&mut file.chunks[at], random),
         0 => drop(file.chunks.remove(at)),
         1 => {
             let copy = file.chunks[at].clone();
@@ -96,6 +97,17 @@ pub fn change(set: &mut Set, other: Option<&Set>, random: &mut Random) {
             }
         }
         _ => payload(&mut file.chunks[at], random),
+    }
+}
+
+/// Pages that are compressed, or were, or say that they are more.
+fn compressed(chunk: &mut Chunk, random: &mut Random) {
+    chunk.compress();
+    match random.below(4) {
+        0 => {}
+        1 => chunk.raw = Some(NUMBERS[random.below(NUMBERS.len())]),
+        2 => chunk.flags = ChunkFlags(chunk.flags.0 ^ ChunkFlags::ZSTD.0),
+        _ => raw(&mut chunk.payload, random),
     }
 }
 

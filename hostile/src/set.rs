@@ -11,7 +11,7 @@ use cryo_format::read::Stream;
 use cryo_format::section::Section;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::link::Link;
-use cryo_format::{Kind, set};
+use cryo_format::{Kind, codec, set};
 
 /// The files, in the order of a pipe: .frore, .frost, .freeze. Or any others.
 #[derive(Clone, Default)]
@@ -42,6 +42,8 @@ pub struct Chunk {
     pub owner: u64,
     /// Payload.
     pub payload: Vec<u8>,
+    /// Of compressed pages: what the chunk says that they are.
+    pub raw: Option<u64>,
     /// Of DATA: the EXTS before it gets the digest of it.
     pub digest: bool,
 }
@@ -69,8 +71,13 @@ impl Set {
                 if h.kind == Kind::DATA && chunk.data(&mut payload).is_err() {
                     break false;
                 }
-                let ChunkHeader { kind, version, flags, owner, .. } = h;
-                chunks.push(Chunk { kind, version, flags, owner, payload, digest: true });
+                let ChunkHeader { kind, version, owner, .. } = h;
+                let flags = h.flags.of_kind();
+                let mut chunk = Chunk { kind, version, flags, owner, payload, raw: None, digest: true };
+                if h.is_compressed() {
+                    chunk.compress();
+                }
+                chunks.push(chunk);
             };
             files.push(File { header: *header, chunks });
             if !whole {
@@ -116,7 +123,8 @@ impl Set {
     pub fn push<S: Section>(&mut self, owner: u64, section: &S) {
         let mut payload = Vec::new();
         section.append_payload(&mut payload);
-        let chunk = Chunk { kind: S::KIND, version: S::VERSION, flags: S::FLAGS, owner, payload, digest: true };
+        let chunk =
+            Chunk { kind: S::KIND, version: S::VERSION, flags: S::FLAGS, owner, payload, raw: None, digest: true };
         let profile = |f: &File| f.header[9] == S::PROFILE as u8;
         if let Some(file) = self.files.iter_mut().find(|f| profile(f)) {
             file.chunks.push(chunk);
@@ -145,6 +153,17 @@ impl Set {
     }
 }
 
+impl Chunk {
+    /// Compresses its pages, if that makes them less.
+    pub fn compress(&mut self) {
+        if let Some(frame) = codec::compress(&self.payload, codec::DEFAULT_LEVEL) {
+            self.raw = Some(self.payload.len() as u64);
+            self.flags = ChunkFlags(self.flags.0 | ChunkFlags::ZSTD.0);
+            self.payload = frame;
+        }
+    }
+}
+
 impl File {
     /// The bytes, and the root.
     fn build(&self) -> (Vec<u8>, [u8; 32]) {
@@ -165,12 +184,15 @@ impl File {
             }
             let mut payload = chunk.payload.clone();
             let data = self.chunks.get(i + 1).filter(|d| d.kind == Kind::DATA && d.digest);
+            // That of compressed pages was right before, or is wrong.
             if let (Extents::KIND, Some(data), Some(digest)) = (chunk.kind, data, payload.get_mut(..32))
+                && data.raw.is_none()
                 && digest != [0; 32]
             {
                 digest.copy_from_slice(blake3::hash(&data.payload).as_bytes());
             }
-            let h = header(chunk.kind, chunk.version, chunk.flags, chunk.owner, &payload);
+            let mut h = header(chunk.kind, chunk.version, chunk.flags, chunk.owner, &payload);
+            h.raw = chunk.raw.unwrap_or(h.raw);
             let head = h.to_bytes();
             root.update(&head);
             if chunk.kind != Kind::DATA {

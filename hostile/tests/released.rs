@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
+use cryo_format::Kind;
 use cryo_format::section::{Info, SECTIONS};
 use hostile::Set;
 use hostile::set::Chunk;
@@ -40,7 +41,7 @@ fn what_came_later_is_refused_by_name() -> Result<()> {
         let owner = u64::from(info.scope as u8 != 0);
         let file = set.files.iter_mut().find(|f| f.header[9] == info.profile as u8).context("no such file")?;
         let (kind, version, flags) = (info.kind, info.version, info.flags);
-        file.chunks.push(Chunk { kind, version, flags, owner, payload: Vec::new(), digest: true });
+        file.chunks.push(Chunk { kind, version, flags, owner, payload: Vec::new(), raw: None, digest: true });
         set.store(&image)?;
         let name = String::from_utf8_lossy(&info.kind.0).trim_end().to_owned();
         let (shown, thawed) = (asked("cryo-inspect", &["verify"])?, asked("cryo-thaw", &["--pid", "new", "--detach"])?);
@@ -60,6 +61,16 @@ fn what_came_later_is_refused_by_name() -> Result<()> {
             ensure!(shown.status.success(), "{name} version {version} is to be passed over: {text}");
             passed_over += 1;
         }
+    }
+    // Pages that are compressed.
+    let mut set = Set::open(&seed)?;
+    set.chunk(Kind::DATA)?.compress();
+    set.store(&image)?;
+    for (tool, args) in [("cryo-inspect", &["verify"][..]), ("cryo-thaw", &["--pid", "new", "--detach"])] {
+        let said = asked(tool, args)?;
+        let text = [&said.stdout[..], &said.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        ensure!(!said.status.success() && text.contains("compressed with zstd"), "zstd: {}: {text}", said.status);
     }
     println!("{refused} refused by name, {passed_over} passed over");
     ensure!(refused > 0, "nothing came later than that release: it cannot be one of before");

@@ -17,11 +17,12 @@ import sys
 from itertools import pairwise
 
 import crc32c
+import zstandard
 from blake3 import blake3
 from cryo import Cryo
 from kaitaistruct import KaitaiStruct, KaitaiStructError
 
-CRITICAL, SAFE_TO_COPY = 1, 2
+CRITICAL, SAFE_TO_COPY, ZSTD = 1, 2, 0x100
 # Kind: (profile, flags). The registry of spec/06-registry.md, written a second time.
 SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
@@ -96,8 +97,11 @@ def read(path):
         if c.kind == "PAD ":
             need(not any(payload), 25, f"{name}: not zero")
         elif c.kind == "DATA":
-            need(announced == (c.owner, c.stored), 44, f"{name}: not announced")
-            need((at + 48) % page == 0, 47, f"{name}: not at a page boundary")
+            need(announced == (c.owner, c.raw), 44, f"{name}: not announced")
+            if c.flags & ZSTD:
+                decompress(payload, c.raw, name)
+            else:
+                need((at + 48) % page == 0, 47, f"{name}: not at a page boundary")
             announced = None
         else:
             need(announced is None, 44, f"{name}: stands where DATA should be")
@@ -123,6 +127,16 @@ def read(path):
     return cryo, offsets
 
 
+def decompress(payload, raw, name):
+    """The pages of a compressed DATA chunk: one frame that announces as many bytes as the chunk."""
+    try:
+        need(zstandard.get_frame_parameters(payload).content_size == raw, 15, f"{name}: the frame announces another size")
+        pages = zstandard.ZstdDecompressor().decompress(payload, allow_extra_data=False)
+    except zstandard.ZstdError as e:
+        raise Refused(f"rule 15: {name}: {e}") from e
+    need(len(pages) == raw, 15, f"{name}: {len(pages)} bytes")
+
+
 def admit(c, header, name):
     """May this chunk stand here?"""
     profile, flags = SECTIONS.get(c.kind, (None, None))
@@ -132,7 +146,7 @@ def admit(c, header, name):
         needed = (c.flags | flags) & CRITICAL or c.kind in STRUCTURAL
         return need(not needed, 17, f"{name}: version {c.version}")
     need(c.owner == 0 or c.kind not in ("PAD ", "INDX", "END "), 56, f"{name}: owner {c.owner}")
-    need(c.flags == flags, 26, f"{name}: flags {c.flags:#x}")
+    need(c.flags & ~ZSTD == flags, 26, f"{name}: flags {c.flags:#x}")
     return need(profile in (None, header.profile.name), 18, f"{name}: in a .{header.profile.name}")
 
 

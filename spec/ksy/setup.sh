@@ -11,8 +11,8 @@ mkdir -p "$dir/python"
 if [ ! -e "$dir/node_modules/kaitai-struct-compiler" ] || [ ! -e "$dir/node_modules/js-yaml" ]; then
     npm install --silent --no-fund --no-audit --prefix "$dir" kaitai-struct-compiler@0.11.0 js-yaml@4 >&2
 fi
-if ! PYTHONPATH="$dir/python" python3 -c 'import kaitaistruct, blake3, crc32c' 2>/dev/null; then
+if ! PYTHONPATH="$dir/python" python3 -c 'import kaitaistruct, blake3, crc32c, zstandard' 2>/dev/null; then
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target "$dir/python" \
-        kaitaistruct==0.11 blake3 crc32c >&2
+        kaitaistruct==0.11 blake3 crc32c zstandard >&2
 fi
 NODE_PATH="$dir/node_modules" node "$spec/ksy/compile.js" "$spec/cryo.ksy" "$dir/python"

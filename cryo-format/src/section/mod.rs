@@ -446,7 +446,8 @@ pub fn admit(header: &ChunkHeader, here: Profile) -> Result<(), Violation> {
     }
     let owned = !kind.is_structural() || kind == Kind::DATA;
     ensure(owned || header.owner == 0, Rule::OWNER, || format!("its owner is {}, not 0", header.owner))?;
-    ensure(header.flags == flags, Rule::FLAGS, || {
+    // That only DATA has a codec is rule 15.
+    ensure(header.flags.of_kind() == flags, Rule::FLAGS, || {
         format!("its flags are {:#06x}, not {:#06x}", header.flags.0, flags.0)
     })?;
     let at_home = profile.is_none_or(|profile| profile == here);

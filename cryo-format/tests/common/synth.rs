@@ -229,6 +229,17 @@ fn push(out: &mut Vec<u8>, c: &Chunk) {
     }
 }
 
+/// Bit of a compressed chunk.
+pub const ZSTD: u16 = 0x0100;
+
+/// A frame of zstd by RFC 8878, of one block: this byte, `n` times. It announces `announced` bytes, 256 to 65791.
+pub fn zstd_frame(byte: u8, n: u32, announced: u16) -> Vec<u8> {
+    // A single segment, with its size in two bytes; the last block, of the kind that repeats a byte.
+    let size = (announced - 256).to_le_bytes();
+    let block = (n << 3 | 3).to_le_bytes();
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0x60][..], &size, &block[..3], &[byte]].concat()
+}
+
 /// A set: process 1 with thread 2, file 3, embedded object 4, description 5.
 #[derive(Clone)]
 pub struct Set {
@@ -375,6 +386,14 @@ pub fn good_set() -> Set {
 }
 
 impl Set {
+    /// Its DATA (two pages of sixes) compressed: `frame` in place of them.
+    pub fn compress(&mut self, frame: Vec<u8>) {
+        let data = self.freeze.chunk(b"DATA");
+        data.flags |= ZSTD;
+        data.raw = Some(8192);
+        data.payload = frame;
+    }
+
     /// .frore, .frost, .freeze.
     pub fn build(&self) -> [Vec<u8>; 3] {
         let (frore, frore_root) = self.frore.build();

@@ -3,7 +3,7 @@
 
 use cryo_format::rules::Rule;
 
-use super::synth::{self, CRITICAL, SAFE_TO_COPY, Set, b, chunk, extent, extents, list, object, vma};
+use super::synth::{self, CRITICAL, SAFE_TO_COPY, Set, ZSTD, b, chunk, extent, extents, list, object, vma, zstd_frame};
 
 /// Makes `s` break the rule.
 #[allow(clippy::too_many_lines)] // one line a rule
@@ -80,6 +80,13 @@ pub fn break_rule(rule: Rule, s: &mut Set) {
     }
 }
 
+/// The good set's pages, compressed, and the frame made wrong.
+fn compress(s: &mut Set, wrong: fn(&mut Vec<u8>)) {
+    let mut frame = zstd_frame(6, 8192, 8192);
+    wrong(&mut frame);
+    s.compress(frame);
+}
+
 /// A rule, and what breaks it.
 pub type Vector = (Rule, fn(&mut Set));
 
@@ -87,6 +94,29 @@ pub type Vector = (Rule, fn(&mut Set));
 pub fn variants() -> &'static [Vector] {
     &[
         (Rule::CODEC, |s| s.frost.chunk(b"SIGA").raw = Some(7)),
+        // Only DATA may be compressed; and by nothing but zstd.
+        (Rule::CODEC, |s| s.frost.chunk(b"SIGA").flags |= ZSTD),
+        (Rule::CODEC, |s| s.freeze.chunk(b"DATA").flags |= 0x0200),
+        // One frame, whole, that announces what the chunk does, and gives it.
+        (Rule::CODEC, |s| compress(s, |frame| frame.truncate(frame.len() - 1))),
+        (Rule::CODEC, |s| compress(s, |frame| frame.push(0))),
+        (Rule::CODEC, |s| compress(s, |frame| frame.extend(frame.clone()))),
+        (Rule::CODEC, |s| compress(s, |frame| frame.extend([0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]))),
+        (Rule::CODEC, |s| compress(s, |frame| frame[0] ^= 1)),
+        (Rule::CODEC, |s| s.freeze.chunk(b"DATA").flags |= ZSTD),
+        // It announces a little, and would give a lot.
+        (Rule::CODEC, |s| s.compress(zstd_frame(6, 128 << 10, 8192))),
+        (Rule::CODEC, |s| s.compress(zstd_frame(6, 4096, 8192))),
+        (Rule::CODEC, |s| s.compress(zstd_frame(6, 16384, 16384))),
+        (Rule::DIGEST, |s| s.compress(zstd_frame(7, 8192, 8192))),
+        (Rule::DATA_FOLLOWS, |s| {
+            compress(s, |_| {});
+            s.freeze.chunk(b"DATA").raw = Some(4096);
+        }),
+        (Rule::CHUNK_LIMIT, |s| {
+            compress(s, |_| {});
+            s.freeze.chunk(b"DATA").raw = Some((1 << 20) + 4096);
+        }),
         (Rule::CHUNK_LIMIT, |s| s.frost.chunk(b"SIGA").stored = Some(u64::MAX)),
         (Rule::CHUNK_LIMIT, |s| s.freeze.chunk(b"DATA").stored = Some((1 << 20) + 4096)),
         (Rule::CHUNK_RESERVED, |s| s.frost.chunk(b"SIGA").flags |= 4),
