@@ -28,9 +28,28 @@ pub fn in_all(lists: &[&[(u64, u64)]]) -> Vec<(u64, u64)> {
     common
 }
 
+/// What is in `ranges` and not in `others`; both are sorted and joined.
+pub fn without(ranges: &[(u64, u64)], others: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut left = Vec::new();
+    for &(start, end) in ranges {
+        let mut at = start;
+        let from = others.partition_point(|r| r.1 <= start);
+        for other in others[from..].iter().take_while(|r| r.0 < end) {
+            if at < other.0 {
+                left.push((at, other.0));
+            }
+            at = other.1;
+        }
+        if at < end {
+            left.push((at, end));
+        }
+    }
+    left
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{in_all, joined};
+    use super::{in_all, joined, without};
 
     #[test]
     fn ranges() {
@@ -38,5 +57,7 @@ mod tests {
         assert_eq!(in_all(&[&[(1, 10)], &[(0, 2), (4, 5), (9, 12)]]), [(1, 2), (4, 5), (9, 10)]);
         assert_eq!(in_all(&[&[(1, 3), (5, 9)], &[(2, 6)], &[(0, 100)]]), [(2, 3), (5, 6)]);
         assert_eq!(in_all(&[&[(1, 3)], &[]]), []);
+        assert_eq!(without(&[(1, 10), (12, 14)], &[(0, 2), (4, 5), (9, 13)]), [(2, 4), (5, 9), (13, 14)]);
+        assert_eq!(without(&[(1, 3)], &[(1, 3)]), []);
     }
 }

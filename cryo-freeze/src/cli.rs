@@ -30,6 +30,9 @@ pub struct Cli {
     /// Leave the original stopped (kill -CONT lets it go on)
     #[arg(long)]
     pub leave_stopped: bool,
+    /// Copy pages while the program runs, and then stop it for a moment only: takes as much memory again as it has
+    #[arg(long, requires = "leave_running")]
+    pub live: bool,
     /// Say which processes were frozen, and how many pages of each were read
     #[arg(short, long)]
     pub verbose: bool,
@@ -54,6 +57,7 @@ impl Cli {
                 _ => Afterwards::End,
             },
             force: self.force,
+            live: self.live,
             ..self.choices.options()
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use cryo_format::Profile;
 use cryo_format::header::{EM_386, EM_X86_64, Header};
 use cryo_format::prim::Raw;
+use cryo_format::section::files::OpenFile;
 use cryo_format::section::link::Link;
 use cryo_format::section::regs::RegsX86_64;
 use cryo_format::write::Writer;
@@ -21,6 +22,7 @@ use crate::collect::machine::Machine;
 use crate::collect::{self, Collected, Contents, Held};
 use crate::collect::{RefusalKind, refuse};
 use crate::error::{About, not_asked_to_end};
+use crate::live::{Begun, Live, Still};
 use crate::options::{Afterwards, Children, Options};
 use crate::output::{self, OutputFiles};
 use crate::pages::{self, Run};
@@ -45,6 +47,8 @@ pub struct Frozen {
     pub members: Vec<FrozenProcess>,
     /// What was left out or replaced.
     pub notes: Vec<String>,
+    /// How it was done, for who asks for a live freeze and more than the result (`-v`).
+    pub remarks: Vec<String>,
 }
 
 /// A process that was frozen.
@@ -78,13 +82,28 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         Target::Name(name) => Some(OutputFiles::create(name, options.force)?),
         Target::Pipe(_) => None,
     };
-    let mut machine = Machine::look(&collect::family::check(pid, options.children, &options.also)?)?;
+    let among = collect::family::check(pid, options.children, &options.also)?;
+    let (mut live, mut remarks) = (None, Vec::new());
+    if options.live {
+        match Live::begin(collect::family::seize(pid, options.children, &options.also)?, options)? {
+            Begun::Live(begun) => live = Some(begun),
+            Begun::Not(why) => remarks.push(format!("not live: {why}")),
+        }
+    }
+    let mut machine = Machine::look(&among)?;
     let left = if options.children == Children::Leave { collect::family::left_behind(pid) } else { Vec::new() };
     not_asked_to_end()?;
     let mut collected = Collected::default();
     // Declared before the processes, and so dropped after them: a copy takes its last trace out of an original that runs again.
     let mut held = Held::default();
+    if let Some(live) = &mut live {
+        live.round()?;
+    }
     let mut family = seize(pid, options)?;
+    if let Some(live) = &mut live {
+        held.no_copies = live.is_shorter(&family);
+    }
+    held.live = live;
     for child in left {
         collected.note(format!("child {child}"), "left behind (--only)");
     }
@@ -93,23 +112,44 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let mut quiet = std::mem::take(&mut held.quiet);
     let mut contents = done?;
     not_asked_to_end()?;
-    let copies = contents.copied(&held);
-    let family = if copies.is_some() {
+    let mut live = held.live.take();
+    if let Some(live) = live.as_mut().filter(|_| held.no_copies) {
+        let memories: Vec<_> = family.members.iter().map(|member| &member.memory).collect();
+        if collected.sections::<OpenFile>().any(|file| file.open_flags.0 & libc::O_DIRECT as u64 != 0) {
+            live.distrust();
+        }
+        let stills: Vec<_> = memories.iter().map(|memory| Still::Process(memory)).collect();
+        live.complete(&contents.runs(&stills), &memories, contents.members.last().map_or(0, |member| member.id))?;
+    }
+    let family = if held.no_copies || contents.copied(&held).is_some() {
         quiet.clear();
+        let since = family.members.first().map(|root| root.since);
         drop(family);
+        if let Some(since) = since.filter(|_| options.live) {
+            remarks.push(format!("it stood still for {:.1} ms", since.elapsed().as_secs_f64() * 1e3));
+        }
         None
     } else {
         Some(family)
     };
+    if let Some(live) = &mut live {
+        live.release();
+        remarks.push(if held.no_copies { live.told() } else { "not live: to fork it is quicker".into() });
+    }
+    let live = live.filter(|_| held.no_copies);
+    let copies = live.as_ref().map(Live::memories).or_else(|| contents.copied(&held));
     let mut quiet = quiet;
     let keeper = match options.afterwards {
         Afterwards::End if !quiet.is_empty() => Some(Keeper::start(&quiet, &held.door)?),
         _ => None,
     };
     let stopped = || family.iter().flat_map(|family| family.members.iter().map(|member| &member.memory));
-    let memories = copies.unwrap_or_else(|| stopped().collect());
+    let memories = copies.unwrap_or_else(|| stopped().map(Still::Process).collect());
     contents.fork(&memories, &mut collected)?;
-    let runs = contents.runs(&memories);
+    let mut runs = contents.runs(&memories);
+    if let Some(live) = &live {
+        live.read_copies(&mut runs);
+    }
     let members = frozen(&contents, &runs);
     let path = match (target, files) {
         (Target::Pipe(out), _) => {
@@ -154,7 +194,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
             drop(family);
         }
     }
-    Ok(Frozen { path, members, notes: collected.notes() })
+    Ok(Frozen { path, members, notes: collected.notes(), remarks })
 }
 
 /// Stops the process, with its descendants if they shall be taken along.

@@ -37,6 +37,9 @@ fn tell(cli: &Cli, frozen: &Frozen) {
     for member in frozen.members.iter().filter(|_| cli.verbose) {
         say(&format!("process {} ({}): {} pages", member.pid, member.comm, member.pages));
     }
+    for remark in frozen.remarks.iter().filter(|_| cli.verbose) {
+        say(remark);
+    }
     for note in &frozen.notes {
         say(&format!("note: {note}"));
     }

@@ -121,6 +121,8 @@ pub struct Options {
     pub digests: bool,
     /// Compress the page data with zstd at this level ([`cryo_format::codec::LEVELS`]).
     pub compress: Option<i32>,
+    /// Copy pages while the program runs; with [`Afterwards::Run`].
+    pub live: bool,
     /// Who is told how far it has come.
     pub progress: Progress,
 }
@@ -140,6 +142,7 @@ impl Default for Options {
             force: false,
             digests: true,
             compress: None,
+            live: false,
             progress: Progress::default(),
         }
     }

@@ -14,9 +14,9 @@ use cryo_format::codec;
 use cryo_format::prim::{Addr, Raw};
 use cryo_format::section::extents::{Content, Extent};
 use cryo_format::write::Writer;
-use cryo_tracee::Memory;
 
 use crate::error::{Refusal, RefusalKind, not_asked_to_end, refuse};
+use crate::live::Still;
 use crate::progress::{Counter, Progress};
 use crate::{Error, Result};
 
@@ -37,7 +37,7 @@ const EXTENTS: usize = 16 << 10;
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
     /// A process's memory, at the extent's own address plus this difference.
-    Memory(&'a Memory, i64),
+    Memory(Still<'a>, i64),
     /// A file, at this offset for the first page.
     File(&'a File, u64),
 }
@@ -314,7 +314,7 @@ fn note(extents: &mut Vec<Extent>, vaddr: u64, content: Content, reference: u64)
 }
 
 /// Reads what the file has; behind its end is zero, as in a mapping's last page.
-fn read_file(file: &File, offset: u64, mut room: &mut [u8]) -> Result<()> {
+pub fn read_file(file: &File, offset: u64, mut room: &mut [u8]) -> Result<()> {
     let mut at = offset;
     while !room.is_empty() {
         match file.read_at(room, at) {

@@ -23,7 +23,7 @@ pub use kernel::{
     sysv, timens, tty,
 };
 pub use tracee::{
-    arch, family, fault, forked_copy, guardian, host, interrupted, mem, orphan, process, remote, stopped,
+    arch, family, fault, forked_copy, guardian, host, interrupted, mem, orphan, process, remote, stopped, watch,
 };
 
 pub use arch::{Arch, Regs};
@@ -38,6 +38,7 @@ pub use refusal::{Refusal, RefusalKind, Refusals};
 pub use remote::{Batch, Remote};
 pub use stopped::{AWAY, Stopped, Xstate};
 pub use sys::{Dispatch, UserDesc, set_limit};
+pub use watch::Watch;
 
 /// How long a thread may take to stop, or a remote call to return, before we give up and let everything go. A thread in
 /// uninterruptible sleep (a dead NFS server) does not stop at all.

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::ops::Range;
 
 use cryo_format::section::extents::Content as Kind;
-use cryo_tracee::Memory;
 
+use crate::live::Still;
 use crate::pages::{Run, Source};
 
 /// Content of one owner, still to be read.
@@ -66,6 +66,11 @@ pub(super) enum PageSource {
 }
 
 impl Content {
+    /// Where its pages are.
+    pub fn ranges(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.runs.iter().map(|p| (p.start, p.end()))
+    }
+
     /// Where it is pages of the mapped file itself.
     pub fn of_files(&self) -> impl Iterator<Item = (u64, u64)> {
         self.runs.iter().filter(|p| p.kind == Kind::FILE_DATA).map(|p| (p.start, p.end()))
@@ -87,10 +92,10 @@ impl Content {
     }
 
     /// As runs for the writer; `memories` are the members'.
-    pub fn runs<'c>(&'c self, owner: u64, memories: &[&'c Memory]) -> impl Iterator<Item = Run<'c>> {
+    pub fn runs<'c>(&'c self, owner: u64, memories: &[Still<'c>]) -> impl Iterator<Item = Run<'c>> {
         self.runs.iter().filter_map(move |p| {
             let source = match p.from {
-                PageSource::Memory(member, shift) => Source::Memory(memories.get(member)?, shift),
+                PageSource::Memory(member, shift) => Source::Memory(*memories.get(member)?, shift),
                 PageSource::File(offset) => Source::File(self.file.as_ref()?, offset),
             };
             Some(Run { owner, start: p.start, len: p.len, content: p.kind, source })

@@ -19,6 +19,7 @@ use super::content::Content;
 use super::{Collected, Scene, family};
 use crate::Result;
 use crate::error::not_asked_to_end;
+use crate::live::Still;
 use crate::pages::PAGE;
 
 /// Bytes that are compared at once.
@@ -130,7 +131,7 @@ impl Forked {
     /// Adds the section, and takes the pages from what is stored of the process. `memories` are the members'.
     pub fn collect(
         self,
-        memories: &[&Memory],
+        memories: &[Still<'_>],
         content: &mut BTreeMap<u64, Vec<Content>>,
         out: &mut Collected,
     ) -> Result<()> {
@@ -142,8 +143,10 @@ impl Forked {
         };
         let alike = alike(&parents.vmas, &vmas.vmas);
         let alike = joined(alike.iter().filter(|a| a.is_private()).map(|a| (a.start, a.end)).collect());
+        let stored = content.get(&process).into_iter().flatten().flat_map(Content::ranges);
+        let stored = joined(stored.collect());
         let (mut ours, mut theirs) = (vec![0; PIECE as usize], vec![0; PIECE as usize]);
-        for (start, end) in in_all(&[&perhaps, &alike]) {
+        for (start, end) in in_all(&[&perhaps, &alike, &stored]) {
             for from in (start..end).step_by(PIECE as usize) {
                 let len = (end - from).min(PIECE) as usize;
                 own.read(from, &mut ours[..len])?;

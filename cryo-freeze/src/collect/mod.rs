@@ -116,7 +116,7 @@ pub fn collect(
     held: &mut Held,
 ) -> Result<Contents> {
     let members = &mut family.members;
-    let looks = members.iter().map(look).collect::<Result<Vec<_>>>()?;
+    let looks = members.iter().map(|process| look(process, held)).collect::<Result<Vec<_>>>()?;
     let pids: Vec<i32> = members.iter().map(Process::pid).collect();
     machine.others.update(&pids, looks.iter().flat_map(|(maps, _)| maps));
     let machine = &*machine;
@@ -165,7 +165,7 @@ pub fn collect(
 }
 
 /// The mappings of a process, and what /proc says of each of its threads.
-fn look(process: &Process) -> Result<(Vec<Mapping>, Vec<Status>)> {
+fn look(process: &Process, held: &Held) -> Result<(Vec<Mapping>, Vec<Status>)> {
     let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
     let live_tid = process.live_tid();
     let (maps, threads) = parallel::both(
@@ -177,7 +177,12 @@ fn look(process: &Process) -> Result<(Vec<Mapping>, Vec<Status>)> {
             })
         },
     )?;
-    Ok((maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect(), threads))
+    let maps = maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
+    let maps = match &held.live {
+        Some(live) => live.unmark(process.pid(), maps),
+        None => maps,
+    };
+    Ok((maps, threads))
 }
 
 /// Adds what is one member's own. Returns whether it [adopts](thread::Answers::adopts); `adopted` says it of its parent.

@@ -139,7 +139,7 @@ pub fn ask(
     let residence = residence::ask(&mut remote, scene)?;
     // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
     let adopts = adopted || process.adopts(scene, &done);
-    let possible = snapshot::possible(scene) && !adopts;
+    let possible = snapshot::possible(scene) && !adopts && !held.no_copies;
     held.copies.push(if possible { ForkedCopy::of(&mut remote).ok() } else { None });
     drop(remote);
     Ok(Answers { done, ignores_traps, actions, mm, process, limits, itimers, residence, adopts })

@@ -119,6 +119,13 @@ pub fn mappings(pid: i32) -> Result<Vec<Mapping>> {
     parse_mappings(BufReader::with_capacity(64 << 10, file), &path)
 }
 
+/// The same without their flags and sizes, as `/proc/PID/maps` lists them: the kernel need not look at every page.
+pub fn short_mappings(pid: i32) -> Result<Vec<Mapping>> {
+    let path = format!("/proc/{pid}/maps");
+    let text = fs::read(&path).map_err(|e| Error::sys(format!("reading {path}"), e))?;
+    parse_mappings(&text[..], &path)
+}
+
 /// Parses the text of smaps.
 pub fn parse_mappings(mut text: impl BufRead, path: &str) -> Result<Vec<Mapping>> {
     let mut all: Vec<Mapping> = Vec::new();

@@ -14,8 +14,11 @@ mod pagemap;
 use crate::error::{refuse, unexpected};
 use crate::{Error, RefusalKind, Result};
 pub use fdinfo::{FdDirs, FdInfo};
-pub use maps::{Mapping, mappings, parse_mappings};
+pub use maps::{Mapping, mappings, parse_mappings, short_mappings};
 pub use pagemap::{Entry, Present, entries, pagemap, present};
+pub(crate) use pagemap::{
+    PAGE_IS_HUGE, PAGE_IS_PFNZERO, PAGE_IS_PRESENT, PAGE_IS_SWAPPED, PAGE_IS_WRITTEN, Question, Region, ask,
+};
 
 /// `fs::read` asks for the size, which is 0 in /proc, and begins with 32 bytes: ten system calls where three do.
 fn read(path: &str) -> Result<Vec<u8>> {

@@ -75,72 +75,109 @@ pub fn entries(pagemap: &fs::File, start: u64, end: u64) -> Result<Vec<Entry>> {
     Ok(bytes.as_chunks::<8>().0.iter().map(|entry| Entry(u64::from_le_bytes(*entry))).collect())
 }
 
-fn scan(pagemap: &fs::File, start: u64, end: u64, guards: bool) -> std::io::Result<Vec<Present>> {
+/// Categories of PAGEMAP_SCAN (linux/fs.h).
+pub(crate) const PAGE_IS_WRITTEN: u64 = 1 << 1;
+const PAGE_IS_FILE: u64 = 1 << 2;
+pub(crate) const PAGE_IS_PRESENT: u64 = 1 << 3;
+pub(crate) const PAGE_IS_SWAPPED: u64 = 1 << 4;
+pub(crate) const PAGE_IS_PFNZERO: u64 = 1 << 5;
+pub(crate) const PAGE_IS_HUGE: u64 = 1 << 6;
+const PAGE_IS_GUARD: u64 = 1 << 8;
+
+/// Which pages are asked for, and what is told of them.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Question {
+    /// PM_SCAN_*.
+    pub flags: u64,
+    /// Categories that count when a page has them not.
+    pub inverted: u64,
+    /// A page has all of these.
+    pub all: u64,
+    /// A page has one of these, if there are any.
+    pub any: u64,
+    /// What is told.
+    pub told: u64,
+}
+
+/// `struct pm_scan_arg`.
+#[repr(C)]
+struct ScanArg {
+    size: u64,
+    flags: u64,
+    start: u64,
+    end: u64,
+    walk_end: u64,
+    vec: u64,
+    vec_len: u64,
+    max_pages: u64,
+    category_inverted: u64,
+    category_mask: u64,
+    category_anyof_mask: u64,
+    return_mask: u64,
+}
+
+/// `struct page_region`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Region {
+    pub start: u64,
+    pub end: u64,
+    pub categories: u64,
+}
+
+/// Asks PAGEMAP_SCAN about `start..end`, as often as it takes.
+pub(crate) fn ask(pagemap: &fs::File, start: u64, end: u64, question: Question) -> std::io::Result<Vec<Region>> {
     use std::os::fd::AsRawFd;
-    // linux/fs.h: struct pm_scan_arg, struct page_region; categories.
-    const PAGE_IS_FILE: u64 = 1 << 2;
-    const PAGE_IS_PRESENT: u64 = 1 << 3;
-    const PAGE_IS_SWAPPED: u64 = 1 << 4;
-    const PAGE_IS_PFNZERO: u64 = 1 << 5;
-    const PAGE_IS_GUARD: u64 = 1 << 8;
     const PAGEMAP_SCAN: libc::c_ulong = 0xc060_6610;
-    #[repr(C)]
-    #[derive(Default)]
-    struct ScanArg {
-        size: u64,
-        flags: u64,
-        start: u64,
-        end: u64,
-        walk_end: u64,
-        vec: u64,
-        vec_len: u64,
-        max_pages: u64,
-        category_inverted: u64,
-        category_mask: u64,
-        category_anyof_mask: u64,
-        return_mask: u64,
-    }
-    #[repr(C)]
-    #[derive(Clone, Copy, Default)]
-    struct Region {
-        start: u64,
-        end: u64,
-        categories: u64,
-    }
     let mut out = Vec::new();
     let mut at = start;
     let mut regions = vec![Region::default(); 512];
     while at < end {
         let mut arg = ScanArg {
             size: size_of::<ScanArg>() as u64,
+            flags: question.flags,
             start: at,
             end,
+            walk_end: 0,
             vec: regions.as_mut_ptr() as u64,
             vec_len: regions.len() as u64,
-            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED | if guards { PAGE_IS_GUARD } else { 0 },
-            // The shared zero page, mapped when untouched memory is only read, is as good as absent.
-            category_inverted: PAGE_IS_PFNZERO,
-            category_mask: PAGE_IS_PFNZERO,
-            return_mask: PAGE_IS_FILE | if guards { PAGE_IS_GUARD } else { 0 },
-            ..ScanArg::default()
+            max_pages: 0,
+            category_inverted: question.inverted,
+            category_mask: question.all,
+            category_anyof_mask: question.any,
+            return_mask: question.told,
         };
         // SAFETY: `arg` and the vector it points to have the kernel's layout and outlive the call; vec_len bounds what is written.
         let n = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, &raw mut arg) };
         if n < 0 {
             return Err(std::io::Error::last_os_error());
         }
-        out.extend(regions[..n as usize].iter().map(|r| Present {
-            start: r.start,
-            end: r.end,
-            file: r.categories & PAGE_IS_FILE != 0,
-            guard: r.categories & PAGE_IS_GUARD != 0,
-        }));
+        out.extend_from_slice(&regions[..n as usize]);
         if arg.walk_end <= at {
             break;
         }
         at = arg.walk_end;
     }
     Ok(out)
+}
+
+fn scan(pagemap: &fs::File, start: u64, end: u64, guards: bool) -> std::io::Result<Vec<Present>> {
+    let question = Question {
+        any: PAGE_IS_PRESENT | PAGE_IS_SWAPPED | if guards { PAGE_IS_GUARD } else { 0 },
+        // The shared zero page, mapped when untouched memory is only read, is as good as absent.
+        inverted: PAGE_IS_PFNZERO,
+        all: PAGE_IS_PFNZERO,
+        told: PAGE_IS_FILE | if guards { PAGE_IS_GUARD } else { 0 },
+        ..Question::default()
+    };
+    let regions = ask(pagemap, start, end, question)?;
+    let present = |r: Region| Present {
+        start: r.start,
+        end: r.end,
+        file: r.categories & PAGE_IS_FILE != 0,
+        guard: r.categories & PAGE_IS_GUARD != 0,
+    };
+    Ok(regions.into_iter().map(present).collect())
 }
 
 fn read_pagemap(pagemap: &fs::File, start: u64, end: u64) -> std::io::Result<Vec<Present>> {

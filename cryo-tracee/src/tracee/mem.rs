@@ -49,6 +49,27 @@ impl Memory {
         Ok(())
     }
 
+    /// Reads each of these, as [`Memory::read`] does: many small ones in one call. A piece that cannot be read is an error, and then what was read of the
+    /// others is not known.
+    pub fn read_each(&self, pieces: &mut [(u64, &mut [u8])]) -> Result<()> {
+        /// What one call takes (UIO_MAXIOV).
+        const MANY: usize = 1024;
+        for group in pieces.chunks_mut(MANY) {
+            let about = |group: &[(u64, &mut [u8])]| self.what("reading", group[0].0, group[0].1.len());
+            fault::point().about(|| about(group))?;
+            let iovec = |base: *mut libc::c_void, len| libc::iovec { iov_base: base, iov_len: len };
+            let local: Vec<_> = group.iter_mut().map(|(_, buf)| iovec(buf.as_mut_ptr().cast(), buf.len())).collect();
+            let remote: Vec<_> = group.iter().map(|(at, buf)| iovec(*at as *mut libc::c_void, buf.len())).collect();
+            let count = group.len() as libc::c_ulong;
+            // SAFETY: each of `local` is a buffer of the group, which nobody else has; the kernel checks `remote` in the other process.
+            let n = unsafe { libc::process_vm_readv(self.pid, local.as_ptr(), count, remote.as_ptr(), count, 0) };
+            if n < 0 || n as usize != group.iter().map(|(_, buf)| buf.len()).sum::<usize>() {
+                group.iter_mut().try_for_each(|(at, buf)| self.read(*at, buf))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes through any protection.
     pub fn write(&self, addr: u64, bytes: &[u8]) -> Result<()> {
         fault::point().about(|| self.what("writing", addr, bytes.len()))?;

@@ -16,3 +16,4 @@ pub mod process;
 pub mod remote;
 mod rseq;
 pub mod stopped;
+pub mod watch;

@@ -10,6 +10,7 @@ mod aio;
 mod batch;
 mod cave;
 mod each;
+mod uffd;
 
 use super::arch::code::{self, Entry};
 use super::arch::{Arch, x86_64};

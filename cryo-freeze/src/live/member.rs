@@ -1,0 +1,237 @@
+//! One process of a live freeze.
+
+use cryo_tracee::proc::{self, FdInfo, Mapping, Stat, Status};
+use cryo_tracee::{Arch, Memory, Process, Watch};
+
+use super::copied::{Area, Copied, Range};
+use crate::Result;
+use crate::error::not_asked_to_end;
+
+/// Below it a mapping is copied while the program stands still.
+const LEAST: u64 = 1 << 20;
+/// Bytes about which the kernel is asked at once: it holds the program's list of mappings meanwhile.
+const STRIDE: u64 = 64 << 20;
+/// Bytes that are copied at once.
+const PIECE: u64 = 4 << 20;
+/// Mappings that are not watched: the main stack, which grows, and what is not memory.
+const NOT_WATCHED: [&[u8]; 5] = [b"[stack]", b"[vdso]", b"[vvar]", b"[vvar_vclock]", b"[vsyscall]"];
+/// Room for more than that is not touched before it is needed.
+const MOST_PREPARED: u64 = 64 << 20;
+
+/// A process, watched since it stood still for the first time; or one that was born since, and is not.
+pub struct Member {
+    pub pid: i32,
+    /// When it was started: another process may have its pid by now.
+    born: i64,
+    watch: Option<Watch>,
+    /// Its memory, under that watch.
+    memory: Option<Memory>,
+    pub copied: Copied,
+    /// Bytes in huge pages, when it was last counted.
+    pub huge: u64,
+    /// Bytes that its areas have.
+    pub watched: u64,
+}
+
+impl Member {
+    /// One that nobody has watched.
+    pub fn new(pid: i32) -> Self {
+        Self { pid, born: 0, watch: None, memory: None, copied: Copied::default(), huge: 0, watched: 0 }
+    }
+
+    /// Begins to watch a process that stands still. An error where it, or the kernel, does not allow that.
+    ///
+    /// It stands still also while its mappings are chosen: one that is another by then would be watched in part, and so split, and mremap(2) takes
+    /// no two mappings.
+    pub fn begin(process: &mut Process) -> Result<Self> {
+        let maps = proc::short_mappings(process.live_tid())?;
+        let watch = Watch::begin(process, &maps)?;
+        let mut member = Self {
+            born: Stat::of(process.pid())?.field(22)?,
+            memory: Some(process.memory.again()?),
+            ..Self::new(process.pid())
+        };
+        for m in maps.iter().filter(|m| !m.shared && m.ino == 0 && m.end - m.start >= LEAST) {
+            if NOT_WATCHED.contains(&&m.path[..]) {
+                continue;
+            }
+            let range = (m.start, m.end);
+            let census = watch.census(range)?;
+            if census.small < LEAST {
+                continue;
+            }
+            let area = Area::new(range, census.small + census.huge >= (m.end - m.start) / 2);
+            if let Ok(area) = area
+                && watch.add(range).is_ok()
+            {
+                member.huge += census.huge;
+                member.watched += census.small;
+                member.copied.areas.push(area);
+            }
+        }
+        member.watch = Some(watch);
+        Ok(member)
+    }
+
+    /// Is it this one?
+    pub fn is(&self, pid: i32) -> bool {
+        self.pid == pid && Stat::of(pid).and_then(|s| s.field(22)).is_ok_and(|born| born == self.born)
+    }
+
+    /// Makes room for what is copied at the end: so many bytes are not watched.
+    pub fn prepare(&mut self, bytes: u64) -> Result<()> {
+        self.copied.prepare((bytes.min(MOST_PREPARED) + (1 << 20)) as usize)
+    }
+
+    /// Why what is written to its memory would go unseen; `None` if it does not.
+    pub fn writes_unseen(&self) -> Result<Option<String>> {
+        let pid = self.pid;
+        let areas = &self.copied.areas;
+        for m in proc::mappings(pid)? {
+            let ours = areas.iter().any(|a| a.range.0 < m.end && m.start < a.range.1);
+            if m.has("um") || (m.has("uw") && !ours) {
+                return Ok(Some(format!("process {pid} uses userfaultfd itself")));
+            }
+            if m.path == b"/[aio] (deleted)" {
+                return Ok(Some(format!("process {pid} reads and writes asynchronously (io_setup)")));
+            }
+        }
+        for fd in proc::descriptors(pid)? {
+            if FdInfo::of(pid, fd).is_ok_and(|info| info.flags() & libc::O_DIRECT as u64 != 0) {
+                return Ok(Some(format!(
+                    "fd {fd} of process {pid} is open with O_DIRECT, and what comes by it goes unseen"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Copies what was written to since it was copied; returns how many bytes that were. What cannot be read is stale, and tried once more later.
+    pub fn round(&mut self) -> Result<u64> {
+        let (Some(watch), Some(memory)) = (&self.watch, &self.memory) else { return Ok(0) };
+        let mut bytes = 0;
+        for area in &mut self.copied.areas {
+            for stride in pieces(&[area.range], STRIDE) {
+                let written = watch.take_written(stride[0])?;
+                for some in pieces(&written, PIECE) {
+                    if memory.read_each(&mut area.places(&some)).is_err() {
+                        area.stale.extend(&some);
+                    }
+                    bytes += length(&some);
+                    not_asked_to_end()?;
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The process stands still: what of its areas is to be copied? Areas that are not what they were are none any more. Returns the bytes.
+    pub fn look(&mut self) -> u64 {
+        let Some(watch) = &self.watch else { return 0 };
+        self.copied.areas.retain_mut(|area| {
+            let Ok(written) = watch.written(area.range) else { return false };
+            area.stale.extend(written);
+            area.stale.sort_unstable();
+            area.stale = cryo_format::ranges::joined(std::mem::take(&mut area.stale));
+            true
+        });
+        self.copied.areas.iter().map(|area| length(&area.stale)).sum()
+    }
+
+    /// Copies these pages, of which the areas may have some already. The process stands still; `memory` is its own.
+    pub fn copy(&mut self, memory: &Memory, ranges: &[Range]) -> Result<u64> {
+        let mut bytes = 0;
+        let areas: Vec<Range> = self.copied.areas.iter().map(|area| area.range).collect();
+        for (start, end) in cryo_format::ranges::without(ranges, &areas) {
+            self.copied.add(start, (end - start) as usize, |room| Ok(memory.read(start, room)?))?;
+            bytes += end - start;
+        }
+        for area in &mut self.copied.areas {
+            let stale = cryo_format::ranges::in_all(&[ranges, &std::mem::take(&mut area.stale)]);
+            memory.read_each(&mut area.places(&stale))?;
+            bytes += length(&stale);
+        }
+        self.copied.complete();
+        Ok(bytes)
+    }
+
+    /// Shows the mappings as they would be if nobody watched them.
+    pub fn unmark(&self, maps: Vec<Mapping>) -> Vec<Mapping> {
+        let Some(watch) = &self.watch else { return maps };
+        let mut shown: Vec<Mapping> = Vec::with_capacity(maps.len());
+        let mut before_watched = false;
+        for mut m in maps {
+            let watched = m.has("uw") && watch.is_ours((m.start, m.end));
+            if watched {
+                m.flags.retain(|flag| flag != b"uw");
+            }
+            // What was added to a mapping meanwhile is another one, as long as it is watched.
+            match shown.last_mut() {
+                Some(last) if (watched || before_watched) && continues(last, &m) => {
+                    last.end = m.end;
+                    last.swapped += m.swapped;
+                }
+                _ => shown.push(m),
+            }
+            before_watched = watched;
+        }
+        shown
+    }
+
+    /// Takes the protection off, a part at a time, so that the program never waits for long; and then all that is left of the watch.
+    pub fn release(&mut self) {
+        let Some(watch) = self.watch.take() else { return };
+        for area in &self.copied.areas {
+            pieces(&[area.range], STRIDE).for_each(|part| watch.release(part[0]));
+        }
+    }
+}
+
+/// Would the kernel have one mapping of both?
+fn continues(last: &Mapping, next: &Mapping) -> bool {
+    // Whether a mapping is new (VM_SOFTDIRTY) is no difference.
+    let flags = |m: &Mapping| m.flags.iter().filter(|flag| *flag != b"sd").copied().collect::<Vec<_>>();
+    let same = |m: &Mapping| (m.prot, m.shared, m.dev, m.ino, m.page_size);
+    last.end == next.start
+        && last.ino == 0
+        && same(last) == same(next)
+        && last.path == next.path
+        && flags(last) == flags(next)
+}
+
+/// The ranges in portions of at most `most` bytes.
+fn pieces(ranges: &[Range], most: u64) -> impl Iterator<Item = Vec<Range>> {
+    let mut all: Vec<Vec<Range>> = Vec::new();
+    let mut room = 0;
+    for &(mut start, end) in ranges {
+        while start < end {
+            if room == 0 {
+                all.push(Vec::new());
+                room = most;
+            }
+            let stop = end.min(start + room);
+            if let Some(last) = all.last_mut() {
+                last.push((start, stop));
+            }
+            room -= stop - start;
+            start = stop;
+        }
+    }
+    all.into_iter()
+}
+
+fn length(ranges: &[Range]) -> u64 {
+    ranges.iter().map(|r| r.1 - r.0).sum()
+}
+
+/// Why the pages of a process cannot be copied while it runs; `None` if they can.
+pub fn unsuited(process: &Process) -> Result<Option<String>> {
+    let pid = process.pid();
+    if Status::of(process.live_tid())?.number("Seccomp").unwrap_or(0) != 0 {
+        return Ok(Some(format!("process {pid} is under seccomp filters")));
+    }
+    if process.arch != Arch::X86_64 {
+        return Ok(Some(format!("process {pid} runs 32-bit code")));
+    }
+    Ok(None)
+}

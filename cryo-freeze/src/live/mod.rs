@@ -1,0 +1,229 @@
+//! A live freeze (`--live`): pages are copied while the program runs, in rounds, and then it stands still for a moment, in which only what changed since is
+//! copied, and everything else is collected.
+//!
+//! It is stopped twice: once for what has to be done inside it to watch its pages ([`cryo_tracee::watch`]), and once for the freeze itself. Whatever is
+//! not watched (huge pages, what is shared, pages of mapped files that were written to) is copied at the second stop. What does not go this way
+//! goes the way of every freeze, and why is said (`-v`). spec/rationale.md has why it is done so.
+
+mod copied;
+mod member;
+mod still;
+
+use std::collections::BTreeMap;
+
+use cryo_tracee::proc::{Mapping, Status};
+use cryo_tracee::{Family, Memory};
+
+pub use copied::Copied;
+use copied::Range;
+use member::Member;
+pub use still::Still;
+
+use crate::Result;
+use crate::error::not_asked_to_end;
+use crate::options::{Afterwards, Options};
+use crate::pages::{Run, Source};
+
+/// Less than that is copied at once as quickly as in rounds.
+const LEAST: u64 = 8 << 20;
+/// Rounds at most.
+const ROUNDS: usize = 12;
+/// Bytes that are copied in well under a millisecond: another round would not shorten the stop.
+const FEW: u64 = 2 << 20;
+/// To fork a process stops it for as long as it takes to copy this part of its small pages, and of its huge ones.
+const FORK_SMALL: u64 = 12;
+const FORK_HUGE: u64 = 300;
+
+/// What came of the wish for one.
+pub enum Begun {
+    /// Its pages are being copied.
+    Live(Live),
+    /// It is frozen the usual way, because of this.
+    Not(String),
+}
+
+/// A live freeze under way.
+pub struct Live {
+    members: Vec<Member>,
+    /// Content of objects, by their local ids.
+    objects: BTreeMap<u64, Copied>,
+    /// Rounds, and bytes copied in them.
+    rounds: usize,
+    running: u64,
+    /// Bytes copied while it stood still.
+    still: u64,
+}
+
+impl Live {
+    /// Lets these processes, which stand still, go on, and copies their pages until another round would bring nothing.
+    pub fn begin(family: Family, options: &Options) -> Result<Begun> {
+        if options.afterwards != Afterwards::Run {
+            return Ok(Begun::Not("the program does not go on afterwards (--leave-running)".into()));
+        }
+        let mut live = Self { members: Vec::new(), objects: BTreeMap::new(), rounds: 0, running: 0, still: 0 };
+        match live.watch(family)? {
+            Some(why) => Ok(Begun::Not(why)),
+            None => Ok(Begun::Live(live)),
+        }
+    }
+
+    /// Begins; says why not.
+    fn watch(&mut self, mut family: Family) -> Result<Option<String>> {
+        for process in &mut family.members {
+            if let Some(why) = member::unsuited(process)? {
+                return Ok(Some(why));
+            }
+            match Member::begin(process) {
+                Ok(member) => self.members.push(member),
+                Err(e) => return Ok(Some(e.to_string())),
+            }
+        }
+        drop(family);
+        not_asked_to_end()?;
+        for member in &mut self.members {
+            let aside = own(member.pid).saturating_sub(member.watched);
+            match member.writes_unseen().and_then(|why| member.prepare(aside).map(|()| why)) {
+                Ok(None) => {}
+                Ok(Some(why)) => return Ok(Some(why)),
+                Err(e) => return Ok(Some(e.to_string())),
+            }
+        }
+        let watched: u64 = self.members.iter().map(|m| m.watched).sum();
+        if watched < LEAST {
+            return Ok(Some("it has too little memory of its own in small pages for that to be shorter".into()));
+        }
+        if watched > available() {
+            return Ok(Some("there is no memory free for a copy".into()));
+        }
+        self.rounds()?;
+        Ok(None)
+    }
+
+    fn rounds(&mut self) -> Result<()> {
+        let mut last = u64::MAX;
+        while self.rounds < ROUNDS {
+            let bytes = self.round()?;
+            if bytes < FEW || bytes > last / 4 * 3 {
+                break;
+            }
+            last = bytes;
+        }
+        Ok(())
+    }
+
+    /// Copies what was written to since the last round.
+    pub fn round(&mut self) -> Result<u64> {
+        not_asked_to_end()?;
+        let mut bytes = 0;
+        for member in &mut self.members {
+            match member.round() {
+                // It may have ended, or executed another program: that is seen when all stand still.
+                Err(crate::Error::Tracee(_)) => {}
+                other => bytes += other?,
+            }
+        }
+        self.rounds += 1;
+        self.running += bytes;
+        Ok(bytes)
+    }
+
+    /// All stand still: is the rest copied sooner than they are forked?
+    pub fn is_shorter(&mut self, family: &Family) -> bool {
+        let mut known = std::mem::take(&mut self.members);
+        let (mut rest, mut fork) = (0, 0);
+        for process in &family.members {
+            let at = known.iter().position(|member| member.is(process.pid()));
+            let mut member = at.map_or_else(|| Member::new(process.pid()), |at| known.swap_remove(at));
+            let stale = member.look();
+            let watched: u64 = if member.copied.areas.is_empty() { 0 } else { member.watched };
+            let own = own(process.live_tid());
+            rest += stale.max(own.saturating_sub(watched));
+            fork += own.saturating_sub(member.huge) / FORK_SMALL + member.huge / FORK_HUGE;
+            self.members.push(member);
+        }
+        rest <= fork.max(FEW)
+    }
+
+    /// The mappings of a member, as they are without us.
+    pub fn unmark(&self, pid: i32, maps: Vec<Mapping>) -> Vec<Mapping> {
+        match self.members.iter().find(|member| member.pid == pid) {
+            Some(member) => member.unmark(maps),
+            None => maps,
+        }
+    }
+
+    /// Takes nothing for copied: the program has come by something whose writes go unseen.
+    pub fn distrust(&mut self) {
+        self.members.iter_mut().for_each(|member| member.copied.areas.clear());
+    }
+
+    /// Copies what is missing of `runs`, while all stand still. `memories` are the members', the last of which has the local id `last`.
+    pub fn complete(&mut self, runs: &[Run<'_>], memories: &[&Memory], last: u64) -> Result<()> {
+        let mut wanted: Vec<Vec<Range>> = memories.iter().map(|_| Vec::new()).collect();
+        for run in runs {
+            match run.source {
+                Source::Memory(Still::Process(memory), shift) => {
+                    let Some(i) = memories.iter().position(|m| std::ptr::eq(*m, memory)) else { continue };
+                    let start = run.start.wrapping_add_signed(shift);
+                    wanted[i].push((start, start + run.len));
+                }
+                // A file that only the program can still write to; others are what is at their path.
+                Source::File(file, offset) if run.owner > last => {
+                    let copied = self.objects.entry(run.owner).or_default();
+                    copied.add(run.start, run.len as usize, |room| crate::pages::read_file(file, offset, room))?;
+                    self.still += run.len;
+                }
+                Source::Memory(..) | Source::File(..) => {}
+            }
+        }
+        self.objects.values_mut().for_each(Copied::complete);
+        for ((member, wanted), memory) in self.members.iter_mut().zip(wanted).zip(memories) {
+            self.still += member.copy(memory, &cryo_format::ranges::joined(wanted))?;
+        }
+        Ok(())
+    }
+
+    /// What was copied of each member.
+    pub fn memories(&self) -> Vec<Still<'_>> {
+        self.members.iter().map(|member| Still::Copied(&member.copied)).collect()
+    }
+
+    /// Has these runs read what was copied, where a file was.
+    pub fn read_copies<'a>(&'a self, runs: &mut [Run<'a>]) {
+        for run in runs {
+            if let (Source::File(..), Some(copied)) = (run.source, self.objects.get(&run.owner)) {
+                run.source = Source::Memory(Still::Copied(copied), 0);
+            }
+        }
+    }
+
+    /// Ends the watch, while the program runs.
+    pub fn release(&mut self) {
+        self.members.iter_mut().for_each(Member::release);
+    }
+
+    /// What was done, for people.
+    pub fn told(&self) -> String {
+        let mib = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
+        format!(
+            "live: {} copied while it ran, in {} rounds, and {} while it stood still",
+            mib(self.running),
+            self.rounds,
+            mib(self.still)
+        )
+    }
+}
+
+/// Bytes that a process has as its own, or shares as memory.
+fn own(tid: i32) -> u64 {
+    let Ok(status) = Status::of(tid) else { return u64::MAX };
+    ["RssAnon", "RssShmem", "VmSwap"].iter().filter_map(|key| status.number(key)).sum::<u64>() << 10
+}
+
+/// Bytes of memory that can be had without others being driven out.
+fn available() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|n| n.parse::<u64>().ok());
+    (kib.unwrap_or(0) / 10 * 9) << 10
+}
