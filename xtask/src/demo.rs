@@ -55,7 +55,7 @@ pub fn demo() -> Result<()> {
     show(&build);
     check(&mut build, BUILD)?;
 
-    let stage = Stage::new()?;
+    let stage = Stage::new(&["cryo-freeze", "cryo-thaw", "cryo-inspect"], &["count.py"])?;
     println!(
         "$ cp target/release/cryo-{{freeze,thaw,inspect}} xtask/demo/count.py {0}; cd {0}; PATH=$PWD:$PATH",
         stage.path().display()
@@ -228,24 +228,27 @@ fn next(heard: &Receiver<String>, deadline: Instant) -> Result<Option<String>> {
     }
 }
 
-fn title(text: &str) {
+pub fn title(text: &str) {
     println!("\n== {text}");
 }
 
 /// A folder of the demo's own with the tools and the program in it, and who acts there.
-struct Stage {
+pub struct Stage {
     dir: tempfile::TempDir,
     nobody: bool,
 }
 
 impl Stage {
-    fn new() -> Result<Self> {
+    /// With these of our programs, and these files of `xtask/demo`.
+    pub fn new(tools: &[&str], files: &[&str]) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("cryo-demo-").tempdir()?;
         // Copies: a checkout in root's home is not readable for nobody.
-        for tool in ["cryo-freeze", "cryo-thaw", "cryo-inspect"] {
+        for tool in tools {
             fs::copy(root().join("target/release").join(tool), dir.path().join(tool))?;
         }
-        fs::copy(root().join("xtask/demo/count.py"), dir.path().join("count.py"))?;
+        for file in files {
+            fs::copy(root().join("xtask/demo").join(file), dir.path().join(file))?;
+        }
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
         let nobody = rustix::process::geteuid().is_root();
         if nobody {
@@ -254,12 +257,13 @@ impl Stage {
         Ok(Self { dir, nobody })
     }
 
-    fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// A command in the folder, as an ordinary user.
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let program = match words[0] {
             // The system's own: another one in the PATH may belong to root's home.
             "python3" => PathBuf::from("/usr/bin/python3"),

@@ -8,6 +8,7 @@ mod fixtures;
 mod install;
 mod kernel;
 mod man;
+mod migrate;
 mod released;
 mod report;
 mod run;
@@ -29,7 +30,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Chore {
     /// Show what Cryo does: freeze a running python3 program, look inside, thaw it twice
-    Demo,
+    Demo {
+        /// Another one: a family of three moves from one host to another while its processes talk to each other
+        #[arg(long)]
+        migrate: bool,
+    },
     /// Install what the tests need, build, run all tests
     Test {
         /// In two minutes: unit and format tests, one program of each kind, the safety tests in small
@@ -67,7 +72,8 @@ fn main() -> ExitCode {
     // What a frozen program leaves behind becomes our child, so that it can be waited for whatever pid 1 does here.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let done = match Cli::parse().chore {
-        Chore::Demo => demo::demo(),
+        Chore::Demo { migrate: false } => demo::demo(),
+        Chore::Demo { migrate: true } => migrate::migrate(),
         Chore::Test { quick: true, .. } => test::quick(),
         Chore::Test { args, .. } => test::test(&args),
         Chore::TestVm { args } => vm::test_vm(&args),

@@ -56,6 +56,11 @@ const NEEDS: &[Need] = &[
     Need { package: "chromium", proof: "/usr/bin/chromium", why: "looks at the page that cryo-inspect report writes" },
     Need { package: "openssh-client", proof: "/usr/bin/ssh-keygen", why: "carries a set to another shell" },
     Need { package: "openssh-server", proof: "/usr/sbin/sshd", why: "is the other end of that, started by ssh itself" },
+    // Whether these start services of their own does not matter either.
+    Need { package: "iproute2", proof: "ip", why: "lays a cable between two hosts" },
+    Need { package: "slurmctld", proof: "/usr/sbin/slurmctld", why: "queues a job whose time is over again" },
+    Need { package: "slurmd", proof: "/usr/sbin/slurmd", why: "runs that job" },
+    Need { package: "munge", proof: "/usr/sbin/munged", why: "lets these two trust each other" },
     Need { package: "util-linux", proof: "/usr/bin/setpriv", why: "makes an ordinary user of root for the tests" },
     Need { package: "mount", proof: "/usr/bin/mount", why: "makes the small disks that get full" },
     Need { package: "qemu-system-x86", proof: "qemu-system-x86_64", why: "is another machine, with another CPU" },

@@ -8,10 +8,12 @@ pub mod sets;
 pub mod thaw;
 pub mod trigger;
 
+use std::fs;
 use std::io::ErrorKind;
 
 use anyhow::{Result, bail};
-use cryo_tracee::{foreground, signals};
+use cryo_format::section::outside::FdRule;
+use cryo_tracee::{foreground, proc, signals};
 
 use crate::cli::{Keeping, Resume, Run};
 use crate::say;
@@ -36,10 +38,15 @@ pub fn run(run: &Run) -> Result<i32> {
             say(&format!("continues {}", set.display()));
             thaw::thaw(&set, &keeping.thawing.words())?
         }
-        None => match Watched::start(&run.program) {
-            Err(e) => return not_started(&e),
-            started => started?,
-        },
+        None => {
+            if sets.is_some() {
+                tell_inherited(keeping);
+            }
+            match Watched::start(&run.program) {
+                Err(e) => return not_started(&e),
+                started => started?,
+            }
+        }
     };
     let code = stand_by(&mut watched, keeping, sets.as_ref())?;
     // It is done: the same line, started again, begins anew.
@@ -78,6 +85,25 @@ fn stand_by(watched: &mut Watched, keeping: &Keeping, sets: Option<&Sets>) -> Re
         Some(_) => Code { own: None, ours: keeping.exit_code.into() },
         None => Code { own: Some(code), ours: code },
     })
+}
+
+/// Says early what would be a reason not to freeze hours later: pipes and sockets that we were given, beyond the standard descriptors, and hand on.
+fn tell_inherited(keeping: &Keeping) {
+    let rules = keeping.freezing.options().fds;
+    for fd in proc::descriptors(std::process::id() as i32).unwrap_or_default().into_iter().filter(|fd| *fd > 2) {
+        let link = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+        let flags = info.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+        let handed_on = flags.is_some_and(|flags| flags & libc::O_CLOEXEC == 0);
+        let outside = link.to_str().is_some_and(|link| link.starts_with("pipe:") || link.starts_with("socket:"));
+        let ruled = FdRule::of(&rules, fd as u32).or(FdRule::outside(&rules)).is_some();
+        if handed_on && outside && !ruled {
+            let link = link.display();
+            say(&format!(
+                "fd {fd} ({link}) leads outside: a program that keeps it cannot be frozen: close it ({fd}>&-), or use --fd {fd}=null"
+            ));
+        }
+    }
 }
 
 /// As a shell says it: 127 there is no such program, 126 it cannot be run.
