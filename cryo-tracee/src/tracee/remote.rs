@@ -55,9 +55,10 @@ pub struct Remote<'a> {
 impl<'a> Remote<'a> {
     /// Borrows a thread of a process that goes on afterwards as if nothing had been. `rips` is where its threads stand.
     pub fn enter(thread: &'a mut Stopped, arch: Arch, mem: &'a Memory, maps: &[Mapping], rips: &[u64]) -> Result<Self> {
-        let cave = Cave::find(mem, maps, rips);
-        let insn = match &cave {
-            Some(cave) => cave.slot(0) + Entry::Call.offset(),
+        let cave = Cave::find(mem, arch, maps, rips);
+        let slot = cave.as_ref().and_then(|cave| Some((cave.slot(0)?, cave.room())));
+        let insn = match slot {
+            Some((slot, _)) => slot + Entry::Call.offset(),
             None => find_syscall(thread, mem, maps)?,
         };
         let status = Status::of(thread.tid())?;
@@ -73,7 +74,7 @@ impl<'a> Remote<'a> {
             shared: false,
             status: Some(status),
         };
-        match remote.cave.as_ref().map(|cave| cave.slot(0)) {
+        match slot {
             Some(slot) => remote.enter_slot(slot)?,
             None => remote.thread.borrow_registers(mem)?,
         }
@@ -105,9 +106,13 @@ impl<'a> Remote<'a> {
     }
 
     /// Puts the code for this thread into a slot of the cave, and the thread into it.
-    fn enter_slot(&mut self, slot: u64) -> Result<()> {
+    fn enter_slot(&mut self, (slot, room): (u64, usize)) -> Result<()> {
         let status = self.status.as_ref().ok_or(Error::Died(self.thread.pid()))?;
         let code = self.thread.self_restoring_code(self.mem, ids(status), HarmlessSignals::of(status), SCRATCH)?;
+        if code.len() > room {
+            let what = "system calls that are dispatched to a 32-bit program itself (PR_SET_SYSCALL_USER_DISPATCH)";
+            return Err(Error::NoRoom { pid: self.thread.pid(), what: what.into() });
+        }
         self.mem.write(slot, &code)?;
         self.thread.enter_self_restoring(slot)
     }

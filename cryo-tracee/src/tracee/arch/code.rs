@@ -70,10 +70,13 @@ global_asm!(
     ".global cryo_restoring_unmap",
     ".global cryo_restoring_restore",
     ".global cryo_restoring_masked",
-    ".global cryo_restoring_dispatch",
+    ".global cryo_restoring_to_more",
     ".global cryo_restoring_load",
     ".global cryo_restoring_jump",
     ".global cryo_restoring_data",
+    ".global cryo_restoring_more",
+    ".global cryo_restoring_load_more",
+    ".global cryo_restoring_more_data",
     ".balign 8",
     // One call, for which the registers are set; r14 = its result.
     "cryo_restoring_begin:",
@@ -114,9 +117,9 @@ global_asm!(
     table!(),
     // The event that ends the calls: a signal to itself which means nothing to the program, or none. Its tracer sees it, nobody else does.
     "cryo_restoring_announce:",
-    "5: mov edi, [rip + cryo_restoring_data + 144]",
-    "mov esi, [rip + cryo_restoring_data + 148]",
-    "mov edx, [rip + cryo_restoring_data + 152]",
+    "5: mov edi, [rip + cryo_restoring_data + 80]",
+    "mov esi, [rip + cryo_restoring_data + 84]",
+    "mov edx, [rip + cryo_restoring_data + 88]",
     "mov eax, 234", // tgkill
     "syscall",
     "cryo_restoring_event:",
@@ -124,30 +127,23 @@ global_asm!(
     // r13 = the scratch mapping
     "cryo_restoring_unmap:",
     "mov rdi, r13",
-    "mov esi, [rip + cryo_restoring_data + 156]",
+    "mov esi, [rip + cryo_restoring_data + 92]",
     "mov eax, 11", // munmap
     "syscall",
     // From here on only instructions that leave the flags alone, and the stack is the program's.
     "cryo_restoring_restore:",
-    "lea rsp, [rip + cryo_restoring_data + 128]",
+    "lea rsp, [rip + cryo_restoring_data + 64]",
     "popfq",
-    "mov rsp, [rip + cryo_restoring_data + 112]",
+    "mov rsp, [rip + cryo_restoring_data + 48]",
     "cryo_restoring_masked:",
-    "lea rsi, [rip + cryo_restoring_data + 136]",
+    "lea rsi, [rip + cryo_restoring_data + 72]",
     "mov edi, 2", // SIG_SETMASK
     "mov edx, 0",
     "mov r10d, 8",
     "mov eax, 14", // rt_sigprocmask
     "syscall",
-    // Only where system calls were dispatched to the program itself; the last call, then.
-    "cryo_restoring_dispatch:",
-    "mov edi, 59", // PR_SET_SYSCALL_USER_DISPATCH
-    "mov rsi, [rip + cryo_restoring_data + 160]",
-    "mov rdx, [rip + cryo_restoring_data + 176]",
-    "mov r10, [rip + cryo_restoring_data + 184]",
-    "mov r8, [rip + cryo_restoring_data + 168]",
-    "mov eax, 157", // prctl
-    "syscall",
+    "cryo_restoring_to_more:",
+    "jmp cryo_restoring_more",
     "cryo_restoring_load:",
     "mov rax, [rip + cryo_restoring_data]",
     "mov rcx, [rip + cryo_restoring_data + 8]",
@@ -155,18 +151,33 @@ global_asm!(
     "mov rbx, [rip + cryo_restoring_data + 24]",
     "mov rsi, [rip + cryo_restoring_data + 32]",
     "mov rdi, [rip + cryo_restoring_data + 40]",
-    "mov r8, [rip + cryo_restoring_data + 48]",
-    "mov r9, [rip + cryo_restoring_data + 56]",
-    "mov r10, [rip + cryo_restoring_data + 64]",
-    "mov r11, [rip + cryo_restoring_data + 72]",
-    "mov r12, [rip + cryo_restoring_data + 80]",
-    "mov r13, [rip + cryo_restoring_data + 88]",
-    "mov r14, [rip + cryo_restoring_data + 96]",
-    "mov r15, [rip + cryo_restoring_data + 104]",
     "cryo_restoring_jump:",
-    "jmp [rip + cryo_restoring_data + 120]",
+    "jmp [rip + cryo_restoring_data + 56]",
     ".balign 8",
     "cryo_restoring_data:",
+    ".skip 96",
+    // What a 32-bit thread has not: in its vDSO is little room.
+    "cryo_restoring_more:",
+    // Only where system calls were dispatched to the program itself; the last call, then.
+    "mov edi, 59", // PR_SET_SYSCALL_USER_DISPATCH
+    "mov rsi, [rip + cryo_restoring_more_data + 64]",
+    "mov rdx, [rip + cryo_restoring_more_data + 80]",
+    "mov r10, [rip + cryo_restoring_more_data + 88]",
+    "mov r8, [rip + cryo_restoring_more_data + 72]",
+    "mov eax, 157", // prctl
+    "syscall",
+    "cryo_restoring_load_more:",
+    "mov r8, [rip + cryo_restoring_more_data]",
+    "mov r9, [rip + cryo_restoring_more_data + 8]",
+    "mov r10, [rip + cryo_restoring_more_data + 16]",
+    "mov r11, [rip + cryo_restoring_more_data + 24]",
+    "mov r12, [rip + cryo_restoring_more_data + 32]",
+    "mov r13, [rip + cryo_restoring_more_data + 40]",
+    "mov r14, [rip + cryo_restoring_more_data + 48]",
+    "mov r15, [rip + cryo_restoring_more_data + 56]",
+    "jmp cryo_restoring_load",
+    ".balign 8",
+    "cryo_restoring_more_data:",
     ".popsection",
 );
 
@@ -182,10 +193,13 @@ unsafe extern "C" {
     static cryo_restoring_unmap: [u8; 0];
     static cryo_restoring_restore: [u8; 0];
     static cryo_restoring_masked: [u8; 0];
-    static cryo_restoring_dispatch: [u8; 0];
+    static cryo_restoring_to_more: [u8; 0];
     static cryo_restoring_load: [u8; 0];
     static cryo_restoring_jump: [u8; 0];
     static cryo_restoring_data: [u8; 0];
+    static cryo_restoring_more: [u8; 0];
+    static cryo_restoring_load_more: [u8; 0];
+    static cryo_restoring_more_data: [u8; 0];
 }
 
 /// The bytes between two labels.
@@ -230,14 +244,6 @@ pub struct SelfRestoring {
     rbx: u64,
     rsi: u64,
     rdi: u64,
-    r8: u64,
-    r9: u64,
-    r10: u64,
-    r11: u64,
-    r12: u64,
-    r13: u64,
-    r14: u64,
-    r15: u64,
     rsp: u64,
     /// In a 32-bit thread the upper half has the code segment.
     rip: u64,
@@ -247,9 +253,24 @@ pub struct SelfRestoring {
     tid: i32,
     signal: i32,
     scratch: u32,
-    dispatch: Dispatch,
+    more: More,
     /// Data no more: whether it goes back into a code segment of its own.
     far: u64,
+}
+
+/// The data of the part that is left out of a 32-bit thread's code.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct More {
+    r8: u64,
+    r9: u64,
+    r10: u64,
+    r11: u64,
+    r12: u64,
+    r13: u64,
+    r14: u64,
+    r15: u64,
+    dispatch: Dispatch,
 }
 
 /// What else belongs to [`SelfRestoring`].
@@ -267,6 +288,8 @@ pub struct Rest {
 
 /// Room for the code and its data.
 pub const CODE_ROOM: usize = 640;
+/// The same in a 32-bit thread.
+pub const CODE_ROOM_I386: usize = 448;
 
 /// Places in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -343,14 +366,6 @@ impl SelfRestoring {
             rbx: regs.rbx,
             rsi: regs.rsi,
             rdi: regs.rdi,
-            r8: regs.r8,
-            r9: regs.r9,
-            r10: regs.r10,
-            r11: regs.r11,
-            r12: regs.r12,
-            r13: regs.r13,
-            r14: regs.r14,
-            r15: regs.r15,
             rsp: regs.rsp,
             rip,
             eflags: regs.eflags,
@@ -359,30 +374,59 @@ impl SelfRestoring {
             tid,
             signal,
             scratch,
-            dispatch,
+            more: More {
+                r8: regs.r8,
+                r9: regs.r9,
+                r10: regs.r10,
+                r11: regs.r11,
+                r12: regs.r12,
+                r13: regs.r13,
+                r14: regs.r14,
+                r15: regs.r15,
+                dispatch,
+            },
             far: far.into(),
         }
     }
 
-    /// The code with this behind it: `CODE_ROOM` bytes at most.
+    /// The code with this in it: `CODE_ROOM` bytes at most; of a 32-bit thread `CODE_ROOM_I386`, unless its system calls are dispatched.
     pub fn code(&self) -> Vec<u8> {
+        // SAFETY: symbols of ours.
+        let begin = unsafe { &cryo_restoring_begin };
+        // SAFETY: symbols of ours, none before the first.
+        let offset = |label: &'static [u8; 0]| between(begin, label).len();
+        // SAFETY: symbols of ours, as above.
+        let [to_more, load, jump, data, more, load_more, more_data] = unsafe {
+            [
+                offset(&cryo_restoring_to_more),
+                offset(&cryo_restoring_load),
+                offset(&cryo_restoring_jump),
+                offset(&cryo_restoring_data),
+                offset(&cryo_restoring_more),
+                offset(&cryo_restoring_load_more),
+                offset(&cryo_restoring_more_data),
+            ]
+        };
         // SAFETY: two symbols of ours, in this order.
-        let mut bytes = between(unsafe { &cryo_restoring_begin }, unsafe { &cryo_restoring_data }).to_vec();
-        if self.dispatch.mode == 0 {
-            // SAFETY: symbols of ours, each in its order.
-            let part = unsafe { (&cryo_restoring_begin, &cryo_restoring_dispatch, &cryo_restoring_load) };
-            let (from, to) = (between(part.0, part.1).len(), between(part.0, part.2).len());
-            bytes[from..to].fill(NOP);
-        }
+        let mut bytes = between(begin, unsafe { &cryo_restoring_more_data }).to_vec();
+        // SAFETY: a repr(C) structure of integers without padding.
+        let words: [u8; size_of::<Self>()] = unsafe { std::mem::transmute_copy(self) };
+        let (own, rest) = words.split_at(more - data);
+        bytes[data..more].copy_from_slice(own);
         if self.far != 0 {
-            // SAFETY: two symbols of ours, in this order.
-            let jump = between(unsafe { &cryo_restoring_begin }, unsafe { &cryo_restoring_jump }).len();
             debug_assert_eq!(bytes[jump..jump + 2], [0xff, JUMP]);
             bytes[jump + 1] = FAR_JUMP;
         }
-        // SAFETY: a repr(C) structure of integers without padding.
-        let data: [u8; size_of::<Self>()] = unsafe { std::mem::transmute_copy(self) };
-        bytes.extend_from_slice(&data);
+        if self.more.dispatch.mode == 0 {
+            bytes[more..load_more].fill(NOP);
+            if self.far != 0 {
+                bytes[to_more..load].fill(NOP);
+                bytes.truncate(more);
+                return bytes;
+            }
+        }
+        debug_assert_eq!(bytes.len(), more_data);
+        bytes.extend_from_slice(&rest[..size_of::<More>()]);
         bytes
     }
 }
@@ -406,10 +450,11 @@ mod tests {
         let rest = Rest { mask: 0, signal: 3, scratch: 4, dispatch: Dispatch::default() };
         let back = SelfRestoring::of(&regs, (1, 2), rest);
         assert_eq!((back.rip, back.rax), (0x23_f7f2_55e7, 0));
-        let (near, far) = (SelfRestoring { far: 0, ..back }.code(), back.code());
-        let differing: Vec<usize> = (0..far.len() - size_of::<u64>()).filter(|i| near[*i] != far[*i]).collect();
-        assert_eq!(differing.len(), 1);
-        assert_eq!((near[differing[0]], far[differing[0]]), (JUMP, FAR_JUMP));
+        let code = back.code();
+        assert!(code.len() <= CODE_ROOM_I386, "{}", code.len());
+        // SAFETY: symbols of ours, in this order.
+        let jump = between(unsafe { &cryo_restoring_begin }, unsafe { &cryo_restoring_jump }).len();
+        assert_eq!(code[jump..jump + 2], [0xff, FAR_JUMP]);
         assert_ne!(in_stub(i386::INT80), 0);
     }
 
@@ -419,14 +464,15 @@ mod tests {
         let rest = Rest { mask: 0, signal: 3, scratch: 4, dispatch: Dispatch::default() };
         let code = SelfRestoring::of(&regs, (1, 2), rest);
         assert!(code.code().len() <= CODE_ROOM, "{}", code.code().len());
-        assert_eq!(std::mem::offset_of!(SelfRestoring, rsp), 112);
-        assert_eq!(std::mem::offset_of!(SelfRestoring, rip), 120);
-        assert_eq!(std::mem::offset_of!(SelfRestoring, eflags), 128);
-        assert_eq!(std::mem::offset_of!(SelfRestoring, mask), 136);
-        assert_eq!(std::mem::offset_of!(SelfRestoring, tgid), 144);
-        assert_eq!(std::mem::offset_of!(SelfRestoring, scratch), 156);
-        assert_eq!(std::mem::offset_of!(SelfRestoring, r15), 104);
-        assert_eq!(std::mem::offset_of!(SelfRestoring, dispatch), 160);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, rsp), 48);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, rip), 56);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, eflags), 64);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, mask), 72);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, tgid), 80);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, scratch), 92);
+        assert_eq!(std::mem::offset_of!(SelfRestoring, more), 96);
+        assert_eq!(std::mem::offset_of!(More, r15), 56);
+        assert_eq!(std::mem::offset_of!(More, dispatch), 64);
         assert_eq!(std::mem::offset_of!(Dispatch, selector), 8);
         assert_eq!(std::mem::offset_of!(Dispatch, offset), 16);
         assert_eq!(std::mem::offset_of!(Dispatch, len), 24);

@@ -38,7 +38,7 @@ impl Remote<'_> {
                 let done = pids.into_iter().zip(batches).map(|(pid, batch)| Done { pid, batch });
                 all.extend(questions.into_iter().zip(done));
             } else {
-                let slot = self.cave.as_ref().map(|cave| cave.slot(1));
+                let slot = self.cave.as_ref().and_then(|cave| Some((cave.slot(1)?, cave.room())));
                 for ((thread, batch), q) in group.iter_mut().zip(batches).zip(questions) {
                     let mut remote = match slot {
                         Some(slot) => {
