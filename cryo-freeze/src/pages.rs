@@ -111,6 +111,8 @@ pub fn stream<W: Write + Send>(
             let works = Arc::clone(&works);
             scope.spawn(move || compress(&works, treatment.compress));
         }
+        // The file is written by another thread, the process is read by this one: only its tracer may look through a protection where the kernel was built so
+        // (CONFIG_PROC_MEM_FORCE_PTRACE, 6.12; Debian's 7.2 is).
         let writing = scope.spawn(move || write(writer, &fulls, &empty));
         let mut sink = |batch| {
             let under = match compressors {

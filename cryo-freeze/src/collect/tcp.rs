@@ -209,7 +209,8 @@ fn arrive(cx: &Cx<'_>, s: &Socket<'_>, peer: u64, local: SocketAddr, remote: Soc
         return Ok(());
     }
     let lowat = kernel::option(&s.fd, SOL_SOCKET, libc::SO_RCVLOWAT as u32)?;
-    let peek_off = s.number(libc::SO_PEEK_OFF)? as i32;
+    // TCP sockets have it since 6.9.
+    let peek_off = s.number(libc::SO_PEEK_OFF).unwrap_or(u32::MAX) as i32;
     let mut tries = 0;
     let left = loop {
         kernel::set_option(&s.fd, SOL_SOCKET, libc::SO_RCVLOWAT as u32, &i32::MAX.to_le_bytes())?;

@@ -57,6 +57,15 @@ impl Mapping {
         self.flags.iter().any(|f| f == flag.as_bytes())
     }
 
+    /// It is the only flag of those kernels that is shown so, and it never stands without `lo`.
+    fn name_lock_on_fault(&mut self) {
+        if self.has("lo")
+            && let Some(flag) = self.flags.iter_mut().find(|flag| *flag == b"??")
+        {
+            *flag = *b"lf";
+        }
+    }
+
     fn parse_header(line: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(line.get(..line.len().min(200))?).unwrap_or_else(|e| {
             // Only the path can be something else than ASCII.
@@ -116,7 +125,17 @@ fn unescape(path: &[u8]) -> Vec<u8> {
 pub fn mappings(pid: i32) -> Result<Vec<Mapping>> {
     let path = format!("/proc/{pid}/smaps");
     let file = fs::File::open(&path).map_err(|e| Error::sys(format!("reading {path}"), e))?;
-    parse_mappings(BufReader::with_capacity(64 << 10, file), &path)
+    let mut all = parse_mappings(BufReader::with_capacity(64 << 10, file), &path)?;
+    if names_no_lock_on_fault(rustix::system::uname().release().to_bytes()) {
+        all.iter_mut().for_each(Mapping::name_lock_on_fault);
+    }
+    Ok(all)
+}
+
+/// Before 6.3 the kernel had no letters for VM_LOCKONFAULT, and showed `??`.
+fn names_no_lock_on_fault(release: &[u8]) -> bool {
+    let mut numbers = release.split(|b| !b.is_ascii_digit()).map(|n| std::str::from_utf8(n).ok()?.parse::<u32>().ok());
+    matches!((numbers.next().flatten(), numbers.next().flatten()), (Some(major), Some(minor)) if (major, minor) < (6, 3))
 }
 
 /// The same without their flags and sizes, as `/proc/PID/maps` lists them: the kernel need not look at every page.
@@ -174,6 +193,31 @@ mod tests {
         let all = parse_mappings(&smaps(header)[..], "smaps").unwrap();
         let [one] = <[Mapping; 1]>::try_from(all).unwrap();
         one
+    }
+
+    #[test]
+    fn old_kernels_have_no_name_for_locks_on_fault() {
+        for (release, old) in [
+            ("6.1.0-50-cloud-amd64", true),
+            ("6.2", true),
+            ("5.15.0", true),
+            ("6.3.0", false),
+            ("6.12.95+deb12", false),
+            ("7.2.13", false),
+        ] {
+            assert_eq!(names_no_lock_on_fault(release.as_bytes()), old, "{release}");
+        }
+        let named = |flags: &str| {
+            let mut m = Mapping {
+                flags: flags.split(' ').map(|f| f.as_bytes().try_into().unwrap()).collect(),
+                ..Mapping::range(0, 1)
+            };
+            m.name_lock_on_fault();
+            m.has("lf")
+        };
+        assert!(named("rd wr lo ?? ac"));
+        assert!(!named("rd wr ?? ac"));
+        assert!(!named("rd wr lo ac"));
     }
 
     #[test]
