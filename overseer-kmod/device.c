@@ -18,6 +18,7 @@
 #include <linux/uidgid.h>
 
 #include "compat.h"
+#include "frore.h"
 #include "frore_layout.h"
 #include "overseer.h"
 #include "remap.h"
@@ -198,7 +199,19 @@ static struct miscdevice device = {
 	.mode = 0666,
 };
 
-module_misc_device(device);
+static int __init begin(void)
+{
+	frore_begin();
+	return misc_register(&device);
+}
+
+static void __exit end(void)
+{
+	misc_deregister(&device);
+}
+
+module_init(begin);
+module_exit(end);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Re-maps the process that writes a template (.frore) to /dev/overseer");

@@ -81,6 +81,9 @@ struct frore_vma {
 	struct frore_bytes name;
 };
 
+/* Once, before anything else: makes the table of the checksum. */
+void frore_begin(void);
+
 /*
  * Checks the container, OBJS and VMAS, and says where the ranges of `owner` are: 0 is the only process there is. Gives 0, or -1 and an error. All rules
  * that need the other files of a set, the root (rule 21) and the insides of other sections are not this reader's: see README.md.

@@ -156,7 +156,7 @@ static int survey(struct job *job)
 			err = -EINVAL; /* a part of a mapping */
 		} else if (wished || kernels) {
 			if (job->staying == MOST_STAYING) {
-				err = -E2BIG;
+				err = -EINVAL;
 				break;
 			}
 			job->stay[job->staying++] = (struct stay){ vma->vm_start, vma->vm_end };
@@ -320,6 +320,8 @@ static int open_files(struct job *job)
 	struct use *uses;
 	int err = 0;
 
+	if (!job->frore.object_count)
+		return 0;
 	uses = kvcalloc(job->frore.object_count + 1, sizeof(*uses), GFP_KERNEL_ACCOUNT);
 	if (!uses)
 		return -ENOMEM;

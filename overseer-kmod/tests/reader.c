@@ -166,6 +166,7 @@ int main(int argc, char **argv)
 	uint64_t tries = 0, good = 0;
 	int count = 0;
 
+	frore_begin();
 	if (argc < 2) {
 		while (next(&bytes[0], &len[0], &owner[0])) {
 			understand(bytes[0], len[0], owner[0], 1);

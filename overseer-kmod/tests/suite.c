@@ -320,6 +320,15 @@ static int i386(void)
 	return write_template(&t);
 }
 
+static int larger_pages(void)
+{
+	struct template t = template();
+
+	t.page_shift = 16;
+	range(&t, AREA, AREA + 16 * PAGE, RW, FRORE_ANONYMOUS, 0, 0, 0);
+	return write_template(&t);
+}
+
 /* As a 32-bit program calls. */
 static int by_int80(void)
 {
@@ -378,6 +387,24 @@ static int huge(void)
 	struct template t = plain();
 
 	range(&t, AREA + (2 << 20), AREA + (4 << 20), RW, FRORE_ANONYMOUS, FRORE_VM_HUGETLB, 0, 0);
+	return write_template(&t);
+}
+
+static int droppable(void)
+{
+	struct template t = plain();
+
+	range(&t, AREA + 2 * PAGE, AREA + 3 * PAGE, RW, FRORE_ANONYMOUS, FRORE_VM_DROPPABLE, 0, 0);
+	return write_template(&t);
+}
+
+static int shared_part(void)
+{
+	struct template t = plain();
+	struct stat st = { .st_size = 4 * PAGE };
+
+	range(&t, AREA + 2 * PAGE, AREA + 3 * PAGE, RW, FRORE_SHARED, 0, object(&t, FRORE_OBJECT_SHARED_ANONYMOUS, "", &st),
+	      PAGE);
 	return write_template(&t);
 }
 
@@ -491,16 +518,20 @@ static int zero_in_path(void)
 	return write_template(&t);
 }
 
-static int other(int inode)
+enum other { INODE, TIME, SIZE };
+
+static int other(enum other what)
 {
 	struct template t = plain();
 	struct stat st;
 
 	stat("/tmp/file", &st);
-	if (inode)
+	if (what == INODE)
 		st.st_ino++;
-	else
+	else if (what == TIME)
 		st.st_mtim.tv_nsec ^= 1;
+	else
+		st.st_size++;
 	range(&t, AREA + 2 * PAGE, AREA + 3 * PAGE, PROT_READ, FRORE_PRIVATE_FILE, 0,
 	      object(&t, FRORE_OBJECT_FILE, "/tmp/file", &st), 0);
 	return write_template(&t);
@@ -508,12 +539,17 @@ static int other(int inode)
 
 static int other_inode(void)
 {
-	return other(1);
+	return other(INODE);
 }
 
 static int other_time(void)
 {
-	return other(0);
+	return other(TIME);
+}
+
+static int other_size(void)
+{
+	return other(SIZE);
 }
 
 static int odd_offset(void)
@@ -587,6 +623,16 @@ static int keep_a_part(void)
 static int keep_nothing(void)
 {
 	return keeping(AREA, PAGE);
+}
+
+/* More mappings than the module remembers. */
+static int keep_many(void)
+{
+	char *at = mmap((void *)(AREA + (1UL << 30)), 40 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	for (int i = 0; i < 40; i += 2)
+		mprotect(at + (unsigned long)i * PAGE, PAGE, PROT_READ);
+	return keeping((uint64_t)at, 40 * PAGE);
 }
 
 static int keep_around_the_end(void)
@@ -956,19 +1002,61 @@ static char *kernel_log(void)
 	return text;
 }
 
+/* A refusal, and what the log says of it. No more than ten of them in five seconds. */
+struct line {
+	const char *name;
+	int want;
+	int (*body)(void);
+	const char *text;
+};
+
+static const struct line rules[] = {
+	{ "log: rule 1", EBADMSG, bad_magic, "not a Cryo file (rule 1)" },
+	{ "log: rule 12", EBADMSG, flipped, "(rule 12)" },
+	{ "log: rule 16", EBADMSG, unknown_critical, "(rule 16)" },
+	{ "log: rule 19", EBADMSG, truncated, "(rule 19)" },
+	{ "log: rule 40", EBADMSG, overlapping, "overlap, are empty or out of order (rule 40)" },
+	{ "log: rule 41", EBADMSG, unaligned, "(rule 41)" },
+	{ "log: rule 51", EBADMSG, no_object, "(rule 51)" },
+	{ "log: several processes", EBADMSG, several_processes, "ranges of several processes" },
+	{ "log: no such process", EBADMSG, no_such_process, "no ranges of this process" },
+	{ "log: architecture", ENOEXEC, i386, "a template of machine 3" },
+};
+
+static const struct line others[] = {
+	{ "log: threads", EBUSY, threaded, "several threads" },
+	{ "log: too long", EFBIG, too_long, "a template of 33554433 bytes" },
+	{ "log: kernel address", EINVAL, kernel_address, "100000000001000: an address of the kernel's" },
+	{ "log: max_map_count", ENOMEM, too_many, "more than vm.max_map_count" },
+	{ "log: RLIMIT_AS", ENOMEM, beyond_as, "more than RLIMIT_AS or RLIMIT_DATA" },
+	{ "log: noexec", EPERM, noexec, "it cannot be mapped (1)" },
+	{ "log: missing file", ENOENT, missing, "10000002000-10000003000" },
+	{ "log: another inode", ESTALE, other_inode, "10000002000-10000003000" },
+	{ "log: sealed memfd", EPERM, seal_of_memfd, "it cannot be mapped (1)" },
+	{ "log: on the vDSO", EEXIST, on_vdso, "stays there" },
+};
+
+static void each_logged(const struct line *all, size_t count)
+{
+	/* The limit's five seconds, and what the last of them wrote. */
+	sleep(6);
+	for (const struct line *l = all; l < all + count; l++) {
+		klogctl(5, NULL, 0);
+		refuses(l->name, l->want, l->body);
+		verdict(l->name, strstr(kernel_log(), l->text) && strstr(kernel_log(), "not re-mapped: "), "%s", kernel_log());
+	}
+}
+
 static void logged(void)
 {
-	char *log;
 	int lines = 0;
 
+	each_logged(rules, sizeof(rules) / sizeof(rules[0]));
+	each_logged(others, sizeof(others) / sizeof(others[0]));
 	klogctl(5, NULL, 0);
-	sleep(6);
-	refuses("overlap, for the log", EBADMSG, overlapping);
 	killed();
-	log = kernel_log();
-	verdict("log: the rule", strstr(log, "not re-mapped: at offset 0x") && strstr(log, "overlap, are empty or out of order (rule 40)"),
-		"%s", log);
-	verdict("log: killed", !!strstr(log, "killed: half re-mapped, then error 12"), "%s", log);
+	verdict("log: killed", !!strstr(kernel_log(), "killed: half re-mapped, then error 12"), "%s", kernel_log());
+	sleep(6);
 	refuses("often", ENOENT, refused_often);
 	for (char *at = kernel_log(); (at = strstr(at, "not re-mapped")); at++)
 		lines++;
@@ -982,6 +1070,7 @@ int main(int argc, char **argv)
 	struct counts first;
 
 	alarm(170);
+	frore_begin();
 	if (argc > 1 && !strcmp(argv[1], "rseq")) {
 		refuses("rseq is registered", EBUSY, good);
 		printf("suite: %d passed, %d failed\n", passed, failed);
@@ -1025,6 +1114,7 @@ int main(int argc, char **argv)
 	refuses("several processes", EBADMSG, several_processes);
 	refuses("no such process", EBADMSG, no_such_process);
 	refuses("another architecture", ENOEXEC, i386);
+	refuses("larger pages", ENOEXEC, larger_pages);
 	refuses("a 32-bit call", ENOEXEC, by_int80);
 	refuses("kernel address", EINVAL, kernel_address);
 	refuses("highest address", EINVAL, highest_address);
@@ -1033,6 +1123,8 @@ int main(int argc, char **argv)
 	refuses("protection", EINVAL, bad_protection);
 	refuses("backing", EINVAL, bad_backing);
 	refuses("huge pages", EOPNOTSUPP, huge);
+	refuses("droppable memory", EOPNOTSUPP, droppable);
+	refuses("a part of shared memory", EOPNOTSUPP, shared_part);
 	refuses("memfd", EOPNOTSUPP, memfd_object);
 	refuses("shared memory twice", EOPNOTSUPP, shared_twice);
 	refuses("stack of a file", EINVAL, stack_of_file);
@@ -1057,6 +1149,7 @@ int main(int argc, char **argv)
 	refuses("a zero in a path", EINVAL, zero_in_path);
 	refuses("another inode", ESTALE, other_inode);
 	refuses("another time", ESTALE, other_time);
+	refuses("another size", ESTALE, other_size);
 	refuses("odd offset", EINVAL, odd_offset);
 	refuses("far offset", EINVAL, far_offset);
 	refuses("sealed memfd", EPERM, seal_of_memfd);
@@ -1064,6 +1157,7 @@ int main(int argc, char **argv)
 	refuses("on what is kept", EEXIST, keep_what_is_mapped_anew);
 	refuses("a part of a mapping is kept", EINVAL, keep_a_part);
 	refuses("nothing is kept", EINVAL, keep_nothing);
+	refuses("many mappings are kept", EINVAL, keep_many);
 	refuses("kept around the end", EINVAL, keep_around_the_end);
 	refuses("sealed mapping", EPERM, sealed_mapping);
 	refuses("unknown ioctl", ENOTTY, wrong_ioctl);

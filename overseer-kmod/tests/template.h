@@ -52,6 +52,7 @@ struct template {
 	uint64_t object_count;
 	uint64_t vma_count;
 	uint16_t machine;
+	uint8_t page_shift;
 	/* A chunk of its own behind the others. */
 	const char *extra;
 	uint16_t extra_flags;
@@ -61,7 +62,7 @@ struct template {
 
 static struct template template(void)
 {
-	return (struct template){ .machine = FRORE_EM_X86_64 };
+	return (struct template){ .machine = FRORE_EM_X86_64, .page_shift = 12 };
 }
 
 /* An object, whose id is returned. */
@@ -146,7 +147,7 @@ static struct bytes finish(struct template *t)
 	put64(&b, 0);
 	put64(&b, 7);
 	put64(&b, 7);
-	put(&b, (uint8_t[12]){ 12 }, 12);
+	put(&b, (uint8_t[12]){ t->page_shift }, 12);
 	put32(&b, frore_crc32c(b.at, FRORE_HEADER_CRC));
 	put64(&list, t->object_count);
 	put(&list, t->objects.at ? t->objects.at : (uint8_t *)"", t->objects.len);
