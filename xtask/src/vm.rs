@@ -26,20 +26,29 @@ const KERNELS: [Kernel; 3] = [
 ];
 
 /// Besides the image and the headers, what of their dependencies is unpacked.
-const PARTS: [&str; 4] = ["linux-headers-", "linux-kbuild-", "linux-compiler-", "linux-binary-"];
+const PARTS: [&str; 5] = ["linux-headers-", "linux-kbuild-", "linux-compiler-", "linux-binary-", "linux-modules-"];
 /// What the programs in newer headers are linked with.
 const LIBRARIES: [&str; 4] = ["libc6", "libelf1t64", "zlib1g", "libzstd1"];
 const LIMIT: Duration = Duration::from_mins(5);
 const TESTS: Duration = Duration::from_mins(20);
+const ALL: Duration = Duration::from_hours(5);
 
 /// `cargo xtask test-vm`.
-pub fn test_vm(args: &[String]) -> Result<()> {
+pub fn test_vm(all: bool, bench: bool, args: &[String]) -> Result<()> {
     crate::test::vm_needs()?;
     crate::kernel::fetch();
     fetch();
     let mut test = cargo(&["test", "-p", "fixtures", "--locked", "--test", "overseer", "--", "--nocapture"]);
-    show(test.args(args).env("CRYO_ROADS", "1"));
-    check(&mut test, TESTS)
+    // One machine at a time: each takes a whole CPU, and there are limits.
+    test.arg("--test-threads=1").args(args);
+    if all {
+        test.env("CRYO_ROADS", "all");
+    }
+    if bench {
+        test.env("CRYO_BENCH", "1");
+    }
+    show(&test);
+    check(&mut test, if all { ALL } else { TESTS })
 }
 
 /// Fetches what is not there, once. Without one the test of it stands ignored, and says so.
