@@ -65,6 +65,7 @@ impl Watched {
             Ok(0) => Ok(Frozen {
                 path: Some(name.with_extension("freeze")),
                 members: Vec::new(),
+                remarks: Vec::new(),
                 notes: text.split('\0').filter(|note| !note.is_empty()).map(str::to_owned).collect(),
             }),
             Ok(_) => bail!("{text}"),
