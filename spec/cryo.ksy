@@ -186,6 +186,7 @@ types:
             '"SYSC1"': syscall
             '"SI321"': syscall_i386
             '"FORK1"': forked
+            '"PRNT1"': parent_set
             '"EXTS1"': extents
             '"INDX1"': index
             '"END 1"': end
@@ -753,6 +754,34 @@ types:
       - id: reserved
         type: u4
         valid: 0
+  parent_set:
+    seq:
+      - id: set
+        size: 16
+      - id: root
+        size: 32
+      - id: depth
+        type: u4
+        valid:
+          min: 1
+          max: 64
+      - id: reserved
+        type: u4
+        valid: 0
+      - id: name
+        type: bytes
+      - id: num_owners
+        type: u8
+      - id: owners
+        type: heir
+        repeat: expr
+        repeat-expr: num_owners
+  heir:
+    seq:
+      - id: owner
+        type: u8
+      - id: parent
+        type: u8
   forked:
     seq:
       - id: parent
@@ -1932,8 +1961,8 @@ types:
       - id: content
         type: u4
         valid:
-          any-of: [0, 1, 2]
-        doc: 0 zero, 1 in the DATA chunk, 2 in the DATA chunk and equal to the mapped file
+          any-of: [0, 1, 2, 3]
+        doc: 0 zero, 1 in the DATA chunk, 2 in the DATA chunk and equal to the mapped file, 3 with the parent
       - id: reserved
         type: u4
         valid: 0

@@ -102,6 +102,30 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// The set that has pages of this one is not there, or another one is in its place.
+    #[error("{}", no_parent(file, parent, set, root, other.as_deref()))]
+    Parent {
+        /// The .freeze that was opened.
+        file: String,
+        /// Where its parent was.
+        parent: String,
+        /// Id of the parent.
+        set: crate::prim::Raw<16>,
+        /// Root of the parent.
+        root: crate::prim::Raw<32>,
+        /// What was found in its place.
+        other: Option<String>,
+    },
+    /// A parent that has other sets below it than its child says.
+    #[error("{file}: it is to have {says} sets below it, and its parent has {found}")]
+    Chain {
+        /// The .freeze that was opened.
+        file: String,
+        /// What it says.
+        says: u32,
+        /// What its parent says.
+        found: u32,
+    },
     /// A file of the set that is not where its name says.
     #[error("{file} is not there, and {freeze} is nothing without it{}", belonging(found.as_deref(), file))]
     Missing {
@@ -173,9 +197,31 @@ impl Error {
             Self::Empty { .. } => "empty: no Cryo file".to_owned(),
             Self::WrongProfile { is, wanted, .. } => format!("a .{is}, not a .{wanted}"),
             Self::Mismatch(m) => format!("does not belong to {}: {}", m.freeze, m.detail),
-            Self::Io { .. } | Self::WrongKind { .. } | Self::Unwritable { .. } | Self::Missing { .. } => {
-                self.to_string()
-            }
+            Self::Io { .. }
+            | Self::WrongKind { .. }
+            | Self::Unwritable { .. }
+            | Self::Missing { .. }
+            | Self::Parent { .. }
+            | Self::Chain { .. } => self.to_string(),
         }
+    }
+}
+
+fn no_parent(
+    file: &str,
+    parent: &str,
+    set: &crate::prim::Raw<16>,
+    root: &crate::prim::Raw<32>,
+    other: Option<&str>,
+) -> String {
+    let beside = "beside it, or where it was";
+    match other {
+        None => format!(
+            "{file} holds what has changed since {parent} (set {set}), which is not there: put that file {beside}; `cryo-inspect flatten` would have made \
+             it whole while both were there"
+        ),
+        Some(other) => format!(
+            "{file} holds what has changed since another set than {other} is now: its parent has the id {set} and the root {root}: put that one {beside}"
+        ),
     }
 }

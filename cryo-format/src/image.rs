@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
+use crate::chain::Below;
 use crate::chunk::{CHUNK_HEADER_LEN, ChunkHeader};
 use crate::codec;
 use crate::error::{Error, Place, Result};
@@ -25,6 +26,7 @@ pub struct Image<R = File> {
     header: Header,
     end: End,
     chunks: Vec<IndexEntry>,
+    below: Option<Box<Below<R>>>,
 }
 
 impl Image<File> {
@@ -54,6 +56,17 @@ pub fn open_file(path: &Path) -> Result<(File, String)> {
     }
 }
 
+impl<R> Image<R> {
+    /// The set that has some of its pages, if that was opened ([`crate::chain::attach`]).
+    pub fn below(&self) -> Option<&Below<R>> {
+        self.below.as_deref()
+    }
+
+    pub(crate) fn stand_on(&mut self, below: Below<R>) {
+        self.below = Some(Box::new(below));
+    }
+}
+
 impl<R: ReadAt> Image<R> {
     /// Opens bytes of any kind. `name` is what messages call them.
     pub fn new(input: R, name: impl Into<String>) -> Result<Self> {
@@ -70,7 +83,7 @@ impl<R: ReadAt> Image<R> {
         let end = End::from_payload(&payload).map_err(|v| at.broken(Some(Kind::END), footer.end, v))?;
         let chunks = at.index(&footer, header.profile)?;
         let name = at.name.clone();
-        Ok(Self { input, name, header, end, chunks })
+        Ok(Self { input, name, header, end, chunks, below: None })
     }
 
     /// Like [`Image::open_by_scan`].
@@ -104,7 +117,7 @@ impl<R: ReadAt> Image<R> {
         }
         let header = stream.header().clone();
         let end = stream.end().copied().unwrap_or_default();
-        Ok(Self { input, name, header, end, chunks })
+        Ok(Self { input, name, header, end, chunks, below: None })
     }
 
     /// The header.

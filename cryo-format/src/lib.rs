@@ -13,6 +13,7 @@
 #[macro_use]
 mod table;
 
+pub mod chain;
 pub mod chunk;
 pub mod codec;
 mod compressed;

@@ -12,6 +12,9 @@ pub const MIN_PAGE_SHIFT: u8 = 12;
 /// Largest page: 64 KiB, so that a `DATA` chunk holds whole pages on every machine.
 pub const MAX_PAGE_SHIFT: u8 = 16;
 
+/// Sets that one may have below it: who thaws it opens and reads all of them.
+pub const MAX_CHAIN: u32 = 64;
+
 /// Chunks that this writer lists in one `INDX`, so that its memory does not grow with the file. Readers take any number.
 pub const INDEX_BATCH: usize = 4096;
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Place, Result};
 use crate::image::{Image, ReadAt};
 use crate::index::IndexEntry;
 use crate::kind::Kind;
@@ -30,6 +30,8 @@ pub struct Memory<'a, R = File> {
     batches: Arc<[Batch]>,
     /// The DATA chunk that was read last.
     cache: Option<(u64, Vec<u8>)>,
+    /// The same owner's in the parent, if some of its pages are there and it was opened.
+    below: Option<Box<Memory<'a, R>>>,
 }
 
 /// An EXTS chunk and its DATA chunk.
@@ -78,13 +80,53 @@ impl<'a, R: ReadAt> Memory<'a, R> {
                 batches.push(Batch { extents, data });
             }
         }
-        Ok(Self { image, batches: batches.into(), cache: None })
+        let elsewhere = |b: &Batch| b.extents.extents.iter().any(|e| e.content == Content::PARENT);
+        let below = image.below().filter(|_| batches.iter().any(elsewhere));
+        let below = below.and_then(|b| Some((&b.image, b.parent.of(owner)?)));
+        let below = below.map(|(image, owner)| Self::new(image, owner)).transpose()?.map(Box::new);
+        Ok(Self { image, batches: batches.into(), cache: None, below })
     }
 
     /// The same once more, for another thread.
     #[must_use]
     pub fn again(&self) -> Self {
-        Self { image: self.image, batches: Arc::clone(&self.batches), cache: None }
+        let below = self.below.as_ref().map(|b| Box::new(b.again()));
+        Self { image: self.image, batches: Arc::clone(&self.batches), cache: None, below }
+    }
+
+    /// Can pages that are with the parent be read?
+    pub fn has_parent(&self) -> bool {
+        self.below.is_some()
+    }
+
+    /// The bytes that are stored from the page at `vaddr` on, as far as they stand together, and how; none where there are none, or zeros. Pages that
+    /// are with the parent are read there.
+    pub fn stored(&mut self, vaddr: u64) -> Result<Option<(Content, &[u8])>> {
+        let page = self.image.header().page_size();
+        let Some((e, data)) = self.find(vaddr, page) else { return Ok(None) };
+        let into = vaddr - e.vaddr.0;
+        let rest = (e.pages * page - into) as usize;
+        match (e.content, data) {
+            (Content::DATA | Content::FILE_DATA, Some(entry)) => {
+                let start = (e.reference * page + into) as usize;
+                Ok(Some((e.content, &self.load(&entry)?[start..start + rest])))
+            }
+            (Content::PARENT, _) => match &mut self.below {
+                Some(below) => {
+                    let found = below.stored(vaddr)?;
+                    Ok(found.map(|(content, bytes)| (content, &bytes[..rest.min(bytes.len())])))
+                }
+                None => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// The extent that covers `vaddr`, and the chunk with its pages.
+    fn find(&self, vaddr: u64, page: u64) -> Option<(Extent, Option<IndexEntry>)> {
+        let i = self.batches.partition_point(|b| b.extents.extents.first().is_some_and(|e| e.vaddr.0 <= vaddr));
+        let batch = self.batches.get(i.checked_sub(1)?)?;
+        Some((batch.find(vaddr, page)?.clone(), batch.data))
     }
 
     /// The batches, in ascending order of addresses.
@@ -104,9 +146,7 @@ impl<'a, R: ReadAt> Memory<'a, R> {
         let mut done = 0;
         while done < out.len() {
             let Some(here) = vaddr.checked_add(done as u64) else { break };
-            let i = self.batches.partition_point(|b| b.extents.extents.first().is_some_and(|e| e.vaddr.0 <= here));
-            let batch = i.checked_sub(1).and_then(|i| self.batches.get(i));
-            let Some((e, data)) = batch.and_then(|b| Some((b.find(here, page)?.clone(), b.data))) else { break };
+            let Some((e, data)) = self.find(here, page) else { break };
             let into = here - e.vaddr.0;
             let n = (e.pages * page - into).min((out.len() - done) as u64) as usize;
             let part = &mut out[done..done + n];
@@ -120,6 +160,14 @@ impl<'a, R: ReadAt> Memory<'a, R> {
                         let bytes = self.load(&entry)?;
                         // `check` has compared the reference with the chunk's length.
                         part.copy_from_slice(&bytes[start..start + n]);
+                    }
+                }
+                (Content::PARENT, _) => {
+                    let got = self.below.as_mut().map_or(Ok(0), |below| below.read(here, part))?;
+                    if got < n {
+                        let what = format!("the page at {:#x} is with the parent, and not there", here + got as u64);
+                        let place = Place { file: self.image.name().to_owned(), kind: Some(Extents::KIND), offset: 0 };
+                        return Err(Error::Broken { place, violation: Rule::PARENT.broken(what) });
                     }
                 }
                 _ => part.fill(0),

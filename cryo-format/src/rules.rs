@@ -96,6 +96,7 @@ rules! {
     71 LINK_ROOT "The template's id, its root and the root of the .frost are those recorded in LINK.";
     72 LINK "A .freeze has exactly one LINK.";
     73 SAME_MACHINE "The files of a set agree on machine and page shift.";
+    74 PARENT "The owner of a PARENT extent is named in PRNT, and the parent has those pages.";
 }
 
 impl Rule {

@@ -77,6 +77,7 @@ macro_rules! for_each_section {
             syscall     Syscall     b"SYSC" 1 Freeze Thread          CRITICAL;
             syscall     SyscallI386 b"SI32" 1 Freeze Thread          CRITICAL;
             forked      Forked      b"FORK" 1 Freeze Process         CRITICAL;
+            parent      ParentSet   b"PRNT" 1 Freeze Image           CRITICAL;
             extents     Extents     b"EXTS" 1 Freeze Memory          CRITICAL;
         }
     };

@@ -41,6 +41,9 @@ pub struct Choices {
     /// Memory, deleted files, counters and file offsets that another process shares: refuse to freeze, or give the image a copy of its own
     #[arg(long, value_enum, default_value_t = SharedArg::Refuse)]
     shared: SharedArg,
+    /// Write only the pages that differ from those of this set, which the new one needs from then on (cryo-inspect flatten joins them)
+    #[arg(long, value_name = "NAME")]
+    parent: Option<PathBuf>,
     /// Compress the pages with zstd: from 1, the fastest, to 19, the smallest [without LEVEL: 1]
     #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = level())]
     compress: Option<i32>,
@@ -130,6 +133,7 @@ impl Choices {
             },
             digests: !self.no_digest,
             compress: self.compress,
+            parent: self.parent.clone(),
             ..Options::default()
         }
     }

@@ -12,6 +12,7 @@ use cryo_format::prim::Raw;
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::link::Link;
 use cryo_format::section::regs::RegsX86_64;
+use cryo_format::set;
 use cryo_format::write::Writer;
 use cryo_tracee::Family;
 use cryo_tracee::repair::{Keeper, Quiet};
@@ -19,6 +20,7 @@ use cryo_tracee::signals::{Interruptible, Uninterrupted};
 
 use crate::Result;
 use crate::collect::machine::Machine;
+use crate::collect::parent::Parent;
 use crate::collect::{self, Collected, Contents, Held};
 use crate::collect::{RefusalKind, refuse};
 use crate::error::{About, not_asked_to_end};
@@ -82,6 +84,11 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         Target::Name(name) => Some(OutputFiles::create(name, options.force)?),
         Target::Pipe(_) => None,
     };
+    let output = match &target {
+        Target::Name(name) => Some(set::paths(name)[2].1.clone()),
+        Target::Pipe(_) => None,
+    };
+    let mut parent = options.parent.as_deref().map(|name| Parent::open(name, output.as_deref())).transpose()?;
     let among = collect::family::check(pid, options.children, &options.also)?;
     let (mut live, mut remarks) = (None, Vec::new());
     if options.live {
@@ -146,6 +153,10 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let stopped = || family.iter().flat_map(|family| family.members.iter().map(|member| &member.memory));
     let memories = copies.unwrap_or_else(|| stopped().map(Still::Process).collect());
     contents.fork(&memories, &mut collected)?;
+    if let Some(parent) = &mut parent {
+        parent.collect(&contents, &mut collected)?;
+    }
+    let parent = parent.as_ref();
     let mut runs = contents.runs(&memories);
     if let Some(live) = &live {
         live.read_copies(&mut runs);
@@ -155,14 +166,14 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
             let _interruptible = quiet.is_empty().then(Interruptible::begin);
-            let written = write(out, Ok, Ok, &collected, &runs, options).and_then(|out| output::taken(out));
+            let written = write(out, Ok, Ok, &collected, &runs, options, parent).and_then(|out| output::taken(out));
             written.map_err(|e| e.if_full("standard output"))?;
             None
         }
         (Target::Name(name), Some(files)) => {
             let frore = files.file(Profile::Frore)?;
             let (frost, freeze) = (|_| files.file(Profile::Frost), |_| files.file(Profile::Freeze));
-            let written = write(frore, frost, freeze, &collected, &runs, options).and_then(|_| files.commit());
+            let written = write(frore, frost, freeze, &collected, &runs, options, parent).and_then(|_| files.commit());
             Some(written.map_err(|e| e.if_full(&name.display().to_string()))?)
         }
         (Target::Name(_), None) => None,
@@ -235,6 +246,7 @@ fn write<W: Write + Send>(
     collected: &Collected,
     runs: &[Run<'_>],
     options: &Options,
+    parent: Option<&Parent>,
 ) -> Result<W> {
     let set = set_id()?;
     // That of its programs; a family with members of both has the larger one.
@@ -257,6 +269,7 @@ fn write<W: Write + Send>(
         writer,
         runs,
         pages::Treatment { digest: options.digests, compress: options.compress },
+        parent.map_or_else(|| Ok(HashMap::new()), Parent::memories)?,
         &options.progress,
     )?;
     Ok(writer.finish()?.0)

@@ -123,6 +123,8 @@ pub struct Options {
     pub compress: Option<i32>,
     /// Copy pages while the program runs; with [`Afterwards::Run`].
     pub live: bool,
+    /// A set that was written before: what it has is not written again.
+    pub parent: Option<PathBuf>,
     /// Who is told how far it has come.
     pub progress: Progress,
 }
@@ -143,6 +145,7 @@ impl Default for Options {
             digests: true,
             compress: None,
             live: false,
+            parent: None,
             progress: Progress::default(),
         }
     }

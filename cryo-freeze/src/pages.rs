@@ -4,6 +4,7 @@
 //! the other computes the checksum and writes. A page crosses main memory once on its way; see spec/rationale.md for why it goes through a
 //! buffer that fits the cache instead of being written by the target itself. With --compress others stand between the two, one for each CPU.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -76,11 +77,15 @@ pub struct Treatment {
     pub compress: Option<i32>,
 }
 
+/// What a set that was written before has of each owner ([`crate::Options::parent`]).
+pub type Parents<'a> = HashMap<u64, cryo_format::memory::Memory<'a>>;
+
 /// Streams all `runs` (ascending within each owner) into `writer`.
 pub fn stream<W: Write + Send>(
     mut writer: Writer<W>,
     runs: &[Run<'_>],
     treatment: Treatment,
+    mut parents: Parents<'_>,
     progress: &Progress,
 ) -> Result<Writer<W>> {
     let total = runs.iter().map(|r| r.len).sum();
@@ -91,7 +96,7 @@ pub fn stream<W: Write + Send>(
             batch.write(&mut writer)?;
             Ok(batch.buffer)
         };
-        return match Reader::new(&mut sink, treatment.digest).all(runs, &mut progress) {
+        return match Reader::new(&mut sink, treatment.digest).all(runs, &mut parents, &mut progress) {
             Ok(()) => Ok(writer),
             Err(Stop::Error(e)) => Err(e),
             Err(Stop::Writer) => refuse(RefusalKind::Internal, "the writer stopped"),
@@ -126,7 +131,7 @@ pub fn stream<W: Write + Send>(
             full.send(under).map_err(|_| Stop::Writer)?;
             empties.recv().map_err(|_| Stop::Writer)
         };
-        let read = Reader::new(&mut sink, treatment.digest).all(runs, &mut progress);
+        let read = Reader::new(&mut sink, treatment.digest).all(runs, &mut parents, &mut progress);
         drop((full, work));
         let written = writing.join().map_err(|_| Refusal::new(RefusalKind::Internal, "the writing thread failed"))?;
         // A reader that found the channel closed has only seen the writer's error.
@@ -222,12 +227,22 @@ impl<'a> Reader<'a> {
         Self { sink, batch: None, buffer: vec![0; RUN], digest }
     }
 
-    fn all(mut self, runs: &[Run<'_>], progress: &mut Counter<'_>) -> std::result::Result<(), Stop> {
-        runs.iter().try_for_each(|run| self.run(run, progress))?;
+    fn all(
+        mut self,
+        runs: &[Run<'_>],
+        parents: &mut Parents<'_>,
+        progress: &mut Counter<'_>,
+    ) -> std::result::Result<(), Stop> {
+        runs.iter().try_for_each(|run| self.run(run, parents.get_mut(&run.owner), progress))?;
         self.send()
     }
 
-    fn run(&mut self, run: &Run<'_>, progress: &mut Counter<'_>) -> std::result::Result<(), Stop> {
+    fn run(
+        &mut self,
+        run: &Run<'_>,
+        mut parent: Option<&mut cryo_format::memory::Memory<'_>>,
+        progress: &mut Counter<'_>,
+    ) -> std::result::Result<(), Stop> {
         let mut done = 0;
         while done < run.len {
             let at = run.start + done;
@@ -238,7 +253,7 @@ impl<'a> Reader<'a> {
                 Source::Memory(memory, shift) => memory.read(at.wrapping_add_signed(shift), room)?,
                 Source::File(file, offset) => read_file(file, offset + done, room)?,
             }
-            sift(batch, n, at, run.content);
+            sift(batch, n, at, run.content, parent.as_deref_mut())?;
             let full = batch.used == RUN || batch.extents.len() >= EXTENTS;
             done += n as u64;
             progress.add(n as u64);
@@ -280,8 +295,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Looks at the `n` bytes that were read behind those in use: zero pages are left out, the others move together, extents are noted.
-fn sift(batch: &mut Batch, n: usize, at: u64, content: Content) {
+/// Looks at the `n` bytes that were read behind those in use: zero pages and those that the parent has are left out, the others move together, extents
+/// are noted.
+fn sift(
+    batch: &mut Batch,
+    n: usize,
+    at: u64,
+    content: Content,
+    mut parent: Option<&mut cryo_format::memory::Memory<'_>>,
+) -> Result<()> {
     const ZERO: [u8; PAGE as usize] = [0; PAGE as usize];
     let page = PAGE as usize;
     let begin = batch.used;
@@ -292,6 +314,12 @@ fn sift(batch: &mut Batch, n: usize, at: u64, content: Content) {
             if content != Content::FILE_DATA {
                 note(&mut batch.extents, vaddr, Content::ZERO, 0);
             }
+        } else if let Some(parent) = &mut parent
+            && parent.stored(vaddr)?.is_some_and(|(as_what, bytes)| {
+                as_what == content && bytes.get(..page) == Some(&batch.buffer[from..from + page])
+            })
+        {
+            note(&mut batch.extents, vaddr, Content::PARENT, 0);
         } else {
             if keep != from {
                 batch.buffer.copy_within(from..from + page, keep);
@@ -300,6 +328,7 @@ fn sift(batch: &mut Batch, n: usize, at: u64, content: Content) {
             batch.used += page;
         }
     }
+    Ok(())
 }
 
 /// Adds one page to the extents.
@@ -307,7 +336,7 @@ fn note(extents: &mut Vec<Extent>, vaddr: u64, content: Content, reference: u64)
     if let Some(last) = extents.last_mut()
         && last.content == content
         && last.vaddr.0 + last.pages * PAGE == vaddr
-        && (content == Content::ZERO || last.reference + last.pages == reference)
+        && (!content.is_stored() || last.reference + last.pages == reference)
     {
         last.pages += 1;
         return;

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use cryo_format::chain;
 use cryo_format::chunk::ChunkFlags;
 use cryo_format::given::{self, Given};
 use cryo_format::image::{Image, Sequential};
@@ -102,6 +103,7 @@ impl Ice {
             }
         }
         let whole = ice.parts.len() == Profile::ALL.len() && ice.problems.is_empty();
+        ice.parents(path.parent().unwrap_or(Path::new("")));
         match Set::open(path) {
             // It knows where the right file may be.
             Err(e @ Error::Mismatch(_)) if whole => ice.problems.push(e.to_string()),
@@ -143,6 +145,7 @@ impl Ice {
                 Err(e) => ice.problems.push(e.to_string()),
             }
         }
+        ice.parents(Path::new(""));
         ice.check_link();
         Ok(ice)
     }
@@ -156,6 +159,15 @@ impl Ice {
             ice.add(read_image(Image::scan(source, name)?)?);
         }
         Ok(ice)
+    }
+
+    /// Opens the sets that have pages of this one.
+    fn parents(&mut self, beside: &Path) {
+        let freeze = self.parts.iter_mut().find(|p| p.header.profile == Profile::Freeze);
+        let Some(image) = freeze.and_then(|p| p.image.as_mut()) else { return };
+        if let Err(e) = chain::attach(image, beside, &open_source) {
+            self.problems.push(e.to_string());
+        }
     }
 
     /// Do the files belong together? The .freeze says which other two it wants.
@@ -278,6 +290,13 @@ impl Ice {
     pub fn page_size(&self) -> u64 {
         self.parts.first().map_or(4096, |p| p.header.page_size())
     }
+}
+
+/// A file, as an image.
+pub fn open_source(path: &Path) -> Result<Image<Source>> {
+    let source = Source::open(path)?;
+    let name = source.name.clone();
+    Image::new(source, name)
 }
 
 /// Is it the NAME of a set, and of no file of ours?

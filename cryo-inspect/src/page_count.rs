@@ -11,6 +11,8 @@ pub struct PageCount {
     pub file: u64,
     /// Zero.
     pub zero: u64,
+    /// With the parent set.
+    pub parent: u64,
 }
 
 impl PageCount {
@@ -19,6 +21,7 @@ impl PageCount {
         let n = match content {
             Content::DATA => &mut self.stored,
             Content::FILE_DATA => &mut self.file,
+            Content::PARENT => &mut self.parent,
             _ => &mut self.zero,
         };
         *n = n.saturating_add(pages);
@@ -35,11 +38,12 @@ impl PageCount {
         self.add(Content::DATA, other.stored);
         self.add(Content::FILE_DATA, other.file);
         self.add(Content::ZERO, other.zero);
+        self.add(Content::PARENT, other.parent);
         self
     }
 
     /// All of them.
     pub fn sum(&self) -> u64 {
-        self.stored.saturating_add(self.file).saturating_add(self.zero)
+        self.stored.saturating_add(self.file).saturating_add(self.zero).saturating_add(self.parent)
     }
 }

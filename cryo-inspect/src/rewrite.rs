@@ -1,5 +1,7 @@
 //! A set, written anew with something changed. The .freeze gets its name last, and no file takes the place of another: until then there is no new set.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -7,11 +9,13 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use cryo_format::chunk::ChunkFlags;
 use cryo_format::image::Image;
-use cryo_format::index::IndexEntry;
-use cryo_format::prim::Raw;
+use cryo_format::limits::MAX_DATA;
+use cryo_format::memory::Memory;
+use cryo_format::prim::{Addr, Raw};
 use cryo_format::section::extents::{Content, Extent, Extents};
 use cryo_format::section::link::Link;
 use cryo_format::section::notes::{Note, Notes};
+use cryo_format::section::parent::ParentSet;
 use cryo_format::section::{AnySection, Section};
 use cryo_format::write::Writer;
 use cryo_format::{Header, Kind, Profile, codec, digest, set};
@@ -27,6 +31,11 @@ pub trait Change {
     /// Is it no change at all?
     fn is_nothing(&self) -> bool {
         false
+    }
+
+    /// Do sections that nobody here knows go along, as the state that they describe is the same?
+    fn keeps_all(&self) -> bool {
+        self.is_nothing()
     }
 
     /// What the notes of the new set say besides.
@@ -49,7 +58,7 @@ pub trait Change {
 
 /// May a section go along whose kind nobody here knows? What changes a set may not take it for right (spec/01-scope.md), unless it says so itself.
 fn goes_along(section: &AnySection, flags: ChunkFlags, change: &dyn Change) -> bool {
-    !matches!(section, AnySection::Unknown(_)) || flags.0 & ChunkFlags::SAFE_TO_COPY.0 != 0 || change.is_nothing()
+    !matches!(section, AnySection::Unknown(_)) || flags.0 & ChunkFlags::SAFE_TO_COPY.0 != 0 || change.keeps_all()
 }
 
 /// Nothing is changed: the files are the same but for their indexes.
@@ -136,6 +145,12 @@ fn copy<W: Write>(
     link: &Link,
 ) -> anyhow::Result<()> {
     let chunks = image.chunks();
+    // What is with a parent stays there only where nothing is changed: a page that is to be left out would still be in the parent.
+    let mut memories: HashMap<u64, Memory<'_, Source>> = HashMap::new();
+    let whole = !change.is_nothing();
+    let compressed = std::iter::once(image)
+        .chain(image.ancestors())
+        .any(|image| image.chunks().iter().any(|chunk| chunk.header().is_compressed()));
     let mut note = change.note().filter(|_| image.header().profile == Profile::Frost);
     let mut i = 0;
     while let Some(entry) = chunks.get(i) {
@@ -144,11 +159,33 @@ fn copy<W: Write>(
             let extents: Extents = image.section(entry)?;
             let data = chunks.get(i).filter(|d| d.kind == Kind::DATA && extents.data_pages > 0);
             i += usize::from(data.is_some());
-            pages(writer, image, entry.owner, &extents, data, change)?;
+            if whole && extents.extents.iter().any(|e| e.content == Content::PARENT) {
+                let memory = match memories.entry(entry.owner) {
+                    Occupied(memory) => memory.into_mut(),
+                    Vacant(place) => place.insert(image.memory(entry.owner)?),
+                };
+                joined(image, memory, &extents, |extents, bytes| {
+                    let extents = Extents { digest: digest(bytes), extents: extents.into(), data_pages: 0 };
+                    pages(writer, entry.owner, &extents, bytes, &Stored { compressed, payload: None }, change)
+                })?;
+                continue;
+            }
+            let mut bytes = vec![0; data.map_or(0, |d| d.raw as usize)];
+            let mut stored = Stored { compressed: false, payload: None };
+            if let Some(data) = data {
+                image.data(data, &mut bytes)?;
+                if data.header().is_compressed() {
+                    stored = Stored { compressed: true, payload: Some(image.payload(data)?) };
+                }
+            }
+            pages(writer, entry.owner, &extents, &bytes, &stored, change)?;
             continue;
         }
         if entry.kind == Kind::DATA {
             bail!("{}: pages at {:#x} that no section announces", image.name(), entry.offset);
+        }
+        if whole && entry.kind == ParentSet::KIND {
+            continue;
         }
         let mut section = image.any(entry)?;
         let known = section.info().is_some();
@@ -175,20 +212,57 @@ fn copy<W: Write>(
     Ok(())
 }
 
-/// What was compressed is compressed again; where nothing is changed it is the same to the byte.
+/// Gives `take` the extents with their pages, also those that are with the parent, in batches that a chunk can hold.
+fn joined(
+    image: &Image<Source>,
+    memory: &mut Memory<'_, Source>,
+    old: &Extents,
+    mut take: impl FnMut(Vec<Extent>, &[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let page = image.header().page_size();
+    let (mut extents, mut data): (Vec<Extent>, Vec<u8>) = (Vec::new(), Vec::new());
+    for e in &old.extents {
+        if e.content == Content::ZERO {
+            extents.push(e.clone());
+            continue;
+        }
+        let end = e.vaddr.0 + e.pages * page;
+        let mut vaddr = e.vaddr.0;
+        while vaddr < end {
+            if data.len() as u64 == MAX_DATA {
+                take(std::mem::take(&mut extents), &data)?;
+                data.clear();
+            }
+            let stored = memory.stored(vaddr)?;
+            let (content, bytes) = stored.with_context(|| {
+                format!("{}: the page at {vaddr:#x} is with the parent, and not there", image.name())
+            })?;
+            let n = (end - vaddr).min(bytes.len() as u64).min(MAX_DATA - data.len() as u64);
+            let (pages, reference) = (n / page, data.len() as u64 / page);
+            data.extend_from_slice(&bytes[..n as usize]);
+            extents.push(Extent { vaddr: Addr(vaddr), pages, content, reserved: 0, reference });
+            vaddr += n;
+        }
+    }
+    if extents.is_empty() { Ok(()) } else { take(extents, &data) }
+}
+
+/// How pages are stored.
+struct Stored {
+    /// Compressed; so they are again.
+    compressed: bool,
+    /// As they are; where nothing is changed they are the same to the byte.
+    payload: Option<Vec<u8>>,
+}
+
 fn pages<W: Write>(
     writer: &mut Writer<W>,
-    image: &Image<Source>,
     owner: u64,
     old: &Extents,
-    stored: Option<&IndexEntry>,
+    bytes: &[u8],
+    stored: &Stored,
     change: &mut dyn Change,
 ) -> anyhow::Result<()> {
-    let mut bytes = vec![0; stored.map_or(0, |d| d.raw as usize)];
-    if let Some(stored) = stored {
-        image.data(stored, &mut bytes)?;
-    }
-    let compressed = stored.filter(|d| d.header().is_compressed());
     let page = writer.header().page_size();
     let mut extents: Vec<Extent> = Vec::new();
     let mut data: Vec<u8> = Vec::with_capacity(bytes.len());
@@ -220,26 +294,31 @@ fn pages<W: Write>(
                 {
                     last.pages += 1;
                 }
-                _ => extents.push(Extent {
-                    vaddr: cryo_format::prim::Addr(vaddr),
-                    pages: 1,
-                    content,
-                    reserved: 0,
-                    reference,
-                }),
+                _ => extents.push(Extent { vaddr: Addr(vaddr), pages: 1, content, reserved: 0, reference }),
             }
         }
     }
     if !changed {
         let digest = Some(old.digest).filter(|d| d.0 != [0; 32]);
-        return Ok(match compressed {
-            Some(d) => writer.compressed_pages(owner, &old.extents, d.raw, &image.payload(d)?, digest)?,
-            None => writer.pages(owner, &old.extents, &bytes, digest)?,
-        });
+        if let Some(payload) = &stored.payload {
+            return Ok(writer.compressed_pages(owner, &old.extents, bytes.len() as u64, payload, digest)?);
+        }
+        return write_pages(writer, owner, &old.extents, bytes, digest, stored.compressed);
     }
-    let digest = Some(digest(&data));
-    Ok(match compressed.and_then(|_| codec::compress(&data, codec::DEFAULT_LEVEL)) {
-        Some(frame) => writer.compressed_pages(owner, &extents, data.len() as u64, &frame, digest)?,
-        None => writer.pages(owner, &extents, &data, digest)?,
+    write_pages(writer, owner, &extents, &data, Some(digest(&data)), stored.compressed)
+}
+
+fn write_pages<W: Write>(
+    writer: &mut Writer<W>,
+    owner: u64,
+    extents: &[Extent],
+    data: &[u8],
+    digest: Option<Raw<32>>,
+    compressed: bool,
+) -> anyhow::Result<()> {
+    let frame = if compressed { codec::compress(data, codec::DEFAULT_LEVEL) } else { None };
+    Ok(match frame {
+        Some(frame) => writer.compressed_pages(owner, extents, data.len() as u64, &frame, digest)?,
+        None => writer.pages(owner, extents, data, digest)?,
     })
 }

@@ -80,7 +80,7 @@ impl<'a> Space<'a> {
         let runs = cover(own.as_ref(), 0, len, ice.page_size()).into_iter().map(|(start, end, content)| Run {
             start,
             end,
-            place: content.map_or(Place::Zero, place_of),
+            place: content.map_or(Place::Zero, |content| place_of(own.as_ref(), content)),
             offset: 0,
         });
         let runs = runs.collect();
@@ -123,7 +123,7 @@ impl<'a> Space<'a> {
         let mut runs = Vec::new();
         if self.vmas.is_empty() {
             for (start, end, content) in cover(self.own.as_ref(), 0, u64::MAX, page) {
-                if let Some(place) = content.map(place_of) {
+                if let Some(place) = content.map(|content| place_of(self.own.as_ref(), content)) {
                     runs.push(Run { start, end, place, offset: 0 });
                 }
             }
@@ -132,7 +132,9 @@ impl<'a> Space<'a> {
         for v in self.vmas {
             for (start, end, content) in cover(self.own.as_ref(), v.start.0, v.end.0, page) {
                 match content {
-                    Some(content) => runs.push(Run { start, end, place: place_of(content), offset: 0 }),
+                    Some(content) => {
+                        runs.push(Run { start, end, place: place_of(self.own.as_ref(), content), offset: 0 })
+                    }
                     None => self.gap(v, start, end, forked, page, &mut runs),
                 }
             }
@@ -198,7 +200,7 @@ impl<'a> Space<'a> {
             let at = |o: u64| start + (o - offset);
             // What an object in the image does not have is a hole.
             let place = match content {
-                Some(Content::DATA | Content::FILE_DATA) => Place::Object(v.object),
+                Some(Content::DATA | Content::FILE_DATA | Content::PARENT) => Place::Object(v.object),
                 _ => Place::Zero,
             };
             runs.push(Run { start: at(a), end: at(b), place, offset: a });
@@ -312,10 +314,13 @@ impl<'a> Space<'a> {
     }
 }
 
-fn place_of(content: Content) -> Place {
+/// Pages that are with the parent set are read there: to who looks at them they are stored.
+fn place_of(memory: Option<&Memory<'_, Source>>, content: Content) -> Place {
     match content {
         Content::DATA => Place::Stored,
         Content::FILE_DATA => Place::AsFile,
+        Content::PARENT if memory.is_some_and(Memory::has_parent) => Place::Stored,
+        Content::PARENT => Place::Absent,
         _ => Place::Zero,
     }
 }

@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use cryo_format::chain::Below;
 use cryo_format::image::Image;
 use cryo_format::index::IndexEntry;
 use cryo_format::prim::Raw;
@@ -67,11 +69,18 @@ pub struct Filler<'a> {
 /// Fills in those whose turn it is. When it returns, each of their checksums and digests was right.
 pub fn fill(pages: &mut Pages, filler: &Filler<'_>, turn: Turn) -> Result<()> {
     let windows = if turn == Turn::Rest { windows(filler.targets.iter().map(|t| t.vmas)) } else { HashMap::new() };
-    let work = Work { filler, windows, left: AtomicU64::new(available()) };
-    match pages {
-        Pages::File { image, done } => from_file(image, done, &work, turn),
-        Pages::Pipe { stream, next } => from_pipe(stream, next, &work, turn),
-    }
+    let work = Work { filler, windows, left: AtomicU64::new(available()), elsewhere: Mutex::default() };
+    let below = match pages {
+        Pages::File { image, done } => {
+            from_file(image, done, &work, turn)?;
+            image.below()
+        }
+        Pages::Pipe { stream, next, below } => {
+            from_pipe(stream, next, &work, turn)?;
+            below.as_deref()
+        }
+    };
+    from_parents(below, &work)
 }
 
 /// A filler at work.
@@ -80,6 +89,8 @@ struct Work<'a> {
     windows: HashMap<u64, Vec<Window>>,
     /// Bytes that may still be written without bytes in the image: see [`Work::draw`].
     left: AtomicU64,
+    /// What is with the parent, by owners: ranges of addresses.
+    elsewhere: Mutex<HashMap<u64, Vec<(u64, u64)>>>,
 }
 
 /// Where a part of shared memory is mapped.
@@ -148,43 +159,105 @@ fn from_file(image: &Image<File>, done: &mut HashSet<u64>, filler: &Work<'_>, tu
     if let Turn::Of(process) = turn {
         done.insert(process);
     }
+    spread(batches.len(), &|i, buf| {
+        let i = batches[i];
+        let extents: Extents = image.section(&chunks[i])?;
+        filler.stored(image, i, chunks[i].owner, &extents, &extents, buf)
+    })
+}
+
+/// What is with the parent, with its parent, and so on.
+fn from_parents(mut below: Option<&Below<File>>, filler: &Work<'_>) -> Result<()> {
+    // What the set below calls whom.
+    let mut names: HashMap<u64, u64> = HashMap::new();
+    loop {
+        let wanted = filler.elsewhere();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let Some(Below { image, parent }) = below else {
+            return refuse(RefusalKind::Image, "the image has pages that are with a parent, and names none (rule 74)");
+        };
+        let mut heirs: HashMap<u64, Vec<u64>> = HashMap::new();
+        for owner in wanted.keys() {
+            let Some(name) = parent.of(*names.get(owner).unwrap_or(owner)) else {
+                return refuse(
+                    RefusalKind::Image,
+                    format!("owner {owner} has pages in {}, which has not got them (rule 74)", image.name()),
+                );
+            };
+            names.insert(*owner, name);
+            heirs.entry(name).or_default().push(*owner);
+        }
+        // All of it is looked for before a page is read.
+        let mut found: HashMap<u64, u64> = HashMap::new();
+        let mut batches: Vec<(usize, u64, Extents, Extents)> = Vec::new();
+        for (i, entry) in image.chunks().iter().enumerate().filter(|(_, e)| e.kind == Extents::KIND) {
+            let Some(heirs) = heirs.get(&entry.owner) else { continue };
+            let extents: Extents = image.section(entry)?;
+            for heir in heirs {
+                let part = extents.within(wanted.get(heir).map_or(&[][..], Vec::as_slice), PAGE);
+                if part.is_empty() {
+                    continue;
+                }
+                *found.entry(*heir).or_default() += part.iter().map(|e| e.pages).sum::<u64>();
+                let part = Extents { extents: part.into(), ..extents.clone() };
+                batches.push((i, *heir, extents.clone(), part));
+            }
+        }
+        for (owner, ranges) in &wanted {
+            let pages = ranges.iter().map(|(start, end)| (end - start) / PAGE).sum::<u64>();
+            let found = found.get(owner).copied().unwrap_or(0);
+            if found != pages {
+                return refuse(
+                    RefusalKind::Image,
+                    format!(
+                        "owner {owner} has {pages} pages with {}, and only {found} of them are there (rule 74)",
+                        image.name()
+                    ),
+                );
+            }
+        }
+        spread(batches.len(), &|i, buf| {
+            let (at, owner, whole, part) = &batches[i];
+            filler.stored(image, *at, *owner, whole, part, buf)
+        })?;
+        below = image.below();
+    }
+}
+
+/// Does `count` tasks, many of them on several threads; each gets a buffer.
+fn spread(count: usize, task: &(dyn Fn(usize, &mut Vec<u8>) -> Result<()> + Sync)) -> Result<()> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<()> {
         let mut buf = Vec::new();
-        while let Some(i) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let entry = &chunks[*i];
-            let extents: Extents = image.section(entry)?;
-            let data = following(&extents, entry, chunks.get(i + 1))?;
-            buf.resize(data.map_or(0, |d| d.raw as usize), 0);
-            if let Some(d) = data {
-                image.data(d, &mut buf)?;
-                if filler.filler.verify {
-                    compare(&extents, &buf, &format_args!("{}: chunk DATA at offset {:#x}", image.name(), d.offset))?;
-                }
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= count {
+                return Ok(());
             }
-            filler.batch(entry.owner, &extents, &buf, data.map_or(0, |d| d.stored))?;
+            task(i, &mut buf)?;
         }
-        Ok(())
     };
-    if batches.len() < 8 {
+    if count < 8 {
         return work();
     }
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let count = cpus.clamp(*WORKERS.start(), *WORKERS.end());
-    let filled = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+    let workers = cpus.clamp(*WORKERS.start(), *WORKERS.end());
+    let done = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         let mut result = Ok(());
         for w in workers {
             let done = w.join().unwrap_or_else(|_| refuse(RefusalKind::Internal, "a filling thread failed"));
             if let Err(e) = done {
                 // The others find nothing left to do.
-                next.store(batches.len(), Ordering::Relaxed);
+                next.store(count, Ordering::Relaxed);
                 result = result.and(Err(e));
             }
         }
         result
     });
-    match filled {
+    match done {
         // Only the tracer, which is this thread, may write through a protection where the kernel was built so (CONFIG_PROC_MEM_FORCE_PTRACE, 6.12;
         // Debian's 7.2 is): alone, and from the beginning.
         Err(Error::Tracee(e)) if e.errno() == Some(libc::EIO) => {
@@ -264,6 +337,40 @@ fn from_pipe(
 }
 
 impl Work<'_> {
+    /// The ranges that are with the parent, so far; none from here on.
+    fn elsewhere(&self) -> HashMap<u64, Vec<(u64, u64)>> {
+        let mut all = std::mem::take(&mut *self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner));
+        for ranges in all.values_mut() {
+            ranges.sort_unstable();
+            // A batch that was begun anew has said so twice.
+            ranges.dedup();
+        }
+        all
+    }
+
+    /// Fills in `part` of the extents in chunk `i` of a file, as pages of `owner`.
+    fn stored(
+        &self,
+        image: &Image<File>,
+        i: usize,
+        owner: u64,
+        whole: &Extents,
+        part: &Extents,
+        buf: &mut Vec<u8>,
+    ) -> Result<()> {
+        let chunks = image.chunks();
+        let needed = part.extents.iter().any(|e| e.content.is_stored()) || part == whole;
+        let data = following(whole, &chunks[i], chunks.get(i + 1))?.filter(|_| needed);
+        buf.resize(data.map_or(0, |d| d.raw as usize), 0);
+        if let Some(d) = data {
+            image.data(d, buf)?;
+            if self.filler.verify {
+                compare(whole, buf, &format_args!("{}: chunk DATA at offset {:#x}", image.name(), d.offset))?;
+            }
+        }
+        self.batch(owner, part, buf, data.map_or(0, |d| d.stored))
+    }
+
     /// An image gives content without having it: zero pages over a file, one stored page at many addresses, a megabyte that was compressed to a
     /// hundred bytes. A few bytes ask for a terabyte so, and are refused what this machine has not got.
     fn draw(&self, bytes: u64) -> Result<()> {
@@ -283,7 +390,7 @@ impl Work<'_> {
 
     /// `data` are its pages, of which the image has `stored` bytes.
     fn batch(&self, owner: u64, extents: &Extents, data: &[u8], stored: u64) -> Result<()> {
-        let filled = extents.extents.iter().filter(|e| e.content != Content::ZERO);
+        let filled = extents.extents.iter().filter(|e| e.content.is_stored());
         let used = filled.fold(0u64, |sum, e| sum.saturating_add(e.pages.saturating_mul(PAGE)));
         self.draw(used.saturating_sub(stored))?;
         for e in &extents.extents {
@@ -293,6 +400,11 @@ impl Work<'_> {
             };
             let bytes = match e.content {
                 Content::ZERO => None,
+                Content::PARENT => {
+                    let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+                    elsewhere.entry(owner).or_default().push((e.vaddr.0, end));
+                    continue;
+                }
                 Content::DATA | Content::FILE_DATA => {
                     let from = e.reference.checked_mul(PAGE).map(|f| f as usize);
                     let part = from.and_then(|f| data.get(f..f.checked_add((end - e.vaddr.0) as usize)?));

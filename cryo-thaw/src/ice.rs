@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cryo_format::Profile;
+use cryo_format::chain::{self, Below};
 use cryo_format::given::{self, Given};
 use cryo_format::header::{EM_386, EM_X86_64, Header};
 use cryo_format::image::{Image, open_file};
@@ -15,6 +16,7 @@ use cryo_format::read::Stream;
 use cryo_format::section::Section;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::link::Link;
+use cryo_format::section::parent::ParentSet;
 use cryo_format::section::process::Process;
 use cryo_format::section::regs::RegsI386;
 use cryo_format::section::thread::Thread;
@@ -54,6 +56,8 @@ pub enum Pages {
         stream: Box<Stream<Box<dyn Pipe>>>,
         /// An `EXTS` that was read already, with its owner.
         next: Option<(u64, Extents)>,
+        /// The set that has some of the pages, which no pipe brings.
+        below: Option<Box<Below>>,
     },
 }
 
@@ -80,7 +84,7 @@ impl Ice {
                 Given::Ours | Given::Other => {}
             }
         }
-        let set = Set::open(path)?;
+        let mut set = Set::open(path)?;
         if !options.trust {
             roots_own(set.freeze.input(), set.freeze.name())?;
         }
@@ -105,6 +109,11 @@ impl Ice {
             }
             sections.push(Entry { kind: entry.kind, owner: entry.owner, payload: set.freeze.any(entry)? });
         }
+        let beside = path.parent().unwrap_or(Path::new(""));
+        chain::attach(&mut set.freeze, beside, &|path| Image::open(path))?;
+        if !options.trust {
+            set.freeze.ancestors().try_for_each(|parent| roots_own(parent.input(), parent.name()))?;
+        }
         let freeze = FileModel::new(set.freeze.header().clone(), set.freeze.end().root, sections);
         Ok(Self { frore, frost, freeze, pages: Some(Pages::File { image: set.freeze, done: HashSet::new() }) })
     }
@@ -115,7 +124,7 @@ impl Ice {
         if !options.trust {
             roots_own(&file, &name)?;
         }
-        Self::pipe(Box::new(BufReader::new(file)))
+        Self::pipe_from(Box::new(BufReader::new(file)), path.parent().unwrap_or(Path::new("")), options)
     }
 
     /// Reads a set from standard input, up to its first page. For root a pipe has to be of root's making, or a file root's, unless it is to be trusted.
@@ -125,7 +134,7 @@ impl Ice {
         if !options.trust {
             roots_own(&input, "the set on standard input")?;
         }
-        Self::pipe(Box::new(Stdin::new(input)))
+        Self::pipe_from(Box::new(Stdin::new(input)), Path::new(""), options)
     }
 
     /// Reads a set from standard input to its end, so that whoever sends it can end; for root as [`Self::stdin`].
@@ -138,11 +147,16 @@ impl Ice {
         let mut kept = tempfile::tempfile().about(about)?;
         std::io::copy(&mut input, &mut kept).about(about)?;
         kept.rewind().about(about)?;
-        Self::pipe(Box::new(BufReader::new(kept)))
+        Self::pipe_from(Box::new(BufReader::new(kept)), Path::new(""), options)
     }
 
     /// Reads a set from a pipe, up to its first page.
     pub fn pipe(input: Box<dyn Pipe>) -> Result<Self> {
+        Self::pipe_from(input, Path::new(""), &Options::default())
+    }
+
+    /// The same; a parent is looked for in the directory `beside`, then where it was.
+    fn pipe_from(input: Box<dyn Pipe>, beside: &Path, options: &Options) -> Result<Self> {
         let (frore, input) = whole(next_file(input, Profile::Frore)?, Profile::Frore)?;
         let (frost, input) = whole(next_file(input, Profile::Frost)?, Profile::Frost)?;
         let mut stream = next_file(input, Profile::Freeze)?;
@@ -165,7 +179,18 @@ impl Ice {
                 "the three files in the pipe are of different freezes: the .freeze names another .frore or .frost as its own",
             );
         }
-        Ok(Self { frore, frost, freeze, pages: Some(Pages::Pipe { stream: Box::new(stream), next: first }) })
+        let below = match freeze.get::<ParentSet>(0) {
+            Some(parent) => {
+                let below = chain::find("the .freeze in the pipe", parent.clone(), beside, &|path| Image::open(path))?;
+                if !options.trust {
+                    let mut parents = std::iter::once(&below.image).chain(below.image.ancestors());
+                    parents.try_for_each(|parent| roots_own(parent.input(), parent.name()))?;
+                }
+                Some(Box::new(below))
+            }
+            None => None,
+        };
+        Ok(Self { frore, frost, freeze, pages: Some(Pages::Pipe { stream: Box::new(stream), next: first, below }) })
     }
 
     fn file(&self, profile: Profile) -> &FileModel {

@@ -27,7 +27,7 @@ CRITICAL, SAFE_TO_COPY, ZSTD = 1, 2, 0x100
 SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
     "GARD": ("frore", CRITICAL), "MBND": ("frore", CRITICAL), "MPOL": ("frost", CRITICAL), "FS  ": ("frost", CRITICAL), "FDTT": ("frost", CRITICAL), "AIO ": ("frost", CRITICAL),
-    "FMLY": ("frost", CRITICAL), "FORK": ("freeze", CRITICAL),
+    "FMLY": ("frost", CRITICAL), "FORK": ("freeze", CRITICAL), "PRNT": ("freeze", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
     "INET": ("frost", CRITICAL),
@@ -161,7 +161,7 @@ def extents(c, page, ends):
         need(x.vaddr >= end, 42, f"extent at {x.vaddr:#x} below {end:#x}")
         end = x.vaddr + x.pages * page
         need(end < 1 << 64, 42, f"extent at {x.vaddr:#x} wraps around")
-        inside = x.reference + x.pages <= e.data_pages if x.content else x.reference == 0
+        inside = x.reference + x.pages <= e.data_pages if x.content in (1, 2) else x.reference == 0
         need(inside, 45, f"extent at {x.vaddr:#x} refers to page {x.reference}")
     ends[c.owner] = end
     return (c.owner, e.data_pages * page) if e.data_pages else None
@@ -329,6 +329,7 @@ RULES = {
     "GARD": guards,
     "FMLY": family,
     "FORK": forked,
+    "PRNT": lambda s: need(ascending(h.owner for h in s.owners), 63, "owners not sorted"),
     "LDT ": ldt,
     "MBND": mbind,
     "UNIX": unix,

@@ -55,6 +55,13 @@ impl Content {
     pub const DATA: Self = Self(1);
     /// In the `DATA` chunk, and equal to the mapped file's own bytes: where the identical file is present it need not be copied.
     pub const FILE_DATA: Self = Self(2);
+    /// With the parent (`PRNT`): what its extents say of the same pages.
+    pub const PARENT: Self = Self(3);
+
+    /// Is it in the `DATA` chunk?
+    pub fn is_stored(self) -> bool {
+        matches!(self, Self::DATA | Self::FILE_DATA)
+    }
 }
 
 impl Extents {
@@ -84,8 +91,8 @@ impl Extents {
                         format!("the extent at {at} refers to pages {}+{} of {}", e.reference, e.pages, self.data_pages)
                     })?;
                 }
-                Content::ZERO => ensure(e.reference == 0, Rule::EXTENT_REFERENCE, || {
-                    format!("the zero extent at {at} refers to page {}", e.reference)
+                Content::ZERO | Content::PARENT => ensure(e.reference == 0, Rule::EXTENT_REFERENCE, || {
+                    format!("the extent at {at}, of which nothing is stored here, refers to page {}", e.reference)
                 })?,
                 Content(other) => {
                     return Err(Rule::VALUE.broken(format!("the extent at {at} has unknown content {other}")));
@@ -93,6 +100,24 @@ impl Extents {
             }
         }
         Ok(end)
+    }
+
+    /// The parts of the extents that lie in these ranges (first address, first behind), which ascend.
+    pub fn within(&self, ranges: &[(u64, u64)], page: u64) -> Vec<Extent> {
+        let mut parts = Vec::new();
+        for e in &self.extents {
+            let end = e.vaddr.0.saturating_add(e.pages.saturating_mul(page));
+            let first = ranges.partition_point(|r| r.1 <= e.vaddr.0);
+            for (lo, hi) in ranges[first..].iter().take_while(|r| r.0 < end) {
+                let (start, end) = (e.vaddr.0.max(*lo), end.min(*hi));
+                let into = if e.content.is_stored() { (start - e.vaddr.0) / page } else { 0 };
+                let pages = end.saturating_sub(start) / page;
+                if pages > 0 {
+                    parts.push(Extent { vaddr: Addr(start), pages, reference: e.reference + into, ..e.clone() });
+                }
+            }
+        }
+        parts
     }
 }
 

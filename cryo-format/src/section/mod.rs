@@ -50,6 +50,7 @@ pub mod origin;
 pub mod outside;
 pub mod owners;
 pub mod packet;
+pub mod parent;
 pub mod peers;
 pub mod pending;
 pub mod pidfd;

@@ -6,7 +6,7 @@
 
 mod relations;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use crate::limits::MAX_FINDINGS;
 use crate::prim::Raw;
 use crate::read::{Chunk, Stream};
 use crate::rules::{Rule, Violation, ensure};
-use crate::section::extents::Extents;
+use crate::section::extents::{Content, Extents};
 use crate::section::{AnySection, Info};
 
 /// A promise that is not kept.
@@ -107,6 +107,8 @@ struct Facts {
     sections: Vec<Fact>,
     /// Extents that touch are joined.
     ranges: Vec<Range>,
+    /// Owners of pages that are with the parent, and the first EXTS of each that says so.
+    heirs: BTreeMap<u64, u64>,
 }
 
 /// A section other than EXTS.
@@ -136,7 +138,14 @@ fn pass<R: ReadAt>(input: &R, name: &str) -> Result<(Vec<Finding>, Option<Facts>
         Err(e) => return Ok((vec![Finding::new(name, e)?], None)),
     };
     let header = stream.header().clone();
-    let mut facts = Facts { name: name.to_owned(), header, root: None, sections: Vec::new(), ranges: Vec::new() };
+    let mut facts = Facts {
+        name: name.to_owned(),
+        header,
+        root: None,
+        sections: Vec::new(),
+        ranges: Vec::new(),
+        heirs: BTreeMap::new(),
+    };
     let mut pass = Pass::default();
     loop {
         let step = match stream.next() {
@@ -254,6 +263,9 @@ impl Pass {
 impl Facts {
     fn cover(&mut self, owner: u64, extents: &Extents, offset: u64) {
         let page = self.header.page_size();
+        if extents.extents.iter().any(|e| e.content == Content::PARENT) {
+            self.heirs.entry(owner).or_insert(offset);
+        }
         for e in &extents.extents {
             // What wraps around was found already.
             let end = e.vaddr.0.saturating_add(e.pages.saturating_mul(page));

@@ -12,6 +12,7 @@ use crate::section::files::OpenFile;
 use crate::section::link::Link;
 use crate::section::mm::Mm;
 use crate::section::objects::{Object, Objects};
+use crate::section::parent::ParentSet;
 use crate::section::process::Process;
 use crate::section::regs::{RegsI386, RegsX86_64};
 use crate::section::thread::Thread;
@@ -29,6 +30,7 @@ pub(super) fn check(files: &[Facts]) -> Vec<Finding> {
     all.descriptors();
     all.registers();
     all.extents();
+    all.heirs();
     all.names();
     all.findings
 }
@@ -78,6 +80,22 @@ impl<'a> Relations<'a> {
             return;
         }
         self.findings.push(Finding { file: file.name.clone(), offset, rule: v.rule, message: v.detail.clone() });
+    }
+
+    /// Rule 74, as far as this set shows it.
+    fn heirs(&mut self) {
+        let named: BTreeSet<u64> =
+            self.all::<ParentSet>().flat_map(|(_, p)| p.owners.iter().map(|h| h.owner)).collect();
+        for file in self.files {
+            for (owner, offset) in &file.heirs {
+                let there = ensure(named.contains(owner), Rule::PARENT, || {
+                    format!("pages of owner {owner} are with a parent, and no PRNT names it")
+                });
+                if let Err(v) = there {
+                    self.found(file, *offset, &v);
+                }
+            }
+        }
     }
 
     /// Rule 27.

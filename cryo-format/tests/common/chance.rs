@@ -99,6 +99,11 @@ fn mend(section: &mut AnySection) {
                 at = v.end.0;
             }
         }
+        AnySection::ParentSet(s) => {
+            (s.depth, s.reserved) = (s.depth % 64 + 1, 0);
+            s.owners.sort_by_key(|h| h.owner);
+            s.owners.dedup_by_key(|h| h.owner);
+        }
         AnySection::Guards(s) => {
             let mut at = 0;
             for g in s.guards.iter_mut() {

@@ -229,6 +229,12 @@ fn push(out: &mut Vec<u8>, c: &Chunk) {
     }
 }
 
+/// PRNT.
+pub fn parent(depth: u32, owners: &[(u64, u64)]) -> Chunk {
+    let owners: Vec<_> = owners.iter().map(|(owner, parent)| b().u64(*owner).u64(*parent)).collect();
+    chunk(b"PRNT", CRITICAL, 0, b().raw(&[5; 48]).u32(depth).u32(0).string(b"/p.freeze").raw(&list(&owners).0))
+}
+
 /// Bit of a compressed chunk.
 pub const ZSTD: u16 = 0x0100;
 

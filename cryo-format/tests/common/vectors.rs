@@ -75,6 +75,7 @@ pub fn break_rule(rule: Rule, s: &mut Set) {
         Rule::SET_ID => s.frost.set = [8; 16],
         Rule::LINK_ROOT => s.link = |p| p[16] ^= 1,
         Rule::LINK => s.freeze.chunks.retain(|c| &c.kind != b"LINK"),
+        Rule::PARENT => s.freeze.chunks.push(extents(4, 0, [0; 32], &[extent(0x1000, 1, 3, 0)])),
         Rule::SAME_MACHINE => s.frost.machine = 3,
         other => panic!("no vector for {other}: add one"),
     }
@@ -94,6 +95,10 @@ pub type Vector = (Rule, fn(&mut Set));
 pub fn variants() -> &'static [Vector] {
     &[
         (Rule::CODEC, |s| s.frost.chunk(b"SIGA").raw = Some(7)),
+        (Rule::EXTENT_REFERENCE, |s| s.freeze.chunks.push(extents(4, 0, [0; 32], &[extent(0x1000, 1, 3, 1)]))),
+        (Rule::SORTED, |s| s.freeze.chunks.push(synth::parent(1, &[(4, 1), (1, 4)]))),
+        (Rule::VALUE, |s| s.freeze.chunks.push(synth::parent(0, &[]))),
+        (Rule::VALUE, |s| s.freeze.chunks.push(synth::parent(65, &[]))),
         // Only DATA may be compressed; and by nothing but zstd.
         (Rule::CODEC, |s| s.frost.chunk(b"SIGA").flags |= ZSTD),
         (Rule::CODEC, |s| s.freeze.chunk(b"DATA").flags |= 0x0200),

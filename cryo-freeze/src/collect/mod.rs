@@ -50,6 +50,7 @@ pub mod outside;
 pub mod owners;
 pub mod packet;
 mod parallel;
+pub mod parent;
 mod parted;
 pub mod peers;
 pub mod pending;

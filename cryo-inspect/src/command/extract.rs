@@ -175,7 +175,7 @@ fn stored(opened: &Opened, o: &Object) -> anyhow::Result<Vec<(u64, u64)>> {
     let image = opened.ice.part(Profile::Freeze).and_then(|p| p.image.as_ref());
     let image = image.context("its pages are in the .freeze, which is not there, or cannot be read at random")?;
     let (memory, page) = (image.memory(o.id)?, opened.ice.page_size());
-    let stored = memory.extents().filter(|(e, _)| matches!(e.content, Content::DATA | Content::FILE_DATA));
+    let stored = memory.extents().filter(|(e, _)| e.content != Content::ZERO);
     let range =
         |e: &Extent| (e.vaddr.0.min(o.size), e.vaddr.0.saturating_add(e.pages.saturating_mul(page)).min(o.size));
     Ok(joined(stored.map(|(e, _)| range(e)).filter(|(start, end)| start < end).collect()))

@@ -34,6 +34,7 @@ pub mod edit;
 pub mod env;
 pub mod extract;
 pub mod fds;
+pub mod flatten;
 pub mod hexdump;
 pub mod info;
 pub mod man;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cryo_format::prim::Addr;
-use cryo_format::section::extents::Extents;
+use cryo_format::section::extents::{Content, Extents};
 use cryo_format::section::vmas::{Vma, Vmas};
 
 use super::moved;
@@ -118,8 +118,9 @@ pub fn proven(a: (&Ice, u64), b: (&Ice, u64)) -> Vec<(u64, u64)> {
     for x in a.0.sections::<Extents>(a.1) {
         let same = key(x).and_then(|k| theirs.get(&k)).is_some_and(|y| *y == x && x.digest.0 != [0; 32]);
         if same && page == b.0.page_size() {
-            ranges
-                .extend(x.extents.iter().map(|e| (e.vaddr.0, e.vaddr.0.saturating_add(e.pages.saturating_mul(page)))));
+            // What is with the parents is the same only if these are.
+            let own = x.extents.iter().filter(|e| e.content != Content::PARENT);
+            ranges.extend(own.map(|e| (e.vaddr.0, e.vaddr.0.saturating_add(e.pages.saturating_mul(page)))));
         }
     }
     ranges.sort_unstable();

@@ -21,6 +21,7 @@ impl Print for Extents {
                 Content::ZERO => "zero".to_owned(),
                 Content::DATA => "stored".to_owned(),
                 Content::FILE_DATA => "stored, as in the file".to_owned(),
+                Content::PARENT => "with the parent set".to_owned(),
                 Content(other) => format!("content {other}"),
             };
             table.row([format!("{:012x}", e.vaddr.0), size(e.pages.saturating_mul(page)), content]);

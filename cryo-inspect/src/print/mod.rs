@@ -50,6 +50,7 @@ mod outside;
 mod owners;
 mod packet;
 pub mod pages;
+mod parent;
 mod peers;
 mod pending;
 mod pidfd;
