@@ -317,8 +317,9 @@ fn write_pages<W: Write>(
     compressed: bool,
 ) -> anyhow::Result<()> {
     let frame = if compressed { codec::compress(data, codec::DEFAULT_LEVEL) } else { None };
-    Ok(match frame {
+    match frame {
         Some(frame) => writer.compressed_pages(owner, extents, data.len() as u64, &frame, digest)?,
         None => writer.pages(owner, extents, data, digest)?,
-    })
+    }
+    Ok(())
 }

@@ -133,7 +133,7 @@ impl<'a> Space<'a> {
             for (start, end, content) in cover(self.own.as_ref(), v.start.0, v.end.0, page) {
                 match content {
                     Some(content) => {
-                        runs.push(Run { start, end, place: place_of(self.own.as_ref(), content), offset: 0 })
+                        runs.push(Run { start, end, place: place_of(self.own.as_ref(), content), offset: 0 });
                     }
                     None => self.gap(v, start, end, forked, page, &mut runs),
                 }
