@@ -11,7 +11,7 @@ mod still;
 
 use std::collections::BTreeMap;
 
-use cryo_tracee::proc::{Mapping, Status};
+use cryo_tracee::proc::{self, Mapping, Status};
 use cryo_tracee::{Family, Memory};
 
 pub use copied::Copied;
@@ -80,14 +80,18 @@ impl Live {
         }
         drop(family);
         not_asked_to_end()?;
-        for member in &mut self.members {
+        let mut left = Vec::with_capacity(self.members.len());
+        for mut member in std::mem::take(&mut self.members) {
             let aside = own(member.pid).saturating_sub(member.watched);
             match member.writes_unseen().and_then(|why| member.prepare(aside).map(|()| why)) {
-                Ok(None) => {}
+                Ok(None) => left.push(member),
                 Ok(Some(why)) => return Ok(Some(why)),
+                // A child that has ended meanwhile.
+                Err(_) if proc::state(member.pid).is_none_or(|state| state.starts_with(['Z', 'X'])) => {}
                 Err(e) => return Ok(Some(e.to_string())),
             }
         }
+        self.members = left;
         let watched: u64 = self.members.iter().map(|m| m.watched).sum();
         if watched < LEAST {
             return Ok(Some("it has too little memory of its own in small pages for that to be shorter".into()));
