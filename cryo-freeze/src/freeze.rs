@@ -79,6 +79,9 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
              is it, use --leave-running --only and end it from outside",
         );
     }
+    if let Some(keeper) = crate::keeper::Keeper::of(pid) {
+        return keeper.freeze(pid, &target, options);
+    }
     // All that can fail without the target is done first.
     let files = match &target {
         Target::Name(name) => Some(OutputFiles::create(name, options.force)?),
@@ -118,6 +121,9 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     // Declared after the family (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut held.quiet);
     let mut contents = done?;
+    for (object, text) in &options.noted {
+        collected.note(object, text.as_str());
+    }
     not_asked_to_end()?;
     let mut live = held.live.take();
     if let Some(live) = live.as_mut().filter(|_| held.no_copies) {

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod collect;
 mod error;
 pub mod freeze;
+pub mod keeper;
 pub mod live;
 pub mod options;
 pub mod output;

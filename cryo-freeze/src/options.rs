@@ -127,6 +127,8 @@ pub struct Options {
     pub parent: Option<PathBuf>,
     /// Who is told how far it has come.
     pub progress: Progress,
+    /// What whoever asks for it knows besides, for the image's notes: the object, and what is the matter with it.
+    pub noted: Vec<(String, String)>,
 }
 
 impl Default for Options {
@@ -147,6 +149,7 @@ impl Default for Options {
             live: false,
             parent: None,
             progress: Progress::default(),
+            noted: Vec::new(),
         }
     }
 }

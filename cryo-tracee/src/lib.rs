@@ -23,7 +23,8 @@ pub use kernel::{
     sysv, timens, tty,
 };
 pub use tracee::{
-    arch, family, fault, forked_copy, guardian, host, interrupted, mem, orphan, process, remote, stopped, watch,
+    arch, family, fault, forked_copy, guardian, host, interrupted, mem, orphan, process, remote, stopped, tracees,
+    watch,
 };
 
 pub use arch::{Arch, Regs};

@@ -107,3 +107,37 @@ pub enum RefusalKind {
     /// Something of our own failed that never should.
     Internal,
 }
+
+impl RefusalKind {
+    /// All of them.
+    const ALL: [Self; 23] = [
+        Self::Busy,
+        Self::Permission,
+        Self::Argument,
+        Self::NoProcess,
+        Self::Output,
+        Self::Image,
+        Self::Untrusted,
+        Self::Machine,
+        Self::Descriptor,
+        Self::File,
+        Self::Socket,
+        Self::Terminal,
+        Self::Memory,
+        Self::Shared,
+        Self::Thread,
+        Self::Signals,
+        Self::Timer,
+        Self::Ipc,
+        Self::Children,
+        Self::Namespace,
+        Self::Ids,
+        Self::Credentials,
+        Self::Limits,
+    ];
+
+    /// The one of this name, as reports have it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().chain([Self::Seccomp, Self::Internal]).find(|kind| format!("{kind:?}") == name)
+    }
+}

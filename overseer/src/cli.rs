@@ -25,6 +25,37 @@ pub enum Command {
     Run(Run),
     /// Continue the newest complete set of a directory
     Resume(Resume),
+    /// Show the lists of a watched family, as they are now: descriptors with their history, handlers, timers
+    Show(Show),
+    /// Stand by a watched family whose overseer was killed: the exit status is the program's
+    Attach(Attach),
+}
+
+/// `overseer show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A process of the family
+    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: i32,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// How something is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // as on the command line
+pub enum Format {
+    Table,
+    Json,
+}
+
+/// `overseer attach`.
+#[derive(Debug, Args)]
+pub struct Attach {
+    /// A process of the family
+    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: i32,
 }
 
 /// `overseer run`.
@@ -39,6 +70,9 @@ pub struct Run {
     /// removed: the next start begins anew
     #[arg(long, requires = "dir")]
     pub resume_if_any: bool,
+    /// Write all that is watched there as it happens: lines of JSON
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs)] // they are options of their own
     pub keeping: Keeping,

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use overseer::cli::{Cli, Command};
-use overseer::{policy, say};
+use overseer::cli::{Cli, Command, Format};
+use overseer::{policy, say, watch};
 
 /// Nothing was started, as of other commands that start programs (env, nohup, timeout).
 const FAILED: u8 = 125;
@@ -13,6 +13,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(run) => policy::run(&run),
         Command::Resume(resume) => policy::resume(&resume),
+        Command::Show(show) => watch::show::show(show.pid, show.format == Format::Json).map(|()| 0),
+        Command::Attach(attach) => watch::attach::attach(attach.pid),
     };
     match done {
         Ok(code) => ExitCode::from(code as u8),

@@ -1,8 +1,8 @@
 //! `SECC`: seccomp. Before anything is asked of a restricted process, its filters are suspended: they would kill it for our calls.
 
 use cryo_format::section::seccomp::{Filter, Instruction, Seccomp};
-use cryo_tracee::Process;
 use cryo_tracee::seccomp::filters;
+use cryo_tracee::{Process, Stopped};
 
 use super::{Collected, RefusalKind, Scene, refuse};
 use crate::Result;
@@ -14,6 +14,11 @@ const RET_ACTION_FULL: u32 = 0xffff_0000;
 
 /// Adds seccomp of all threads, if one of them is restricted; from here on remote calls are possible.
 pub fn collect(process: &Process, scene: &Scene<'_>, ids: &[u64], out: &mut Collected) -> Result<()> {
+    // The first filter of a family under an overseer is the overseer's, under which the program was started; none of its own is before that.
+    let watched = process.threads.iter().any(Stopped::is_watched);
+    if watched && scene.threads.iter().all(|s| s.number("Seccomp_filters") == Some(1)) {
+        return Ok(());
+    }
     let mode = |i: usize| scene.threads.get(i).and_then(|s| s.number("Seccomp")).unwrap_or(0);
     let Some(restricted) = (0..process.threads.len()).find(|i| mode(*i) != 0) else { return Ok(()) };
     if let Err(e) = process.suspend_seccomp() {
@@ -36,8 +41,8 @@ pub fn collect(process: &Process, scene: &Scene<'_>, ids: &[u64], out: &mut Coll
         }
         let mut section = Seccomp { mode: mode(i) as u32, ..Seccomp::default() };
         if mode(i) == MODE_FILTER {
-            for filter in filters(thread.tid())? {
-                section.filters.push(carried(thread.tid(), &filter)?);
+            for filter in filters(thread.tid())?.iter().skip(usize::from(watched)) {
+                section.filters.push(carried(thread.tid(), filter)?);
             }
         }
         sections.push((*id, section));

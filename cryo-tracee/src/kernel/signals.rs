@@ -41,7 +41,8 @@ impl Ended {
         }
     }
 
-    pub(crate) fn of(status: i32) -> Self {
+    /// By a status of wait(2).
+    pub fn of(status: i32) -> Self {
         if libc::WIFSIGNALED(status) {
             Self::Signal(libc::WTERMSIG(status))
         } else {

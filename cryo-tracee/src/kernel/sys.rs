@@ -61,6 +61,7 @@ pub enum Request {
     Syscall = libc::PTRACE_SYSCALL,
     Detach = libc::PTRACE_DETACH,
     SetOptions = libc::PTRACE_SETOPTIONS,
+    Listen = libc::PTRACE_LISTEN as u32,
 }
 
 impl Request {
@@ -74,6 +75,7 @@ impl Request {
             Self::Syscall => "PTRACE_SYSCALL",
             Self::Detach => "PTRACE_DETACH",
             Self::SetOptions => "PTRACE_SETOPTIONS",
+            Self::Listen => "PTRACE_LISTEN",
         }
     }
 }
@@ -342,7 +344,7 @@ impl Drop for Blocked {
     }
 }
 
-fn decode(status: i32) -> Wait {
+pub fn decode(status: i32) -> Wait {
     if !libc::WIFSTOPPED(status) {
         return Wait::Ended(status);
     }

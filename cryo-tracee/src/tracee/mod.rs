@@ -16,4 +16,5 @@ pub mod process;
 pub mod remote;
 mod rseq;
 pub mod stopped;
+pub mod tracees;
 pub mod watch;

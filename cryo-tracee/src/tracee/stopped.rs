@@ -18,7 +18,7 @@ use crate::{Error, RefusalKind, Result};
 /// The extended state of a thread as NT_X86_XSTATE gives it, or only the 512 bytes of the legacy area where the CPU has no XSAVE.
 pub type Xstate = Vec<u8>;
 
-const PTRACE_EVENT_STOP: i32 = 128;
+pub(super) const PTRACE_EVENT_STOP: i32 = 128;
 
 /// What is kept away while remote calls are made: all but the SIGTRAP that ends them. To force it upon a thread that blocks it, the kernel would
 /// take the program's handler away (kernel/signal.c, force_sig_info_to_task).
@@ -113,6 +113,8 @@ pub struct Stopped {
     ignores_traps: bool,
     /// The child that the last clone event told of.
     child: Option<i32>,
+    /// Is it of a family that we watch? Then it stays traced when it is let go.
+    watched: bool,
     _not_send: PhantomData<*const ()>,
 }
 
@@ -140,8 +142,26 @@ impl Stopped {
             host: false,
             ignores_traps: false,
             child: None,
+            watched: false,
             _not_send: PhantomData,
         }
+    }
+
+    /// A thread of a watched family, which stands still.
+    pub(super) fn watched(pid: i32, tid: i32) -> Self {
+        let mut thread = Self::new(pid, tid);
+        thread.watched = true;
+        thread
+    }
+
+    /// Is it of a family that we watch?
+    pub fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// It is let go, or its end is told, elsewhere.
+    pub(super) fn forget(self) {
+        std::mem::forget(self);
     }
 
     pub(crate) fn look_at_traps(&mut self) -> Result<()> {
@@ -572,7 +592,9 @@ impl Stopped {
 
     /// Sets what the tracer is told of (PTRACE_O_*).
     pub(crate) fn options(&self, options: i32, fault: Fault) -> Result<()> {
-        sys::ptrace(Request::SetOptions, self.tid, 0, options as usize, fault).map(drop)
+        // Whose calls are watched makes those of ours by leave of its tracer, too: without this they would fail with ENOSYS.
+        let watched = if self.watched { libc::PTRACE_O_EXITKILL } else { 0 } | libc::PTRACE_O_TRACESECCOMP;
+        sys::ptrace(Request::SetOptions, self.tid, 0, (options | watched) as usize, fault).map(drop)
     }
 
     /// Takes the child that the last clone event told of.
@@ -585,7 +607,15 @@ impl Stopped {
         // Errors mean that the thread is gone, and then there is nothing to put back.
         let mem = Memory::open(self.tid).ok();
         let _ = self.return_registers(mem.as_ref());
-        let gone = sys::ptrace(Request::Detach, self.tid, 0, 0, Fault::Never).is_err();
+        let gone = if self.watched {
+            let _ = sys::ptrace(Request::SetOptions, self.tid, 0, super::tracees::OPTIONS as usize, Fault::Never);
+            // It is the keeper's again, which hears of its end.
+            let how = if self.stopped_by == 0 { Request::Cont } else { Request::Listen };
+            let _ = sys::ptrace(how, self.tid, 0, 0, Fault::Never);
+            false
+        } else {
+            sys::ptrace(Request::Detach, self.tid, 0, 0, Fault::Never).is_err()
+        };
         // One that was killed before it could be let go is ours to see off: the end of the process is not told before that of its last thread.
         if gone && self.tid != self.pid {
             while !matches!(sys::wait(self.tid), Ok(Wait::Ended(_)) | Err(_)) {}
@@ -610,17 +640,36 @@ pub(crate) struct Seized {
 
 impl Seized {
     pub(crate) fn new(pid: i32, tid: i32) -> Result<Self> {
-        sys::ptrace(Request::Seize, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize, Fault::Counted)?;
+        if let Err(e) = sys::ptrace(Request::Seize, tid, 0, libc::PTRACE_O_TRACESYSGOOD as usize, Fault::Counted) {
+            if e.errno() != Some(libc::EPERM) || !super::tracees::is_ours(tid) {
+                return Err(e);
+            }
+            // It is of the family that we watch.
+            return Ok(Self { thread: Some(Stopped::watched(pid, tid)), tid });
+        }
         Ok(Self { thread: Some(Stopped::new(pid, tid)), tid })
+    }
+
+    /// Does it stand already, as all of a watched family do when they are to be frozen?
+    fn stands(&self) -> bool {
+        self.thread.as_ref().is_some_and(|t| t.watched) && super::tracees::stands(self.tid)
     }
 
     /// It will stop soon. Many threads are told before the first is waited for.
     pub(crate) fn interrupt(&self) -> Result<()> {
+        if self.stands() {
+            return Ok(());
+        }
         sys::ptrace(Request::Interrupt, self.tid, 0, 0, Fault::Counted).map(drop)
     }
 
     pub(crate) fn finish(mut self) -> Result<Stopped> {
+        let stands = self.stands();
         let mut thread = self.thread.take().ok_or(Error::Died(self.tid))?;
+        if stands {
+            thread.stopped_by = super::tracees::stopped_by(self.tid);
+            return Ok(thread);
+        }
         match thread.settle() {
             Ok(()) => Ok(thread),
             Err(e) => {

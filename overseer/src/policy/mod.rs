@@ -42,7 +42,7 @@ pub fn run(run: &Run) -> Result<i32> {
             if sets.is_some() {
                 tell_inherited(keeping);
             }
-            match Watched::start(&run.program) {
+            match Watched::start(&run.program, run.log.as_deref()) {
                 Err(e) => return not_started(&e),
                 started => started?,
             }

@@ -1,15 +1,28 @@
 //! The family that is looked after: started or thawed, and frozen when the policy asks for it.
+//!
+//! One that is started runs under a filter of system calls ([`calls`]), traced by the [`keeper`], which enters what it does into [`lists`] and, if that
+//! is wished, into a [`log`].
+
+pub mod attach;
+pub mod calls;
+pub mod compare;
+pub mod keeper;
+pub mod lists;
+pub mod log;
+pub mod record;
+pub mod show;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use cryo_freeze::freeze::Target;
 use cryo_freeze::{Frozen, Options};
-use cryo_tracee::{guardian, signals};
+use cryo_tracee::guardian;
+use cryo_tracee::tracees::start;
+use log::Log;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 /// A program that was started here, with all that descend from it.
@@ -19,12 +32,16 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Starts it as our child. Signals to us must be held back by then ([`signals::hold`]); to the program they come.
-    pub fn start(words: &[OsString]) -> Result<Self> {
-        let (program, arguments) = words.split_first().context("no program")?;
-        let child = signals::spawn(Command::new(program).args(arguments));
-        let child = child.with_context(|| format!("starting {}", Path::new(program).display()))?;
-        Ok(Self { pid: child.id() as i32, child: child.id() as i32 })
+    /// Starts it as our child. Signals to us may be held back by then; to the program they come. Each watched event is a line of `log`.
+    pub fn start(words: &[OsString], log: Option<&Path>) -> Result<Self> {
+        let log = log.map(Log::open).transpose()?;
+        let files: Vec<_> = log.iter().map(Log::fd).collect();
+        match start(words, &calls::filter(), &files, |tracees| keeper::run(tracees, log)) {
+            Ok(started) => Ok(Self { pid: started.pid, child: started.pid }),
+            // What execve(2) said, for who looks for it.
+            Err(cryo_tracee::Error::Sys { what, error }) => Err(anyhow::Error::from(error).context(what)),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// One that a `cryo-thaw`, our child, has thawed: its root is `pid`.

@@ -1,0 +1,293 @@
+//! A process under an overseer is traced already, by a keeper of its own: that one is asked to freeze it, by a unix socket.
+//!
+//! The keeper does it with the same library and the same options. It never lets go of the family on the way: a watched call without a tracer would
+//! fail with ENOSYS. A line of JSON goes there, and one comes back:
+//!
+//! * `{"freeze": ["cryo-freeze", "4242", "--force"], "name": "/tmp/ice"}`: the options as on the command line; without a name the set goes into the
+//!   descriptor that comes along;
+//! * `{"frozen": ..., "members": ..., "notes": ...}` or `{"error": ..., "kind": ...}`.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, IoSlice, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Parser;
+use cryo_format::prim::Bytes;
+use cryo_format::section::outside::Instead;
+use cryo_tracee::proc::Status;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg, sockopt};
+use serde_json::{Value, json};
+
+use crate::cli::Cli;
+use crate::error::{About, Error, Refusal, RefusalKind, Refusals, Result};
+use crate::freeze::{Frozen, FrozenProcess, Target};
+use crate::{Afterwards, Also, Children, Ends, Files, Landlock, Options, Shared, Tcp};
+
+/// Where the keeper with this pid listens: a name that needs no file, and that another user may take; see [`Keeper::of`].
+pub fn address(keeper: i32) -> std::io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(format!("cryo-keeper-{keeper}"))
+}
+
+/// May whoever is at the other end ask for this? Only the same user, or root.
+pub fn is_ours(stream: &UnixStream) -> bool {
+    let ours = rustix::process::geteuid();
+    sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid == ours || peer.uid.is_root())
+}
+
+/// The keeper of a family.
+pub struct Keeper {
+    /// Its pid.
+    pub pid: i32,
+    stream: UnixStream,
+}
+
+impl Keeper {
+    /// That of this process, if it has one.
+    pub fn of(pid: i32) -> Option<Self> {
+        let tracer = Status::of(pid).ok()?.number("TracerPid")? as i32;
+        if tracer == 0 || tracer == rustix::thread::gettid().as_raw_pid() {
+            return None;
+        }
+        let stream = UnixStream::connect_addr(&address(tracer).ok()?).ok()?;
+        // Not one that has only taken the name.
+        let peer = sockopt::socket_peercred(&stream).ok()?;
+        (peer.pid.as_raw_pid() == tracer).then_some(Self { pid: tracer, stream })
+    }
+
+    /// Asks it something. The answer, and what it says later, is read from the stream.
+    pub fn ask(self, question: &Value) -> std::io::Result<UnixStream> {
+        (&self.stream).write_all(format!("{question}\n").as_bytes())?;
+        Ok(self.stream)
+    }
+
+    /// Has it freeze the process, as [`crate::freeze()`] would.
+    pub(crate) fn freeze(self, pid: i32, target: &Target<'_>, options: &Options) -> Result<Frozen> {
+        let what = || format!("asking process {}, which traces process {pid}", self.pid);
+        let words: Vec<String> = words(pid, options).iter().map(|w| lossless(w.as_bytes())).collect();
+        let mut question = json!({ "freeze": words });
+        let out = match target {
+            Target::Name(name) => {
+                let name = std::path::absolute(name).about(what)?;
+                question["name"] = lossless(name.as_os_str().as_bytes()).into();
+                None
+            }
+            Target::Pipe(file) => Some(file.as_fd()),
+        };
+        send(&self.stream, format!("{question}\n").as_bytes(), out).about(what)?;
+        self.stream.set_read_timeout(Some(Duration::from_millis(20))).about(what)?;
+        let (mut reader, mut line, mut told) = (BufReader::new(&self.stream), Vec::new(), false);
+        loop {
+            match reader.read_until(b'\n', &mut line) {
+                Ok(0) => {
+                    return Err(Refusal::new(
+                        RefusalKind::Internal,
+                        format!("process {}, which traced process {pid}, has ended during the freeze, and the program with it", self.pid),
+                    )
+                    .into());
+                }
+                Ok(_) => break,
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
+                    if !told && cryo_tracee::signals::asked_to_end() {
+                        told = true;
+                        cryo_tracee::signals::kill(self.pid, libc::SIGTERM)?;
+                    }
+                }
+                Err(e) => return Err(e).about(what),
+            }
+        }
+        let mut frozen = from_reply(&serde_json::from_slice(&line).unwrap_or_default())?;
+        if options.live {
+            frozen
+                .remarks
+                .push("not live: the process is under an overseer, which does not copy while it runs yet".into());
+        }
+        // As it was named here.
+        if let (Target::Name(name), Some(path)) = (target, &frozen.path) {
+            frozen.path = path.file_name().map(|file| name.with_file_name(file));
+        }
+        Ok(frozen)
+    }
+}
+
+fn send(stream: &UnixStream, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> std::io::Result<()> {
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds = fd.as_slice();
+    if !fds.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(fds));
+    }
+    let sent = sendmsg(stream, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    (&*stream).write_all(&bytes[sent..])
+}
+
+/// What a keeper is asked.
+pub struct Order {
+    /// The process.
+    pub pid: i32,
+    /// The name of the set; none if it goes down a pipe.
+    pub name: Option<PathBuf>,
+    /// The choices.
+    pub options: Options,
+}
+
+impl Order {
+    /// Reads it.
+    pub fn read(question: &Value) -> Option<Self> {
+        let words = question.get("freeze")?.as_array()?.iter().map(|w| bytes(w.as_str()?).map(OsString::from_vec));
+        let cli = Cli::try_parse_from(words.collect::<Option<Vec<_>>>()?).ok()?;
+        let name = question.get("name").and_then(Value::as_str).and_then(bytes);
+        Some(Self { pid: cli.pid, name: name.map(|n| OsString::from_vec(n).into()), options: cli.options() })
+    }
+}
+
+/// The command line that says the same.
+fn words(pid: i32, options: &Options) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec!["cryo-freeze".into(), pid.to_string().into()];
+    let mut add = |some: &[&str]| words.extend(some.iter().map(OsString::from));
+    match options.afterwards {
+        Afterwards::End => {}
+        Afterwards::Run => add(&["--leave-running"]),
+        Afterwards::Stop => add(&["--leave-stopped"]),
+    }
+    if options.files == Files::Refer {
+        add(&["--files", "refer"]);
+    }
+    match options.children {
+        Children::Take => {}
+        Children::Leave => add(&["--children", "leave"]),
+        Children::Refuse => add(&["--children", "refuse"]),
+    }
+    if options.landlock == Landlock::Drop {
+        add(&["--landlock", "drop"]);
+    }
+    if options.shared == Shared::Copy {
+        add(&["--shared", "copy"]);
+    }
+    match options.tcp {
+        Tcp::Refuse => {}
+        Tcp::Close => add(&["--tcp", "close"]),
+        Tcp::Keep => add(&["--tcp", "keep"]),
+    }
+    if options.unix == Ends::Close {
+        add(&["--unix", "close"]);
+    }
+    if options.force {
+        add(&["--force"]);
+    }
+    if !options.digests {
+        add(&["--no-digest"]);
+    }
+    if let Some(level) = options.compress {
+        add(&[&format!("--compress={level}")]);
+    }
+    match &options.also {
+        Also::Nobody => {}
+        Also::Session => add(&["--session"]),
+        Also::Cgroup(path) => words.extend(["--cgroup".into(), absolute(path).into_os_string()]),
+    }
+    if let Some(parent) = &options.parent {
+        words.extend(["--parent".into(), absolute(parent).into_os_string()]);
+    }
+    for rule in &options.fds {
+        let fd = rule.fd.map_or("outside".into(), |fd| fd.to_string());
+        let mut text = OsString::from(format!("{fd}="));
+        match &rule.instead {
+            Instead::Inherit => text.push("inherit"),
+            Instead::Null => text.push("null"),
+            Instead::Close => text.push("close"),
+            Instead::File(path) => text.push(OsString::from_vec(path.0.to_vec())),
+        }
+        words.extend(["--fd".into(), text]);
+    }
+    words
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn lossless(bytes: &[u8]) -> String {
+    Bytes::from(bytes.to_vec()).lossless()
+}
+
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    Bytes::from_lossless(text).map(|b| b.0.to_vec())
+}
+
+/// What a keeper answers.
+pub fn reply(done: &Result<Frozen>) -> Value {
+    let error = |e: &Refusal| json!({ "error": e.text, "kind": format!("{:?}", e.kind) });
+    match done {
+        Ok(frozen) => json!({
+            "frozen": frozen.path.as_ref().map(|p| lossless(p.as_os_str().as_bytes())),
+            "members": frozen.members.iter().map(|m| json!([m.pid, m.comm, m.pages])).collect::<Vec<_>>(),
+            "notes": frozen.notes,
+            "remarks": frozen.remarks,
+        }),
+        Err(Error::Several(several)) => json!({
+            "several": several.all.iter().map(error).collect::<Vec<_>>(), "answer": several.answer, "add": several.add,
+        }),
+        Err(Error::Asked) => json!({ "asked": true }),
+        Err(e) => json!({ "error": e.to_string(), "kind": e.kind().map(|kind| format!("{kind:?}")) }),
+    }
+}
+
+fn from_reply(reply: &Value) -> Result<Frozen> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let texts = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
+    if reply.get("asked").is_some() {
+        return Err(Error::Asked);
+    }
+    let refusal = |e: &Value| {
+        Refusal::new(RefusalKind::named(&text(&e["kind"])).unwrap_or(RefusalKind::Internal), text(&e["error"]))
+    };
+    if let Some(several) = reply.get("several").and_then(Value::as_array) {
+        let add = ["--fd outside=null"].into_iter().find(|add| reply["add"] == *add);
+        return Err(Refusals { all: several.iter().map(refusal).collect(), answer: text(&reply["answer"]), add }.into());
+    }
+    if reply.get("frozen").is_none() {
+        if reply["kind"].is_null() {
+            return Err(Error::Io { what: "the keeper".into(), error: std::io::Error::other(text(&reply["error"])) });
+        }
+        return Err(refusal(reply).into());
+    }
+    let member = |m: &Value| FrozenProcess {
+        pid: m[0].as_i64().unwrap_or(0) as i32,
+        comm: text(&m[1]),
+        pages: m[2].as_u64().unwrap_or(0),
+    };
+    Ok(Frozen {
+        path: reply["frozen"].as_str().and_then(bytes).map(|p| OsString::from_vec(p).into()),
+        members: reply["members"].as_array().into_iter().flatten().map(member).collect(),
+        notes: texts(&reply["notes"]),
+        remarks: texts(&reply["remarks"]),
+    })
+}
+
+/// The descriptor that came with a question, as the place for the set.
+pub fn receive(stream: &UnixStream) -> std::io::Result<(Vec<u8>, Option<File>)> {
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+    let (mut line, mut file) = (Vec::new(), None);
+    while !line.ends_with(b"\n") && line.len() < 1 << 20 {
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut buf = vec![0; 4096];
+        let got = recvmsg(stream, &mut [std::io::IoSliceMut::new(&mut buf)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(fds) = message {
+                file = fds.map(File::from).next();
+            }
+        }
+        if got.bytes == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        line.extend_from_slice(&buf[..got.bytes]);
+    }
+    Ok((line, file))
+}

@@ -1,0 +1,317 @@
+//! The keeper: a process of its own that traces the family, keeps the lists, and freezes it when it is asked to.
+//!
+//! It needs nobody: when the overseer dies, the family runs on, watched as before, and another one takes over (`overseer attach`). It answers on a unix
+//! socket, the same user and root only. Its own end is the family's (PTRACE_O_EXITKILL), since watched calls without a tracer would fail.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use cryo_freeze::freeze::Target;
+use cryo_freeze::keeper::{self, Order};
+use cryo_freeze::{Error, Refusal, RefusalKind};
+use cryo_tracee::proc::Status;
+use cryo_tracee::tracees::{Call, Event, Next, Resume, Tracees, children_signal};
+use cryo_tracee::{LIMIT, Stopped, signals};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::{Value, json};
+
+use super::calls;
+use super::compare;
+use super::lists::{Lists, kind, link};
+use super::log::Log;
+use super::record::{Record, What};
+
+/// Results by which the kernel says to itself that a call is made again (linux/errno.h).
+const RESTARTED: std::ops::RangeInclusive<i64> = -516..=-512;
+
+/// It, with all that it knows.
+pub struct Keeper {
+    tracees: Tracees,
+    /// The threads, each with its process.
+    threads: HashMap<i32, i32>,
+    /// Calls whose result is awaited.
+    pending: HashMap<i32, Call>,
+    /// While the family is to stand still: who does.
+    halting: Option<HashSet<i32>>,
+    lists: Lists,
+    /// Has the root become its program?
+    begun: bool,
+    log: Option<Log>,
+    /// Overseers that want to know how it ends.
+    fronts: Vec<UnixStream>,
+}
+
+/// What the keeper's process does; returns its exit status.
+pub fn run(tracees: Tracees, log: Option<Log>) -> i32 {
+    let root = tracees.root();
+    let mut lists = Lists::default();
+    lists.born(root, 0);
+    let threads = HashMap::from([(root, root)]);
+    let (pending, fronts) = (HashMap::new(), Vec::new());
+    let mut keeper = Keeper { tracees, threads, pending, halting: None, lists, begun: false, log, fronts };
+    i32::from(keeper.keep().is_err())
+}
+
+impl Keeper {
+    fn keep(&mut self) -> anyhow::Result<()> {
+        let mut children = children_signal()?;
+        let listener = UnixListener::bind_addr(&keeper::address(std::process::id() as i32)?)?;
+        listener.set_nonblocking(true)?;
+        loop {
+            let _ = children.read(&mut [0; 4096]);
+            if !self.events() {
+                return Ok(());
+            }
+            let mut fds = [PollFd::new(&children, PollFlags::IN), PollFd::new(&listener, PollFlags::IN)];
+            let _ = poll(&mut fds, None);
+            if !fds[1].revents().is_empty()
+                && let Ok((stream, _)) = listener.accept()
+            {
+                self.answer(stream);
+            }
+        }
+    }
+
+    /// Handles all that has happened; false if nobody is left.
+    fn events(&mut self) -> bool {
+        loop {
+            match self.tracees.next() {
+                Ok(Next::Stopped(thread, event)) => self.stopped(thread, event),
+                Ok(Next::Ended(tid, status)) => self.ended(tid, status),
+                Ok(Next::Nobody) => return false,
+                Ok(Next::Nothing) | Err(_) => return true,
+            }
+        }
+    }
+
+    fn stopped(&mut self, thread: Stopped, event: Event) {
+        let tid = thread.tid();
+        let pid = self.process(tid);
+        let how = match event {
+            Event::Call(call) if call.result => {
+                self.pending.insert(tid, call);
+                Resume::ToResult
+            }
+            Event::Call(call) => {
+                if let Some(what) = calls::tell(&call, 0, &thread) {
+                    self.note(pid, tid, what);
+                }
+                Resume::On
+            }
+            Event::Result(result) => {
+                if let Some(call) = self.pending.remove(&tid)
+                    && !RESTARTED.contains(&result)
+                    && let Some(what) = calls::tell(&call, result, &thread)
+                {
+                    self.note(pid, tid, what);
+                }
+                Resume::On
+            }
+            Event::Born(child) => {
+                let of = self.process(child);
+                self.lists.born(of, pid);
+                self.note(pid, tid, What::Born { child, thread: of == pid });
+                Resume::On
+            }
+            Event::Executed(former) => {
+                if former != tid {
+                    self.threads.remove(&former);
+                    self.pending.remove(&former);
+                }
+                self.note(pid, tid, What::Executed);
+                if !self.begun {
+                    self.begun = true;
+                    self.lists.begin(pid);
+                }
+                Resume::On
+            }
+            Event::Signal(signal) => {
+                self.note(pid, tid, What::Signal { signal });
+                Resume::With(signal)
+            }
+            Event::JobControl(_) | Event::Still => {
+                if let Some(standing) = &mut self.halting {
+                    standing.insert(tid);
+                    return thread.leave();
+                }
+                if event == Event::Still { Resume::On } else { Resume::Listen }
+            }
+        };
+        thread.resume(how);
+    }
+
+    fn ended(&mut self, tid: i32, status: i32) {
+        self.pending.remove(&tid);
+        if self.threads.remove(&tid).is_none_or(|pid| pid != tid) {
+            return;
+        }
+        self.note(tid, tid, What::Ended { status });
+        self.lists.ended(tid);
+        if tid == self.tracees.root() {
+            for mut front in self.fronts.drain(..) {
+                let _ = front.write_all(format!("{}\n", json!({ "ended": status })).as_bytes());
+            }
+        }
+    }
+
+    /// The process of a thread, which is entered if nobody knew it.
+    fn process(&mut self, tid: i32) -> i32 {
+        if let Some(pid) = self.threads.get(&tid) {
+            return *pid;
+        }
+        let status = Status::of(tid).ok();
+        let number = |key| status.as_ref().and_then(|s| s.number(key)).map(|n| n as i32);
+        let pid = number("Tgid").unwrap_or(tid);
+        self.threads.insert(tid, pid);
+        self.lists.born(pid, number("PPid").unwrap_or(0));
+        pid
+    }
+
+    fn note(&mut self, pid: i32, tid: i32, what: What) {
+        self.lists.enter(pid, &what);
+        if let Some(log) = &mut self.log {
+            let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
+            log.add(&Record { at, pid, tid, what });
+        }
+    }
+
+    /// Answers a question; see [`cryo_freeze::keeper`].
+    fn answer(&mut self, mut stream: UnixStream) {
+        let ready = stream.set_nonblocking(false).and_then(|()| stream.set_read_timeout(Some(Duration::from_secs(1))));
+        if ready.is_err() || !keeper::is_ours(&stream) {
+            return;
+        }
+        let Ok((line, pipe)) = keeper::receive(&stream) else { return };
+        let question: Value = serde_json::from_slice(&line).unwrap_or_default();
+        let reply = if question.get("show").is_some() {
+            self.show()
+        } else if question.get("attach").is_some() {
+            json!({ "root": self.tracees.root() })
+        } else if let Some(order) = Order::read(&question) {
+            self.freeze(&order, pipe)
+        } else {
+            json!({ "error": "this is no question", "kind": "Argument" })
+        };
+        // Who asks and does not read is not waited for.
+        let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
+        if stream.write_all(format!("{reply}\n").as_bytes()).is_ok() && question.get("attach").is_some() {
+            self.fronts.push(stream);
+        }
+    }
+
+    fn show(&self) -> Value {
+        let mut members = json!(self.lists.now());
+        for member in members.as_array_mut().into_iter().flatten() {
+            let pid = member["pid"].as_i64().unwrap_or(0) as i32;
+            let Some(descriptors) = member["descriptors"].as_object_mut() else { continue };
+            for (fd, descriptor) in descriptors {
+                let link = fd.parse().ok().and_then(|fd| link(pid, fd)).unwrap_or_default();
+                descriptor["now"] = String::from_utf8_lossy(&link).into();
+                if descriptor["kind"] == "?" {
+                    descriptor["kind"] = kind(&link).into();
+                }
+            }
+        }
+        json!({ "root": self.tracees.root(), "keeper": std::process::id(), "members": members })
+    }
+
+    /// Freezes a process of the family. All of the family stands still meanwhile.
+    fn freeze(&mut self, order: &Order, mut pipe: Option<File>) -> Value {
+        let done = if self.halt() {
+            let mut options = order.options.clone();
+            options.noted = compare::differences(&self.lists.now());
+            let target = match (&order.name, &mut pipe) {
+                (Some(name), _) => Some(Target::Name(name)),
+                (None, Some(file)) => Some(Target::Pipe(file)),
+                (None, None) => None,
+            };
+            // Whatever goes wrong there must not be the family's end.
+            let done = target
+                .map(|target| catch_unwind(AssertUnwindSafe(|| cryo_freeze::freeze(order.pid, target, &options))));
+            match done {
+                Some(Ok(done)) => done,
+                _ => Err(Refusal::new(
+                    RefusalKind::Internal,
+                    "the freeze failed in an unforeseen way; the program goes on",
+                )
+                .into()),
+            }
+        } else {
+            let text = format!("not all of the family stopped within {} s: try again later", LIMIT.as_secs());
+            Err(Error::from(Refusal::new(RefusalKind::Busy, text)))
+        };
+        self.let_go();
+        keeper::reply(&done)
+    }
+
+    /// Has all threads stand still, in stops in which the kernel is ready to make interrupted calls again. False if that takes too long.
+    ///
+    /// Who has called vfork(2) does not stop before its child executes a program or ends, and the child must not stand still for that: all are let go,
+    /// and it is tried again.
+    fn halt(&mut self) -> bool {
+        let begin = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        while !self.try_to_halt() {
+            self.let_go();
+            if begin.elapsed() > LIMIT {
+                return false;
+            }
+            let until = Instant::now() + pause;
+            while Instant::now() < until {
+                self.events();
+                nap();
+            }
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+        true
+    }
+
+    fn try_to_halt(&mut self) -> bool {
+        self.halting = Some(HashSet::new());
+        let begin = Instant::now();
+        let mut asked = HashSet::new();
+        loop {
+            for tid in self.threads.keys().copied().collect::<Vec<_>>() {
+                // One that stands already, newborn or not, is not asked: it would stop once more when it is let go.
+                if asked.insert(tid) && self.halting.as_ref().is_some_and(|standing| !standing.contains(&tid)) {
+                    self.tracees.interrupt(tid);
+                }
+            }
+            self.events();
+            let standing = self.halting.as_ref();
+            if standing.is_some_and(|standing| self.threads.keys().all(|tid| standing.contains(tid))) {
+                return true;
+            }
+            if begin.elapsed() > Duration::from_millis(100) {
+                return false;
+            }
+            nap();
+        }
+    }
+
+    /// Lets all go on that still stand.
+    fn let_go(&mut self) {
+        self.halting = None;
+        let mut gone = Vec::new();
+        for tid in self.threads.keys().copied() {
+            if let Some(thread) = self.tracees.standing(tid) {
+                self.tracees.go_on(thread);
+            } else if Status::of(tid).is_err() {
+                gone.push(tid); // its end was told to the freezer
+            }
+        }
+        for tid in gone {
+            self.ended(tid, libc::SIGKILL);
+        }
+        // A SIGTERM that came too late was for this freeze.
+        let _ = signals::asked_to_end();
+    }
+}
+
+fn nap() {
+    let _ = poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: 200_000 }));
+}
