@@ -10,6 +10,7 @@
 mod inspect;
 mod measure;
 mod subject;
+mod watched;
 
 use std::{fs, time::Duration};
 
@@ -25,6 +26,7 @@ use measure::{Bench, Figures};
 
 const NEEDS: &[Need] = &[
     Need { package: "gcc", proof: "/usr/bin/gcc", why: "compiles the program that is frozen" },
+    Need { package: "strace", proof: "/usr/bin/strace", why: "what an overseer is compared with" },
     Need { package: "libc6-dev", proof: "/usr/lib/x86_64-linux-gnu/libc.a", why: "it is a static one" },
 ];
 
@@ -159,6 +161,8 @@ pub fn bench(args: &Args) -> Result<()> {
         "cryo-thaw",
         "--bin",
         "cryo-inspect",
+        "--bin",
+        "overseer",
     ];
     check(&mut cargo(&tools), Duration::from_mins(20))?;
     let load = fs::read_to_string("/proc/loadavg")?;
@@ -171,6 +175,7 @@ pub fn bench(args: &Args) -> Result<()> {
         done.push((row, bench.row(row, args.rounds)));
     }
     let inspected = inspect::rows(&bench, args.rounds, &args.only)?;
+    let watched = watched::rows(&root().join("target/release"), args.rounds, &args.only)?;
     let of = |name: &str| done.iter().find(|(r, _)| r.name == name).and_then(|(_, f)| f.as_ref().ok().cloned());
     match args.format {
         Format::Json => {
@@ -186,6 +191,7 @@ pub fn bench(args: &Args) -> Result<()> {
                 serde_json::to_string_pretty(&json!({
                     "machine": machine()?, "load": load, "rounds": args.rounds, "rows": rows,
                     "inspect": inspected.iter().map(|row| row.json(&inspected)).collect::<Vec<_>>(),
+                    "watched": watched,
                 }))?
             );
         }
@@ -200,6 +206,9 @@ pub fn bench(args: &Args) -> Result<()> {
             if !inspected.is_empty() {
                 let rows: Vec<_> = inspected.iter().map(|row| row.cells(&inspected)).collect();
                 println!("\n{}", table(inspect::HEAD, &rows));
+            }
+            if !watched.is_empty() {
+                println!("\n{}", table(watched::HEAD, &watched));
             }
         }
     }
