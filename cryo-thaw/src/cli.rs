@@ -27,7 +27,7 @@ pub struct Cli {
     /// Return when the program ends, with its status; or when `all` processes that were thawed with it have ended, with the same status
     #[arg(long, value_enum, default_value_t = WaitArg::Root, conflicts_with = "detach")]
     pub wait: WaitArg,
-    /// Leave it stopped (kill -CONT lets it go on)
+    /// Leave it stopped (kill -CONT lets it go on; of a family each process, which are named)
     #[arg(long)]
     pub stopped: bool,
     /// For programs: what is said, and what came of it, goes to descriptor FD as lines of JSON, and not to standard error

@@ -30,6 +30,7 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
     cryo_thaw::check::rights(&ice, &options)?;
     let decision = ids::decide(&ice, options.pid)?;
     let ids = decision.ids;
+    let waiting = waiting(&ice, &options);
     let foreground = Foreground::find(&ice, &options);
     let mut handover = foreground.clone().and_then(Handover::new);
     let Ids::Namespace(worker) = ids else {
@@ -41,7 +42,9 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
         // From here on signals are the program's.
         cryo_tracee::signals::hold();
         say_notes();
+        let pids = ready.pids().zip(&waiting).filter_map(|(pid, waits)| waits.map(|_| pid)).collect();
         let thawed = ready.run();
+        say_waiting(pids);
         if announce(cli, pid_file, thawed.pid, &decision) {
             return Ok(0);
         }
@@ -68,6 +71,8 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
     };
     match namespace::enter(worker, inside)? {
         Ok(mut namespace) => {
+            let inner: Vec<i32> = waiting.into_iter().flatten().collect();
+            say_waiting(namespace.outside(&inner));
             if announce(cli, pid_file, namespace.pid, &decision) {
                 return Ok(0);
             }
@@ -82,6 +87,21 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
             Ok(code)
         }
         Err(code) => Ok(code),
+    }
+}
+
+/// Of each process of the image, in its order: its pid there, if it is --stopped alone by which it stands still, and no stop that it was frozen in.
+fn waiting(ice: &Ice, options: &Options) -> Vec<Option<i32>> {
+    let processes = ice.processes().into_iter();
+    processes.map(|(_, p)| (options.stopped && p.stopped_by == 0).then_some(p.pid as i32)).collect()
+}
+
+/// SIGCONT is for one process: who lets the root of a family go on has to let the others go on, too.
+fn say_waiting(mut pids: Vec<i32>) {
+    if pids.len() > 1 {
+        pids.sort_unstable();
+        let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
+        say(&format!("its processes wait to be let go on, each by itself: kill -CONT {}", pids.join(" ")));
     }
 }
 

@@ -120,7 +120,7 @@ pub struct Options {
     pub fds: Vec<FdRule>,
     /// Files that are elsewhere now.
     pub file_map: Vec<FileMap>,
-    /// Leave it stopped by SIGSTOP.
+    /// Leave it stopped by SIGSTOP, each process of a family.
     pub stopped: bool,
     /// Give it a session of its own, so that it does not depend on the terminal.
     pub detach: bool,

@@ -21,6 +21,11 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// The processes' pids, in the order of the image's: the root first.
+    pub fn pids(&self) -> impl Iterator<Item = i32> {
+        self.hosts.iter().map(|(host, _)| host.pid())
+    }
+
     /// Lets them run, all at once.
     pub fn run(mut self) -> Thawed {
         if let Some(bound) = self.bound.take() {

@@ -163,6 +163,23 @@ static void heirs(long n)
 	children(n, 0);
 }
 
+/* A child that makes so many children a second, of which each lives for 5 ms. */
+static void births(long n)
+{
+	struct timespec pause = { 0, 1000000000 / n }, life = { 0, 5000000 };
+	if (fork() != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		if (fork() == 0) {
+			nanosleep(&life, NULL);
+			_exit(0);
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*take)(long);
@@ -170,6 +187,7 @@ static const struct {
 	{ "random", random_memory }, { "zero", zero_memory }, { "untouched", untouched_memory },
 	{ "threads", threads }, { "maps", maps }, { "descriptors", descriptors },
 	{ "children", small_children }, { "large-children", large_children }, { "heirs", heirs },
+	{ "births", births },
 };
 
 int main(int argc, char **argv)

@@ -25,8 +25,8 @@ const LIMITS: [(&str, &str, &[&str]); 8] = [
 /// Notes the limits of groups that we are not in.
 pub fn note(scene: &Scene<'_>, out: &mut Collected) -> Result<()> {
     let theirs = proc::bytes(scene.live_tid, "cgroup").unwrap_or_default();
-    let ours = proc::bytes(std::process::id() as i32, "cgroup").unwrap_or_default();
-    let (theirs, ours) = (String::from_utf8_lossy(&theirs).into_owned(), String::from_utf8_lossy(&ours).into_owned());
+    let Some(ours) = scene.machine.ours.get("cgroup").filter(|ours| **ours != theirs) else { return Ok(()) };
+    let (theirs, ours) = (String::from_utf8_lossy(&theirs).into_owned(), String::from_utf8_lossy(ours).into_owned());
     for (hierarchy, path) in theirs.lines().filter_map(split) {
         let here = ours.lines().filter_map(split).find(|(h, _)| *h == hierarchy).map_or("/", |(_, path)| path);
         let limits = Path::new(path)

@@ -8,7 +8,8 @@ use crate::Result;
 
 /// Adds them. A time namespace of its own is carried by that: what it is for shows nowhere else.
 pub fn collect(scene: &Scene<'_>, out: &mut Collected) -> Result<()> {
-    let [monotonic_ns, boottime_ns] = timens::clocks_of(scene.live_tid)?.map(|ns| ns.max(0) as u64);
+    let (theirs, ours, now) = (timens::offsets_of(scene.live_tid)?, scene.machine.clocks_ahead, timens::clocks());
+    let [monotonic_ns, boottime_ns] = [0, 1].map(|i| (now[i] + theirs[i] - ours[i]).max(0) as u64);
     out.add(scene.id, Clocks { monotonic_ns, boottime_ns });
     Ok(())
 }

@@ -149,10 +149,8 @@ pub fn collect(scenes: &[Scene<'_>], zombies: &[i32], out: &mut Collected) -> Re
     if others.is_empty() && zombies.is_empty() {
         return Ok(());
     }
-    let namespace = |pid| proc::link(pid, "ns/pid");
-    let common = namespace(root.live_tid)?;
     for scene in others {
-        if namespace(scene.live_tid)? != common {
+        if scene.namespace("pid") != root.namespace("pid") {
             return refuse(
                 RefusalKind::Children,
                 format!(

@@ -1,6 +1,7 @@
 //! Keyrings (keyrings(7)), which are the kernel's own and cannot be carried. A thread's and a process's own are refused; a session keyring is the
 //! thawer's, as after a new login, and that is noted where it is another one than the freezer's.
 
+use cryo_tracee::proc::Status;
 use cryo_tracee::remote::Done;
 use cryo_tracee::{Batch, keys};
 
@@ -23,8 +24,12 @@ pub struct Questions {
 /// May a thread of the process have joined a session keyring? To ask a thread that has none gives it that of its user, and makes this one, charged to
 /// the user, once more in each user namespace (security/keys/process_keys.c, lookup_user_key): after a hundred of them the user's quota was used up.
 /// So only where there is a keyring that may have been joined is anybody asked.
-pub fn may_be_joined(scene: &Scene<'_>) -> bool {
-    keys::may_be_joined(scene.status.ids("Uid")[3], scene.status.ids("Gid")[3])
+/// It takes a while, and `members`, who stand still already, have been asked.
+pub fn may_be_joined(status: &Status, members: &[Scene<'_>]) -> bool {
+    let ids = |status: &Status| (status.ids("Uid")[3], status.ids("Gid")[3]);
+    let (uid, gid) = ids(status);
+    let like = members.iter().find(|scene| ids(&scene.status) == (uid, gid));
+    like.map_or_else(|| keys::may_be_joined(uid, gid), |scene| scene.may_have_joined_keyring)
 }
 
 impl Questions {

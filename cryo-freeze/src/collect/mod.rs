@@ -92,6 +92,7 @@ pub mod tls;
 pub mod unix;
 pub mod unsupported;
 pub mod vmas;
+mod witness;
 pub mod xstate;
 
 pub use collected::Collected;
@@ -107,6 +108,10 @@ use crate::error::Result;
 pub(crate) use crate::error::{RefusalKind, refuse};
 use crate::options::Options;
 use machine::Machine;
+use witness::Witness;
+
+/// From this many members on, /proc is read by several of our own threads.
+const MEMBERS: usize = 4;
 
 /// Collects the whole state of a process, or of a family of them. Returns what its pages are.
 pub fn collect(
@@ -117,14 +122,30 @@ pub fn collect(
     held: &mut Held,
 ) -> Result<Contents> {
     let members = &mut family.members;
-    let looks = members.iter().map(|process| look(process, held)).collect::<Result<Vec<_>>>()?;
     let pids: Vec<i32> = members.iter().map(Process::pid).collect();
-    machine.others.update(&pids, looks.iter().flat_map(|(maps, _)| maps));
+    let tids: Vec<(i32, Vec<i32>)> =
+        members.iter().map(|m| (m.live_tid(), m.threads.iter().map(Stopped::tid).collect())).collect();
+    let mut looks: Vec<Look> = parallel::side_by_side(&tids, MEMBERS, |tids| tids.iter().map(Look::at).collect())?;
+    if let Some(live) = &held.live {
+        for (look, pid) in looks.iter_mut().zip(&pids) {
+            look.maps = live.unmark(*pid, std::mem::take(&mut look.maps));
+        }
+    }
+    machine.others.update(&pids, looks.iter().flat_map(|look| &look.maps));
     let machine = &*machine;
     let mut ids = Ids::default();
     let mut scenes = Vec::with_capacity(members.len());
-    for (member, (process, (maps, threads))) in members.iter().zip(looks).enumerate() {
+    for (member, (process, look)) in members.iter().zip(looks).enumerate() {
         let (pid, live_tid) = (process.pid(), process.live_tid());
+        let Look { maps, threads, stat, namespaces } = look;
+        let status = threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?;
+        let witness = Witness::of(
+            &status,
+            &namespaces,
+            machine,
+            scenes.iter().filter_map(|scene: &Scene<'_>| scene.witness.as_ref()),
+        );
+        let may_have_joined_keyring = keyrings::may_be_joined(&status, &scenes);
         scenes.push(Scene {
             arch: process.arch,
             member,
@@ -133,10 +154,13 @@ pub fn collect(
             live_tid,
             id: ids.fresh(),
             thread_ids: threads.iter().map(|_| ids.fresh()).collect(),
-            stat: Stat::of(live_tid)?,
-            status: threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?,
+            stat,
+            status,
             threads,
             maps,
+            namespaces,
+            witness,
+            may_have_joined_keyring,
             machine,
             options,
         });
@@ -165,25 +189,35 @@ pub fn collect(
     Ok(Contents { members, all, forked })
 }
 
-/// The mappings of a process, and what /proc says of each of its threads.
-fn look(process: &Process, held: &Held) -> Result<(Vec<Mapping>, Vec<Status>)> {
-    let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
-    let live_tid = process.live_tid();
-    let (maps, threads) = parallel::both(
-        tids.len() >= parallel::THREADS,
-        || Ok(cryo_tracee::proc::mappings(live_tid)?),
-        || {
-            parallel::side_by_side(&tids, parallel::THREADS, |tids| {
-                Ok(tids.iter().map(|tid| Status::of(*tid)).collect::<cryo_tracee::Result<_>>()?)
-            })
-        },
-    )?;
-    let maps = maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
-    let maps = match &held.live {
-        Some(live) => live.unmark(process.pid(), maps),
-        None => maps,
-    };
-    Ok((maps, threads))
+/// What /proc says of a process.
+struct Look {
+    /// Its mappings.
+    maps: Vec<Mapping>,
+    /// Each of its threads.
+    threads: Vec<Status>,
+    stat: Stat,
+    namespaces: Vec<Vec<u8>>,
+}
+
+impl Look {
+    /// At the process that /proc knows by the first id, and has these threads.
+    fn at((live_tid, tids): &(i32, Vec<i32>)) -> Result<Self> {
+        let (maps, threads) = parallel::both(
+            tids.len() >= parallel::THREADS,
+            || Ok(cryo_tracee::proc::mappings(*live_tid)?),
+            || {
+                parallel::side_by_side(tids, parallel::THREADS, |tids| {
+                    Ok(tids.iter().map(|tid| Status::of(*tid)).collect::<cryo_tracee::Result<_>>()?)
+                })
+            },
+        )?;
+        Ok(Self {
+            maps: maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect(),
+            threads,
+            stat: Stat::of(*live_tid)?,
+            namespaces: machine::namespaces(*live_tid)?,
+        })
+    }
 }
 
 /// Adds what is one member's own. Returns whether it [adopts](thread::Answers::adopts); `adopted` says it of its parent.

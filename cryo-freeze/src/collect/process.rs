@@ -117,13 +117,12 @@ pub(super) fn pid_as_seen(scene: &Scene<'_>, pid: i32) -> Option<u64> {
     if pid <= 0 {
         return None;
     }
-    let namespace = |pid: i32| proc::link(pid, "ns/pid").ok();
-    let theirs = namespace(scene.live_tid)?;
+    let theirs = scene.namespace("pid")?;
     // Of who has ended only the number is left, and that is ours.
-    if scene.machine.namespace("pid") == Some(&theirs) {
+    if scene.machine.namespace("pid") == Some(theirs) {
         return Some(pid as u64);
     }
-    (namespace(pid)? == theirs).then(|| Status::of(pid).ok()?.inner("NStgid")).flatten()
+    (proc::link(pid, "ns/pid").ok()? == *theirs).then(|| Status::of(pid).ok()?.inner("NStgid")).flatten()
 }
 
 /// umask(2), as /proc/PID/status has it.

@@ -1,9 +1,12 @@
 //! What every collector may look at.
 
+use std::sync::Arc;
+
 use cryo_tracee::Arch;
 use cryo_tracee::proc::{Mapping, Stat, Status};
 
-use super::machine::Machine;
+use super::machine::{self, Machine};
+use super::witness::Witness;
 use crate::Result;
 use crate::options::Options;
 
@@ -43,6 +46,12 @@ pub struct Scene<'a> {
     pub threads: Vec<Status>,
     /// Its mappings, without the vsyscall page, which every process has and none can change.
     pub maps: Vec<Mapping>,
+    /// Its namespaces, in the order of [`NAMESPACES`](super::machine::NAMESPACES).
+    pub namespaces: Vec<Vec<u8>>,
+    /// A thread of ours like it, see [`Witness`].
+    pub witness: Option<Arc<Witness>>,
+    /// See [`super::keyrings::may_be_joined`].
+    pub may_have_joined_keyring: bool,
     /// What was known before the process stood still.
     pub machine: &'a Machine,
     /// The person's choices.
@@ -53,6 +62,11 @@ impl Scene<'_> {
     /// /proc/PID/task/TID/status of the thread at this place.
     pub fn thread(&self, i: usize) -> Result<&Status> {
         Ok(self.threads.get(i).ok_or(cryo_tracee::Error::Died(self.pid))?)
+    }
+
+    /// What the link to its namespace of this kind says.
+    pub fn namespace(&self, kind: &str) -> Option<&Vec<u8>> {
+        self.namespaces.get(machine::index(kind)?)
     }
 
     /// Who it is, for messages: `process 311`, in a family `process 311 (cat)`.

@@ -7,15 +7,16 @@ use super::{Collected, Scene};
 
 /// Notes what differs.
 pub fn note(scene: &Scene<'_>, out: &mut Collected) {
-    let read = |pid, file| proc::bytes(pid, file).map_or_else(|_| String::new(), |b| text(&b));
-    let (them, us) = (scene.live_tid, std::process::id() as i32);
+    let theirs = |file| proc::bytes(scene.live_tid, file).map_or_else(|_| String::new(), |b| text(&b));
+    let ours = |file| scene.machine.ours.get(file).map_or_else(String::new, |b| text(b));
     // sched(7): "/autogroup-25 nice 0".
-    let nice = |pid| read(pid, "autogroup").rsplit_once(' ').and_then(|(_, nice)| nice.parse::<i32>().ok());
-    if let Some(nice) = nice(them).filter(|theirs| *theirs != 0 && nice(us) != Some(*theirs)) {
+    let nice = |text: String| text.rsplit_once(' ').and_then(|(_, nice)| nice.parse::<i32>().ok());
+    let our_nice = || nice(ours("autogroup"));
+    if let Some(nice) = nice(theirs("autogroup")).filter(|theirs| *theirs != 0 && our_nice() != Some(*theirs)) {
         out.note("autogroup", format!("the nice value {nice} of its session (/proc/PID/autogroup) is not carried"));
     }
     for (file, what) in [("loginuid", "audit login id"), ("attr/current", "security label")] {
-        let (theirs, ours) = (read(them, file), read(us, file));
+        let (theirs, ours) = (theirs(file), ours(file));
         if !theirs.is_empty() && theirs != ours {
             out.note(
                 format!("/proc/PID/{file}"),

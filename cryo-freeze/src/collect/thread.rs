@@ -6,8 +6,8 @@ use cryo_tracee::proc::{Stat, Status};
 use cryo_tracee::remote::{Done, Remote, Slot};
 use cryo_tracee::{Batch, ForkedCopy, Process};
 
-use super::landlock::Witness;
 use super::residence::{self, Residence};
+use super::witness::Witness;
 use super::{
     Collected, Held, Scene, actions, aio, credentials, itimers, keyrings, landlock, ldt, limits, mempolicy, mm, pkeys,
     prctls, process, ptimers, scheduling, semundo, snapshot,
@@ -101,9 +101,8 @@ pub fn ask(
     let scratch = remote.scratch();
 
     let mut batch = remote.batch();
-    let session = keyrings::may_be_joined(scene);
-    let witness = Witness::of(scene);
-    let questions = Questions::ask(&mut batch, session, witness.as_ref());
+    let (session, witness) = (scene.may_have_joined_keyring, scene.witness.as_deref());
+    let questions = Questions::ask(&mut batch, session, witness);
     let actions = actions::Questions::ask(&mut batch);
     let mm = mm::Questions::ask(&mut batch, scene, scratch)?;
     let process = process::Questions::ask(&mut batch);
@@ -114,18 +113,18 @@ pub fn ask(
     pkeys::check(scene, &keys, &done)?;
     ldt::collect(&mut remote, scene, &ldt, &done, out)?;
     questions.check(main_tid, scene.thread(0)?, &done, out)?;
-    landlock::check(scene, main_tid, scene.thread(0)?, witness.as_ref(), &questions.landlock, &done, out)?;
+    landlock::check(scene, main_tid, scene.thread(0)?, witness, &questions.landlock, &done, out)?;
     each(main_tid, *main_id, scene.thread(0)?, &questions, &done)?;
     let main_thread = with_answers(main_rest, &questions, &done)?;
     out.add(*main_id, main_thread);
     mempolicy::thread(*main_id, &questions.mempolicy, &done, out);
 
-    let answers = remote.run_each(others, |batch| Questions::ask(batch, session, witness.as_ref()))?;
+    let answers = remote.run_each(others, |batch| Questions::ask(batch, session, witness))?;
     for (i, ((thread, id), (questions, done))) in (1..).zip(others.iter().zip(other_ids).zip(&answers)) {
         let status = scene.thread(i)?;
         let rest = kernel_side(thread, scene, status)?;
         questions.check(thread.tid(), status, done, out)?;
-        landlock::check(scene, thread.tid(), status, witness.as_ref(), &questions.landlock, done, out)?;
+        landlock::check(scene, thread.tid(), status, witness, &questions.landlock, done, out)?;
         each(thread.tid(), *id, status, questions, done)?;
         out.add(*id, with_answers(rest, questions, done)?);
         mempolicy::thread(*id, &questions.mempolicy, done, out);

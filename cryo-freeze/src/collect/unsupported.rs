@@ -7,7 +7,6 @@ use cryo_tracee::proc::{self, Mapping};
 use super::machine::{NAMESPACES, namespaces};
 use super::{RefusalKind, Scene, parallel, refuse};
 use crate::Result;
-use crate::error::About;
 
 /// Refuses what would be lost.
 pub fn check(scene: &Scene<'_>) -> Result<()> {
@@ -95,11 +94,11 @@ pub fn unknown_namespace<'n>(
 /// Refuses a process whose next children would be born elsewhere than it was (unshare(2), CLONE_NEWPID and CLONE_NEWTIME), and one in a namespace of an
 /// unknown kind.
 fn other_namespaces(scene: &Scene<'_>) -> Result<()> {
-    let (pid, us) = (scene.live_tid, std::process::id() as i32);
-    let says = |of: i32, name: &str| proc::link(of, &format!("ns/{name}")).ok();
+    let (pid, ours) = (scene.live_tid, &scene.machine.links);
+    let says = |name: &str| proc::link(pid, &format!("ns/{name}")).ok();
     for (kind, name) in [("pid", "pid_for_children"), ("time", "time_for_children")] {
         // There is none as long as none of them has been born.
-        if says(us, name).is_some() && says(pid, name) != says(pid, kind) {
+        if ours.get(name).is_some_and(Option::is_some) && says(name) != says(kind) {
             return refuse(
                 RefusalKind::Namespace,
                 format!(
@@ -110,15 +109,9 @@ fn other_namespaces(scene: &Scene<'_>) -> Result<()> {
             );
         }
     }
-    let path = format!("/proc/{pid}/ns");
-    let names: Vec<String> = std::fs::read_dir(&path)
-        .about(|| format!("reading {path}"))?
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        // To read where each leads takes longer than all else here.
-        .filter(|name| !KNOWN_NAMESPACES.contains(&name.as_str()))
-        .collect();
-    match unknown_namespace(names.iter().map(|name| (name.as_str(), says(pid, name), says(us, name)))) {
+    // To read where each leads takes longer than all else here.
+    let others = ours.iter().filter(|(name, _)| !KNOWN_NAMESPACES.contains(&name.as_str()));
+    match unknown_namespace(others.map(|(name, ours)| (name.as_str(), says(name), ours.clone()))) {
         Some(name) => refuse(
             RefusalKind::Namespace,
             format!(
@@ -158,8 +151,8 @@ fn thread(pid: i32, tid: i32, common: &[Vec<u8>]) -> Result<()> {
 /// Refuses a process that does not see what we see.
 fn same_namespaces(scene: &Scene<'_>) -> Result<()> {
     let pid = scene.pid;
-    let theirs = namespaces(scene.live_tid)?;
-    let differing = NAMESPACES.iter().zip(theirs.iter().zip(&scene.machine.namespaces)).filter(|(_, (t, o))| t != o);
+    let differing =
+        NAMESPACES.iter().zip(scene.namespaces.iter().zip(&scene.machine.namespaces)).filter(|(_, (t, o))| t != o);
     let (names, words): (Vec<&str>, Vec<&str>) = differing.map(|(ns, _)| *ns).unzip();
     let made = |ns: &&str| matches!(*ns, "mnt" | "pid" | "user");
     if names.is_empty()

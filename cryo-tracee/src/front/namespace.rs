@@ -15,7 +15,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::error::{Context, refuse};
+use crate::family::children;
 use crate::host::CloneArgs;
+use crate::proc::Status;
 use crate::signals::{self, Ended};
 use crate::{Error, Refusal, RefusalKind, Result};
 
@@ -118,6 +120,19 @@ impl Namespace {
             Some((_, code)) => Some(Event::Ended(code)),
             None => None,
         })
+    }
+
+    /// The processes in it with these pids there, as seen from here.
+    pub fn outside(&self, inner: &[i32]) -> Vec<i32> {
+        let mut all = vec![self.init];
+        let mut next = 0;
+        while let Some(parent) = all.get(next) {
+            all.extend(children(*parent));
+            next += 1;
+        }
+        let there = |pid: &i32| Status::of(*pid).ok()?.inner("NSpid");
+        all.retain(|pid| there(pid).is_some_and(|pid| inner.iter().any(|inner| *inner as u64 == pid)));
+        all
     }
 
     /// Readable when there is an event.
@@ -224,7 +239,7 @@ fn fork(flags: i32, pid: Option<i32>) -> io::Result<i32> {
 
 /// Who lacks CAP_SYS_ADMIN needs a user namespace for the others.
 fn needs_user_namespace() -> bool {
-    crate::proc::Status::of(std::process::id() as i32).is_ok_and(|s| s.hex("CapEff") >> CAP_SYS_ADMIN & 1 == 0)
+    Status::of(std::process::id() as i32).is_ok_and(|s| s.hex("CapEff") >> CAP_SYS_ADMIN & 1 == 0)
 }
 
 /// Makes the namespaces with a first process in it; 0 in that process.
@@ -272,8 +287,7 @@ fn map_ids(init: i32) -> Result<()> {
 fn outside(init: i32, inner: i32) -> Option<i32> {
     let mut all = std::fs::read_dir("/proc").ok()?.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
     all.find(|pid: &i32| {
-        crate::proc::Status::of(*pid)
-            .is_ok_and(|s| s.number("PPid") == Some(init as u64) && s.inner("NSpid") == Some(inner as u64))
+        Status::of(*pid).is_ok_and(|s| s.number("PPid") == Some(init as u64) && s.inner("NSpid") == Some(inner as u64))
     })
 }
 

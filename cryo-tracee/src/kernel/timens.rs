@@ -8,15 +8,13 @@ use crate::{Error, Result, fault, proc};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// CLOCK_MONOTONIC and CLOCK_BOOTTIME in nanoseconds, as process `pid` sees them.
-pub fn clocks_of(pid: i32) -> Result<[i64; 2]> {
+/// How far CLOCK_MONOTONIC and CLOCK_BOOTTIME are ahead of the machine's for process `pid`, in nanoseconds.
+pub fn offsets_of(pid: i32) -> Result<[i64; 2]> {
     fault::point().about(|| format!("reading the clocks of process {pid}"))?;
-    let (theirs, ours) = (offsets(&format!("/proc/{pid}/timens_offsets"))?, offsets("/proc/self/timens_offsets")?);
-    let now = clocks();
-    Ok([0, 1].map(|i| now[i] + theirs[i] - ours[i]))
+    offsets(&format!("/proc/{pid}/timens_offsets"))
 }
 
-/// The same for us.
+/// CLOCK_MONOTONIC and CLOCK_BOOTTIME in nanoseconds, as we see them.
 pub fn clocks() -> [i64; 2] {
     [libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME].map(|clock| {
         let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -66,6 +66,7 @@ const ROWS: &[Row] = &[
     row("16 children x 8 MiB", "large-children", "16"),
     row("16 children of 1 GiB", "heirs", "16"),
     row("500 processes", "children", "499"),
+    row("1,000 births a second", "births", "1000"),
 ];
 
 const GIB: f64 = (1 << 30) as f64;
@@ -115,6 +116,7 @@ const AIMS: &[Aim] = &[
     Aim { row: "16 children x 8 MiB", text: "freeze, ms", value: |f, _| Some((f.freeze_ms, 60.0)) },
     Aim { row: "16 children x 8 MiB", text: "thaw, ms", value: |f, _| Some((f.thaw_ms, 40.0)) },
     Aim { row: "500 processes", text: "freeze and thaw, ms", value: |f, _| Some((f.freeze_ms + f.thaw_ms, 2000.0)) },
+    Aim { row: "1,000 births a second", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 100.0)) },
     Aim { row: "16 children of 1 GiB", text: "stored, GiB", value: |f, _| Some((f.stored as f64 / GIB, 1.05)) },
     Aim {
         row: "16 children of 1 GiB",
