@@ -201,7 +201,7 @@ fn words(pid: i32, options: &Options) -> Vec<OsString> {
             Instead::Inherit => text.push("inherit"),
             Instead::Null => text.push("null"),
             Instead::Close => text.push("close"),
-            Instead::File(path) => text.push(OsString::from_vec(path.0.to_vec())),
+            Instead::File(path) => text.push(OsString::from_vec(path.0.clone())),
         }
         words.extend(["--fd".into(), text]);
     }
@@ -217,7 +217,7 @@ fn lossless(bytes: &[u8]) -> String {
 }
 
 fn bytes(text: &str) -> Option<Vec<u8>> {
-    Bytes::from_lossless(text).map(|b| b.0.to_vec())
+    Bytes::from_lossless(text).map(|b| b.0)
 }
 
 /// What a keeper answers.

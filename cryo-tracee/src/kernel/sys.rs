@@ -61,7 +61,7 @@ pub enum Request {
     Syscall = libc::PTRACE_SYSCALL,
     Detach = libc::PTRACE_DETACH,
     SetOptions = libc::PTRACE_SETOPTIONS,
-    Listen = libc::PTRACE_LISTEN as u32,
+    Listen = libc::PTRACE_LISTEN,
 }
 
 impl Request {

@@ -79,7 +79,7 @@ impl Keeper {
     /// Handles all that has happened; false if nobody is left.
     fn events(&mut self) -> bool {
         loop {
-            match self.tracees.next() {
+            match self.tracees.next_event() {
                 Ok(Next::Stopped(thread, event)) => self.stopped(thread, event),
                 Ok(Next::Ended(tid, status)) => self.ended(tid, status),
                 Ok(Next::Nobody) => return false,

@@ -24,7 +24,7 @@ pub fn show(pid: i32, as_json: bool) -> Result<()> {
 fn table(lists: &Value) -> String {
     let mut out = String::new();
     let word = |value: &Value| match value {
-        Value::String(text) => message(text).to_string(),
+        Value::String(text) => message(text),
         Value::Null => "-".into(),
         other => other.to_string(),
     };

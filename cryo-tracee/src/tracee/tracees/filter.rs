@@ -66,7 +66,7 @@ fn words(argument: u8) -> [usize; 2] {
 
 /// Those lines of the filter that answer for one call. The number is in the accumulator.
 fn one(number: u32, watch: &Watch) -> Vec<libc::sock_filter> {
-    let trace = op(RET_K, 0, 0, libc::SECCOMP_RET_TRACE | u32::from(watch.result) * RESULT);
+    let trace = op(RET_K, 0, 0, libc::SECCOMP_RET_TRACE | if watch.result { RESULT } else { 0 });
     let allow = op(RET_K, 0, 0, libc::SECCOMP_RET_ALLOW);
     let body = match watch.when {
         When::Always => vec![trace],

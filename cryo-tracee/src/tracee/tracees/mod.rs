@@ -58,6 +58,7 @@ pub enum Event {
 }
 
 /// What the family did next.
+#[allow(clippy::large_enum_variant)] // it is taken apart at once, and one is made for each stop
 pub enum Next {
     /// A thread has stopped.
     Stopped(Stopped, Event),
@@ -98,7 +99,7 @@ impl Tracees {
     }
 
     /// What the family did next, if it did something.
-    pub fn next(&mut self) -> Result<Next> {
+    pub fn next_event(&mut self) -> Result<Next> {
         let mut status = 0;
         // SAFETY: the kernel writes one int.
         let tid = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::WNOHANG) };
