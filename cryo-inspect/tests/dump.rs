@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{bare, expect, i386, inspect, set, stdout};
+use common::{bare, child, expect, i386, inspect, set, stdout};
 use cryo_format::section::SECTIONS;
 
 #[test]
@@ -71,7 +71,7 @@ fn every_section_is_in_the_images() {
         let dump = cryo_format::dump::FileDump::read(bytes, "img").unwrap();
         dump.chunks.iter().map(|c| c.kind).collect::<Vec<_>>()
     };
-    let all: Vec<_> = set().0.iter().chain([&i386()]).chain(&bare()).flat_map(|bytes| kinds(bytes)).collect();
+    let all: Vec<_> = set().0.iter().chain([&i386(), &child()]).chain(&bare()).flat_map(|bytes| kinds(bytes)).collect();
     let missing: Vec<_> = SECTIONS.iter().filter(|info| !all.contains(&info.kind)).map(|info| info.name).collect();
     assert!(missing.is_empty(), "tests/common/mod.rs has no {missing:?}");
 }

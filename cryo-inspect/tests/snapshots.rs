@@ -77,13 +77,14 @@ fn every_command_on_every_image() {
 #[test]
 fn no_command_is_forgotten() {
     /// They write files, or show nothing of their own: tests/cmd has them.
-    const ELSEWHERE: [&str; 12] = [
+    const ELSEWHERE: [&str; 13] = [
         "schema",
         "extract",
         "convert",
         "edit",
         "redact",
         "repair",
+        "flatten",
         "report",
         "tui",
         "completions",

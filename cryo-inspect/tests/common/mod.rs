@@ -27,6 +27,7 @@ use cryo_format::section::notes::{Note, Notes};
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::origin::Origin;
 use cryo_format::section::outside::{Outside, Policy};
+use cryo_format::section::parent::{Heir, ParentSet};
 use cryo_format::section::pending::Pending;
 use cryo_format::section::process::Process;
 use cryo_format::section::regs::{RegsI386, RegsX86_64};
@@ -410,4 +411,20 @@ pub fn bare() -> Vec<Vec<u8>> {
         }
     }
     files
+}
+
+/// A .freeze that wants the pages of another set.
+pub fn child() -> Vec<u8> {
+    let mut w = writer(Profile::Freeze, EM_X86_64);
+    let owners = vec![Heir { owner: 1, parent: 1 }].into();
+    let parent = ParentSet {
+        set: Raw([3; 16]),
+        root: Raw([4; 32]),
+        depth: 1,
+        reserved: 0,
+        name: "/ice/monday.freeze".into(),
+        owners,
+    };
+    w.section(0, &parent).unwrap();
+    w.finish().unwrap().0
 }
