@@ -32,10 +32,12 @@ fn write(pages: &Path, completions: &Path) -> Result<()> {
     fs::create_dir_all(completions)?;
     for mut program in programs() {
         let name = program.get_name().to_owned();
+        // `help` would get pages of its own, which say what the others say.
+        let without_help = program.clone().disable_help_subcommand(true);
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             generate_to(shell, &mut program, &name, completions).with_context(|| name.clone())?;
         }
-        clap_mangen::generate_to(program, pages).with_context(|| name)?;
+        clap_mangen::generate_to(without_help, pages).with_context(|| name)?;
     }
     // cryo-inspect makes its own, wherever it is.
     let run = ["run", "--quiet", "--package", "cryo-inspect", "--"];
