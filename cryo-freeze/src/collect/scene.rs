@@ -46,11 +46,11 @@ pub struct Scene<'a> {
     pub threads: Vec<Status>,
     /// Its mappings, without the vsyscall page, which every process has and none can change.
     pub maps: Vec<Mapping>,
-    /// Its namespaces, in the order of [`NAMESPACES`](super::machine::NAMESPACES).
+    /// Its namespaces, in the order of `NAMESPACES`.
     pub namespaces: Vec<Vec<u8>>,
-    /// A thread of ours like it, see [`Witness`].
+    /// A thread of ours like it, see `Witness`.
     pub witness: Option<Arc<Witness>>,
-    /// See [`super::keyrings::may_be_joined`].
+    /// See `super::keyrings::may_be_joined`.
     pub may_have_joined_keyring: bool,
     /// What was known before the process stood still.
     pub machine: &'a Machine,

@@ -1,6 +1,6 @@
 //! When a family is frozen, where its sets are kept, and what becomes of it then.
 //!
-//! A program is started, or continued from a set ([`thaw`]); signals, time and the machine ([`trigger`], [`gauges`]) say when it is frozen ([`desk`]) into a directory ([`sets`]).
+//! A program is started, or continued from a set ([`thaw`]); signals, time and the machine ([`trigger`], [`gauges`]) say when it is frozen (`desk`) into a directory ([`sets`]).
 
 mod desk;
 pub mod gauges;

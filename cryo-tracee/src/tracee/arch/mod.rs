@@ -1,7 +1,7 @@
 //! The machines whose programs are frozen on this one: x86-64, and i386 under the same kernel. What differs between them is here, and nothing else knows.
 //!
 //! A tracer of 64 bits sees a thread of either through the same structure (PTRACE_GETREGS), and may set its code segment. So a 32-bit thread makes remote
-//! calls as any other: it executes [our code](code) as 64-bit code, and has its own segment again afterwards. Nothing of 64 bits is left behind in the
+//! calls as any other: it executes our code (`code`) as 64-bit code, and has its own segment again afterwards. Nothing of 64 bits is left behind in the
 //! kernel by that, but where the kernel keeps something for each of the two interfaces (a handler's kind, a robust list, the restart of a sleep), the call
 //! has to be one of i386's, by `int 0x80` ([`Batch::call_i386`](crate::Batch::call_i386)).
 

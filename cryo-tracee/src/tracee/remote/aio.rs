@@ -231,8 +231,9 @@ struct Parameters {
 
 /// Where in [`Parameters`] that is.
 const GATE: u64 = 136;
-/// For so long the others wait at most, if we are killed before the code has begun. In seconds.
-const PATIENCE: u64 = 2;
+/// For so long the others wait at most, if we are killed before the code has begun. In seconds: on a machine that is very busy the code itself may take two,
+/// and who goes on before it takes events of ours, for which the code then waits.
+const PATIENCE: u64 = 10;
 
 impl Parameters {
     fn bytes(&self) -> Vec<u8> {
