@@ -19,6 +19,7 @@ use cryo_format::section::extents::{Content, Extents};
 use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_format::section::vmas::{Backing, VmFlags, Vma};
 use cryo_format::{Kind, limits};
+use cryo_tracee::proc::Meminfo;
 use cryo_tracee::{Host, Memory, hugetlb};
 
 use crate::Result;
@@ -129,12 +130,9 @@ fn windows<'a>(processes: impl Iterator<Item = &'a [Vma]>) -> HashMap<u64, Vec<W
 
 /// Bytes that this machine can give to a process now (proc_meminfo(5)); as much as it likes where it does not say.
 fn available() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let field = |name: &str| -> Option<u64> {
-        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().strip_suffix(" kB")?.parse().ok()
-    };
-    field("MemAvailable").map_or(u64::MAX, |kib| (kib + field("SwapFree").unwrap_or(0)) << 10)
+    let meminfo = Meminfo::now();
+    let swap = meminfo.bytes("SwapFree").unwrap_or(0);
+    meminfo.bytes("MemAvailable").map_or(u64::MAX, |memory| memory + swap)
 }
 
 /// BLAKE3 of a batch as EXTS has it; zero where it was frozen with --no-digest.

@@ -1,7 +1,7 @@
 //! A live freeze (`--live`): pages are copied while the program runs, in rounds, and then it stands still for a moment, in which only what changed since is
 //! copied, and everything else is collected.
 //!
-//! It is stopped twice: once for what has to be done inside it to watch its pages ([`cryo_tracee::watch`]), and once for the freeze itself. Whatever is
+//! It is stopped twice: once for what has to be done inside it to watch its pages ([`cryo_tracee::write_watch`]), and once for the freeze itself. Whatever is
 //! not watched (huge pages, what is shared, pages of mapped files that were written to) is copied at the second stop. What does not go this way
 //! goes the way of every freeze, and why is said (`-v`). spec/rationale.md has why it is done so.
 
@@ -11,7 +11,7 @@ mod still;
 
 use std::collections::BTreeMap;
 
-use cryo_tracee::proc::{self, Mapping, Status};
+use cryo_tracee::proc::{self, Mapping, Meminfo, Status};
 use cryo_tracee::{Family, Memory};
 
 pub use copied::Copied;
@@ -226,8 +226,5 @@ fn own(tid: i32) -> u64 {
 
 /// Bytes of memory that can be had without others being driven out.
 fn available() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|n| n.parse::<u64>().ok());
-    (kib.unwrap_or(0) / 10 * 9) << 10
+    Meminfo::now().bytes("MemAvailable").unwrap_or(0) / 10 * 9
 }

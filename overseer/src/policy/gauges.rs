@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cryo_tracee::proc::Meminfo;
+
 /// How much of the memory that process `pid` may have is in use, in percent: of the control groups it is in, and of the machine, the fullest. Pages of
 /// files that nobody has used for long are given back when they are wanted, and do not count.
 pub fn memory(pid: i32) -> Option<f64> {
@@ -16,7 +18,7 @@ pub fn memory(pid: i32) -> Option<f64> {
         let (used, limit, idle) = v2().or_else(v1)?;
         Some((used - idle).max(0.0) / limit * 100.0)
     });
-    groups.chain(machine(&fs::read_to_string("/proc/meminfo").ok()?)).reduce(f64::max)
+    groups.chain(machine(&Meminfo::now())).reduce(f64::max)
 }
 
 /// The share of the last ten seconds, in percent, in which some process had to wait for memory (PSI): in the program's control group where that tells it,
@@ -61,10 +63,10 @@ fn mount(line: &str) -> Option<(&str, &str, bool)> {
     }
 }
 
-/// From /proc/meminfo: what is not available of all that is there.
-fn machine(meminfo: &str) -> Option<f64> {
-    let kib = |name| field(meminfo, name);
-    Some(100.0 - kib("MemAvailable:")? / kib("MemTotal:")? * 100.0)
+/// What is not available of all the memory of the machine.
+#[allow(clippy::cast_precision_loss)] // a share, in percent
+fn machine(meminfo: &Meminfo) -> Option<f64> {
+    Some(100.0 - meminfo.bytes("MemAvailable")? as f64 / meminfo.bytes("MemTotal")? as f64 * 100.0)
 }
 
 /// A number behind its name, at the beginning of a line.
@@ -86,7 +88,7 @@ mod tests {
     #[test]
     fn files_of_the_kernel_are_read() {
         let meminfo = "MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    250 kB\n";
-        assert_eq!(machine(meminfo), Some(75.0));
+        assert_eq!(machine(&Meminfo::of(meminfo)), Some(75.0));
         assert_eq!(some("some avg10=12.50 avg60=1.00 avg300=0.00 total=9\nfull avg10=3.00\n"), Some(12.5));
         assert_eq!(field("inactive_file_x 1\ninactive_file 7\n", "inactive_file"), Some(7.0));
         let line = "31 23 0:26 /docker/x /sys/fs/cgroup/memory rw,nosuid shared:9 - cgroup cgroup rw,memory";
