@@ -24,7 +24,7 @@ pub use kernel::{
 };
 pub use tracee::{
     arch, family, fault, forked_copy, guardian, host, interrupted, mem, orphan, process, remote, stopped, tracees,
-    watch,
+    write_watch,
 };
 
 pub use arch::{Arch, Regs};
@@ -39,7 +39,7 @@ pub use refusal::{Refusal, RefusalKind, Refusals};
 pub use remote::{Batch, Remote};
 pub use stopped::{AWAY, Stopped, Xstate};
 pub use sys::{Dispatch, UserDesc, set_limit};
-pub use watch::Watch;
+pub use write_watch::WriteWatch;
 
 /// How long a thread may take to stop, or a remote call to return, before we give up and let everything go. A thread in
 /// uninterruptible sleep (a dead NFS server) does not stop at all.

@@ -1,7 +1,7 @@
 //! One process of a live freeze.
 
 use cryo_tracee::proc::{self, FdInfo, Mapping, Stat, Status};
-use cryo_tracee::{Arch, Memory, Process, Watch};
+use cryo_tracee::{Arch, Memory, Process, WriteWatch};
 
 use super::copied::{Area, Copied, Range};
 use crate::Result;
@@ -23,7 +23,7 @@ pub struct Member {
     pub pid: i32,
     /// When it was started: another process may have its pid by now.
     born: i64,
-    watch: Option<Watch>,
+    watch: Option<WriteWatch>,
     /// Its memory, under that watch.
     memory: Option<Memory>,
     pub copied: Copied,
@@ -45,7 +45,7 @@ impl Member {
     /// no two mappings.
     pub fn begin(process: &mut Process) -> Result<Self> {
         let maps = proc::short_mappings(process.live_tid())?;
-        let watch = Watch::begin(process, &maps)?;
+        let watch = WriteWatch::begin(process, &maps)?;
         let mut member = Self {
             born: Stat::of(process.pid())?.field(22)?,
             memory: Some(process.memory.again()?),

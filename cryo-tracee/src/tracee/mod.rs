@@ -17,4 +17,4 @@ pub mod remote;
 mod rseq;
 pub mod stopped;
 pub mod tracees;
-pub mod watch;
+pub mod write_watch;

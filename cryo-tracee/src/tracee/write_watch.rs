@@ -31,7 +31,7 @@ const PM_SCAN_CHECK_WPASYNC: u64 = 1 << 1;
 pub type Range = (u64, u64);
 
 /// The watch over a program's memory. Dropping it takes all traces away.
-pub struct Watch {
+pub struct WriteWatch {
     uffd: OwnedFd,
     pagemap: File,
 }
@@ -45,7 +45,7 @@ pub struct Census {
     pub huge: u64,
 }
 
-impl Watch {
+impl WriteWatch {
     /// Begins a watch over the memory of a process, which watches no page yet. The process stands still; that it is let go ends nothing.
     ///
     /// `maps` are its mappings. An error where the kernel, or the process, does not allow it.
