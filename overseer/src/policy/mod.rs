@@ -1,9 +1,9 @@
 //! When a family is frozen, where its sets are kept, and what becomes of it then.
 //!
-//! A program is started, or continued from a set ([`thaw`]); signals, time and the machine ([`trigger`], [`gauges`]) say when it is frozen (`desk`) into a directory ([`sets`]).
+//! A program is started, or continued from a set ([`thaw`]); signals, time and the machine ([`trigger`], [`gauges`]) say when it is frozen (`schedule`) into a directory ([`sets`]).
 
-mod desk;
 pub mod gauges;
+mod schedule;
 pub mod sets;
 pub mod thaw;
 pub mod trigger;
@@ -18,7 +18,7 @@ use cryo_tracee::{foreground, proc, signals};
 use crate::cli::{Keeping, Resume, Run};
 use crate::say;
 use crate::watch::Watched;
-use desk::Desk;
+use schedule::Schedule;
 use sets::Sets;
 
 /// `overseer run`: returns the exit status.
@@ -79,9 +79,9 @@ struct Code {
 /// Stands before the program until it ends.
 fn stand_by(watched: &mut Watched, keeping: &Keeping, sets: Option<&Sets>) -> Result<Code> {
     let child = watched.child();
-    let mut desk = Desk::new(watched, keeping, sets);
-    let code = foreground::wait_besides(child, None, &mut desk)?;
-    Ok(match desk.frozen {
+    let mut schedule = Schedule::new(watched, keeping, sets);
+    let code = foreground::wait_besides(child, None, &mut schedule)?;
+    Ok(match schedule.frozen {
         Some(_) => Code { own: None, ours: keeping.exit_code.into() },
         None => Code { own: Some(code), ours: code },
     })

@@ -1,4 +1,4 @@
-//! Where it is decided, while the program runs, that it is frozen now.
+//! Decides while the program runs when it is frozen, and freezes it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::say;
 use crate::watch::Watched;
 
 /// What is known of a program that runs.
-pub struct Desk<'a> {
+pub struct Schedule<'a> {
     keeping: &'a Keeping,
     sets: Option<&'a Sets>,
     watched: &'a mut Watched,
@@ -25,17 +25,17 @@ pub struct Desk<'a> {
     noted: bool,
     /// When the next of the regular freezes is due.
     next: Option<Instant>,
-    /// What was so when it was last looked at: it asks once, and again when it has not been so meanwhile.
-    so: Vec<Trigger>,
-    /// When it is looked at again.
-    glance: Instant,
+    /// The levels that were reached when they were last looked at: each asks once, and again when it has not been reached meanwhile.
+    reached: Vec<Trigger>,
+    /// When the machine is looked at again.
+    next_look: Instant,
     /// Signals that ask for a freeze, not yet obeyed.
     asked: Vec<i32>,
     /// The set into which it was frozen to end with that.
     pub frozen: Option<PathBuf>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> Schedule<'a> {
     /// For this program, which has just begun to run.
     pub fn new(watched: &'a mut Watched, keeping: &'a Keeping, sets: Option<&'a Sets>) -> Self {
         let next = keeping.every.map(|every| Instant::now() + every);
@@ -47,8 +47,8 @@ impl<'a> Desk<'a> {
             options,
             noted: false,
             next,
-            so: Vec::new(),
-            glance: Instant::now(),
+            reached: Vec::new(),
+            next_look: Instant::now(),
             asked: Vec::new(),
             frozen: None,
         }
@@ -70,7 +70,7 @@ impl<'a> Desk<'a> {
                 name
             }
             Err(e) => {
-                // What has ended by itself is nobody's disappointment.
+                // One that has ended by itself needs no message.
                 if proc::state(self.watched.pid()).is_some_and(|state| !state.starts_with('Z')) {
                     say(&format!("{why}: not frozen, the program goes on: {e:#}"));
                 }
@@ -96,29 +96,29 @@ impl<'a> Desk<'a> {
 }
 
 /// So often the machine is looked at.
-const GLANCE: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-impl Desk<'_> {
+impl Schedule<'_> {
     /// Looks at the machine if it is time to, and freezes for what has come to be so since. When it is to be looked at again, if ever.
     fn gauges(&mut self) -> Option<Instant> {
         let mut gauges = self.keeping.freeze_on.iter().filter(|t| !matches!(t, Trigger::Signal(_))).peekable();
         gauges.peek()?;
-        if self.glance > Instant::now() {
-            return Some(self.glance);
+        if self.next_look > Instant::now() {
+            return Some(self.next_look);
         }
         let pid = self.watched.pid();
-        let so: Vec<Trigger> = gauges.filter(|trigger| trigger.is_due(pid)).copied().collect();
-        let new = so.iter().find(|trigger| !self.so.contains(trigger)).copied();
-        self.so = so;
+        let reached: Vec<Trigger> = gauges.filter(|trigger| trigger.is_due(pid)).copied().collect();
+        let new = reached.iter().find(|trigger| !self.reached.contains(trigger)).copied();
+        self.reached = reached;
         if let Some(trigger) = new {
             self.freeze(&trigger.to_string(), self.keeping.then);
         }
-        self.glance = Instant::now() + GLANCE;
-        Some(self.glance)
+        self.next_look = Instant::now() + LOOK_EVERY;
+        Some(self.next_look)
     }
 }
 
-impl Besides for Desk<'_> {
+impl Besides for Schedule<'_> {
     fn takes(&mut self, signal: i32) -> bool {
         let ours = self.keeping.freeze_on.contains(&Trigger::Signal(signal));
         if ours && !self.asked.contains(&signal) {
