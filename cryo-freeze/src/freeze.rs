@@ -83,13 +83,9 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         return keeper.freeze(pid, &target, options);
     }
     // All that can fail without the target is done first.
-    let files = match &target {
-        Target::Name(name) => Some(OutputFiles::create(name, options.force)?),
-        Target::Pipe(_) => None,
-    };
-    let output = match &target {
-        Target::Name(name) => Some(set::paths(name)[2].1.clone()),
-        Target::Pipe(_) => None,
+    let (files, output) = match &target {
+        Target::Name(name) => (Some(OutputFiles::create(name, options.force)?), Some(set::paths(name)[2].1.clone())),
+        Target::Pipe(_) => (None, None),
     };
     let mut parent = options.parent.as_deref().map(|name| Parent::open(name, output.as_deref())).transpose()?;
     let among = collect::family::check(pid, options.children, &options.also)?;

@@ -148,53 +148,72 @@ impl Order {
 
 /// The command line that says the same.
 fn words(pid: i32, options: &Options) -> Vec<OsString> {
+    // Each field by name: a new one must not be forgotten. What is known besides is the keeper's own to say, and it copies nothing while the program runs.
+    let Options {
+        afterwards,
+        files,
+        fds,
+        tcp,
+        unix,
+        shared,
+        children,
+        also,
+        landlock,
+        force,
+        digests,
+        compress,
+        parent,
+        live: _,
+        progress: _,
+        noted: _,
+    } = options;
     let mut words: Vec<OsString> = vec!["cryo-freeze".into(), pid.to_string().into()];
     let mut add = |some: &[&str]| words.extend(some.iter().map(OsString::from));
-    match options.afterwards {
+    match afterwards {
         Afterwards::End => {}
         Afterwards::Run => add(&["--leave-running"]),
         Afterwards::Stop => add(&["--leave-stopped"]),
     }
-    if options.files == Files::Refer {
+    if *files == Files::Refer {
         add(&["--files", "refer"]);
     }
-    match options.children {
+    match children {
         Children::Take => {}
         Children::Leave => add(&["--children", "leave"]),
         Children::Refuse => add(&["--children", "refuse"]),
     }
-    if options.landlock == Landlock::Drop {
+    if *landlock == Landlock::Drop {
         add(&["--landlock", "drop"]);
     }
-    if options.shared == Shared::Copy {
+    if *shared == Shared::Copy {
         add(&["--shared", "copy"]);
     }
-    match options.tcp {
+    match tcp {
         Tcp::Refuse => {}
         Tcp::Close => add(&["--tcp", "close"]),
         Tcp::Keep => add(&["--tcp", "keep"]),
     }
-    if options.unix == Ends::Close {
+    if *unix == Ends::Close {
         add(&["--unix", "close"]);
     }
-    if options.force {
+    if *force {
         add(&["--force"]);
     }
-    if !options.digests {
+    if !digests {
         add(&["--no-digest"]);
     }
-    if let Some(level) = options.compress {
+    if let Some(level) = compress {
         add(&[&format!("--compress={level}")]);
     }
-    match &options.also {
+    match also {
         Also::Nobody => {}
         Also::Session => add(&["--session"]),
         Also::Cgroup(path) => words.extend(["--cgroup".into(), absolute(path).into_os_string()]),
     }
-    if let Some(parent) = &options.parent {
+    if let Some(parent) = parent {
         words.extend(["--parent".into(), absolute(parent).into_os_string()]);
     }
-    for rule in &options.fds {
+    for rule in fds {
         let fd = rule.fd.map_or("outside".into(), |fd| fd.to_string());
         let mut text = OsString::from(format!("{fd}="));
         match &rule.instead {
