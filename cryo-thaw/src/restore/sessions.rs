@@ -1,7 +1,6 @@
 //! `SESS`, `CTTY`: sessions whose controlling terminal is a pseudo-terminal of the image, and /dev/tty there.
 
-use cryo_format::section::process::Process;
-use cryo_format::section::sessions::{DevTty, Session, Sessions};
+use cryo_format::section::sessions::{DevTty, Session};
 use cryo_tracee::Host;
 
 use super::open::{self, set_flags};
@@ -16,8 +15,7 @@ const TIOCSPGRP: u64 = 0x5410;
 
 /// Gives process `id`, which `host` is and which has just begun its session, the controlling terminal of that. Its children are born with it.
 pub fn begin(host: &mut Host, table: &mut Table<'_>, id: u64) -> Result<()> {
-    let (sessions, process) = (table.frost.get::<Sessions>(0), table.frost.get::<Process>(id));
-    let Some(session) = sessions.zip(process).and_then(|(s, p)| s.led_by(p)) else { return Ok(()) };
+    let Some(session) = table.led_session(id) else { return Ok(()) };
     // No end of it was wanted (--fd).
     let Some(master) = table.parked(session.pty, 0) else { return Ok(()) };
     // Open until all descriptors are there: see spec/sections/sessions.md.

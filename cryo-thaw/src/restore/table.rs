@@ -14,7 +14,7 @@ use cryo_format::section::objects::Object;
 use cryo_format::section::outside::{FdRule, Instead};
 use cryo_format::section::process::Process;
 use cryo_format::section::removed::Removed;
-use cryo_format::section::sessions::Sessions;
+use cryo_format::section::sessions::{Session, Sessions};
 use cryo_format::section::{AnySection, Section};
 use cryo_tracee::{Host, fds};
 
@@ -86,6 +86,11 @@ pub(super) fn wanted(frost: &FileModel, id: u64) -> &[Descriptor] {
 }
 
 impl<'a> Table<'a> {
+    /// The session that process `id` leads on a pseudo-terminal of the image.
+    pub fn led_session(&self, id: u64) -> Option<&'a Session> {
+        self.frost.get::<Sessions>(0)?.led_by(self.frost.get::<Process>(id)?)
+    }
+
     /// The section of a type that belongs to a description.
     pub fn section<S: Section>(&self, id: u64) -> Option<&'a S> {
         self.sections.get(&id)?.iter().find_map(|s| S::of(s))
@@ -211,8 +216,7 @@ impl<'a> Table<'a> {
     /// The thawer's terminal: its controlling one, else the first of its standard descriptors that is one.
     pub fn terminal(&self, host: &mut Host) -> Result<Option<u64>> {
         // A leader of a session of its own has another controlling terminal, or none.
-        let (sessions, process) = (self.frost.get::<Sessions>(0), self.frost.get::<Process>(self.process));
-        let own = sessions.zip(process).is_some_and(|(s, p)| s.led_by(p).is_some());
+        let own = self.led_session(self.process).is_some();
         if !own && let Ok(opened) = open(host, b"/dev/tty", libc::O_RDWR | libc::O_CLOEXEC | libc::O_NOCTTY)? {
             return Ok(Some(opened));
         }
