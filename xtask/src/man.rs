@@ -64,20 +64,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (pages, completions) = (dir.path().join("man1"), dir.path().join("completions"));
         write(&pages, &completions).unwrap();
-        check(
-            cargo(&["build", "--quiet", "--bins"]).args([
-                "-p",
-                "cryo-freeze",
-                "-p",
-                "cryo-thaw",
-                "-p",
-                "cryo-inspect",
-                "-p",
-                "overseer",
-            ]),
-            LIMIT,
-        )
-        .unwrap();
+        check(&mut cargo(&["build", "--quiet", "--workspace", "--bins"]), LIMIT).unwrap();
         // Where they are: this test is in a directory below.
         let here = std::env::current_exe().unwrap();
         let programs = here.ancestors().nth(2).unwrap();
