@@ -4,7 +4,9 @@
 //! A printer makes [blocks](crate::block) and draws nothing: tables and fields, or, of a section whose scope is an open file description, what
 //! stands beside the descriptor's number: one line, or more if need be.
 
+use cryo_format::header::{EM_386, EM_X86_64};
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
+use cryo_format::section::regs::{RegsI386, RegsX86_64};
 use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
 use cryo_format::section::{AnySection, Section};
@@ -165,9 +167,15 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// The machine of the image: `EM_X86_64` or `EM_386`.
+    /// The machine of the process, `EM_X86_64` or `EM_386`, by its registers: a family may have members of both. Of the image, where no registers are there.
     pub fn machine(&self) -> u16 {
-        self.ice.parts.first().map_or(cryo_format::header::EM_X86_64, |p| p.header.machine)
+        let of = |id: u64| match self.ice.get::<RegsI386>(id) {
+            Some(_) => Some(EM_386),
+            None => self.ice.get::<RegsX86_64>(id).map(|_| EM_X86_64),
+        };
+        let threads = self.ice.all::<Thread>().filter(|(_, t)| Some(t.process) == self.process);
+        let known = of(self.owner).or_else(|| threads.map(|(id, _)| id).find_map(of));
+        known.or_else(|| Some(self.ice.parts.first()?.header.machine)).unwrap_or(EM_X86_64)
     }
 
     /// An object of the image.
