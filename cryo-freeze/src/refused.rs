@@ -51,7 +51,8 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
     } else if let Some(scope) = yama() {
         let way = match scope {
             1 => {
-                "start the program with prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY), run cryo-freeze as root, or have root set it to 0"
+                "start the program by overseer run, which may trace it, or with prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); or run cryo-freeze as \
+                 root, or have root set it to 0"
             }
             2 => "run cryo-freeze with CAP_SYS_PTRACE (as root), or have root set it to 0",
             _ => "it stays so until the next boot",

@@ -43,11 +43,12 @@ pub fn start(
     let pipe = || pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into());
     let (go, let_go) = pipe()?;
     let (failed, tell) = pipe()?;
+    let (ready, is_ready) = pipe()?;
     // SAFETY: we have one thread, as was just seen, so the child may go on in ordinary code.
     let program = unsafe { libc::fork() };
     if program == 0 {
-        drop((let_go, failed));
-        let errno = begin(&words, filter, File::from(go));
+        drop((let_go, failed, ready));
+        let errno = begin(&words, filter, File::from(is_ready), File::from(go));
         let _ = File::from(tell).write_all(&errno.to_le_bytes());
         // SAFETY: takes a number.
         unsafe { libc::_exit(127) };
@@ -55,6 +56,9 @@ pub fn start(
     if program < 0 {
         return Err(Error::last("fork"));
     }
+    drop(is_ready);
+    // Whether it lives the keeper will see.
+    let _ = File::from(ready).read_to_end(&mut Vec::new());
     // SAFETY: as above.
     let keeper = unsafe { libc::fork() };
     if keeper == 0 {
@@ -86,9 +90,10 @@ pub fn start(
 }
 
 /// Becomes the program, when the keeper has it. Returns the errno of what failed.
-fn begin(words: &[CString], filter: &Filter, mut go: File) -> i32 {
+fn begin(words: &[CString], filter: &Filter, is_ready: File, mut go: File) -> i32 {
     // SAFETY: takes numbers. Yama lets only descendants be traced otherwise; where there is no Yama this fails.
     unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY, 0, 0, 0) };
+    drop(is_ready);
     if go.read_exact(&mut [0]).is_err() {
         return libc::ECHILD; // no keeper
     }
