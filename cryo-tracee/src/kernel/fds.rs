@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use rustix::time::{Timespec, timerfd_gettime};
 
-use crate::error::Context;
-use crate::{Error, Result, fault};
+use crate::error::{Context, refuse};
+use crate::{Error, RefusalKind, Result, fault};
 
 /// pidfd_open(2) of a process by its pid, or of any of its threads by that one's id: whoever it is, its descriptors are found by it.
 pub fn pidfd(tid: i32) -> Result<OwnedFd> {
@@ -18,6 +18,15 @@ pub fn pidfd(tid: i32) -> Result<OwnedFd> {
     // EINVAL before 6.15.
     if fd < 0 && matches!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) {
         fd = open(PIDFD_THREAD);
+        if fd < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL) {
+            return refuse(
+                RefusalKind::Thread,
+                format!(
+                    "thread {tid}: this kernel (before 6.9) gives nobody the descriptors of a process whose main thread has exited, nor those of a \
+                     thread that has its own: freeze it on a newer one"
+                ),
+            );
+        }
     }
     if fd < 0 {
         return Err(Error::last(format!("pidfd_open of {tid}")));
