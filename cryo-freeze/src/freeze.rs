@@ -180,6 +180,9 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         }
         (Target::Name(_), None) => None,
     };
+    if let (Afterwards::End, Some(path)) = (options.afterwards, &path) {
+        options.confirm.ask(path)?;
+    }
     match (options.afterwards, family) {
         (Afterwards::End, Some(family)) => {
             collect::before_kill(&held)?;

@@ -5,7 +5,9 @@
 //!
 //! * `{"freeze": ["cryo-freeze", "4242", "--force"], "name": "/tmp/ice"}`: the options as on the command line; without a name the set goes into the
 //!   descriptor that comes along;
-//! * `{"frozen": ..., "members": ..., "notes": ...}` or `{"error": ..., "kind": ...}`.
+//! * `{"frozen": ..., "members": ..., "notes": ...}` or `{"error": ..., "kind": ...}`;
+//! * before that, if the question had `"confirm": true`, `{"complete": PATH}`, which is answered by `{"end": true}` or `{"end": false}`: the program
+//!   ends, or goes on ([`Confirm`]).
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -27,7 +29,7 @@ use serde_json::{Value, json};
 use crate::cli::Cli;
 use crate::error::{About, Error, Refusal, RefusalKind, Refusals, Result};
 use crate::freeze::{Frozen, FrozenProcess, Target};
-use crate::{Afterwards, Also, Children, Ends, Files, Landlock, Options, Shared, Tcp};
+use crate::{Afterwards, Also, Children, Confirm, Ends, Files, Landlock, Options, Shared, Tcp};
 
 /// Where the keeper with this pid listens: a name that needs no file, and that another user may take; see [`Keeper::of`].
 pub fn address(keeper: i32) -> std::io::Result<SocketAddr> {
@@ -75,6 +77,7 @@ impl Keeper {
             Target::Name(name) => {
                 let name = std::path::absolute(name).about(what)?;
                 question["name"] = lossless(name.as_os_str().as_bytes()).into();
+                question["confirm"] = options.confirm.is_asked().into();
                 None
             }
             Target::Pipe(file) => Some(file.as_fd()),
@@ -82,6 +85,7 @@ impl Keeper {
         send(&self.stream, format!("{question}\n").as_bytes(), out).about(what)?;
         self.stream.set_read_timeout(Some(Duration::from_millis(20))).about(what)?;
         let (mut reader, mut line, mut told) = (BufReader::new(&self.stream), Vec::new(), false);
+        let mut refused = None;
         loop {
             match reader.read_until(b'\n', &mut line) {
                 Ok(0) => {
@@ -91,7 +95,14 @@ impl Keeper {
                     )
                     .into());
                 }
-                Ok(_) => break,
+                Ok(_) => {
+                    let said: Value = serde_json::from_slice(&line).unwrap_or_default();
+                    let Some(path) = said["complete"].as_str().and_then(bytes) else { break };
+                    refused = options.confirm.ask(Path::new(&OsString::from_vec(path))).err();
+                    let answer = json!({ "end": refused.is_none() });
+                    (&self.stream).write_all(format!("{answer}\n").as_bytes()).about(what)?;
+                    line.clear();
+                }
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
                     if !told && cryo_tracee::signals::asked_to_end() {
                         told = true;
@@ -101,7 +112,9 @@ impl Keeper {
                 Err(e) => return Err(e).about(what),
             }
         }
-        let mut frozen = from_reply(&serde_json::from_slice(&line).unwrap_or_default())?;
+        let reply = from_reply(&serde_json::from_slice(&line).unwrap_or_default());
+        // The keeper knows only that the answer was no.
+        let mut frozen = refused.map_or(reply, Err)?;
         if options.live {
             frozen
                 .remarks
@@ -134,6 +147,8 @@ pub struct Order {
     pub name: Option<PathBuf>,
     /// The choices.
     pub options: Options,
+    /// Is who asks to be asked before the original ends?
+    pub confirm: bool,
 }
 
 impl Order {
@@ -142,8 +157,30 @@ impl Order {
         let words = question.get("freeze")?.as_array()?.iter().map(|w| bytes(w.as_str()?).map(OsString::from_vec));
         let cli = Cli::try_parse_from(words.collect::<Option<Vec<_>>>()?).ok()?;
         let name = question.get("name").and_then(Value::as_str).and_then(bytes);
-        Some(Self { pid: cli.pid, name: name.map(|n| OsString::from_vec(n).into()), options: cli.options() })
+        let confirm = question["confirm"] == true;
+        Some(Self { pid: cli.pid, name: name.map(|n| OsString::from_vec(n).into()), options: cli.options(), confirm })
     }
+}
+
+/// The keeper's side of `{"complete": ...}`: whoever asked for the freeze decides, for as long as they live.
+pub fn confirm(stream: &UnixStream) -> std::io::Result<Confirm> {
+    let stream = stream.try_clone()?;
+    Ok(Confirm::by(move |path| {
+        let asked = || -> std::io::Result<bool> {
+            stream.set_read_timeout(None)?;
+            let complete = json!({ "complete": lossless(path.as_os_str().as_bytes()) });
+            (&stream).write_all(format!("{complete}\n").as_bytes())?;
+            let mut line = Vec::new();
+            BufReader::new(&stream).read_until(b'\n', &mut line)?;
+            let answer: Value = serde_json::from_slice(&line).unwrap_or_default();
+            Ok(answer["end"] == true)
+        };
+        match asked() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("who asked for the freeze does not want the program to end, or has ended".into()),
+            Err(e) => Err(format!("asking who wanted the freeze: {e}")),
+        }
+    }))
 }
 
 /// The command line that says the same.
@@ -165,6 +202,7 @@ fn words(pid: i32, options: &Options) -> Vec<OsString> {
         parent,
         live: _,
         progress: _,
+        confirm: _,
         noted: _,
     } = options;
     let mut words: Vec<OsString> = vec!["cryo-freeze".into(), pid.to_string().into()];

@@ -6,6 +6,7 @@
 pub mod choices;
 pub mod cli;
 pub mod collect;
+pub mod confirm;
 mod error;
 pub mod freeze;
 pub mod keeper;
@@ -16,6 +17,7 @@ pub mod pages;
 pub mod progress;
 mod refused;
 
+pub use confirm::Confirm;
 pub use error::{Error, Refusal, RefusalKind, Refusals, Result, Untraceable};
 pub use freeze::{Frozen, FrozenProcess, freeze};
 pub use options::{Afterwards, Also, Children, Ends, Files, Landlock, Options, Shared, Tcp};

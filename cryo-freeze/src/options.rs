@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cryo_format::section::outside::FdRule;
 
+use crate::confirm::Confirm;
 use crate::progress::Progress;
 
 /// What becomes of the original when the image is complete.
@@ -127,6 +128,8 @@ pub struct Options {
     pub parent: Option<PathBuf>,
     /// Who is told how far it has come.
     pub progress: Progress,
+    /// With [`Afterwards::End`]: who has the last word before the original ends.
+    pub confirm: Confirm,
     /// What whoever asks for it knows besides, for the image's notes: the object, and what is the matter with it.
     pub noted: Vec<(String, String)>,
 }
@@ -149,6 +152,7 @@ impl Default for Options {
             live: false,
             parent: None,
             progress: Progress::default(),
+            confirm: Confirm::default(),
             noted: Vec::new(),
         }
     }

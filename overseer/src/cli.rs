@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cryo_freeze::choices::Choices;
 
+use crate::policy::place::{Place, Receiver};
 use crate::policy::trigger::Trigger;
 
 /// Start a program, stand by it, and freeze it in time: every ten minutes, when a signal asks for it, before memory or time are over.
@@ -25,6 +27,8 @@ pub enum Command {
     Run(Run),
     /// Continue the newest complete set of a directory
     Resume(Resume),
+    /// Take a set from standard input into a directory, and verify it: what --to runs on another machine
+    Receive(Receive),
     /// Show the lists of a watched family, as they are now: descriptors with their history, handlers, timers
     Show(Show),
     /// Stand by a watched family whose overseer was killed: the exit status is the program's
@@ -93,6 +97,23 @@ pub struct Resume {
     pub keeping: Keeping,
 }
 
+/// `overseer receive`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Prints the name of its .freeze when it is complete there, verified, and on the disk.\n\nExample: cryo-freeze 4242 -o - | ssh beta overseer receive ice"
+)]
+pub struct Receive {
+    /// The directory of the sets; it is made if it is not there
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// How many complete sets are kept there
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: u32,
+    /// Take nothing: say only whether a set could be taken
+    #[arg(long)]
+    pub ready: bool,
+}
+
 /// When a program is frozen, and what becomes of it.
 #[derive(Args, Clone, Debug)]
 pub struct Keeping {
@@ -107,6 +128,14 @@ pub struct Keeping {
     /// `deadline=TIME` (2026-11-26T12:00:00Z, `+2h` from now, `-5m` before the end of a Slurm job)
     #[arg(long, value_name = "WHAT", allow_hyphen_values = true)]
     pub freeze_on: Vec<Trigger>,
+    /// Send each set there when it is complete: a directory, or one of another machine (by ssh, and `overseer receive` there). It is verified there, and
+    /// only then the program ends. --keep holds there, too
+    #[arg(long, value_name = "DIR|USER@HOST:DIR", conflicts_with = "parent", value_parser = OsStringValueParser::new().map(Place::from))]
+    pub to: Option<Place>,
+    /// The command in the place of ssh, with its options, for --to; $CRYO_SSH says it, too
+    /// [without either: ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15]
+    #[arg(long, value_name = "COMMAND", requires = "to")]
+    pub ssh: Option<String>,
     /// What becomes of a program that was frozen because of --freeze-on: it ends, or goes on
     #[arg(long, value_enum, default_value_t = Then::Exit)]
     pub then: Then,
@@ -122,6 +151,14 @@ pub struct Keeping {
     #[command(flatten, next_help_heading = "When it is thawed")]
     #[allow(missing_docs)] // they are options of their own
     pub thawing: Thawing,
+}
+
+impl Keeping {
+    /// Where sets are sent.
+    pub fn receiver(&self) -> Option<Receiver> {
+        let ssh = self.ssh.clone().or_else(|| std::env::var("CRYO_SSH").ok());
+        Some(Receiver { place: self.to.clone()?, keep: self.keep, ssh })
+    }
 }
 
 /// What becomes of a program that was frozen.

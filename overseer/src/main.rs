@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(run) => policy::run(&run),
         Command::Resume(resume) => policy::resume(&resume),
+        Command::Receive(receive) => policy::take(&receive),
         Command::Show(show) => watch::show::show(show.pid, show.format == Format::Json).map(|()| 0),
         Command::Attach(attach) => watch::attach::attach(attach.pid),
     };

@@ -1,21 +1,24 @@
 //! When a family is frozen, where its sets are kept, and what becomes of it then.
 //!
-//! A program is started, or continued from a set ([`thaw`]); signals, time and the machine ([`trigger`], [`gauges`]) say when it is frozen (`schedule`) into a directory ([`sets`]).
+//! A program is started, or continued from a set ([`thaw`]); signals, time and the machine ([`trigger`], [`gauges`]) say when it is frozen (`schedule`) into a
+//! directory ([`sets`]), and a set may be sent to another [`place`], where it is [received](receive).
 
 pub mod gauges;
+pub mod place;
+pub mod receive;
 mod schedule;
 pub mod sets;
 pub mod thaw;
 pub mod trigger;
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{BufReader, ErrorKind, Write};
 
 use anyhow::{Result, bail};
 use cryo_format::section::outside::FdRule;
 use cryo_tracee::{foreground, proc, signals};
 
-use crate::cli::{Keeping, Resume, Run};
+use crate::cli::{Keeping, Receive, Resume, Run};
 use crate::say;
 use crate::watch::Watched;
 use schedule::Schedule;
@@ -24,10 +27,11 @@ use sets::Sets;
 /// `overseer run`: returns the exit status.
 pub fn run(run: &Run) -> Result<i32> {
     let keeping = &run.keeping;
-    if keeping.dir.is_none() && (keeping.every.is_some() || !keeping.freeze_on.is_empty()) {
-        bail!("--every and --freeze-on need --dir DIR, where the sets are kept");
+    if keeping.dir.is_none() && (keeping.every.is_some() || !keeping.freeze_on.is_empty() || keeping.to.is_some()) {
+        bail!("--every, --freeze-on and --to need --dir DIR, where the sets are kept");
     }
     let sets = keeping.dir.as_deref().map(|dir| Sets::open(dir, true)).transpose()?;
+    tell_unready(keeping);
     signals::hold();
     let set = match &sets {
         Some(sets) if run.resume_if_any => sets.newest()?,
@@ -61,11 +65,23 @@ pub fn resume(resume: &Resume) -> Result<i32> {
     let keeping = &resume.keeping;
     let sets = Sets::open(&resume.from, false)?;
     let into = keeping.dir.as_deref().map(|dir| Sets::open(dir, true)).transpose()?;
+    tell_unready(keeping);
     signals::hold();
     let Some(set) = sets.newest()? else { bail!("{}: no complete set is there", sets.dir().display()) };
     say(&format!("continues {}", set.display()));
     let mut watched = thaw::thaw(&set, &keeping.thawing.words())?;
     Ok(stand_by(&mut watched, keeping, Some(into.as_ref().unwrap_or(&sets)))?.ours)
+}
+
+/// `overseer receive`: returns the exit status.
+pub fn take(receive: &Receive) -> Result<i32> {
+    if receive.ready {
+        Sets::open(&receive.dir, true)?;
+        return Ok(0);
+    }
+    let name = receive::receive(BufReader::new(std::io::stdin().lock()), &receive.dir, receive.keep)?;
+    std::io::stdout().write_all(format!("{}.freeze\n", name.display()).as_bytes())?;
+    Ok(0)
 }
 
 /// How it came out.
@@ -85,6 +101,13 @@ fn stand_by(watched: &mut Watched, keeping: &Keeping, sets: Option<&Sets>) -> Re
         Some(_) => Code { own: None, ours: keeping.exit_code.into() },
         None => Code { own: Some(code), ours: code },
     })
+}
+
+/// Says early that sets cannot be sent. It is tried all the same when the time comes: another machine may be back by then.
+fn tell_unready(keeping: &Keeping) {
+    if let Some(Err(e)) = keeping.receiver().map(|receiver| receiver.ready()) {
+        say(&format!("no set can be sent now: {e:#}"));
+    }
 }
 
 /// Says early what would be a reason not to freeze hours later: pipes and sockets that we were given, beyond the standard descriptors, and hand on.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cryo_format::section::outside::{FdRule, Instead};
-use cryo_freeze::{Afterwards, Options};
+use cryo_freeze::{Afterwards, Confirm, Options};
 use cryo_tracee::foreground::Besides;
 use cryo_tracee::{fds, proc, signals};
 
@@ -60,6 +60,19 @@ impl<'a> Schedule<'a> {
         let Some(sets) = self.sets else { return false };
         let mut options = Options { afterwards, ..self.options.clone() };
         options.fds.extend(ours(self.watched.pid(), &options.fds));
+        let receiver = self.keeping.receiver();
+        // Where it is sent before the program ends. The name that it got there comes from the process that freezes.
+        let sent = match (&receiver, then) {
+            (Some(receiver), Then::Exit) => {
+                let receiver = receiver.clone();
+                options.confirm = Confirm::by(move |set| {
+                    let sent = receiver.send(set).map_err(|e| format!("{e:#}"));
+                    sent.map(|there| say(&format!("sent, and verified there: {there}")))
+                });
+                None
+            }
+            (receiver, _) => receiver.as_ref(),
+        };
         let frozen = sets.next().and_then(|name| Ok((self.watched.freeze(&name, &options)?, name)));
         let name = match frozen {
             Ok((frozen, name)) => {
@@ -78,6 +91,12 @@ impl<'a> Schedule<'a> {
             }
         };
         say(&format!("{why}: frozen: {}.freeze", name.display()));
+        if let Some(receiver) = sent {
+            match receiver.send(&name) {
+                Ok(there) => say(&format!("sent, and verified there: {there}")),
+                Err(e) => say(&format!("{e:#}; the program goes on, its set stays here")),
+            }
+        }
         let pruned = match sets::broken(&name) {
             None => sets.prune(&name, self.keeping.keep),
             Some(broken) => {

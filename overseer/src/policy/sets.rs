@@ -94,6 +94,12 @@ impl Sets {
         Ok(())
     }
 
+    /// Removes one of them.
+    pub fn remove(&self, name: &Path) -> Result<()> {
+        let number = number(name);
+        self.all()?.into_iter().filter(|(other, _)| Some(*other) == number).try_for_each(|(_, files)| remove(files))
+    }
+
     /// Removes all of them: the program has ended.
     pub fn clear(&self) -> Result<()> {
         self.all()?.into_values().try_for_each(remove)

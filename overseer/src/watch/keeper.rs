@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cryo_freeze::freeze::Target;
 use cryo_freeze::keeper::{self, Order};
-use cryo_freeze::{Error, Refusal, RefusalKind};
+use cryo_freeze::{Confirm, Error, Refusal, RefusalKind};
 use cryo_tracee::proc::Status;
 use cryo_tracee::tracees::{Call, Event, Next, Resume, Tracees, children_signal};
 use cryo_tracee::{LIMIT, Stopped, signals};
@@ -192,7 +192,7 @@ impl Keeper {
         } else if question.get("attach").is_some() {
             json!({ "root": self.tracees.root() })
         } else if let Some(order) = Order::read(&question) {
-            self.freeze(&order, pipe)
+            self.freeze(&order, pipe, &stream)
         } else {
             json!({ "error": "this is no question", "kind": "Argument" })
         };
@@ -220,10 +220,13 @@ impl Keeper {
     }
 
     /// Freezes a process of the family. All of the family stands still meanwhile.
-    fn freeze(&mut self, order: &Order, mut pipe: Option<File>) -> Value {
+    fn freeze(&mut self, order: &Order, mut pipe: Option<File>, who: &UnixStream) -> Value {
         let done = if self.halt() {
             let mut options = order.options.clone();
             options.noted = compare::differences(&self.lists.now());
+            if order.confirm {
+                options.confirm = keeper::confirm(who).unwrap_or_else(|e| Confirm::by(move |_| Err(e.to_string())));
+            }
             let target = match (&order.name, &mut pipe) {
                 (Some(name), _) => Some(Target::Name(name)),
                 (None, Some(file)) => Some(Target::Pipe(file)),
