@@ -4,16 +4,15 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-use cryo_format::header::EM_386;
 use cryo_format::section::Section;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::process::Process;
-use cryo_format::section::regs::{RegsI386, RegsX86_64};
 use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
 use cryo_format::{Kind, Profile};
 
+use crate::arch::{Arch, Registers};
 use crate::block::{Blocks, Cell, Group, Mark, Table};
 use crate::draw::text;
 use crate::ice::{Entry, Ice, Part};
@@ -86,7 +85,7 @@ pub fn summary(ice: &Ice) -> Blocks {
 
 fn file(part: &Part) -> [Cell; 6] {
     let h = &part.header;
-    let machine = if h.machine == EM_386 { "i386" } else { "x86-64" };
+    let machine = Arch::of_elf(h.machine).name();
     let version = format!("{}.{}", h.major, h.minor);
     let name = harmless(&part.name);
     [
@@ -140,8 +139,7 @@ fn thread(cx: &Cx<'_>, out: &mut Blocks) {
         Some(t) => format!("thread {} \"{}\" (local id {})", t.tid, shown(&t.comm), cx.owner),
         None => format!("thread (local id {})", cx.owner),
     };
-    let of_i386 = || cx.ice.get::<RegsI386>(cx.owner).map(|r| r.eip.into());
-    let pc = cx.ice.get::<RegsX86_64>(cx.owner).map(|r| r.rip.0).or_else(of_i386);
+    let pc = Registers::of(cx.ice, cx.owner).map(|r| r.pc());
     if let Some(call) = Call::of(cx, cx.owner) {
         who += &format!(" in {}", call.name().unwrap_or("an unknown system call"));
     } else if let Some(place) = pc.and_then(|pc| cx.at(pc)) {

@@ -41,12 +41,14 @@
 #![allow(clippy::format_push_string)]
 
 pub mod address;
+pub mod arch;
 pub mod block;
 pub mod command;
 pub mod convert;
 pub mod diff;
 pub mod draw;
 pub mod dump;
+pub mod elf;
 pub mod ice;
 pub mod json;
 pub mod lines;

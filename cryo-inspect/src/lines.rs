@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gimli::{EndianArcSlice, LittleEndian, SectionId};
-use object::read::elf::ElfFile64;
-use object::{Endianness, Object as _, ObjectSection};
+use object::{Object as _, ObjectSection};
 
 use crate::modules::Module;
 use crate::space::files_are_left_alone;
@@ -72,7 +71,7 @@ fn context(module: &Module) -> Option<addr2line::Context<Reader>> {
 }
 
 fn from(bytes: &[u8]) -> Option<addr2line::Context<Reader>> {
-    let elf = ElfFile64::<Endianness>::parse(bytes).ok()?;
+    let elf = object::File::parse(bytes).ok()?;
     elf.section_by_name(".debug_info")?;
     let load = |id: SectionId| -> Result<Reader, gimli::Error> {
         let data =

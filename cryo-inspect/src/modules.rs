@@ -5,10 +5,10 @@ use std::os::unix::fs::FileExt;
 
 use cryo_format::Result;
 use cryo_format::section::objects::{ObjectKind, Objects};
-use object::elf;
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
-use object::{Endianness, Object as _, ObjectSection, ObjectSymbol, SymbolKind};
+use object::elf::{PT_LOAD, ProgramType};
+use object::{Object as _, ObjectSection, ObjectSymbol, SymbolKind};
 
+use crate::elf;
 use crate::print::{Cx, short_name};
 use crate::space::{Place, Run, Space};
 use crate::text::clipped;
@@ -126,8 +126,8 @@ impl Modules {
 
 impl Module {
     /// The file, if it can be understood.
-    pub fn elf(&self) -> Option<ElfFile64<'_, Endianness>> {
-        ElfFile64::parse(&self.bytes[..]).ok()
+    pub fn elf(&self) -> Option<object::File<'_>> {
+        object::File::parse(&self.bytes[..]).ok()
     }
 
     /// The bytes of the file.
@@ -146,12 +146,9 @@ impl Module {
     }
 
     /// Addresses (as the process has them) and file offsets of what is loaded with such a program header.
-    pub fn header(&self, kind: elf::ProgramType) -> Option<(u64, &[u8])> {
-        let header = elf::FileHeader64::<Endianness>::parse(&self.bytes[..]).ok()?;
-        let endian = header.endian().ok()?;
-        let all = header.program_headers(endian, &self.bytes[..]).ok()?;
-        let found = all.iter().find(|p| p.p_type(endian) == kind)?;
-        Some((found.p_vaddr(endian).wrapping_add(self.bias), found.data(endian, &self.bytes[..]).ok()?))
+    pub fn header(&self, kind: ProgramType) -> Option<(u64, &[u8])> {
+        let found = elf::segments(&self.bytes)?.into_iter().find(|s| s.kind == kind)?;
+        Some((found.vaddr.wrapping_add(self.bias), found.data(&self.bytes)?))
     }
 
     /// Its symbols, by address.
@@ -210,27 +207,18 @@ fn mapped(vmas: &[&cryo_format::section::vmas::Vma], space: &mut Space<'_>, most
         }
     }
     // The table of sections is not loaded: what stands at its place is something else.
-    if let Ok(header) = elf::FileHeader64::<Endianness>::parse(&bytes[..])
-        && header.e_shoff.get(Endianness::Little) >= bytes.len() as u64
-    {
-        bytes[40..48].fill(0);
-        bytes[60..64].fill(0);
-    }
+    elf::without_sections(&mut bytes);
     Ok(bytes)
 }
 
 /// The difference between the process's addresses and the file's, from one of its mappings.
 fn bias(bytes: &[u8], start: u64, offset: u64) -> Option<u64> {
-    let header = elf::FileHeader64::<Endianness>::parse(bytes).ok()?;
-    let endian = header.endian().ok()?;
-    let all = header.program_headers(endian, bytes).ok()?;
-    let loaded = all.iter().filter(|p| p.p_type(endian) == elf::PT_LOAD);
+    let all = elf::segments(bytes)?;
+    let loaded = all.iter().filter(|s| s.kind == PT_LOAD && (s.offset & !0xfff) <= offset);
     loaded
-        .filter(|p| (p.p_offset(endian) & !0xfff) <= offset)
-        .filter_map(|p| {
-            let end = p.p_offset(endian).checked_add(p.p_filesz(endian))?;
-            (offset < end)
-                .then(|| start.wrapping_sub(offset).wrapping_add(p.p_offset(endian)).wrapping_sub(p.p_vaddr(endian)))
+        .filter_map(|s| {
+            let end = s.offset.checked_add(s.size)?;
+            (offset < end).then(|| start.wrapping_sub(offset).wrapping_add(s.offset).wrapping_sub(s.vaddr))
         })
         .next_back()
 }

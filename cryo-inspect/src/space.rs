@@ -11,10 +11,10 @@ use cryo_format::section::forked::Forked;
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::vmas::{Backing, Vma, Vmas};
 use cryo_format::{Error, Profile, Result};
+use object::Object as _;
 use object::read::ReadCache;
-use object::read::elf::ElfFile64;
-use object::{Endianness, Object as _};
 
+use crate::arch::Arch;
 use crate::ice::Ice;
 use crate::source::{Source, io_error};
 
@@ -62,6 +62,8 @@ pub struct Space<'a> {
     objects: HashMap<u64, Memory<'a, Source>>,
     files: HashMap<u64, File>,
     parent: Option<Box<Space<'a>>>,
+    /// Bytes of a word of the process.
+    word: usize,
 }
 
 impl<'a> Space<'a> {
@@ -84,7 +86,7 @@ impl<'a> Space<'a> {
             offset: 0,
         });
         let runs = runs.collect();
-        Ok(Self { vmas: &[], runs, own, objects: HashMap::new(), files: HashMap::new(), parent: None })
+        Ok(Self { vmas: &[], runs, own, objects: HashMap::new(), files: HashMap::new(), parent: None, word: 8 })
     }
 
     fn nested(ice: &'a Ice, owner: u64, depth: usize) -> Result<Self> {
@@ -100,7 +102,9 @@ impl<'a> Space<'a> {
             Some(f) if depth < DEEPEST && f.parent != owner => Some(Box::new(Self::nested(ice, f.parent, depth + 1)?)),
             _ => None,
         };
-        let mut space = Self { vmas, runs: Vec::new(), own, objects: HashMap::new(), files: HashMap::new(), parent };
+        let word = Arch::of_process(ice, owner).word();
+        let mut space =
+            Self { vmas, runs: Vec::new(), own, objects: HashMap::new(), files: HashMap::new(), parent, word };
         let objects: &[Object] = ice.get::<Objects>(0).map_or(&[], |o| &o.objects);
         for v in vmas {
             let Ok(i) = objects.binary_search_by_key(&v.object, |o| o.id) else { continue };
@@ -217,6 +221,7 @@ impl<'a> Space<'a> {
             objects: self.objects.iter().map(|(id, memory)| (*id, memory.again())).collect(),
             files: self.files.iter().map(file).collect::<Result<_>>()?,
             parent: self.parent.as_ref().map(|p| Ok::<_, Error>(Box::new(p.again()?))).transpose()?,
+            word: self.word,
         })
     }
 
@@ -288,10 +293,16 @@ impl<'a> Space<'a> {
         Ok(done)
     }
 
-    /// A word of eight bytes, if it is there.
+    /// Bytes of a word of the process.
+    pub fn word_size(&self) -> u64 {
+        self.word as u64
+    }
+
+    /// A word as the process has them, if it is there.
     pub fn word(&mut self, addr: u64) -> Option<u64> {
         let mut bytes = [0; 8];
-        (self.read(addr, &mut bytes).ok()? == 8).then(|| u64::from_le_bytes(bytes))
+        let n = self.word;
+        (self.read(addr, &mut bytes[..n]).ok()? == n).then(|| u64::from_le_bytes(bytes))
     }
 
     /// Up to `most` bytes, as many as there are.
@@ -390,7 +401,7 @@ fn same_file(o: &Object) -> Option<File> {
 /// The build-id of an ELF file, of which only the headers and the notes are read.
 fn build_id(file: &File) -> Option<Vec<u8>> {
     let cache = ReadCache::new(file);
-    let elf = ElfFile64::<Endianness, _>::parse(&cache).ok()?;
+    let elf = object::File::parse(&cache).ok()?;
     elf.build_id().ok()?.map(<[u8]>::to_vec)
 }
 

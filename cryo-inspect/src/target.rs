@@ -1,9 +1,9 @@
 //! What a person means by a place in memory: an address, a symbol, a register, a segment, and how much of it.
 
 use anyhow::{Context, bail};
-use cryo_format::section::regs::RegsX86_64;
 
 use crate::address::{hex, number};
+use crate::arch::Registers;
 use crate::modules::Modules;
 use crate::print::Cx;
 use crate::space::Space;
@@ -36,7 +36,12 @@ pub fn find(text: &str, cx: &Cx<'_>, space: &Space<'_>, modules: &Modules) -> an
     if let Some((what, len)) = plus(text)? {
         return Ok(Target { start: find(what, cx, space, modules)?.start, len: Some(len) });
     }
-    bail!("{text}: no address in hex, no symbol, no register ($rsp), and no segment as `cryo-inspect map` shows them")
+    if text.starts_with('$') {
+        let names = cx.arch().register_names().into_iter().filter(|name| !NO_ADDRESSES.contains(name));
+        let names: Vec<String> = names.map(|name| format!("${name}")).collect();
+        bail!("{text}: no register of {} that has an address: {}", cx.arch().name(), names.join(" "));
+    }
+    bail!("{text}: no address in hex, no symbol, no register ($sp), and no segment as `cryo-inspect map` shows them")
 }
 
 /// As [`find`], where `+N` is an offset and not a length.
@@ -76,15 +81,13 @@ fn place(text: &str, cx: &Cx<'_>, space: &Space<'_>, modules: &Modules) -> Optio
     hex(text).ok().map(|start| Target { start, len: None })
 }
 
+/// Registers that have no addresses.
+const NO_ADDRESSES: [&str; 10] = ["cs", "ss", "ds", "es", "fs", "gs", "rflags", "eflags", "orig_rax", "orig_eax"];
+
 /// A general register of the first thread that is looked at.
 fn register(name: &str, cx: &Cx<'_>) -> Option<u64> {
-    let name = match name {
-        "sp" => "rsp",
-        "pc" => "rip",
-        // No addresses.
-        "cs" | "ss" | "ds" | "es" | "fs" | "gs" | "rflags" | "orig_rax" => return None,
-        name => name,
-    };
-    let mut registers = cx.ice.get::<RegsX86_64>(cx.owner)?.clone();
-    crate::names::register::named(&mut registers, name).map(|value| value.0)
+    if NO_ADDRESSES.contains(&name) {
+        return None;
+    }
+    Registers::of(cx.ice, cx.owner)?.get(name)
 }

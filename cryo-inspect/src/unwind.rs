@@ -9,8 +9,7 @@ use object::Object as _;
 use object::ObjectSection;
 use object::elf::PT_GNU_EH_FRAME;
 
-use cryo_format::section::regs::RegsX86_64;
-
+use crate::arch::{Arch, Registers};
 use crate::modules::{Module, Modules};
 use crate::space::Space;
 
@@ -19,9 +18,8 @@ const DEEPEST: usize = 4096;
 /// Words of a stack that are looked at for something like a return address.
 const SCANNED: u64 = 512;
 
-const RBP: usize = 6;
-const RSP: usize = 7;
-const RA: usize = 16;
+/// Registers by DWARF's numbers, as far as they are known; no machine has more of them that are asked for.
+type Known = [Option<u64>; 17];
 
 /// How a frame was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +49,8 @@ impl Found {
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
+    /// The machine of its thread.
+    pub arch: Arch,
     /// Where it goes on.
     pub pc: u64,
     /// Its stack pointer.
@@ -59,8 +59,8 @@ pub struct Frame {
     pub found: Found,
     /// Was it interrupted by a signal, so that `pc` is an instruction that was not finished, and none behind a call?
     pub interrupted: bool,
-    /// Registers in DWARF's order, 16 being the instruction pointer, as far as they are known.
-    pub registers: [Option<u64>; 17],
+    /// Its registers by DWARF's numbers ([`Arch::dwarf`]), as far as they are known.
+    pub registers: Known,
 }
 
 impl Frame {
@@ -71,14 +71,12 @@ impl Frame {
 }
 
 /// The frames of a thread, from where it stopped outwards.
-pub fn unwind(regs: &RegsX86_64, space: &mut Space<'_>, modules: &Modules) -> Vec<Frame> {
-    let r = regs;
-    let registers = [
-        r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15,
-        r.rip,
-    ];
-    let registers = registers.map(|v| Some(v.0));
-    let mut frames = vec![Frame { pc: r.rip.0, sp: r.rsp.0, found: Found::Registers, interrupted: true, registers }];
+pub fn unwind(regs: &Registers, space: &mut Space<'_>, modules: &Modules) -> Vec<Frame> {
+    let arch = regs.arch;
+    let names = arch.dwarf().names;
+    let registers = std::array::from_fn(|i| regs.get(names.get(i)?));
+    let (pc, sp) = (regs.pc(), regs.sp());
+    let mut frames = vec![Frame { arch, pc, sp, found: Found::Registers, interrupted: true, registers }];
     while let Some(last) = frames.last().filter(|_| frames.len() < DEEPEST) {
         let next = match by_info(last, space, modules) {
             Step::Frame(frame) => Some(frame),
@@ -114,13 +112,15 @@ fn by_info(frame: &Frame, space: &mut Space<'_>, modules: &Modules) -> Step {
 
 /// .eh_frame by itself where the file has a table of sections, else by its header, which is loaded.
 fn cfi(module: &Module, at: u64, frame: &Frame, space: &mut Space<'_>) -> Option<gimli::Result<Step>> {
-    let wanted = at.wrapping_sub(module.bias);
+    let wanted = frame.arch.address(at.wrapping_sub(module.bias));
+    let word = frame.arch.word() as u8;
     let elf = module.elf()?;
     if let Some(section) = elf.section_by_name(".eh_frame")
         && let Ok(bytes) = section.data()
         && !bytes.is_empty()
     {
-        let eh_frame = EhFrame::new(bytes, LittleEndian);
+        let mut eh_frame = EhFrame::new(bytes, LittleEndian);
+        eh_frame.set_address_size(word);
         let mut bases = BaseAddresses::default().set_eh_frame(section.address());
         if let Some(text) = elf.section_by_name(".text") {
             bases = bases.set_text(text.address());
@@ -130,13 +130,14 @@ fn cfi(module: &Module, at: u64, frame: &Frame, space: &mut Space<'_>) -> Option
     let (addr, bytes) = module.header(PT_GNU_EH_FRAME)?;
     let vaddr = addr.wrapping_sub(module.bias);
     let bases = BaseAddresses::default().set_eh_frame_hdr(vaddr);
-    let header = EhFrameHdr::new(bytes, LittleEndian).parse(&bases, 8).ok()?;
+    let header = EhFrameHdr::new(bytes, LittleEndian).parse(&bases, word).ok()?;
     let gimli::Pointer::Direct(place) = header.eh_frame_ptr() else { return None };
     let all = module.bytes();
     // Where the header points to, in the same segment of the file.
     let hdr_offset = (bytes.as_ptr() as usize).wrapping_sub(all.as_ptr() as usize);
     let offset = usize::try_from((hdr_offset as u64).wrapping_add(place.wrapping_sub(vaddr))).ok()?;
-    let eh_frame = EhFrame::new(all.get(offset..)?, LittleEndian);
+    let mut eh_frame = EhFrame::new(all.get(offset..)?, LittleEndian);
+    eh_frame.set_address_size(word);
     let bases = bases.set_eh_frame(place);
     Some(step(&eh_frame, &bases, wanted, frame, module, space))
 }
@@ -169,9 +170,11 @@ fn step(
             }
         }
     };
+    let (arch, dwarf) = (frame.arch, frame.arch.dwarf());
+    let cfa = arch.address(cfa);
     let mut registers = frame.registers;
     // What is not said of a register that a call may change is not known; it is hardly ever asked for.
-    registers[RSP] = Some(cfa);
+    registers[dwarf.sp] = Some(cfa);
     let ra = usize::from(fde.cie().return_address_register().0);
     let mut ended = false;
     for (register, rule) in row.registers() {
@@ -185,8 +188,8 @@ fn step(
                 None
             }
             RegisterRule::SameValue => frame.registers[i],
-            RegisterRule::Offset(offset) => space.word(cfa.wrapping_add_signed(*offset)),
-            RegisterRule::ValOffset(offset) => Some(cfa.wrapping_add_signed(*offset)),
+            RegisterRule::Offset(offset) => space.word(arch.address(cfa.wrapping_add_signed(*offset))),
+            RegisterRule::ValOffset(offset) => Some(arch.address(cfa.wrapping_add_signed(*offset))),
             RegisterRule::Register(other) => known(frame, other.0),
             RegisterRule::Expression(expression) => {
                 evaluate(expression.get(eh_frame)?, encoding, Some(cfa), frame, module, space)?
@@ -198,12 +201,12 @@ fn step(
             _ => None,
         };
     }
-    if ended || ra != RA {
+    if ended || ra != dwarf.ra() {
         return Ok(Step::Outermost);
     }
-    let (Some(pc), Some(sp)) = (registers[RA], registers[RSP]) else { return Ok(Step::Unknown) };
+    let (Some(pc), Some(sp)) = (registers[ra], registers[dwarf.sp]) else { return Ok(Step::Unknown) };
     let interrupted = fde.is_signal_trampoline();
-    Ok(Step::Frame(Box::new(Frame { pc, sp, found: Found::FrameInfo, interrupted, registers })))
+    Ok(Step::Frame(Box::new(Frame { arch, pc, sp, found: Found::FrameInfo, interrupted, registers })))
 }
 
 fn known(frame: &Frame, register: u16) -> Option<u64> {
@@ -251,33 +254,38 @@ fn evaluate(
     }))
 }
 
-/// By the chain of frame pointers: `[rbp]` is the caller's, `[rbp + 8]` where it goes on.
+/// By the chain of frame pointers: where it points to is the caller's, in the next word where that goes on.
 fn by_pointer(frame: &Frame, space: &mut Space<'_>, modules: &Modules) -> Option<Box<Frame>> {
-    let rbp = frame.registers[RBP].filter(|rbp| *rbp >= frame.sp && *rbp % 8 == 0)?;
-    let (before, pc) = (space.word(rbp)?, space.word(rbp.wrapping_add(8))?);
+    let (dwarf, word) = (frame.arch.dwarf(), frame.arch.word() as u64);
+    let fp = frame.registers[dwarf.fp].filter(|fp| *fp >= frame.sp && fp.is_multiple_of(word))?;
+    let (before, pc) = (space.word(fp)?, space.word(fp.wrapping_add(word))?);
     if !is_code(pc, space, modules) {
         return None;
     }
-    let mut registers = [None; 17];
-    let sp = rbp.wrapping_add(16);
-    (registers[RBP], registers[RSP], registers[RA]) = (Some(before), Some(sp), Some(pc));
-    Some(Box::new(Frame { pc, sp, found: Found::FramePointer, interrupted: false, registers }))
+    Some(caller(frame, pc, fp.wrapping_add(2 * word), Some(before), Found::FramePointer))
 }
 
 /// By what looks like a return address: a word that points behind a call instruction.
 fn by_scan(frame: &Frame, space: &mut Space<'_>, modules: &Modules) -> Option<Box<Frame>> {
-    let start = frame.sp & !7;
+    let word = frame.arch.word() as u64;
+    let start = frame.sp & !(word - 1);
     for i in 0..SCANNED {
-        let at = start.checked_add(i * 8)?;
+        let at = start.checked_add(i * word)?;
         let pc = space.word(at)?;
         if is_code(pc, space, modules) && behind_a_call(pc, space) {
-            let mut registers = [None; 17];
-            let sp = at.wrapping_add(8);
-            (registers[RBP], registers[RSP], registers[RA]) = (frame.registers[RBP], Some(sp), Some(pc));
-            return Some(Box::new(Frame { pc, sp, found: Found::Scan, interrupted: false, registers }));
+            let fp = frame.registers[frame.arch.dwarf().fp];
+            return Some(caller(frame, pc, at.wrapping_add(word), fp, Found::Scan));
         }
     }
     None
+}
+
+/// The frame that called this one, of which no more is known.
+fn caller(frame: &Frame, pc: u64, sp: u64, fp: Option<u64>, found: Found) -> Box<Frame> {
+    let (arch, dwarf) = (frame.arch, frame.arch.dwarf());
+    let mut registers = Known::default();
+    (registers[dwarf.fp], registers[dwarf.sp], registers[dwarf.ra()]) = (fp, Some(sp), Some(pc));
+    Box::new(Frame { arch, pc, sp, found, interrupted: false, registers })
 }
 
 fn is_code(addr: u64, space: &Space<'_>, modules: &Modules) -> bool {

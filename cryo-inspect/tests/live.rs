@@ -4,119 +4,15 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{inspect, stdout};
+use common::inspect;
+use common::wedge::{FRAMES, LIMIT, Wedge, build};
 use serde_json::Value;
 
-/// No answer takes longer.
-const LIMIT: Duration = Duration::from_mins(1);
-
-/// The program, until it is dropped.
-struct Wedge {
-    dir: tempfile::TempDir,
-    child: Child,
-    says: BufReader<ChildStdout>,
-}
-
-impl Drop for Wedge {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Builds a program of tests/programs into `dir`.
-fn build(dir: &Path, name: &str) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/programs/{name}.c"));
-    let mut gcc = Command::new("gcc");
-    let built = gcc.args(["-g", "-O1", "-o"]).arg(dir.join(name)).arg(source).arg("-lpthread").status();
-    assert!(built.unwrap().success());
-}
-
-impl Wedge {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        build(dir.path(), "wedge");
-        let mut command = Command::new(dir.path().join("wedge"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        command.env_clear().env("PASSWORD", "hunter2").env("EMPTY", "");
-        let mut child = command.spawn().unwrap();
-        let says = BufReader::new(child.stdout.take().unwrap());
-        let mut wedge = Self { dir, child, says };
-        wedge.expect("ready");
-        wedge
-    }
-
-    fn expect(&mut self, word: &str) {
-        let mut line = String::new();
-        self.says.read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), word);
-    }
-
-    fn freeze(&self, name: &str) {
-        self.freeze_with(name, &[]);
-    }
-
-    fn freeze_with(&self, name: &str, options: &[&str]) {
-        // The second thread gets to its lock by itself.
-        let freezer = PathBuf::from(env!("CARGO_BIN_EXE_cryo-inspect")).with_file_name("cryo-freeze");
-        assert!(freezer.exists(), "{} is not built: cargo build --workspace --bins", freezer.display());
-        let begun = Instant::now();
-        let waits = || {
-            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().flatten();
-            // futex(2) is 202.
-            tasks.filter_map(|t| std::fs::read_to_string(t.path().join("syscall")).ok()).any(|s| s.starts_with("202 "))
-        };
-        while !waits() {
-            assert!(begun.elapsed() < LIMIT, "no thread waits for the lock");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let pid = self.child.id().to_string();
-        let mut freeze = Command::new(freezer);
-        freeze.current_dir(self.dir.path()).args([&pid, "-o", name, "--leave-running", "--fd", "outside=null"]);
-        freeze.args(options);
-        let out = freeze.output().unwrap();
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    }
-
-    fn rows(&self, args: &[&str]) -> Vec<Value> {
-        let text = self.text(args, 0);
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    fn text(&self, args: &[&str], code: i32) -> String {
-        stdout(&inspect(self.dir.path(), args, b""), code)
-    }
-
-    /// What a Python script in gdb prints about the core.
-    fn gdb(&self, core: &str, script: &str) -> Vec<String> {
-        std::fs::write(self.dir.path().join("script.py"), script).unwrap();
-        let mut gdb = Command::new("gdb");
-        gdb.current_dir(self.dir.path()).env("DEBUGINFOD_URLS", "").args(["-nx", "-batch"]);
-        gdb.args(["-ex", "set backtrace past-main on", "-ex", "set backtrace past-entry on"]);
-        let out = gdb.args(["-ex", "source script.py", "./wedge", core]).output().unwrap();
-        let text = String::from_utf8_lossy(&out.stdout);
-        let words = String::from_utf8_lossy(&out.stderr);
-        assert!(!words.contains("too small") && !words.contains("Error"), "{words}");
-        text.lines().filter_map(|line| line.strip_prefix("> ")).map(str::to_owned).collect()
-    }
-}
-
-/// Instruction pointers of all frames on the stack of every thread: gdb also tells of functions that were inlined, or left by a jump.
-const FRAMES: &str = r#"
-for thread in sorted(gdb.selected_inferior().threads(), key=lambda t: t.ptid[1]):
-    thread.switch()
-    frame = gdb.newest_frame()
-    while frame:
-        if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
-            print(">", thread.ptid[1], hex(frame.pc()))
-        frame = frame.older()
-"#;
-
+/// The general registers of every thread.
 const REGISTERS: &str = r#"
 names = "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip fs_base gs_base".split()
 for thread in sorted(gdb.selected_inferior().threads(), key=lambda t: t.ptid[1]):
@@ -139,7 +35,7 @@ fn gdb_finds_the_same_frames_and_registers_in_the_core() {
             .filter(|row| row["pc"] != "")
             .map(|row| format!("{} {}", row["tid"], row["pc"].as_str().unwrap()))
             .collect();
-        let gdbs = wedge.gdb(&core, FRAMES);
+        let gdbs = wedge.gdb("./wedge", &core, FRAMES);
         if kind == "triage" {
             // Without what the loader wrote there are no libraries, but every thread is where it was.
             let first = |all: &[String]| all.iter().filter(|l| ours.contains(l)).count();
@@ -154,7 +50,7 @@ fn gdb_finds_the_same_frames_and_registers_in_the_core() {
         !wedge.text(&["convert", "img", "--to", "core", "-o", "full.core"], 2).contains('x'),
         "it is there already"
     );
-    let registers = wedge.gdb("full.core", REGISTERS);
+    let registers = wedge.gdb("./wedge", "full.core", REGISTERS);
     assert_eq!(registers.len(), 57);
     for line in registers {
         let [tid, name, value] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
@@ -354,8 +250,8 @@ fn a_core_becomes_a_set() {
     let ours = frames("set");
     assert!(ours.len() > 15, "{ours:?}");
     assert_eq!(ours, frames("img"));
-    assert_eq!(ours, wedge.gdb(&core, FRAMES));
-    for line in wedge.gdb(&core, REGISTERS) {
+    assert_eq!(ours, wedge.gdb("./wedge", &core, FRAMES));
+    for line in wedge.gdb("./wedge", &core, REGISTERS) {
         let [tid, name, value] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
         assert_eq!(wedge.text(&["query", "set", name, "--tid", tid], 0).trim(), value, "{line}");
     }
@@ -371,7 +267,7 @@ fn a_core_becomes_a_set() {
     assert_eq!(vector("set"), vector("img"));
     // And back: gdb sees in the core of the set what it saw in the core that the set is of.
     wedge.text(&["convert", "set", "--to", "core", "-o", "back.core"], 0);
-    assert_eq!(wedge.gdb("back.core", FRAMES), ours);
+    assert_eq!(wedge.gdb("./wedge", "back.core", FRAMES), ours);
     let (code, words) = tool(wedge.dir.path(), "cryo-thaw", &["--detach", "set"]);
     assert!(code == Some(125) && words.contains("the set was made of a core"), "{words}");
     // What is no core is refused, and leaves nothing.

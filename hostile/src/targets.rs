@@ -127,7 +127,8 @@ pub fn json(bytes: &[u8]) {
 
 /// What the inspector's commands do with memory: they read it, find symbols and frames in it, and search it; and a set written anew.
 pub fn inspect(bytes: &[u8]) {
-    use cryo_inspect::{modules::Modules, people::People, print::Cx, scan::scan, space::Space, unwind::unwind};
+    use cryo_inspect::{arch::Registers, modules::Modules, people::People, print::Cx};
+    use cryo_inspect::{scan::scan, space::Space, unwind::unwind};
     let Ok(ice) = Kept::keep(bytes) else { return };
     if let Ok(dir) = tempfile::tempdir() {
         let _ = cryo_inspect::rewrite::write(&ice, &dir.path().join("img"), &mut cryo_inspect::rewrite::Same, false);
@@ -137,8 +138,8 @@ pub fn inspect(bytes: &[u8]) {
         let cx = Cx { ice: &ice, owner: *id, process: Some(*id) };
         let Ok(mut space) = Space::of(&ice, *id) else { continue };
         let Ok(modules) = Modules::of(&cx, &mut space) else { continue };
-        for regs in threads.iter().take(4).filter_map(|t| ice.get(*t)) {
-            let frames = unwind(regs, &mut space, &modules);
+        for regs in threads.iter().take(4).filter_map(|t| Registers::of(&ice, *t)) {
+            let frames = unwind(&regs, &mut space, &modules);
             for f in frames {
                 let _ = modules.name(f.pc);
             }

@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use clap::Args;
-use cryo_format::section::regs::RegsX86_64;
 
 use super::Look;
 use crate::Outcome;
+use crate::arch::Registers;
 use crate::block::{Blocks, Cell, Group, Mark, Table};
 use crate::lines::Lines;
 use crate::modules::Modules;
@@ -49,15 +49,15 @@ pub fn process(cx: &Cx<'_>, threads: &[u64], most: usize, out: &mut Blocks) -> a
         let cx = super::thread_of(cx, *id);
         let title = format!("{}  {}", super::thread_title(&cx), super::syscall::doing(&cx));
         let mut within = Blocks::default();
-        match cx.ice.get::<RegsX86_64>(*id) {
+        match Registers::of(cx.ice, *id) {
             Some(regs) => {
-                let frames = unwind(regs, &mut space, &modules);
+                let frames = unwind(&regs, &mut space, &modules);
                 within.table(table(&frames[..frames.len().min(most)], &cx, &modules, &mut lines));
                 if frames.len() > most {
                     within.caption(format!("... and {} more", frames.len() - most));
                 }
             }
-            None => within.caption("no 64-bit registers"),
+            None => within.caption("no registers in these files: they are in the .freeze"),
         }
         out.group(Group::many("threads", super::thread_id(&cx), title, within));
     }

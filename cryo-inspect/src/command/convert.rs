@@ -15,9 +15,9 @@ use crate::people::People;
 /// Make an ELF core of an image, for gdb, lldb, drgn, eu-stack, ...; or an image of an ELF core
 ///
 /// The core (--to core) has every thread with all its registers, what is mapped where, the auxiliary vector, and the memory that is at hand: in the image, or in files
-/// of this machine that are the same. It takes its name when it is complete; a core that was there is replaced only with --force.
+/// of this machine that are the same. Of a 32-bit process it is a 32-bit core. It takes its name when it is complete; a core that was there is replaced only with --force.
 ///
-/// Of a core (--from core: of gcore, of the kernel, of another program) a set is made, with what a core has: memory, threads, registers, the auxiliary
+/// Of a core of x86-64 (--from core: of gcore, of the kernel, of another program) a set is made, with what a core has: memory, threads, registers, the auxiliary
 /// vector, mapped files. It can be looked at with all commands; it has no descriptors, handlers and credentials, and cryo-thaw refuses it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

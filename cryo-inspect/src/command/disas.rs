@@ -4,7 +4,6 @@ use std::io::Write;
 use std::rc::Rc;
 
 use clap::Args;
-use cryo_format::header::EM_386;
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter, SymbolResolver, SymbolResult};
 
 use super::Look;
@@ -28,7 +27,7 @@ pub struct Disas {
     #[command(flatten)]
     look: Look,
     /// Where to begin: ADDR, SYMBOL, $REGISTER
-    #[arg(default_value = "$rip", value_name = "WHERE")]
+    #[arg(default_value = "$pc", value_name = "WHERE")]
     place: String,
     /// How many instructions; of a symbol all if not given
     #[arg(short = 'n', long)]
@@ -65,7 +64,7 @@ impl Disas {
             "{:#x} is not in the image, and not in a file that is here and the same",
             target.start
         );
-        let bits = if cx.machine() == EM_386 { 32 } else { 64 };
+        let bits = cx.arch().word() as u32 * 8;
         let mut decoder = Decoder::with_ip(bits, &bytes, target.start, DecoderOptions::NONE);
         let mut formatter = IntelFormatter::with_options(Some(Box::new(Names(Rc::clone(&modules)))), None);
         formatter.options_mut().set_rip_relative_addresses(false);

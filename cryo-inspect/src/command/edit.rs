@@ -6,17 +6,16 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use cryo_format::prim::{Addr, Bytes};
+use cryo_format::prim::Bytes;
 use cryo_format::section::AnySection;
 use cryo_format::section::forked::Forked;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::process::Process;
-use cryo_format::section::regs::RegsX86_64;
 
 use super::{Opened, open};
 use crate::Outcome;
+use crate::arch;
 use crate::modules::Modules;
-use crate::names::register::named;
 use crate::people::People;
 use crate::print::Cx;
 use crate::rewrite::{Change, write};
@@ -74,10 +73,9 @@ impl Change for Edits {
     fn section(&mut self, owner: u64, section: &mut AnySection) -> bool {
         let mut changed = false;
         match section {
-            AnySection::RegsX86_64(regs) if owner == self.thread => {
+            AnySection::RegsX86_64(_) | AnySection::RegsI386(_) if owner == self.thread => {
                 for ((name, value), used) in self.registers.iter().zip(&mut self.used.0) {
-                    if let Some(register) = named(regs, name) {
-                        *register = Addr(*value);
+                    if arch::set(section, name, *value) {
                         (*used, changed) = (true, true);
                     }
                 }
@@ -163,8 +161,17 @@ impl Edit {
         };
         for text in &self.register {
             let (name, value) = pair(text)?;
-            ensure!(named(&mut RegsX86_64::default(), name).is_some(), "{name}: no general register");
-            edits.registers.push((name.to_owned(), crate::address::number(value)?));
+            let arch = cx.arch();
+            let names = arch.register_names();
+            ensure!(
+                names.contains(&arch.register_name(name)),
+                "{name}: no general register of {}: {}",
+                arch.name(),
+                names.join(" ")
+            );
+            let value = crate::address::number(value)?;
+            ensure!(arch.address(value) == value, "{text}: more than {} bytes", arch.word());
+            edits.registers.push((name.to_owned(), value));
         }
         for text in &self.poke {
             let (place, hex) = pair(text)?;
@@ -189,7 +196,7 @@ impl Edit {
             }
         }
         for (text, used) in self.register.iter().zip(&edits.used.0) {
-            ensure!(used, "--register {text}: the thread has no 64-bit registers in these files");
+            ensure!(used, "--register {text}: the thread has no registers in these files: they are in the .freeze");
         }
         for (text, used) in self.path.iter().zip(&edits.used.1) {
             ensure!(

@@ -7,6 +7,7 @@ use pretty_hex::{HexConfig, config_hex};
 
 use super::{Format, Look};
 use crate::Outcome;
+use crate::arch::Arch;
 use crate::block::{Blocks, Cell, Fields, Mark, Table};
 use crate::draw::style::paint;
 use crate::modules::Modules;
@@ -63,8 +64,9 @@ enum As {
 }
 
 impl As {
-    fn lane(self) -> (Lane, usize) {
+    fn lane(self, arch: Arch) -> (Lane, usize) {
         let lane = match self {
+            Self::Ptr if arch == Arch::I386 => Lane::U32,
             Self::U8 => Lane::U8,
             Self::U16 => Lane::U16,
             Self::U32 => Lane::U32,
@@ -95,7 +97,9 @@ impl Hexdump {
             let mut blocks = Blocks::default();
             match self.shown_as {
                 Some(As::All) => blocks.fields(all(target.start, &bytes, &cx, &modules)),
-                Some(kind) => blocks.table(table(target.start, &bytes, kind, &modules)),
+                Some(kind) => {
+                    blocks.table(table(target.start, &bytes, kind.lane(cx.arch()), kind == As::Ptr, &modules));
+                }
                 None => blocks.bytes(target.start, &bytes, usize::MAX),
             }
             return self.look.draw(&opened, blocks, out);
@@ -171,11 +175,11 @@ impl Hexdump {
     fn line(&self, at: u64, bytes: &[u8], cx: &Cx<'_>, modules: &Modules) -> String {
         let head = paint(Mark::Faint, &format!("{at:012x}"));
         if let Some(kind) = self.shown_as {
-            let (lane, width) = kind.lane();
+            let (lane, width) = kind.lane(cx.arch());
             let values = values(bytes, lane);
             let cells: Vec<String> = if kind == As::Ptr {
-                let words = values.iter().filter_map(serde_json::Value::as_u64);
-                words.map(|v| format!("{v:016x} {:24}", pointed(v, cx, modules))).collect()
+                let (words, digits) = (values.iter().filter_map(serde_json::Value::as_u64), width * 2);
+                words.map(|v| format!("{v:0digits$x} {:24}", pointed(v, cx, modules))).collect()
             } else {
                 values.iter().map(|v| format!("{:>1$}", v.to_string(), [4, 6, 0, 11, 0, 0, 0, 20][width - 1])).collect()
             };
@@ -216,14 +220,13 @@ pub fn pointed(addr: u64, cx: &Cx<'_>, modules: &Modules) -> String {
     modules.name(addr).or_else(|| cx.at(addr)).unwrap_or_default()
 }
 
-fn table(start: u64, bytes: &[u8], kind: As, modules: &Modules) -> Table {
-    let (lane, width) = kind.lane();
+fn table(start: u64, bytes: &[u8], (lane, width): (Lane, usize), pointers: bool, modules: &Modules) -> Table {
     let mut table = Table::new(&["address", "value", "points to"]);
     for (i, value) in values(bytes, lane).into_iter().enumerate() {
         let at = start + (i * width) as u64;
-        let to = value.as_u64().filter(|_| kind == As::Ptr).and_then(|v| modules.name(v)).unwrap_or_default();
+        let to = value.as_u64().filter(|_| pointers).and_then(|v| modules.name(v)).unwrap_or_default();
         let value = match value.as_u64() {
-            Some(v) if kind == As::Ptr => Cell::hex(format!("{v:#x}"), v),
+            Some(v) if pointers => Cell::hex(format!("{v:#x}"), v),
             _ => Cell::new(value.to_string(), value),
         };
         table.row([Cell::hex(format!("{at:012x}"), at), value, to.into()]);
@@ -253,7 +256,8 @@ pub fn all(start: u64, bytes: &[u8], cx: &Cx<'_>, modules: &Modules) -> Fields {
             fields.add(&name, Cell::new(format!("{value}{hex}"), value));
         }
     }
-    if let Some(word) = bytes.first_chunk().map(|b| u64::from_le_bytes(*b)) {
+    let word = bytes.get(..cx.arch().word()).map(|b| b.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+    if let Some(word) = word {
         fields.add("pointer to", modules.name(word).or_else(|| cx.at(word)).unwrap_or_else(|| "nothing".to_owned()));
         let seconds = i64::try_from(word).ok().filter(|s| (0..=1 << 40).contains(s));
         if let Some(s) = seconds {

@@ -11,12 +11,12 @@ use cryo_format::section::AnySection;
 use cryo_format::section::forked::Forked;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::notes::{Note, REDACTED};
-use cryo_format::section::regs::RegsX86_64;
 use cryo_format::section::vmas::{Backing, Vmas};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::open;
 use crate::Outcome;
+use crate::arch::Registers;
 use crate::ice::Ice;
 use crate::people::People;
 use crate::rewrite::{Change, write};
@@ -71,8 +71,10 @@ impl Redaction {
             if let Some(mm) = ice.get::<Mm>(*owner) {
                 environments.extend(holders.iter().map(|o| (*o, mm.env_start.0, mm.env_end.0)));
             }
-            let pointers = threads.iter().filter_map(|t| ice.get::<RegsX86_64>(*t)).map(|r| r.rsp.0);
-            let pointers: Vec<u64> = pointers.collect();
+            // With the red zone.
+            let pointers = threads.iter().filter_map(|t| Registers::of(ice, *t));
+            let pointers: Vec<(u64, u64)> =
+                pointers.map(|r| (r.sp(), r.sp().saturating_sub(r.arch.red_zone()))).collect();
             for v in ice.get::<Vmas>(*owner).iter().flat_map(|v| &v.vmas) {
                 let (start, end) = (v.start.0, v.end.0);
                 let of_a_file = v.backing == Backing::PRIVATE_FILE || v.backing == Backing::SPECIAL;
@@ -81,9 +83,8 @@ impl Redaction {
                         stays.entry(*holder).or_default().push((start, end));
                     }
                 }
-                for sp in pointers.iter().filter(|sp| (start..end).contains(*sp)) {
-                    // With the red zone.
-                    let low = sp.saturating_sub(128) & !(ice.page_size() - 1);
+                for (_, low) in pointers.iter().filter(|(sp, _)| (start..end).contains(sp)) {
+                    let low = low & !(ice.page_size() - 1);
                     for holder in &holders {
                         stays.entry(*holder).or_default().push((low, end));
                     }

@@ -169,7 +169,7 @@ fn printable(bytes: &[u8]) -> String {
     bytes.iter().map(|b| if matches!(b, b' '..=b'~') { char::from(*b) } else { '.' }).collect()
 }
 
-/// Words at addresses that are a multiple of eight.
+/// Words, at addresses that are a multiple of their size.
 fn pointers(
     space: &mut Space<'_>,
     ranges: &[(u64, u64)],
@@ -178,17 +178,18 @@ fn pointers(
     hit: &mut dyn FnMut(u64, &[u8]) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
     const PIECE: usize = 1 << 20;
+    let size = space.word_size();
     let mut piece = vec![0; PIECE];
     for (start, end) in ranges {
         let runs: Vec<Run> = space.within(*start, *end).collect();
         for run in runs.iter().filter(|r| !matches!(r.place, Place::Zero | Place::Absent)) {
-            let mut here = run.start.next_multiple_of(8);
+            let mut here = run.start.next_multiple_of(size);
             while here < run.end {
                 let n = (run.end - here).min(PIECE as u64) as usize;
                 let got = space.read(here, &mut piece[..n])?;
-                for (i, word) in piece[..got].as_chunks::<8>().0.iter().enumerate() {
-                    let value = u64::from_le_bytes(*word);
-                    if (lo..hi).contains(&value) && !hit(here + i as u64 * 8, word)? {
+                for (i, word) in piece[..got].chunks_exact(size as usize).enumerate() {
+                    let value = word.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+                    if (lo..hi).contains(&value) && !hit(here + i as u64 * size, word)? {
                         return Ok(());
                     }
                 }

@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use clap::Args;
-use cryo_format::section::regs::{RegsI386, RegsX86_64};
 use cryo_format::section::syscall::Restart;
 use cryo_format::section::thread::Thread;
 
 use super::Look;
 use crate::Outcome;
+use crate::arch::Registers;
 use crate::block::{Cell, Table};
 use crate::print::Cx;
 use crate::print::syscall::Call;
@@ -60,10 +60,7 @@ fn then(restart: Restart) -> &'static str {
 
 /// Where a thread is that is in no system call.
 fn place(cx: &Cx<'_>) -> Option<String> {
-    let pc = match cx.ice.get::<RegsX86_64>(cx.owner) {
-        Some(r) => r.rip.0,
-        None => cx.ice.get::<RegsI386>(cx.owner)?.eip.into(),
-    };
+    let pc = Registers::of(cx.ice, cx.owner)?.pc();
     Some(format!("runs at {}", cx.at(pc).unwrap_or_else(|| format!("{pc:#x}"))))
 }
 

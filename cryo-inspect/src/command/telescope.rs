@@ -27,7 +27,7 @@ pub struct Telescope {
     #[command(flatten)]
     look: Look,
     /// Where to begin: ADDR, SYMBOL, $REGISTER, SEGMENT, with +OFFSET
-    #[arg(default_value = "$rsp", value_name = "WHERE")]
+    #[arg(default_value = "$sp", value_name = "WHERE")]
     place: String,
     /// How many words
     #[arg(short = 'n', long, default_value_t = 16)]
@@ -45,11 +45,12 @@ impl Telescope {
         let start = point(&self.place, &cx, &space, &modules)?;
         let mut table = Table::new(&["address", ">offset", "leads to"]);
         for i in 0..self.words {
-            let Some(at) = start.checked_add(i * 8) else { break };
+            let offset = i * space.word_size();
+            let Some(at) = start.checked_add(offset) else { break };
             let Some(word) = space.word(at) else {
                 table.row([
                     Cell::hex(format!("{at:012x}"), at),
-                    Cell::new(format!("+{:#x}", i * 8), i * 8),
+                    Cell::new(format!("+{offset:#x}"), offset),
                     Cell::new("(not in the image)", serde_json::Value::Null),
                 ]);
                 break;
@@ -57,10 +58,9 @@ impl Telescope {
             let chain = follow(word, &mut space, &cx, &modules);
             let value: Vec<serde_json::Value> = chain.iter().map(Cell::json).collect();
             let text: Vec<&str> = chain.iter().map(|c| c.text.as_str()).collect();
-            let offset = format!("+{:#x}", i * 8);
             table.row([
                 Cell::hex(format!("{at:012x}"), at),
-                Cell::new(offset, i * 8),
+                Cell::new(format!("+{offset:#x}"), offset),
                 Cell::new(text.join(" -> "), value),
             ]);
         }

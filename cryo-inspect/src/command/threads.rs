@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use clap::Args;
-use cryo_format::section::regs::{RegsI386, RegsX86_64};
 use cryo_format::section::thread::Thread;
 
 use super::Look;
 use super::syscall::doing;
 use crate::Outcome;
+use crate::arch::Registers;
 use crate::block::{Cell, Table};
 use crate::names::signal;
 use crate::print::Cx;
@@ -51,8 +51,5 @@ impl Threads {
 
 /// Where a thread is, and its stack pointer.
 pub fn pointers(cx: &Cx<'_>) -> Option<(u64, u64)> {
-    if let Some(r) = cx.ice.get::<RegsX86_64>(cx.owner) {
-        return Some((r.rip.0, r.rsp.0));
-    }
-    cx.ice.get::<RegsI386>(cx.owner).map(|r| (r.eip.into(), r.esp.into()))
+    Registers::of(cx.ice, cx.owner).map(|r| (r.pc(), r.sp()))
 }

@@ -23,7 +23,7 @@ pub fn auxiliary(auxv: &[u64], kind: u64) -> Option<u64> {
 /// struct elf_prstatus: a thread and its registers.
 pub fn status(data: &[u8]) -> Option<(Thread, RegsX86_64)> {
     let mut registers = RegsX86_64::default();
-    for (i, (_, register)) in crate::names::register::x86_64(&mut registers).into_iter().enumerate() {
+    for (i, (_, register)) in crate::arch::x86_64::registers(&mut registers).into_iter().enumerate() {
         *register = Addr(word(data, 112 + 8 * i)?);
     }
     let thread = Thread { tid: half(data, 32)?.into(), sigmask: Addr(word(data, 24)?), ..Thread::default() };

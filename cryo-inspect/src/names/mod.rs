@@ -2,7 +2,6 @@
 
 pub mod capabilities;
 pub mod open;
-pub mod register;
 pub mod signal;
 pub mod syscall;
 

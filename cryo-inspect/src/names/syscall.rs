@@ -1,15 +1,15 @@
 //! System calls and error numbers.
 
-use cryo_format::header::EM_386;
 use syscalls::{x86, x86_64};
 
-/// The name of a system call of `machine`.
-pub fn name(machine: u16, number: u64) -> Option<&'static str> {
+use crate::arch::Arch;
+
+/// The name of a system call of this machine.
+pub fn name(arch: Arch, number: u64) -> Option<&'static str> {
     let number = usize::try_from(number).ok()?;
-    if machine == EM_386 {
-        x86::Sysno::new(number).map(|n| n.name())
-    } else {
-        x86_64::Sysno::new(number).map(|n| n.name())
+    match arch {
+        Arch::X86_64 => x86_64::Sysno::new(number).map(|n| n.name()),
+        Arch::I386 => x86::Sysno::new(number).map(|n| n.name()),
     }
 }
 
@@ -61,13 +61,12 @@ pub fn errno(number: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cryo_format::header::EM_X86_64;
 
     #[test]
     fn both_machines() {
-        assert_eq!(name(EM_X86_64, 35), Some("nanosleep"));
-        assert_eq!(name(EM_386, 162), Some("nanosleep"));
-        assert_eq!(name(EM_X86_64, u64::MAX), None);
+        assert_eq!(name(Arch::X86_64, 35), Some("nanosleep"));
+        assert_eq!(name(Arch::I386, 162), Some("nanosleep"));
+        assert_eq!(name(Arch::X86_64, u64::MAX), None);
         assert_eq!(errno(4).as_deref(), Some("EINTR"));
         assert_eq!(errno(516).as_deref(), Some("ERESTART_RESTARTBLOCK"));
         assert_eq!(errno(4000), None);

@@ -4,13 +4,12 @@
 //! A printer makes [blocks](crate::block) and draws nothing: tables and fields, or, of a section whose scope is an open file description, what
 //! stands beside the descriptor's number: one line, or more if need be.
 
-use cryo_format::header::{EM_386, EM_X86_64};
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
-use cryo_format::section::regs::{RegsI386, RegsX86_64};
 use cryo_format::section::thread::Thread;
 use cryo_format::section::vmas::Vmas;
 use cryo_format::section::{AnySection, Section};
 
+use crate::arch::Arch;
 use crate::block::Blocks;
 use crate::draw::json;
 use crate::ice::Ice;
@@ -167,15 +166,10 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// The machine of the process, `EM_X86_64` or `EM_386`, by its registers: a family may have members of both. Of the image, where no registers are there.
-    pub fn machine(&self) -> u16 {
-        let of = |id: u64| match self.ice.get::<RegsI386>(id) {
-            Some(_) => Some(EM_386),
-            None => self.ice.get::<RegsX86_64>(id).map(|_| EM_X86_64),
-        };
-        let threads = self.ice.all::<Thread>().filter(|(_, t)| Some(t.process) == self.process);
-        let known = of(self.owner).or_else(|| threads.map(|(id, _)| id).find_map(of));
-        known.or_else(|| Some(self.ice.parts.first()?.header.machine)).unwrap_or(EM_X86_64)
+    /// The machine of the thread or of the process.
+    pub fn arch(&self) -> Arch {
+        let of_process = || self.process.map(|process| Arch::of_process(self.ice, process));
+        Arch::of_thread(self.ice, self.owner).or_else(of_process).unwrap_or_else(|| Arch::of_image(self.ice))
     }
 
     /// An object of the image.

@@ -114,7 +114,7 @@ fn call(out: &mut Blocks, result: (&str, i64), number: (&'static str, i64), cx: 
         write!(out, ")");
     }
     if let Ok(n) = u64::try_from(number.1) {
-        let name = syscall::name(cx.machine(), n).unwrap_or("unknown");
+        let name = syscall::name(cx.arch(), n).unwrap_or("unknown");
         write!(out, "{}{} ", if error.is_some() { "   " } else { "" }, number.0);
         out.value(number.0, Cell::number(n));
         write!(out, " ({name})");

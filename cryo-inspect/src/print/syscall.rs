@@ -1,9 +1,9 @@
 //! `SYSC` and `SI32`: the system call that a thread was stopped in, and how it goes on.
 
-use cryo_format::header::{EM_386, EM_X86_64};
 use cryo_format::section::syscall::{Restart, Syscall, SyscallI386};
 
 use super::{Cx, Order, Print};
+use crate::arch::Arch;
 use crate::block::{Blocks, Cell};
 use crate::names::syscall;
 
@@ -30,7 +30,7 @@ impl Print for SyscallI386 {
 
 /// A call of either machine.
 pub struct Call {
-    machine: u16,
+    arch: Arch,
     number: u64,
     args: [u64; 6],
     /// How it goes on.
@@ -42,14 +42,14 @@ pub struct Call {
 impl From<&Syscall> for Call {
     fn from(c: &Syscall) -> Self {
         let (args, restart, flags, remaining_ns) = (c.args.map(|a| a.0), c.restart, c.flags, c.remaining_ns);
-        Self { machine: EM_X86_64, number: c.number, args, restart, flags, remaining_ns }
+        Self { arch: Arch::X86_64, number: c.number, args, restart, flags, remaining_ns }
     }
 }
 
 impl From<&SyscallI386> for Call {
     fn from(c: &SyscallI386) -> Self {
         let (args, restart, flags, remaining_ns) = (c.args.map(u64::from), c.restart, c.flags, c.remaining_ns);
-        Self { machine: EM_386, number: c.number.into(), args, restart, flags, remaining_ns }
+        Self { arch: Arch::I386, number: c.number.into(), args, restart, flags, remaining_ns }
     }
 }
 
@@ -67,7 +67,7 @@ impl Call {
 
     /// Its name.
     pub fn name(&self) -> Option<&'static str> {
-        syscall::name(self.machine, self.number)
+        syscall::name(self.arch, self.number)
     }
 }
 
@@ -75,7 +75,7 @@ fn print(call: &Call, out: &mut Blocks) {
     out.value("call", call.shown());
     writeln!(out);
     let how = match call.restart {
-        Restart::NONE => format!("done: {} is its result", if call.machine == EM_386 { "eax" } else { "rax" }),
+        Restart::NONE => format!("done: {} is its result", if call.arch == Arch::I386 { "eax" } else { "rax" }),
         Restart::SYS => "starts again, unless a handler without SA_RESTART runs (ERESTARTSYS)".to_owned(),
         Restart::NOINTR => "starts again (ERESTARTNOINTR)".to_owned(),
         Restart::NOHAND => "starts again, unless a handler runs (ERESTARTNOHAND)".to_owned(),

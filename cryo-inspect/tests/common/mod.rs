@@ -4,6 +4,7 @@
 #![allow(clippy::too_many_arguments)] // rows of a table
 
 mod ends;
+pub mod wedge;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

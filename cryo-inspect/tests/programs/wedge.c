@@ -1,4 +1,5 @@
-// A program that hangs: one thread waits for a lock that another one holds, a third sits in the handler of a signal.
+// A program that hangs: one thread waits for a lock that another one holds, a third sits in the handler of a signal. What it is given as arguments are programs
+// like it: the first is its child, which is given the others.
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,8 +48,12 @@ static void *interrupted(void *arg) {
     return 0;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     pthread_t a, b;
+    if (argc > 1 && fork() == 0) {
+        execv(argv[1], argv + 1);
+        _exit(1);
+    }
     signal(SIGUSR1, sit);
     for (int i = 0; i < 3; i++) {
         struct node *n = malloc(sizeof *n);

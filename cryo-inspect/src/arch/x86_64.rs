@@ -1,10 +1,37 @@
-//! Names of general registers.
+//! x86-64.
 
 use cryo_format::prim::Addr;
 use cryo_format::section::regs::RegsX86_64;
 
-/// The registers of an x86-64 thread with their names, in the order of struct user_regs_struct (sys/user.h), which is also that of an ELF core.
-pub fn x86_64(r: &mut RegsX86_64) -> [(&'static str, &mut Addr); 27] {
+use super::{Dwarf, Procfs};
+
+/// Registers in DWARF's order (System V ABI, AMD64 supplement, 3.6.2).
+pub const DWARF: Dwarf = Dwarf {
+    names: &[
+        "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+        "rip",
+    ],
+    fp: 6,
+    sp: 7,
+};
+
+/// Structures of a core.
+pub const PROCFS: Procfs = Procfs {
+    status: 336,
+    mask: 24,
+    ids: 32,
+    registers: 112,
+    fpvalid: 328,
+    info: 136,
+    owners: 16,
+    owner: 4,
+    info_ids: 24,
+    name: 40,
+    arguments: 56,
+};
+
+/// The registers of a thread with their names.
+pub fn registers(r: &mut RegsX86_64) -> [(&'static str, &mut Addr); 27] {
     [
         ("r15", &mut r.r15),
         ("r14", &mut r.r14),
@@ -34,9 +61,4 @@ pub fn x86_64(r: &mut RegsX86_64) -> [(&'static str, &mut Addr); 27] {
         ("fs", &mut r.fs),
         ("gs", &mut r.gs),
     ]
-}
-
-/// One of them.
-pub fn named<'a>(r: &'a mut RegsX86_64, name: &str) -> Option<&'a mut Addr> {
-    x86_64(r).into_iter().find(|(n, _)| *n == name).map(|(_, register)| register)
 }
