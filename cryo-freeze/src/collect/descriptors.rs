@@ -203,6 +203,7 @@ fn holder<'s>(like: &Scene<'s>, place: usize, (pid, live_tid): (i32, i32), id: u
         status: Status::of(live_tid)?,
         threads: Vec::new(),
         maps: Vec::new(),
+        pages: Vec::new(),
         namespaces: Vec::new(),
         witness: None,
         may_have_joined_keyring: false,

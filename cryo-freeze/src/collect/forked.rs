@@ -69,7 +69,7 @@ pub fn look(scenes: &[Scene<'_>], memories: &[&Memory], common: &[Common]) -> Re
         }
         let pagemaps = (proc::pagemap(scene.live_tid)?, proc::pagemap(parent.live_tid)?);
         for (m, (start, end)) in in_both(scene, parent) {
-            forked.pages(&pagemaps, start, end)?;
+            forked.pages(scene, &pagemaps, (start, end))?;
             if m.ino != 0 {
                 forked.files.push((start, end));
             }
@@ -111,8 +111,8 @@ fn in_both<'s>(scene: &'s Scene<'_>, parent: &'s Scene<'_>) -> impl Iterator<Ite
 }
 
 impl Forked {
-    fn pages(&mut self, (own, parents): &(File, File), start: u64, end: u64) -> Result<()> {
-        for present in proc::present(own, start, end)?.into_iter().filter(|p| !p.file && !p.guard) {
+    fn pages(&mut self, scene: &Scene<'_>, (own, parents): &(File, File), (start, end): Range) -> Result<()> {
+        for present in scene.present(start, end).filter(|p| !p.file && !p.guard) {
             for from in (present.start..present.end).step_by((ENTRIES * PAGE) as usize) {
                 let to = present.end.min(from + ENTRIES * PAGE);
                 let (own, theirs) = (proc::entries(own, from, to)?, proc::entries(parents, from, to)?);

@@ -101,7 +101,7 @@ pub use scene::{Ids, Scene};
 
 use cryo_format::section::family::Family;
 use cryo_tracee::fds::Shared;
-use cryo_tracee::proc::{Mapping, Stat, Status};
+use cryo_tracee::proc::{Mapping, Present, Stat, Status};
 use cryo_tracee::{Process, Stopped};
 
 use crate::error::Result;
@@ -137,7 +137,7 @@ pub fn collect(
     let mut scenes = Vec::with_capacity(members.len());
     for (member, (process, look)) in members.iter().zip(looks).enumerate() {
         let (pid, live_tid) = (process.pid(), process.live_tid());
-        let Look { maps, threads, stat, namespaces } = look;
+        let Look { maps, pages, threads, stat, namespaces } = look;
         let status = threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?;
         let witness = Witness::of(
             &status,
@@ -158,6 +158,7 @@ pub fn collect(
             status,
             threads,
             maps,
+            pages,
             namespaces,
             witness,
             may_have_joined_keyring,
@@ -193,6 +194,8 @@ pub fn collect(
 struct Look {
     /// Its mappings.
     maps: Vec<Mapping>,
+    /// Its pages.
+    pages: Vec<Present>,
     /// Each of its threads.
     threads: Vec<Status>,
     stat: Stat,
@@ -211,8 +214,10 @@ impl Look {
                 })
             },
         )?;
+        let maps: Vec<_> = maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
         Ok(Self {
-            maps: maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect(),
+            pages: objects::pages(*live_tid, &maps)?,
+            maps,
             threads,
             stat: Stat::of(*live_tid)?,
             namespaces: machine::namespaces(*live_tid)?,

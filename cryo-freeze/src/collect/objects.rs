@@ -61,8 +61,6 @@ pub struct Objects {
     attributes: Vec<InodeAttributes>,
     /// Guards that the page maps showed, of each process.
     guards: HashMap<u64, Vec<Present>>,
-    /// Of the member at this place.
-    pagemap: Option<(usize, File)>,
     /// What all of it is read from.
     content: BTreeMap<u64, Vec<Content>>,
     refer: bool,
@@ -72,6 +70,16 @@ pub struct Objects {
 
 fn makedev(m: &Mapping) -> u64 {
     rustix::fs::makedev(m.dev.0, m.dev.1)
+}
+
+/// The pages of all mappings but special ones.
+pub fn pages(pid: i32, maps: &[Mapping]) -> Result<Vec<Present>> {
+    let pagemap = proc::pagemap(pid)?;
+    let mut pages = Vec::new();
+    for m in maps.iter().filter(|m| !cryo_tracee::host::is_special(m)) {
+        pages.extend(proc::present(&pagemap, m.start, m.end)?);
+    }
+    Ok(pages)
 }
 
 impl Objects {
@@ -94,7 +102,6 @@ impl Objects {
             whole: HashSet::new(),
             attributes: Vec::new(),
             guards: HashMap::new(),
-            pagemap: None,
             content: BTreeMap::new(),
             refer: scenes.first().is_some_and(|s| s.options.files == Files::Refer),
             processes: vec![1; scenes.len()],
@@ -184,18 +191,12 @@ impl Objects {
         self.objects.iter_mut().find(|o| o.id == id)
     }
 
-    fn present(&mut self, scene: &Scene<'_>, start: u64, end: u64) -> Result<Vec<Present>> {
-        let pagemap = match self.pagemap.take() {
-            Some((member, pagemap)) if member == scene.member => pagemap,
-            _ => proc::pagemap(scene.live_tid)?,
-        };
-        let (_, pagemap) = self.pagemap.insert((scene.member, pagemap));
-        let (guards, present): (Vec<_>, Vec<_>) =
-            proc::present(pagemap, start, end)?.into_iter().partition(|p| p.guard);
+    fn present(&mut self, scene: &Scene<'_>, start: u64, end: u64) -> Vec<Present> {
+        let (guards, present): (Vec<_>, Vec<_>) = scene.present(start, end).partition(|p| p.guard);
         if !guards.is_empty() {
             self.guards.entry(scene.id).or_default().extend(guards);
         }
-        Ok(present)
+        present
     }
 
     /// Content of anonymous memory: the pages that are there. Of what fork(2) wipes (MADV_WIPEONFORK) and the kernel may drop (MAP_DROPPABLE) none: programs and
@@ -205,10 +206,10 @@ impl Objects {
         let runs = if special {
             vec![own(scene, m.start, m.end)]
         } else if m.has("wf") || m.has("dp") {
-            self.present(scene, m.start, m.end)?;
+            self.present(scene, m.start, m.end);
             Vec::new()
         } else {
-            self.present(scene, m.start, m.end)?.iter().map(|p| own(scene, p.start, p.end)).collect()
+            self.present(scene, m.start, m.end).iter().map(|p| own(scene, p.start, p.end)).collect()
         };
         self.content.entry(scene.id).or_default().push(Content { private: None, file: None, runs });
         Ok(())
@@ -216,7 +217,7 @@ impl Objects {
 
     /// Content of a private file mapping: the process's own pages, and the file's if the image shall hold them or nobody else does.
     pub fn private(&mut self, scene: &Scene<'_>, m: &Mapping, id: u64) -> Result<()> {
-        let written: Vec<Present> = self.present(scene, m.start, m.end)?.into_iter().filter(|p| !p.file).collect();
+        let written: Vec<Present> = self.present(scene, m.start, m.end).into_iter().filter(|p| !p.file).collect();
         let file = self.files.get(&id).and_then(|f| f.try_clone().ok());
         let size = self.get(id).map_or(0, |o| o.size);
         let embed = !self.refer || file.is_none();
@@ -265,7 +266,7 @@ impl Objects {
         // The pages are the object's affair, the guards are the mapping's.
         let guards = |all: &Self| all.guards.get(&scene.id).map_or(0, Vec::len);
         let seen = guards(self);
-        self.present(scene, m.start, m.end)?;
+        self.present(scene, m.start, m.end);
         let below = |g: &&Present| present.into_iter().flatten().any(|p| p.start < g.end && g.start < p.end);
         if let Some(guard) = self.guards.get(&scene.id).into_iter().flatten().skip(seen).find(below) {
             return refuse(

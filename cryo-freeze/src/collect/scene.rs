@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cryo_tracee::Arch;
-use cryo_tracee::proc::{Mapping, Stat, Status};
+use cryo_tracee::proc::{Mapping, Present, Stat, Status};
 
 use super::machine::{self, Machine};
 use super::witness::Witness;
@@ -46,6 +46,8 @@ pub struct Scene<'a> {
     pub threads: Vec<Status>,
     /// Its mappings, without the vsyscall page, which every process has and none can change.
     pub maps: Vec<Mapping>,
+    /// Its pages, and guards, in all of them but special ones.
+    pub pages: Vec<Present>,
     /// Its namespaces, in the order of `NAMESPACES`.
     pub namespaces: Vec<Vec<u8>>,
     /// A thread of ours like it, see `Witness`.
@@ -62,6 +64,13 @@ impl Scene<'_> {
     /// /proc/PID/task/TID/status of the thread at this place.
     pub fn thread(&self, i: usize) -> Result<&Status> {
         Ok(self.threads.get(i).ok_or(cryo_tracee::Error::Died(self.pid))?)
+    }
+
+    /// Its pages, and guards, of this range.
+    pub fn present(&self, start: u64, end: u64) -> impl Iterator<Item = Present> {
+        let from = self.pages.partition_point(|p| p.end <= start);
+        let of_range = self.pages[from..].iter().take_while(move |p| p.start < end);
+        of_range.map(move |p| Present { start: p.start.max(start), end: p.end.min(end), ..*p })
     }
 
     /// What the link to its namespace of this kind says.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::process::Seizing;
 use crate::proc::{self, Stat};
 use crate::{Error, Process, Result, signals};
 
@@ -35,20 +36,14 @@ impl Family {
         loop {
             let (before, mut next) = (known.len(), 0);
             while let Some(member) = family.members.get(next) {
-                for pid in children(member.pid()) {
-                    if known.insert(pid) {
-                        family.seize_child(pid)?;
-                    }
-                }
+                let fresh = children(member.pid()).into_iter().filter(|pid| known.insert(*pid)).collect();
+                family.seize_all(fresh)?;
                 next += 1;
             }
             // A zombie among them is the child of somebody who stays behind.
             let lives = |pid: &i32| proc::state(*pid).is_some_and(|s| !s.starts_with(['Z', 'X']));
-            for pid in others().into_iter().filter(lives) {
-                if known.insert(pid) {
-                    family.seize_child(pid)?;
-                }
-            }
+            let fresh = others().into_iter().filter(lives).filter(|pid| known.insert(*pid)).collect();
+            family.seize_all(fresh)?;
             // Whoever lost its parent meanwhile may have become the child of one that was asked before (PR_SET_CHILD_SUBREAPER).
             if known.len() == before {
                 return Ok(family);
@@ -62,8 +57,14 @@ impl Family {
         Ok(Self { members: vec![process], zombies: Vec::new() })
     }
 
-    fn seize_child(&mut self, pid: i32) -> std::result::Result<(), NotSeized> {
-        match Process::seize(pid) {
+    /// All of them are told to stop before the first is waited for: each stops as soon as the kernel gets to it, and many do so side by side.
+    fn seize_all(&mut self, pids: Vec<i32>) -> std::result::Result<(), NotSeized> {
+        let told: Vec<_> = pids.into_iter().map(|pid| (pid, Seizing::begin(pid))).collect();
+        told.into_iter().try_for_each(|(pid, told)| self.add(pid, told.and_then(Seizing::finish)))
+    }
+
+    fn add(&mut self, pid: i32, seized: Result<Process>) -> std::result::Result<(), NotSeized> {
+        match seized {
             Ok(process) => self.members.push(process),
             // A main thread that has exited alone was not refused.
             Err(_) if proc::state(pid).is_none_or(|s| s.starts_with('X')) => {}

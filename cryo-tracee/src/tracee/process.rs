@@ -27,58 +27,83 @@ pub struct Process {
     pub since: Instant,
 }
 
-impl Process {
-    /// Stops every thread of `pid`. New ones that are born meanwhile are stopped, too; ones that end meanwhile are forgotten.
-    pub fn seize(pid: i32) -> Result<Self> {
-        let mut threads: Vec<Stopped> = Vec::new();
-        let vdso = proc::vdso(pid);
-        let arch = Arch::of_process(pid);
-        let (mut blocked, mut since, mut main_exited) = (None, None, false);
-        loop {
-            let known: HashSet<i32> = threads.iter().map(Stopped::tid).collect();
-            let fresh: Vec<i32> = proc::tasks(pid)?.into_iter().filter(|tid| !known.contains(tid)).collect();
-            // All of them are seized before the first is interrupted: it does not stand still while the others are.
-            let mut seized = Vec::new();
-            for tid in fresh {
-                match Seized::new(pid, tid) {
-                    Ok(s) => seized.push(s),
-                    Err(e) if e.errno() == Some(libc::ESRCH) => {}
-                    Err(e)
-                        if e.errno() == Some(libc::EPERM)
-                            && proc::state(tid).is_none_or(|s| s.starts_with(['Z', 'X'])) =>
-                    {
-                        if tid == pid && !main_exited {
-                            main_exited = exited_alone(pid)?;
-                        }
+/// A process whose threads have been told to stop. Dropping it lets them go on.
+pub(super) struct Seizing {
+    pid: i32,
+    arch: Arch,
+    vdso: Range<u64>,
+    threads: Vec<Stopped>,
+    /// Told, and not waited for.
+    told: Vec<Seized>,
+    /// What they were sleeping in, and when they were told.
+    found: Option<(Blocked, Instant)>,
+    main_exited: bool,
+}
+
+impl Seizing {
+    /// Tells every thread of `pid` to stop.
+    pub(super) fn begin(pid: i32) -> Result<Self> {
+        let (vdso, arch) = (proc::vdso(pid), Arch::of_process(pid));
+        let (threads, told) = (Vec::new(), Vec::new());
+        let mut seizing = Self { pid, arch, vdso, threads, told, found: None, main_exited: false };
+        seizing.tell()?;
+        Ok(seizing)
+    }
+
+    /// Tells those that are not known yet. Are there any?
+    fn tell(&mut self) -> Result<bool> {
+        let pid = self.pid;
+        let known: HashSet<i32> = self.threads.iter().map(Stopped::tid).collect();
+        let fresh: Vec<i32> = proc::tasks(pid)?.into_iter().filter(|tid| !known.contains(tid)).collect();
+        // All of them are seized before the first is interrupted: it does not stand still while the others are.
+        for tid in fresh {
+            match Seized::new(pid, tid) {
+                Ok(s) => self.told.push(s),
+                Err(e) if e.errno() == Some(libc::ESRCH) => {}
+                Err(e)
+                    if e.errno() == Some(libc::EPERM) && proc::state(tid).is_none_or(|s| s.starts_with(['Z', 'X'])) =>
+                {
+                    if tid == pid && !self.main_exited {
+                        self.main_exited = exited_alone(pid)?;
                     }
-                    Err(e) => return Err(e),
                 }
+                Err(e) => return Err(e),
             }
-            if seized.is_empty() {
-                // One that runs on may start others: they are looked for once more.
-                if let_out(&mut threads, &vdso)? {
-                    continue;
-                }
-                break;
+        }
+        if self.told.is_empty() {
+            return Ok(false);
+        }
+        if self.found.is_none() {
+            self.found = Some((Blocked::look(pid, self.arch), Instant::now()));
+        }
+        for s in &self.told {
+            match s.interrupt() {
+                Err(e) if e.errno() != Some(libc::ESRCH) => return Err(e),
+                _ => {}
             }
-            blocked.get_or_insert_with(|| Blocked::look(pid, arch));
-            since.get_or_insert_with(Instant::now);
-            for s in &seized {
-                match s.interrupt() {
-                    Err(e) if e.errno() != Some(libc::ESRCH) => return Err(e),
-                    _ => {}
-                }
-            }
-            for s in seized {
+        }
+        Ok(true)
+    }
+
+    /// Waits until all of them stand. New ones that are born meanwhile are stopped, too; ones that end meanwhile are forgotten.
+    pub(super) fn finish(mut self) -> Result<Process> {
+        let pid = self.pid;
+        loop {
+            for s in self.told.drain(..) {
                 match s.finish() {
-                    Ok(t) => threads.push(t),
-                    Err(Error::Died(tid)) if tid == pid => main_exited = exited_alone(pid)?,
+                    Ok(t) => self.threads.push(t),
+                    Err(Error::Died(tid)) if tid == pid => self.main_exited = exited_alone(pid)?,
                     Err(Error::Died(_)) => {}
                     Err(e) => return Err(e),
                 }
             }
+            // One that runs on may start others: they are looked for once more.
+            if !self.tell()? && !let_out(&mut self.threads, &self.vdso)? {
+                break;
+            }
         }
-        let (Some(blocked), Some(since), false) = (blocked, since, threads.is_empty()) else {
+        let Self { arch, mut threads, found, .. } = self;
+        let (Some((blocked, since)), false) = (found, threads.is_empty()) else {
             return Err(Error::Died(pid));
         };
         threads[0].look_at_traps()?;
@@ -88,7 +113,14 @@ impl Process {
             interrupted::mend(t, &memory, &blocked)?;
             rseq::abort(t, &memory)?;
         }
-        Ok(Self { pid, arch, memory, threads, blocked, since })
+        Ok(Process { pid, arch, memory, threads, blocked, since })
+    }
+}
+
+impl Process {
+    /// Stops every thread of `pid`.
+    pub fn seize(pid: i32) -> Result<Self> {
+        Seizing::begin(pid)?.finish()
     }
 
     /// Process id.
