@@ -132,18 +132,29 @@ static void descriptors(long n)
 /* Children that sleep, each with so much memory of its own, and that end with their parent. */
 static void children(long n, long mib)
 {
+	int filled[2];
+	char byte;
+	if (pipe(filled) != 0)
+		_exit(4);
 	for (long i = 0; i < n; i++) {
 		pid_t pid = fork();
 		if (pid < 0)
 			_exit(4);
 		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			close(filled[0]);
 			if (mib)
 				random_memory(mib);
+			close(filled[1]);
 			for (;;)
 				pause();
 		}
 	}
+	/* The end of the pipe comes when all of them are there. */
+	close(filled[1]);
+	if (read(filled[0], &byte, 1) != 0)
+		_exit(4);
+	close(filled[0]);
 }
 
 static void small_children(long n)
