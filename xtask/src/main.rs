@@ -4,6 +4,7 @@ mod bench;
 mod bless;
 mod ci;
 mod demo;
+mod families;
 mod fixtures;
 mod install;
 mod kernel;
@@ -60,6 +61,15 @@ enum Chore {
     Ci,
     /// Measure freezing and thawing on tmpfs
     Bench(bench::Args),
+    /// Freeze real families at random moments, and print how many were right
+    Families {
+        /// How many moments each
+        #[arg(long, default_value_t = 10)]
+        moments: usize,
+        /// Passed on to the tests: parts of names
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
     /// Re-record the snapshots of what the tools print
     Bless,
     /// Write manual pages and completions below target/
@@ -85,6 +95,7 @@ fn main() -> ExitCode {
         Chore::TestVm { all, bench, args } => vm::test_vm(all, bench, &args),
         Chore::Ci => ci::ci(),
         Chore::Bench(args) => bench::bench(&args),
+        Chore::Families { moments, args } => families::families(moments, &args),
         Chore::Bless => bless::bless(),
         Chore::Man => man::man(),
         Chore::Released => released::released(),

@@ -134,6 +134,12 @@ pub fn test(args: &[String]) -> Result<()> {
     done
 }
 
+/// Installs what is missing, and builds what the tests run.
+pub fn ready() -> Result<()> {
+    ensure(NEEDS)?;
+    build()
+}
+
 fn build() -> Result<()> {
     // The tests run the tools themselves, and cargo builds binaries only for the tests of their own crate.
     let mut build = cargo(&["build", "--workspace", "--locked"]);
