@@ -4,6 +4,7 @@
 mod groups;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 
 use cryo_format::section::family::{Family, Zombie};
 use cryo_format::section::forked::Forked;
@@ -56,6 +57,18 @@ pub struct Births<'a> {
     pub stand_ins: Vec<(u64, Host, Who)>,
     /// What is executed: the root's first.
     pub executables: Vec<Executable>,
+    /// The root, if it is a copy of one that has its memory already.
+    pub copy: Option<Copy>,
+}
+
+/// A copy of a process that has its memory, and nothing else yet.
+pub struct Copy {
+    /// It.
+    pub host: Host,
+    /// What became of the template of its memory.
+    pub shape: Shape,
+    /// What it has of whoever asked for it, by the numbers there.
+    pub lent: Vec<(u32, u64)>,
 }
 
 impl<'a> Births<'a> {
@@ -66,7 +79,6 @@ impl<'a> Births<'a> {
 
     /// Makes them all, and fills their memory.
     pub fn all(&mut self, pages: &mut Option<Pages>) -> Result<Table<'a>> {
-        self.find_executables()?;
         let mut table = self.root()?;
         self.control(&mut table, 0)?;
         self.fill(pages, &table, 0)?;
@@ -185,7 +197,29 @@ impl<'a> Births<'a> {
         Template::with_descendants(self.ice, self.prepared.members[i].id, &ids)
     }
 
-    fn root(&mut self) -> Result<Table<'a>> {
+    /// Makes the root and fills its memory, and does nothing else: what copies are made of. It is to be the only member.
+    pub fn memory(&mut self, pages: &mut Option<Pages>) -> Result<(Host, Shape)> {
+        let (mut host, shape) = self.shaped()?;
+        let id = self.prepared.members[0].id;
+        mm::restore(&mut host, self.ice.need(id)?)?;
+        let pidfd = fds::pidfd(host.pid())?;
+        let file = |(object, fd): (&u64, &u64)| Ok((*object, fds::take(&pidfd, *fd as i32)?.into()));
+        let files: HashMap<u64, File> = shape.unlinked.iter().map(file).collect::<Result<_>>()?;
+        if let Some(pages) = pages {
+            let vmas = &self.ice.need::<Vmas>(id)?.vmas;
+            let targets = [Target { process: id, memory: host.memory(), vmas, shape: &shape }];
+            fill::fill(pages, &self.filler(&targets, &files), Turn::Rest)?;
+        }
+        if let Some(bridge) = &shape.vdso {
+            bridge.build(&host)?;
+        }
+        fill::trim(&host, &files, &self.ice.need::<Objects>(0)?.objects)?;
+        Ok((host, shape))
+    }
+
+    /// A root in the shape of its template, without pages.
+    fn shaped(&mut self) -> Result<(Host, Shape)> {
+        self.find_executables()?;
         let (ice, options, paths) = (self.ice, self.options, self.paths(0));
         let member = &self.prepared.members[0];
         let executes = |step: &Step| matches!(step, Step::Birth(_, _, Birth::Exec | Birth::Orphan, _));
@@ -198,12 +232,24 @@ impl<'a> Births<'a> {
             Remapper { road, paths, executable: own.embedded(), notes: &options.notes, unlinked: &HashMap::new() };
         let shape = remapper.remap(&mut host, &self.template(0)?)?;
         mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
+        Ok((host, shape))
+    }
+
+    fn root(&mut self) -> Result<Table<'a>> {
+        let (ice, options, paths) = (self.ice, self.options, self.paths(0));
+        let (mut host, shape, lent) = match self.copy.take() {
+            Some(copy) => (copy.host, copy.shape, Some(copy.lent)),
+            None => {
+                let (host, shape) = self.shaped()?;
+                (host, shape, None)
+            }
+        };
         let ids: Vec<u64> = self.prepared.members.iter().map(|m| m.id).collect();
         let mut table = descriptors::table(&host, &ice.frore, &ice.frost, &ids, paths, options)?;
         for (object, file) in self.ready.shm.iter().flat_map(Made::files) {
             table.fill_through(object, file.try_clone().about(|| "POSIX shared memory".into())?);
         }
-        descriptors::restore(&mut host, &mut table, &shape.unlinked)?;
+        descriptors::restore(&mut host, &mut table, &shape.unlinked, lent.as_deref())?;
         self.ready.hosts.push((host, shape));
         self.make_unlinked(&mut table)?;
         self.settle(&mut table, 0)?;
@@ -319,7 +365,7 @@ impl<'a> Births<'a> {
             let targets = [Target { process: id, memory: host.memory(), vmas, shape }];
             // Objects of a set of one stand among its pages.
             let turn = if self.prepared.members.len() == 1 { Turn::Rest } else { Turn::Of(id) };
-            fill::fill(pages, &self.filler(&targets, table), turn)?;
+            fill::fill(pages, &self.filler(&targets, table.contents()), turn)?;
         }
         let (host, shape) = self.born(i)?;
         if let Some(bridge) = &shape.vdso {
@@ -336,15 +382,15 @@ impl<'a> Births<'a> {
         let targets = born.map(|((host, shape), m)| {
             Ok(Target { process: m.id, memory: host.memory(), vmas: &self.ice.need::<Vmas>(m.id)?.vmas, shape })
         });
-        fill::fill(pages, &self.filler(&targets.collect::<Result<Vec<_>>>()?, table), Turn::Rest)
+        fill::fill(pages, &self.filler(&targets.collect::<Result<Vec<_>>>()?, table.contents()), Turn::Rest)
     }
 
-    fn filler<'f>(&self, targets: &'f [Target<'f>], table: &'f Table<'a>) -> Filler<'f>
+    fn filler<'f>(&self, targets: &'f [Target<'f>], files: &'f HashMap<u64, File>) -> Filler<'f>
     where
         'a: 'f,
     {
         let options = self.options;
-        Filler { targets, files: table.contents(), notes: &options.notes, verify: !options.no_verify }
+        Filler { targets, files, notes: &options.notes, verify: !options.no_verify }
     }
 
     /// Gives the session that member `i` leads its terminal, if that is of the image.

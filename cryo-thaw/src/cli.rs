@@ -6,6 +6,24 @@ use clap::{Parser, ValueEnum};
 
 use crate::choices::Choices;
 
+/// What --hold has decided for a copy.
+const CHOSEN_BEFORE: [&str; 14] = [
+    "image",
+    "hold",
+    "report_fd",
+    "pid",
+    "fds",
+    "tcp",
+    "file_map",
+    "time",
+    "own_credentials",
+    "lower_limits",
+    "no_verify",
+    "ignore_cpu",
+    "remap",
+    "trust",
+];
+
 /// Thaw a frozen program: it goes on where it was, in the foreground as if it had been started here.
 ///
 /// Signals and Ctrl-C reach it; its exit status becomes ours.
@@ -17,7 +35,21 @@ With --detach: 0 or 125."
 )]
 pub struct Cli {
     /// NAME or NAME.freeze, with NAME.frore and NAME.frost beside it, or the one file of `cryo-freeze -o - > FILE`; `-` reads the set from standard input
-    pub image: PathBuf,
+    #[arg(required_unless_present_any = ["from", "templates", "end"])]
+    pub image: Option<PathBuf>,
+    /// Hold it in memory as a template, and print the template's name: it does not run, and copies of it start at once. What is chosen now is chosen for all
+    /// copies
+    #[arg(long, requires = "image", conflicts_with_all = ["detach", "pid_file", "wait", "stopped", "report_fd"])]
+    pub hold: bool,
+    /// Start a copy of a template, in the foreground as if it had been started here. Its memory is shared with the template until it is written
+    #[arg(long, value_name = "TEMPLATE", conflicts_with_all = CHOSEN_BEFORE)]
+    pub from: Option<String>,
+    /// List your templates
+    #[arg(long, exclusive = true)]
+    pub templates: bool,
+    /// End a template; its copies go on
+    #[arg(long, value_name = "TEMPLATE", exclusive = true)]
+    pub end: Option<String>,
     /// Print the new pid and leave the program to itself, in a session of its own
     #[arg(long)]
     pub detach: bool,

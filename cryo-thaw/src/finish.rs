@@ -85,7 +85,7 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> R
         }
     }
     if let Some(p) = ice.get::<Pending>(id) {
-        pending::restore(host, 0, &timers.others(p), None)?;
+        pending::restore(host, 0, &timers.others(p), false)?;
     }
     terminal::restore(host, foreground, job)?;
     final_steps::restore(host, ice, id, &thread_ids, ids, i == 0, paths, options)?;
@@ -130,8 +130,7 @@ fn services(host: &mut Host, ice: &Ice, i: usize, id: u64, thread: &Thread, time
     // Nothing may be delivered before the registers are right.
     host.thread_at(i)?.set_sigmask(AWAY)?;
     if let Some(p) = ice.get::<Pending>(id) {
-        let tid = host.thread_at(i)?.tid();
-        pending::restore(host, i, &timers.others(p), Some(tid))?;
+        pending::restore(host, i, &timers.others(p), true)?;
     }
     Ok(regs)
 }

@@ -136,7 +136,7 @@ fn no_such_programs<T>(arch: Arch) -> Result<T> {
 pub fn exec(host: &mut Host, (executable, arch): (&Executable, Arch), at: impl Fn(u32) -> Option<u64>) -> Result<()> {
     let mut failed = None;
     for fd in executable.descriptors().filter_map(|fd| at(fd as u32)) {
-        match host.exec(fd) {
+        match host.exec(fd, &[c"cryo-host"]) {
             Err(e) if cannot_be_executed(&e) => failed = Some(e),
             Ok(()) if host.arch() != arch => {
                 return refuse(

@@ -36,6 +36,7 @@ pub enum Ids {
 }
 
 /// What was decided, and why it is not simply the same.
+#[derive(Clone, Debug)]
 pub struct Decision {
     /// Which ids.
     pub ids: Ids,

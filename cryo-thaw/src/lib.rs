@@ -37,6 +37,7 @@ pub mod restore;
 mod same_file;
 mod stdin;
 mod sysv;
+pub mod templates;
 pub mod thaw;
 mod unlinked;
 pub mod vdso;

@@ -9,24 +9,42 @@ use clap::Parser;
 use cryo_thaw::cli::{Cli, WaitArg};
 use cryo_thaw::foreground::{self, Foreground, Handover};
 use cryo_thaw::ice::Ice;
-use cryo_thaw::ids::{self, Decision, Ids};
+use cryo_thaw::ids::{self, Ids};
 use cryo_thaw::original;
 use cryo_thaw::pid_file::PidFile;
+use cryo_thaw::templates::caller;
+use cryo_thaw::templates::holder::{self, Voice};
 use cryo_thaw::{Notes, Options, thaw};
 use cryo_tracee::foreground::ForegroundTerminal;
 use cryo_tracee::{namespace, report};
 
 fn run(cli: &Cli) -> anyhow::Result<i32> {
+    if cli.templates {
+        return list().map(|()| 0);
+    }
+    if let Some(name) = &cli.end {
+        caller::end(name)?;
+        return Ok(0);
+    }
     let pid_file = cli.pid_file.as_deref().map(PidFile::open).transpose()?;
+    if let Some(name) = &cli.from {
+        return copy(cli, name, pid_file);
+    }
+    let image = cli.image.as_deref().unwrap_or(Path::new("-"));
     let options = Options { notes: Notes::to(keep), stopped: cli.stopped, detach: cli.detach, ..cli.choices.options() };
-    let ice = if cli.image == Path::new("-") {
+    let ice = if image == Path::new("-") {
         let mut ice = Ice::stdin(&options)?;
         original::let_end(&mut ice, &options)?;
-        foreground::replace_stdin(&ice, &options)?;
+        if !cli.hold {
+            foreground::replace_stdin(&ice, &options)?;
+        }
         ice
     } else {
-        Ice::open(&cli.image, &options)?
+        Ice::open(image, &options)?
     };
+    if cli.hold {
+        return hold(ice, options, image);
+    }
     cryo_thaw::check::rights(&ice, &options)?;
     let decision = ids::decide(&ice, options.pid)?;
     let ids = decision.ids;
@@ -45,7 +63,7 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
         let pids = ready.pids().zip(&waiting).filter_map(|(pid, waits)| waits.map(|_| pid)).collect();
         let thawed = ready.run();
         say_waiting(pids);
-        if announce(cli, pid_file, thawed.pid, &decision) {
+        if announce(cli, pid_file, thawed.pid, decision.words(thawed.pid)) {
             return Ok(0);
         }
         if let Some(t) = &mut handover {
@@ -73,7 +91,7 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
         Ok(mut namespace) => {
             let inner: Vec<i32> = waiting.into_iter().flatten().collect();
             say_waiting(namespace.outside(&inner));
-            if announce(cli, pid_file, namespace.pid, &decision) {
+            if announce(cli, pid_file, namespace.pid, decision.words(namespace.pid)) {
                 return Ok(0);
             }
             if let Some(t) = &mut handover {
@@ -87,6 +105,75 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
             Ok(code)
         }
         Err(code) => Ok(code),
+    }
+}
+
+/// Holds a template, and prints what it is called.
+fn hold(ice: Ice, options: Options, image: &Path) -> anyhow::Result<i32> {
+    let stem = image.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-");
+    match holder::start(ice, options, stem.unwrap_or("template"), &Words)? {
+        Ok(name) => {
+            writeln!(std::io::stdout(), "{name}")?;
+            Ok(0)
+        }
+        Err(code) => Ok(code),
+    }
+}
+
+/// Starts a copy of a template, and stands before it as before a thawed program.
+fn copy(cli: &Cli, name: &str, pid_file: Option<PidFile>) -> anyhow::Result<i32> {
+    let mut copied = match caller::copy(name, cli.stopped, cli.detach)? {
+        Ok(copied) => copied,
+        Err(code) => return Ok(code),
+    };
+    let pid = copied.pid;
+    // What its ids are, the holder has said.
+    if announce(cli, pid_file, pid, None) {
+        return Ok(0);
+    }
+    match cryo_tracee::foreground::wait_for_namespace(&mut copied, None) {
+        Err(cryo_tracee::Error::Died(_)) => {
+            anyhow::bail!("the holder of template {name} has ended: the program may run on, its pid is {pid}")
+        }
+        Ok(code) if cli.wait == WaitArg::All => {
+            cryo_tracee::foreground::wait_for_rest_of(&mut copied)?;
+            Ok(code)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// The templates of this user, as a table.
+fn list() -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{:<24} {:>8} {:>10} {:>7}  PROGRAM", "NAME", "PID", "MEMORY", "COPIES")?;
+    for one in caller::all()? {
+        let (memory, program) = (format!("{} KiB", one.memory), cryo_format::text::message(&one.command));
+        writeln!(out, "{:<24} {:>8} {memory:>10} {:>7}  {program}", one.name, one.pid, one.copies)?;
+    }
+    Ok(())
+}
+
+/// What a template's holder has to say.
+struct Words;
+
+impl Voice for Words {
+    fn notes(&self) {
+        say_notes();
+    }
+
+    fn forget(&self) {
+        NOTES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn say(&self, line: &str) {
+        say(line);
+    }
+
+    fn complain(&self, e: cryo_thaw::Error) -> i32 {
+        complain(&e.into());
+        self.forget();
+        FAILED
     }
 }
 
@@ -106,8 +193,8 @@ fn say_waiting(mut pids: Vec<i32>) {
 }
 
 /// Tells the pid to whom it may concern; true if that was all (--detach). The program runs by now: what cannot be written is said.
-fn announce(cli: &Cli, pid_file: Option<PidFile>, pid: i32, decision: &Decision) -> bool {
-    if let Some(words) = decision.words(pid) {
+fn announce(cli: &Cli, pid_file: Option<PidFile>, pid: i32, words: Option<String>) -> bool {
+    if let Some(words) = words {
         say(&words);
     }
     if let Some(Err(e)) = pid_file.map(|file| file.write(pid)) {
@@ -158,6 +245,9 @@ fn complain(e: &anyhow::Error) {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = namespace::executed_as_init() {
+        return ExitCode::from(code as u8);
+    }
     let cli = Cli::parse();
     let run = |cli: &Cli| {
         cli.report_fd.map_or(Ok(()), report::to)?;

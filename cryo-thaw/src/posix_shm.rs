@@ -87,7 +87,8 @@ pub fn is(object: &Object) -> bool {
         && object.path.strip_prefix(DIR).is_some_and(|name| !name.contains(&b'/'))
 }
 
-fn is_gone(object: &Object) -> bool {
+/// Is there nothing under its name?
+pub fn is_gone(object: &Object) -> bool {
     let path = Path::new(OsStr::from_bytes(&object.path));
     path.symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
 }

@@ -13,7 +13,8 @@ pub struct Thawed {
     pub pid: i32,
 }
 
-/// Processes that stand before their first own instruction, with all that they had. Dropping it ends them.
+/// None yet, or processes that stand before their first own instruction, with all that they had. Dropping it ends them.
+#[derive(Default)]
 pub struct Ready {
     pub(crate) hosts: Vec<(Host, Shape)>,
     pub(crate) bound: Option<BoundFiles>,

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use cryo_format::given;
+use cryo_tracee::FsRights;
 
 use crate::births::Births;
 use crate::foreground::Foreground;
-use crate::ice::Ice;
+use crate::ice::{Ice, Pages};
 use crate::ids::Ids;
 use crate::options::Options;
 use crate::posix_shm::{self, Made};
-use crate::prepared::{Member, prepare};
+use crate::prepared::{Member, Prepared, prepare};
 use crate::ready::Ready;
 use crate::restore::{clocks, credentials};
 use crate::{Result, finish, identity};
@@ -28,21 +29,40 @@ pub fn thaw(mut ice: Ice, ids: Ids, options: &Options, foreground: Option<&Foreg
         None => Made::default(),
     };
     prepared.named.extend(shm.files().map(|(object, _)| object));
-    let ice = &ice;
-    let mut births = Births {
+    let mut births = births(&ice, ids, options, &prepared, &rights);
+    births.foreground = foreground;
+    births.ready.shm = Some(shm);
+    bring_back(births, &mut pages)
+}
+
+/// A family of which nobody is there yet.
+pub(crate) fn births<'a>(
+    ice: &'a Ice,
+    ids: Ids,
+    options: &'a Options,
+    prepared: &'a Prepared,
+    rights: &'a [FsRights],
+) -> Births<'a> {
+    Births {
         ice,
         ids,
         options,
-        foreground,
-        prepared: &prepared,
-        rights: &rights,
+        foreground: None,
+        prepared,
+        rights,
         same_machine: identity::same_machine(ice),
-        ready: Ready { hosts: Vec::new(), bound: None, shm: Some(shm) },
+        ready: Ready::default(),
         zombies: BTreeMap::new(),
         stand_ins: Vec::new(),
         executables: Vec::new(),
-    };
-    let mut table = births.all(&mut pages)?;
+        copy: None,
+    }
+}
+
+/// Makes all of a family, up to the point from which it runs.
+pub(crate) fn bring_back(mut births: Births<'_>, pages: &mut Option<Pages>) -> Result<Ready> {
+    let (options, prepared) = (births.options, births.prepared);
+    let mut table = births.all(pages)?;
     for i in 0..prepared.members.len() {
         finish::finish(&mut births, i, &mut table)?;
     }

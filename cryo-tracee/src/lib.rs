@@ -16,7 +16,7 @@ mod refusal;
 mod tracee;
 
 pub use front::report::say;
-pub use front::{foreground, namespace, report};
+pub use front::{background, foreground, namespace, report};
 pub(crate) use kernel::sys;
 pub use kernel::{
     cpu, fds, fs_rights, hugetlb, keys, limits, magic, mqueue, repair, sched, seccomp, signals, sock_diag, sockets,

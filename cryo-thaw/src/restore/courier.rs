@@ -4,9 +4,10 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
-use cryo_tracee::Host;
+use cryo_tracee::{Host, fds};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
+use super::sockets;
 use crate::Result;
 use crate::error::{About, Doing, RefusalKind, refuse};
 
@@ -19,6 +20,26 @@ pub struct Courier {
 }
 
 impl Courier {
+    /// Makes the way; the host has its end at `base` or above.
+    pub fn between(host: &mut Host, base: u64) -> Result<Self> {
+        let (ours, theirs) = sockets::pair(host, libc::SOCK_SEQPACKET as u32)?;
+        let taken = fds::take(&fds::pidfd(host.tid())?, ours as i32)?;
+        let parked = host.call(libc::SYS_fcntl, [theirs, libc::F_DUPFD_CLOEXEC as u64, base, 0, 0, 0])?;
+        sockets::close(host, ours)?;
+        sockets::close(host, theirs)?;
+        Ok(Self { ours: taken, theirs: parked })
+    }
+
+    /// Where each host has its end.
+    pub fn theirs(&self) -> u64 {
+        self.theirs
+    }
+
+    /// There is no way to this host any more.
+    pub fn leave(&self, host: &mut Host) -> Result<()> {
+        sockets::close(host, self.theirs)
+    }
+
     /// Gives the host a descriptor of ours; returns its number there.
     pub fn give(&self, host: &mut Host, fd: &OwnedFd) -> Result<u64> {
         let fds = [fd.as_fd()];

@@ -104,13 +104,13 @@ pub fn fs_rights(ice: &Ice, id: u64, options: &Options) -> Result<FsRights> {
         return Ok(FsRights::own()?);
     }
     let c = ice.need::<Credentials>(id)?;
-    let groups = (!groups_denied()).then(|| c.groups.to_vec());
+    let groups = (!groups_denied(std::process::id() as i32)).then(|| c.groups.to_vec());
     Ok(FsRights { uid: c.uid[3], gid: c.gid[3], groups, effective: c.effective.0 })
 }
 
-/// In a user namespace of an ordinary user's own.
-fn groups_denied() -> bool {
-    std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|t| t.trim() == "deny")
+/// Is it in a user namespace of an ordinary user's own?
+fn groups_denied(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/setgroups")).is_ok_and(|t| t.trim() == "deny")
 }
 
 fn ids(ids: [u32; 4]) -> String {
@@ -126,7 +126,7 @@ fn list(groups: &[u32]) -> String {
 pub fn restore(host: &mut Host, each: &[&Credentials], options: &Options, orphan: bool) -> Result<()> {
     // They are all alike as yet.
     let now = Now::of(host.pid())?;
-    let denied = groups_denied();
+    let denied = groups_denied(host.pid());
     for (i, c) in each.iter().enumerate() {
         let mut wanted = (*c).clone();
         if options.own_credentials {

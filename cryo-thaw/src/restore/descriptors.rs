@@ -140,8 +140,14 @@ pub fn table<'a>(
 }
 
 /// Brings back the descriptors of the root, but for what [`finish`] does, and makes the descriptions of all others, above all numbers: who is born
-/// later has them from its parent. `unlinked` are the host's descriptors for objects that were made already.
-pub fn restore(host: &mut Host, table: &mut Table<'_>, unlinked: &HashMap<u64, u64>) -> Result<()> {
+/// later has them from its parent. `unlinked` are the host's descriptors for objects that were made already. Of what was open where the thaw was asked for
+/// the host has `lent` duplicates, by the numbers there; without them it has that from us, by its own numbers.
+pub fn restore(
+    host: &mut Host,
+    table: &mut Table<'_>,
+    unlinked: &HashMap<u64, u64>,
+    lent: Option<&[(u32, u64)]>,
+) -> Result<()> {
     // What mappings have made.
     for (object, fd) in unlinked {
         let parked = table.keep(host, *object, 0, *fd)?;
@@ -149,10 +155,17 @@ pub fn restore(host: &mut Host, table: &mut Table<'_>, unlinked: &HashMap<u64, u
         table.fill_through(*object, fds::take(&table.pidfd, parked as i32)?.into());
     }
     let ours: HashSet<u64> = unlinked.keys().filter_map(|object| table.parked(*object, 0)).collect();
-    // What the host has from us: above the image's numbers it is parked, all else closes.
-    for fd in proc::descriptors(host.pid())?.into_iter().filter(|fd| !ours.contains(&(*fd as u64))) {
-        let parked = table.duplicate(host, fd as u64)?;
-        table.inherited.insert(fd as u32, parked);
+    // Above the image's numbers it is parked, all else closes.
+    let inherited = match lent {
+        Some(lent) => lent.to_vec(),
+        None => {
+            let all = proc::descriptors(host.pid())?.into_iter().filter(|fd| !ours.contains(&(*fd as u64)));
+            all.map(|fd| (fd as u32, fd as u64)).collect()
+        }
+    };
+    for (number, at) in inherited {
+        let parked = table.duplicate(host, at)?;
+        table.inherited.insert(number, parked);
     }
     host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])
         .doing(|| "closing what the host had open".into())?;

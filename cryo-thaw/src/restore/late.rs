@@ -22,11 +22,7 @@ pub fn prepare(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     if !table.holders().flat_map(|id| wanted(table.frost, id)).any(|d| is(table, d.description)) {
         return Ok(());
     }
-    let (ours, theirs) = sockets::pair(host, libc::SOCK_SEQPACKET as u32)?;
-    let theirs = table.park(host, theirs)?;
-    let taken = table.take(ours)?;
-    sockets::close(host, ours)?;
-    table.courier = Some(Courier { ours: taken, theirs });
+    table.courier = Some(Courier::between(host, table.base)?);
     Ok(())
 }
 

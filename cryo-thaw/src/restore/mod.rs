@@ -5,7 +5,7 @@ pub mod aio;
 pub mod ancillary;
 pub mod attributes;
 pub mod clocks;
-mod courier;
+pub(crate) mod courier;
 pub mod credentials;
 pub mod descriptors;
 pub mod epoll;

@@ -11,12 +11,12 @@ use crate::error::{Doing, RefusalKind, refuse};
 const AT_ONCE: usize = 256;
 
 /// Sends them again, with all that came with them, while the host blocks every signal. A process may claim any origin of a signal to itself.
-pub fn restore(host: &mut Host, i: usize, pending: &Pending, tid: Option<i32>) -> Result<()> {
+pub fn restore(host: &mut Host, i: usize, pending: &Pending, to_thread: bool) -> Result<()> {
     for some in pending.signals.chunks(AT_ONCE) {
-        send(host, i, some, tid)?;
+        send(host, i, some, to_thread)?;
     }
     // A signal without its siginfo is sent without an error where RLIMIT_SIGPENDING is reached, and so is one of kill(2) that is queued twice.
-    let there = host.thread_at(i)?.pending(tid.is_none())?.iter().filter(|info| is_kept_away(*info)).count();
+    let there = host.thread_at(i)?.pending(!to_thread)?.iter().filter(|info| is_kept_away(*info)).count();
     let wanted = pending.signals.iter().filter(|info| is_kept_away(info)).count();
     if there < wanted { too_many(wanted) } else { Ok(()) }
 }
@@ -37,18 +37,22 @@ fn too_many(count: usize) -> Result<()> {
     )
 }
 
-fn send(host: &mut Host, i: usize, signals: &[Blob], tid: Option<i32>) -> Result<()> {
-    let pid = host.pid() as u64;
+fn send(host: &mut Host, i: usize, signals: &[Blob], to_thread: bool) -> Result<()> {
+    // Its ids as it knows them itself: ours are those of our own pid namespace.
+    let (pid, tid) = host.in_thread(i, |host| -> Result<_> {
+        Ok((host.call(libc::SYS_getpid, [0; 6])?, host.call(libc::SYS_gettid, [0; 6])?))
+    })?;
     let mut batch = host.batch()?;
     for info in signals {
         let Some(signal) = info.first_chunk::<4>().map(|b| u32::from_le_bytes(*b)) else { continue };
         let mut whole = info.to_vec();
         whole.resize(128, 0);
         let at = batch.put(&whole);
-        match tid {
-            Some(tid) => batch.call(libc::SYS_rt_tgsigqueueinfo, &[pid, tid as u64, signal.into(), at.addr]),
-            None => batch.call(libc::SYS_rt_sigqueueinfo, &[pid, signal.into(), at.addr]),
-        };
+        if to_thread {
+            batch.call(libc::SYS_rt_tgsigqueueinfo, &[pid, tid, signal.into(), at.addr]);
+        } else {
+            batch.call(libc::SYS_rt_sigqueueinfo, &[pid, signal.into(), at.addr]);
+        }
     }
     match host.remote_at(i)?.run(batch)?.all() {
         Err(e) if e.errno() == Some(libc::EAGAIN) => too_many(signals.len()),

@@ -149,10 +149,10 @@ pub fn wait_for_rest_of(namespace: &mut Namespace) -> Result<()> {
 }
 
 /// All signals, as something that can be read.
-struct SignalFd(File);
+pub(super) struct SignalFd(pub(super) File);
 
 impl SignalFd {
-    fn all() -> Result<Self> {
+    pub(super) fn all() -> Result<Self> {
         // SAFETY: plain data, initialised by sigfillset; then this thread's mask is set, and a descriptor made that nobody else owns.
         let fd = unsafe {
             let mut all: libc::sigset_t = zeroed();

@@ -4,10 +4,15 @@
 //!
 //! Three processes: we, who stay outside and wait; an init (pid 1 of the namespace), which does nothing but reap; and a worker, which does the
 //! thaw inside, where it may choose ids, and then ends, so that the program becomes init's child. Init tells us over a pipe what happens.
+//!
+//! A copy of a template has no worker: its init is made by the template, makes the program, and then executes our own command to be what the others are
+//! ([`executed_as_init`]).
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
@@ -54,7 +59,7 @@ pub struct Start {
 impl Start {
     /// The program is ready. Returns when it may run: nothing may fail any more. An error if the command is gone.
     pub fn wait(&mut self) -> Result<()> {
-        tell(&mut self.ready, b'R', 0);
+        tell(&mut self.ready, READY, 0);
         let mut byte = [0];
         match rustix::io::read(&self.go, &mut byte) {
             Ok(1) => Ok(()),
@@ -86,18 +91,18 @@ pub fn enter(
     rustix::io::write(&gate_in, b"g").about(|| "releasing the namespace's init".into())?;
     let mut events = File::from(events_out);
     let mut event = read_event(&mut events)?;
-    if let Some((b'R', _)) = event {
+    if let Some((READY, _)) = event {
         signals::hold();
         rustix::io::write(&gate_in, b"g").about(|| "letting the program run".into())?;
         event = read_event(&mut events)?;
     }
     match event {
-        Some((b'P', inner)) => {
+        Some((RUNS, inner)) => {
             let pid = outside(init, inner).ok_or(Error::Died(inner))?;
             drop(gate_in);
             Ok(Ok(Namespace { init, pid, events }))
         }
-        Some((b'E', code)) => {
+        Some((ENDED, code)) => {
             let _ = signals::wait_child(init);
             Ok(Err(code))
         }
@@ -113,10 +118,15 @@ pub fn enter(
 }
 
 impl Namespace {
+    /// Of a program that was made elsewhere, with who tells of it. Of its init nothing is known.
+    pub fn told_of(pid: i32, events: File) -> Self {
+        Self { init: 0, pid, events }
+    }
+
     /// The next thing that happens to the program. `None` if init is gone.
     pub fn event(&mut self) -> Result<Option<Event>> {
         Ok(match read_event(&mut self.events)? {
-            Some((b'S', signal)) => Some(Event::Stopped(signal)),
+            Some((STOPPED, signal)) => Some(Event::Stopped(signal)),
             Some((_, code)) => Some(Event::Ended(code)),
             None => None,
         })
@@ -141,6 +151,14 @@ impl Namespace {
     }
 }
 
+/// The program is ready, and waits for the word to run.
+pub const READY: u8 = b'R';
+/// The program runs; its pid.
+pub const RUNS: u8 = b'P';
+/// The program was stopped; by which signal.
+pub const STOPPED: u8 = b'S';
+/// The program has ended, or could not be thawed; the exit code.
+pub const ENDED: u8 = b'E';
 /// There can be no /proc of the namespace.
 const NO_PROC: u8 = b'M';
 /// No process can choose its pid in it.
@@ -159,8 +177,8 @@ fn lacking(letter: u8, errno: i32) -> Error {
     Refusal::new(RefusalKind::Namespace, text).into()
 }
 
-/// A letter and a number.
-fn read_event(from: &mut File) -> Result<Option<(u8, i32)>> {
+/// Reads what was [told](tell): a letter and a number. `None` if nobody tells any more.
+pub fn read_event(from: &mut File) -> Result<Option<(u8, i32)>> {
     let mut raw = [0; 5];
     match from.read_exact(&mut raw) {
         Ok(()) => Ok(Some((raw[0], i32::from_le_bytes([raw[1], raw[2], raw[3], raw[4]])))),
@@ -169,7 +187,8 @@ fn read_event(from: &mut File) -> Result<Option<(u8, i32)>> {
     }
 }
 
-fn tell(to: &mut File, letter: u8, number: i32) {
+/// Tells one of the letters above and its number.
+pub fn tell(to: &mut File, letter: u8, number: i32) {
     let n = number.to_le_bytes();
     // If nobody listens any more (--detach), nobody wants to know.
     let _ = to.write_all(&[letter, n[0], n[1], n[2], n[3]]);
@@ -242,11 +261,18 @@ fn needs_user_namespace() -> bool {
     Status::of(std::process::id() as i32).is_ok_and(|s| s.hex("CapEff") >> CAP_SYS_ADMIN & 1 == 0)
 }
 
+/// Flags of clone(2) for the first process of such a namespace.
+pub fn flags() -> i32 {
+    let user = if needs_user_namespace() { libc::CLONE_NEWUSER } else { 0 };
+    libc::CLONE_NEWPID | libc::CLONE_NEWNS | user
+}
+
 /// Makes the namespaces with a first process in it; 0 in that process.
 fn fork_init() -> Result<i32> {
     crate::proc::one_thread("making a pid namespace")?;
-    let user = if needs_user_namespace() { libc::CLONE_NEWUSER } else { 0 };
-    fork(libc::CLONE_NEWPID | libc::CLONE_NEWNS | user, None).map_err(|e| {
+    let flags = flags();
+    let user = flags & libc::CLONE_NEWUSER;
+    fork(flags, None).map_err(|e| {
         let (whole, limit) = if user == 0 {
             ("a pid namespace", "")
         } else {
@@ -267,9 +293,9 @@ fn fork_init() -> Result<i32> {
     })
 }
 
-/// uid and gid mapped to themselves in a user namespace that was made; user_namespaces(7) lets an ordinary user do this for itself once
+/// uid and gid mapped to themselves in a user namespace that was made for the process `init`, if one was; user_namespaces(7) lets an ordinary user do this for itself once
 /// setgroups(2) is given up.
-fn map_ids(init: i32) -> Result<()> {
+pub fn map_ids(init: i32) -> Result<()> {
     if !needs_user_namespace() {
         return Ok(());
     }
@@ -301,7 +327,7 @@ fn be_init(
     if !matches!(rustix::io::read(gate, &mut byte), Ok(1)) {
         return 1;
     }
-    let _ = rustix::thread::set_name(c"cryo-init");
+    let _ = rustix::thread::set_name(AS_INIT);
     if let Err(e) = own_proc() {
         tell(&mut File::from(events), NO_PROC, e.raw_os_error().unwrap_or(libc::EPERM));
         return 1;
@@ -328,8 +354,8 @@ fn be_init(
         drop(go_in);
         let mut start = Start { ready: File::from(result_in), go: go_out };
         let (letter, number) = match work(&mut start) {
-            Ok(program) => (b'P', program),
-            Err(code) => (b'E', code),
+            Ok(program) => (RUNS, program),
+            Err(code) => (ENDED, code),
         };
         tell(&mut start.ready, letter, number);
         // SAFETY: ends this process; the program, if there is one, becomes init's child.
@@ -342,8 +368,8 @@ fn be_init(
     let mut events = File::from(events);
     let mut results = File::from(result_out);
     let mut result = read_event(&mut results).ok().flatten();
-    if let Some((b'R', _)) = result {
-        tell(&mut events, b'R', 0);
+    if let Some((READY, _)) = result {
+        tell(&mut events, READY, 0);
         if !matches!(rustix::io::read(gate, &mut byte), Ok(1)) {
             return 1;
         }
@@ -352,17 +378,35 @@ fn be_init(
         let _ = rustix::io::write(&go_in, b"g");
         result = read_event(&mut results).ok().flatten();
     }
-    let Some((b'P', program)) = result else {
-        tell(&mut events, b'E', result.map_or(125, |r| r.1));
+    let Some((RUNS, program)) = result else {
+        tell(&mut events, ENDED, result.map_or(125, |r| r.1));
         return 1;
     };
     close_all_but([events.as_raw_fd(), gate.as_raw_fd()]);
     // The worker is gone before the program is announced, so that its parent is already us.
     reap_worker(pid);
-    tell(&mut events, b'P', program);
+    tell(&mut events, RUNS, program);
     // A program that has ended by now can still be found from outside, until it is reaped: the gate is closed when it has been.
     while matches!(rustix::io::read(gate, &mut byte), Ok(1..) | Err(rustix::io::Errno::INTR)) {}
     reap(program, events)
+}
+
+/// The first argument of a command of ours that is executed to be the init of a copy's namespace.
+pub const AS_INIT: &CStr = c"cryo-init";
+
+/// Is that what this process was executed for? Then this is its exit status, when nothing is left in the namespace. Its second argument is the program's pid
+/// there, its standard input who wants to know what becomes of it.
+pub fn executed_as_init() -> Option<i32> {
+    let mut arguments = std::env::args_os();
+    if rustix::process::getpid() != rustix::process::Pid::INIT || arguments.next()?.as_bytes() != AS_INIT.to_bytes() {
+        return None;
+    }
+    let program = arguments.next()?.to_str()?.parse().ok()?;
+    let _ = rustix::thread::set_name(AS_INIT);
+    let events = File::from(rustix::io::dup(rustix::stdio::stdin()).ok()?);
+    let own = events.as_raw_fd();
+    close_all_but([own, own]);
+    Some(reap(program, events))
 }
 
 /// Puts the namespace's own /proc in the place of the one of outside, for us and who comes after us.
@@ -416,11 +460,11 @@ fn reap(program: i32, mut events: File) -> i32 {
             continue;
         }
         if libc::WIFSTOPPED(status) {
-            tell(&mut events, b'S', libc::WSTOPSIG(status));
+            tell(&mut events, STOPPED, libc::WSTOPSIG(status));
         } else {
             // The pipe stays open: who waits for the others, too, hears of our own end.
             ended = true;
-            tell(&mut events, b'E', Ended::of(status).code());
+            tell(&mut events, ENDED, Ended::of(status).code());
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Descriptors of another process: taken over with pidfd_getfd(2), compared with kcmp(2).
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
 use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use rustix::time::{Timespec, timerfd_gettime};
 
@@ -40,6 +41,29 @@ pub fn take(pidfd: &OwnedFd, fd: i32) -> Result<OwnedFd> {
     let what = || format!("taking over fd {fd}");
     fault::point().map_err(|e| Error::sys(what(), e))?;
     pidfd_getfd(pidfd, fd, PidfdGetfdFlags::empty()).about(what)
+}
+
+/// What a program that we execute finds open: duplicates of our descriptors that do not close then, by their numbers.
+pub fn inherited() -> Result<Vec<(u32, OwnedFd)>> {
+    let mut all = Vec::new();
+    for fd in crate::proc::descriptors(std::process::id() as i32)? {
+        // SAFETY: a number that is not -1, used for two calls, which fail if nothing is open under it (any more).
+        let own = unsafe { BorrowedFd::borrow_raw(fd) };
+        if fcntl_getfd(own).is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC)) {
+            let duplicate = fcntl_dupfd_cloexec(own, 3).about(|| format!("duplicating fd {fd}"))?;
+            all.push((fd as u32, duplicate));
+        }
+    }
+    Ok(all)
+}
+
+/// Closes what who executed us has left open above the standard descriptors. Only what is to be inherited has no FD_CLOEXEC here: nothing of ours is closed.
+pub fn close_inherited() -> Result<()> {
+    for (fd, _) in inherited()?.into_iter().filter(|(fd, _)| *fd > 2) {
+        // SAFETY: a number that nothing in this program owns, as is said above.
+        unsafe { libc::close(fd as i32) };
+    }
+    Ok(())
 }
 
 /// Orders the open file descriptions of two descriptors, each with its process; equal means the same one (KCMP_FILE).

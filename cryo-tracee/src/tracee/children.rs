@@ -3,6 +3,8 @@
 //! A child is made by its parent's own fork(2), because nobody else can give a process a parent. It begins as a copy of the host that made it, scratch
 //! mapping, descriptors and all, and becomes another program by an execve(2) of its own.
 
+use std::ffi::CStr;
+
 use super::arch::x86_64;
 use super::host::{CloneArgs, Host, until_zombie};
 use super::owned::Owned;
@@ -66,12 +68,14 @@ impl Host {
         self.thread_at(maker)?.take_child().ok_or(Error::Died(pid))
     }
 
-    /// Executes the program under its descriptor `fd`, and stands before that program's first instruction, as behind [`Host::start`].
-    pub fn exec(&mut self, fd: u64) -> Result<()> {
+    /// Executes the program under its descriptor `fd` with these arguments and no environment, and stands before that program's first instruction, as
+    /// behind [`Host::start`].
+    pub fn exec(&mut self, fd: u64, arguments: &[&CStr]) -> Result<()> {
         let mut batch = self.batch()?;
         let empty = batch.put(b"\0");
-        let name = batch.put(b"cryo-host\0");
-        let arguments = batch.put(&[name.addr, 0].map(u64::to_le_bytes).concat());
+        let list = arguments.iter().map(|argument| batch.put(argument.to_bytes_with_nul()).addr).collect::<Vec<_>>();
+        let list = list.into_iter().chain([0]).flat_map(u64::to_le_bytes).collect::<Vec<u8>>();
+        let arguments = batch.put(&list);
         let environment = batch.put(&0_u64.to_le_bytes());
         batch.call(libc::SYS_getpid, &[]);
         self.run(batch)?.all()?;

@@ -1,0 +1,123 @@
+//! Where the sockets of templates are: a directory of the user's own, in $XDG_RUNTIME_DIR or in /tmp.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{RenameFlags, renameat_with};
+use rustix::net::sockopt::socket_peercred;
+
+use crate::Result;
+use crate::error::{About, RefusalKind, refuse};
+
+/// The longest name of a template: with the directory it has to fit into a socket's address (unix(7)).
+const LONGEST: usize = 40;
+
+/// The directory, which is made if it is not there. Who could write into it could stand in a template's place: it is ours alone, or it is refused.
+fn directory() -> Result<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let path = match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute()) {
+        Some(runtime) => runtime.join("cryo"),
+        None => PathBuf::from(format!("/tmp/cryo-{user}")),
+    };
+    let about = || format!("making {}", path.display());
+    match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e).about(about),
+        _ => {}
+    }
+    let meta = path.symlink_metadata().about(|| format!("looking at {}", path.display()))?;
+    if !meta.is_dir() || meta.uid() != user || meta.mode() & 0o077 != 0 {
+        return refuse(
+            RefusalKind::Untrusted,
+            format!(
+                "{}: the directory of templates is to be yours, and open to nobody else (it is of user {}, mode {:o}): \
+                 remove it, or set XDG_RUNTIME_DIR",
+                path.display(),
+                meta.uid(),
+                meta.mode() & 0o7777
+            ),
+        );
+    }
+    Ok(path)
+}
+
+/// The socket of a template that is held here. Dropping it takes the name away.
+pub struct Name {
+    path: PathBuf,
+    /// What it is called.
+    pub name: String,
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A socket under this name, or, where there is such a template, under the next one that is free: NAME-2, NAME-3. It is seen only when it listens.
+pub fn listen(wanted: &str) -> Result<(UnixListener, Name)> {
+    let directory = directory()?;
+    let fits = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let wanted: String = wanted.trim_start_matches('.').chars().map(fits).take(LONGEST).collect();
+    let wanted = if wanted.is_empty() { "template" } else { wanted.as_str() };
+    let hidden = Name { path: directory.join(format!(".{}", std::process::id())), name: String::new() };
+    let listener = UnixListener::bind(&hidden.path).about(|| format!("making the socket {}", hidden.path.display()))?;
+    for n in 1.. {
+        let name = if n == 1 { wanted.to_owned() } else { format!("{wanted}-{n}") };
+        let path = directory.join(&name);
+        // One whose holder was killed has left its socket.
+        let _ = connect_to(&path);
+        match renameat_with(rustix::fs::CWD, &hidden.path, rustix::fs::CWD, &path, RenameFlags::NOREPLACE) {
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(e) => return Err(e).about(|| format!("naming the socket {}", path.display())),
+            Ok(()) => return Ok((listener, Name { path, name })),
+        }
+    }
+    refuse(RefusalKind::Internal, "all names are taken")
+}
+
+/// Connects to the template of this name.
+pub fn connect(name: &str) -> Result<UnixStream> {
+    let path = directory()?.join(name);
+    // Our own directory is what keeps others away; nothing outside of it is ever asked.
+    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+    match plain.then(|| connect_to(&path)) {
+        Some(Ok(stream)) => Ok(stream),
+        Some(Err(e)) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            Err(e).about(|| format!("asking template {name}"))
+        }
+        _ => refuse(
+            RefusalKind::Argument,
+            format!(
+                "there is no template {name} of yours: see cryo-thaw --templates; cryo-thaw NAME --hold makes one of a frozen set"
+            ),
+        ),
+    }
+}
+
+/// The names of all that answer.
+pub fn names() -> Result<Vec<String>> {
+    let directory = directory()?;
+    let entries = std::fs::read_dir(&directory).about(|| format!("reading {}", directory.display()))?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> =
+        names.filter(|name| !name.starts_with('.') && connect_to(&directory.join(name)).is_ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Connects to a socket; one that nobody listens on any more is taken away.
+fn connect_to(path: &Path) -> std::io::Result<UnixStream> {
+    let stream = UnixStream::connect(path).inspect_err(|e| {
+        if e.kind() == ErrorKind::ConnectionRefused {
+            let _ = std::fs::remove_file(path);
+        }
+    })?;
+    if is_ours(&stream) { Ok(stream) } else { Err(ErrorKind::NotFound.into()) }
+}
+
+/// Is who has this other end of the same user as we are?
+pub fn is_ours(stream: &UnixStream) -> bool {
+    socket_peercred(stream).is_ok_and(|peer| peer.uid == rustix::process::geteuid())
+}

@@ -1,0 +1,180 @@
+//! A template in our hands, and the making of copies.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use cryo_format::section::descriptors::{Descriptors, ThreadDescriptors};
+use cryo_format::section::terminal::Terminal;
+use cryo_tracee::proc::{self, Status};
+use cryo_tracee::{FsRights, Host, namespace};
+
+use super::fit;
+use crate::births::Copy;
+use crate::error::{About, Doing, RefusalKind, refuse};
+use crate::ice::Ice;
+use crate::ids::{self, Decision, Ids};
+use crate::options::Options;
+use crate::prepared::{Prepared, prepare};
+use crate::ready::Ready;
+use crate::remap::Shape;
+use crate::restore::courier::Courier;
+use crate::restore::credentials;
+use crate::{Result, check, thaw};
+
+/// A process with the memory of the image. Dropping it ends it.
+pub struct Held {
+    ice: Ice,
+    options: Options,
+    prepared: Prepared,
+    rights: [FsRights; 1],
+    /// Decided when it was made, and where that is the same id here, anew for each copy.
+    decision: Decision,
+    host: Host,
+    shape: Shape,
+    courier: Courier,
+    /// This command, which is executed as the init of a copy's namespace.
+    command: OwnedFd,
+}
+
+/// A copy that stands before its first instruction. Dropping it ends it.
+pub struct Copied {
+    ready: Ready,
+    decision: Decision,
+}
+
+impl Held {
+    /// Makes the template.
+    pub fn hold(mut ice: Ice, options: Options) -> Result<Self> {
+        let prepared = prepare(&mut ice, &options)?;
+        check::rights(&ice, &options)?;
+        fit::check(&ice)?;
+        if ice.all::<Terminal>().next().is_some() {
+            options
+                .notes
+                .add("copies leave the terminal that they are given in its mode, and it is not their controlling one");
+        }
+        let decision = ids::decide(&ice, options.pid)?;
+        let mut pages = ice.pages.take();
+        let id = prepared.members[0].id;
+        let rights = [credentials::fs_rights(&ice, id, &options)?];
+        let (mut host, shape) = thaw::births(&ice, Ids::New, &options, &prepared, &rights).memory(&mut pages)?;
+        cryo_tracee::host::raise_file_limit(host.pid())?;
+        let tables = ice.all::<Descriptors>().map(|(_, d)| &d.descriptors);
+        let highest = tables.chain(ice.all::<ThreadDescriptors>().map(|(_, d)| &d.descriptors)).flat_map(|d| d.iter());
+        let highest = highest.map(|d| d.fd).max().unwrap_or(0).max(2);
+        let courier = Courier::between(&mut host, u64::from(highest) + 1)?;
+        // What it has of ours is not for its copies, and who reads from our output waits for its end.
+        let own: Vec<u64> = shape.unlinked.values().copied().chain([courier.theirs()]).collect();
+        for fd in proc::descriptors(host.pid())?.into_iter().filter(|fd| !own.contains(&(*fd as u64))) {
+            host.call(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0])?;
+        }
+        let command = File::open("/proc/self/exe").about(|| "opening this command".into())?.into();
+        Ok(Self { ice, options, prepared, rights, decision, host, shape, courier, command })
+    }
+
+    /// The pid of the process that holds the memory.
+    pub fn pid(&self) -> i32 {
+        self.host.pid()
+    }
+
+    /// Makes a copy, with what its caller has `lent`; if it is in a namespace of its own, that one's init tells `events` what becomes of it.
+    pub fn copy(
+        &mut self,
+        (stopped, detach): (bool, bool),
+        lent: &[(u32, OwnedFd)],
+        events: &UnixStream,
+    ) -> Result<Copied> {
+        let options = Options { stopped, detach, ..self.options.clone() };
+        let decision = match self.decision.ids {
+            Ids::Same => ids::decide(&self.ice, options.pid)?,
+            Ids::New | Ids::Namespace(_) => self.decision.clone(),
+        };
+        let pid = self.prepared.members[0].process.pid as i32;
+        let beside = libc::CLONE_PARENT as u64;
+        let mut host = match decision.ids {
+            Ids::Same => self.host.fork(Some(pid), 0, beside)?,
+            Ids::New => self.host.fork(None, 0, beside)?,
+            Ids::Namespace(_) => self.in_namespace(pid, events)?,
+        };
+        // No signal to a group of the holder's is for it, and none of its own for the holder.
+        host.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning its session".into())?;
+        let give = |(number, fd): &(u32, OwnedFd)| Ok((*number, self.courier.give(&mut host, fd)?));
+        let lent = lent.iter().map(give).collect::<Result<Vec<_>>>()?;
+        self.courier.leave(&mut host)?;
+        let mut births = thaw::births(&self.ice, decision.ids, &options, &self.prepared, &self.rights);
+        births.copy = Some(Copy { host, shape: self.shape.in_common(), lent });
+        let ready = thaw::bring_back(births, &mut None)?;
+        Ok(Copied { ready, decision })
+    }
+
+    /// A copy in a pid namespace of its own, with an init above it. The memory is copied once: init has it in common with the template until it executes its
+    /// own program. It runs at once, and ends with the copy.
+    fn in_namespace(&mut self, pid: i32, events: &UnixStream) -> Result<Host> {
+        let flags = namespace::flags() | libc::CLONE_VM | libc::CLONE_PARENT;
+        let made = self.host.fork(None, 0, flags as u64);
+        let mut init = made.doing(|| "making a pid namespace for the copy".into())?;
+        namespace::map_ids(init.pid())?;
+        own_proc(&mut init)?;
+        let copy = init.fork(Some(pid), libc::SIGCHLD, 0)?;
+        let events = events.as_fd().try_clone_to_owned().about(|| "duplicating a socket".into())?;
+        let events = self.courier.give(&mut init, &events)?;
+        let command = self.courier.give(&mut init, &self.command)?;
+        // The template has nothing open there.
+        if events != 0 {
+            init.call(libc::SYS_dup3, [events, 0, 0, 0, 0, 0])?;
+        }
+        init.call(libc::SYS_fcntl, [0, libc::F_SETFD as u64, 0, 0, 0, 0])?;
+        match CString::new(pid.to_string()) {
+            Ok(pid) => init.exec(command, &[namespace::AS_INIT, &pid])?,
+            Err(_) => return refuse(RefusalKind::Internal, "a pid with a NUL"),
+        }
+        let init = init.release();
+        // Who freezes the copy knows its init by that name.
+        let deadline = Instant::now() + cryo_tracee::LIMIT;
+        while Status::of(init)?.name() != namespace::AS_INIT.to_bytes() {
+            if Instant::now() > deadline {
+                return refuse(RefusalKind::Internal, "the init of a copy's namespace does not begin");
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(copy)
+    }
+}
+
+impl Copied {
+    /// Its pid for us.
+    pub fn pid(&self) -> i32 {
+        self.ready.pids().next().unwrap_or(0)
+    }
+
+    /// Is it a child of ours? The init of its namespace is, where it has one of its own.
+    pub fn is_child(&self) -> bool {
+        !matches!(self.decision.ids, Ids::Namespace(_))
+    }
+
+    /// What is to be told of its ids when it runs.
+    pub fn words(&self) -> Option<String> {
+        self.decision.words(self.pid())
+    }
+
+    /// Lets it run.
+    pub fn run(self) {
+        self.ready.run();
+    }
+}
+
+/// Puts a namespace's own /proc in the place of the one of outside.
+fn own_proc(init: &mut Host) -> Result<()> {
+    let mut batch = init.batch()?;
+    let [root, at, name] = [b"/\0".as_slice(), b"/proc\0", b"proc\0"].map(|text| batch.put(text).addr);
+    let private = libc::MS_REC | libc::MS_PRIVATE;
+    // In a chroot there is no mount at /; nothing is then passed on that should not.
+    batch.call(libc::SYS_mount, &[0, root, 0, private, 0]);
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    let mounted = batch.call(libc::SYS_mount, &[name, at, name, flags, 0]);
+    init.run(batch.continue_at_error())?.result(mounted).doing(|| "mounting the namespace's /proc".into())?;
+    Ok(())
+}
