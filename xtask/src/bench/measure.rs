@@ -199,7 +199,7 @@ fn remove_set(image: &Path) -> Result<()> {
 }
 
 /// Memory in use by a process and its descendants, what they share counted once.
-fn pss_kib(pid: u32) -> u64 {
+pub fn pss_kib(pid: u32) -> u64 {
     let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let own =
         read("smaps_rollup").lines().find_map(|l| l.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse().ok());

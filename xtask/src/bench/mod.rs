@@ -10,6 +10,7 @@
 mod inspect;
 mod measure;
 mod subject;
+mod templates;
 mod watched;
 
 use std::{fs, time::Duration};
@@ -177,6 +178,7 @@ pub fn bench(args: &Args) -> Result<()> {
         done.push((row, bench.row(row, args.rounds)));
     }
     let inspected = inspect::rows(&bench, args.rounds, &args.only)?;
+    let templates = templates::rows(&bench, args.rounds, &args.only)?;
     let watched = watched::rows(&root().join("target/release"), args.rounds, &args.only)?;
     let of = |name: &str| done.iter().find(|(r, _)| r.name == name).and_then(|(_, f)| f.as_ref().ok().cloned());
     match args.format {
@@ -193,6 +195,7 @@ pub fn bench(args: &Args) -> Result<()> {
                 serde_json::to_string_pretty(&json!({
                     "machine": machine()?, "load": load, "rounds": args.rounds, "rows": rows,
                     "inspect": inspected.iter().map(|row| row.json(&inspected)).collect::<Vec<_>>(),
+                    "templates": templates,
                     "watched": watched,
                 }))?
             );
@@ -208,6 +211,9 @@ pub fn bench(args: &Args) -> Result<()> {
             if !inspected.is_empty() {
                 let rows: Vec<_> = inspected.iter().map(|row| row.cells(&inspected)).collect();
                 println!("\n{}", table(inspect::HEAD, &rows));
+            }
+            if !templates.is_empty() {
+                println!("\n{}", table(templates::HEAD, &templates));
             }
             if !watched.is_empty() {
                 println!("\n{}", table(watched::HEAD, &watched));

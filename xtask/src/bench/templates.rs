@@ -1,0 +1,94 @@
+//! Copies of a program of 100 MiB that is held in memory (`cryo-thaw --hold`): how soon one runs, and how much memory many have.
+
+use anyhow::{Context, Result};
+
+use super::measure::{Bench, path, pss_kib};
+use super::subject;
+
+const NAME: &str = "templates, 100 MiB";
+const MANY: u64 = 100;
+
+pub const HEAD: &[&str] =
+    &["", "thaw ms", "hold ms", "copy ms", "aimed at", "Pss of 100 copies MiB", "aimed at", "with their template MiB"];
+
+/// Measures it, if `only` is in its name: cells of a table.
+pub fn rows(bench: &Bench, rounds: usize, only: &str) -> Result<Vec<Vec<String>>> {
+    if !NAME.contains(only) {
+        return Ok(Vec::new());
+    }
+    eprintln!("{NAME} ...");
+    let mut subject = bench.subject("random", "100")?;
+    let ice = tempfile::tempdir_in(bench.dir())?;
+    let image = ice.path().join("ice");
+    let frozen = bench.tool("cryo-freeze", &[&subject.pid().to_string(), "-o", path(&image)?])?;
+    subject.wait_for_end()?;
+    let image = image.with_extension("freeze");
+    let started = |args: &[&str]| -> Result<(u32, f64)> {
+        let started = bench.tool("cryo-thaw", args)?;
+        let pid = started.stdout.trim().parse().with_context(|| format!("it printed {:?}", started.stdout))?;
+        let awake = subject.wait_for_gap(frozen.end, started.start)?;
+        Ok((pid, (awake.end - started.start) as f64 / 1e6))
+    };
+    let mut thaws = Vec::new();
+    for _ in 0..=rounds {
+        let (pid, ms) = started(&[path(&image)?, "--detach"])?;
+        subject::end(pid);
+        thaws.push(ms);
+    }
+    let held = bench.tool("cryo-thaw", &[path(&image)?, "--hold"])?;
+    let template = held.stdout.trim();
+    let copies = copies(template, rounds, &started);
+    let list = bench.tool("cryo-thaw", &["--templates"])?;
+    let host =
+        list.stdout.lines().find_map(|line| line.strip_prefix(template)?.split_whitespace().next()?.parse().ok());
+    let all = copies.map(|(times, pids)| {
+        let pss: u64 = pids.iter().copied().map(pss_kib).sum();
+        let whole = pss + host.map_or(0, pss_kib);
+        pids.into_iter().for_each(subject::end);
+        (times, pss, whole)
+    });
+    bench.tool("cryo-thaw", &["--end", template])?;
+    let (times, pss, whole) = all?;
+    Ok(vec![vec![
+        NAME.to_owned(),
+        format!("{:.1}", median(thaws)),
+        format!("{:.1}", held.wall_ms),
+        format!("{:.2}", median(times)),
+        "< 3".to_owned(),
+        (pss / 1024).to_string(),
+        "< 1024".to_owned(),
+        (whole / 1024).to_string(),
+    ]])
+}
+
+/// How long each of the first took, and the pids of many.
+fn copies(
+    template: &str,
+    rounds: usize,
+    started: &dyn Fn(&[&str]) -> Result<(u32, f64)>,
+) -> Result<(Vec<f64>, Vec<u32>)> {
+    let mut times = Vec::new();
+    for _ in 0..=rounds {
+        let (pid, ms) = started(&["--from", template, "--detach"])?;
+        subject::end(pid);
+        times.push(ms);
+    }
+    let mut pids = Vec::new();
+    for _ in 0..MANY {
+        match started(&["--from", template, "--detach"]) {
+            Ok((pid, _)) => pids.push(pid),
+            Err(e) => {
+                pids.into_iter().for_each(subject::end);
+                return Err(e);
+            }
+        }
+    }
+    Ok((times, pids))
+}
+
+/// The first does not count.
+fn median(mut times: Vec<f64>) -> f64 {
+    let counted = &mut times[1..];
+    counted.sort_by(f64::total_cmp);
+    counted[counted.len() / 2]
+}
