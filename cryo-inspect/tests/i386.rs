@@ -130,6 +130,18 @@ fn a_redacted_set_keeps_the_frames_and_no_secret() {
 }
 
 #[test]
+fn the_module_is_not_asked_for_it() {
+    let wedge = Wedge::start_as(&["wedge32"]);
+    wedge.freeze("img");
+    let thaw = std::path::PathBuf::from(env!("CARGO_BIN_EXE_cryo-inspect")).with_file_name("cryo-thaw");
+    let mut command = std::process::Command::new(thaw);
+    command.current_dir(wedge.dir.path()).args(["--detach", "--pid", "new", "--remap", "overseer", "img"]);
+    let out = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let words = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.code() == Some(125) && words.contains("one of 32 bits: use --remap inject"), "{words}");
+}
+
+#[test]
 fn what_was_edited_is_another_set() {
     let wedge = Wedge::start_as(&["wedge32"]);
     wedge.freeze("img");
