@@ -30,6 +30,7 @@ const NEEDS: &[Need] = &[
         why: "a build is a family that is frozen (families); builds the kernel module",
     },
     Need { package: "gdb", proof: "/usr/bin/gdb", why: "reads the cores that cryo-inspect makes" },
+    Need { package: "valgrind", proof: "/usr/bin/valgrind", why: "sees whether libcryo loses memory" },
     Need { package: "libc6-dev", proof: "/usr/include/stdio.h", why: "their headers, and libc.a for the static ones" },
     Need { package: "python3", proof: "/usr/bin/python3", why: "is frozen; reads every image by spec/cryo.ksy" },
     Need { package: "perl", proof: "/usr/bin/perl", why: "is frozen" },
