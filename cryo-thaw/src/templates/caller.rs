@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 
-use cryo_tracee::namespace::{ENDED, Namespace, READY, RUNS, read_event};
+use cryo_tracee::namespace::{self, Namespace, READY, RUNS, read_event};
 use cryo_tracee::proc::{self, Status};
 use cryo_tracee::{fds, signals};
 
@@ -30,9 +30,10 @@ pub fn copy(name: &str, stopped: bool, detach: bool) -> Result<std::result::Resu
                 events.write_all(b"g").about(|| format!("asking template {name}"))?;
             }
             Some((RUNS, pid)) => return Ok(Ok(Namespace::told_of(pid, events))),
-            // It has not run: whoever tells of an end, its own it is not.
-            Some((ENDED, _)) => return Ok(Err(FAILED)),
-            _ => return refuse(RefusalKind::Internal, format!("the holder of template {name} has ended")),
+            Some((namespace::FAILED, code)) => return Ok(Err(code)),
+            // Of a copy that the holder has ended its init tells, too: what went wrong is still to be said.
+            Some(_) => {}
+            None => return refuse(RefusalKind::Internal, format!("the holder of template {name} has ended")),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use cryo_tracee::background::{self, Signals};
-use cryo_tracee::namespace::{ENDED, Event, READY, RUNS, STOPPED, tell};
+use cryo_tracee::namespace::{ENDED, Event, FAILED, READY, RUNS, STOPPED, tell};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::directory::{self, Name};
@@ -158,7 +158,7 @@ impl Holder {
         let mut answer = File::from(answer);
         let copied = match held.copy(how, lent, caller) {
             Ok(copied) => copied,
-            Err(e) => return tell(&mut answer, ENDED, voice.complain(e)),
+            Err(e) => return tell(&mut answer, FAILED, voice.complain(e)),
         };
         // Nothing may fail any more: from here on the caller's signals are the program's.
         tell(&mut answer, READY, 0);

@@ -159,6 +159,8 @@ pub const RUNS: u8 = b'P';
 pub const STOPPED: u8 = b'S';
 /// The program has ended, or could not be thawed; the exit code.
 pub const ENDED: u8 = b'E';
+/// There is no program, as who was to make it has said by now; the exit code.
+pub const FAILED: u8 = b'F';
 /// There can be no /proc of the namespace.
 const NO_PROC: u8 = b'M';
 /// No process can choose its pid in it.
