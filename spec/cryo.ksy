@@ -176,6 +176,7 @@ types:
             '"CTTY1"': dev_tty
             '"TERM1"': terminal
             '"INET1"': inet
+            '"HIST1"': history
             '"NOTE1"': notes
             '"ORIG1"': origin
             '"LINK1"': link
@@ -1734,6 +1735,52 @@ types:
       - id: sent
         type: blob
       - id: door
+        type: bytes
+  history:
+    seq:
+      - id: num_descriptors
+        type: u8
+      - id: descriptors
+        type: made
+        repeat: expr
+        repeat-expr: num_descriptors
+      - id: compared
+        type: u8
+      - id: num_differences
+        type: u8
+      - id: differences
+        type: difference
+        repeat: expr
+        repeat-expr: num_differences
+  made:
+    seq:
+      - id: fd
+        type: u4
+      - id: mode
+        type: u4
+      - id: order
+        type: u8
+      - id: flags
+        type: u8
+      - id: source
+        type: s8
+      - id: kind
+        type: bytes
+      - id: path
+        type: bytes
+      - id: absolute
+        type: bytes
+      - id: num_names
+        type: u8
+      - id: names
+        type: bytes
+        repeat: expr
+        repeat-expr: num_names
+  difference:
+    seq:
+      - id: object
+        type: bytes
+      - id: text
         type: bytes
   notes:
     seq:

@@ -66,6 +66,7 @@ macro_rules! for_each_section {
             sessions    Sessions    b"SESS" 1 Frost  Image           CRITICAL;
             sessions    DevTty      b"CTTY" 1 Frost  Description     CRITICAL;
             terminal    Terminal    b"TERM" 1 Frost  Process         CRITICAL;
+            history     History     b"HIST" 1 Frost  Process         SAFE_TO_COPY;
             notes       Notes       b"NOTE" 1 Frost  Image           SAFE_TO_COPY;
             origin      Origin      b"ORIG" 1 Frost  Image           SAFE_TO_COPY;
 

@@ -117,9 +117,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     // Declared after the family (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut held.quiet);
     let mut contents = done?;
-    for (object, text) in &options.noted {
-        collected.note(object, text.as_str());
-    }
+    collect::history::collect(&contents.members, &options.histories, &mut collected);
     not_asked_to_end()?;
     let mut live = held.live.take();
     if let Some(live) = live.as_mut().filter(|_| held.no_copies) {
@@ -191,7 +189,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
             if let Some(keeper) = keeper {
                 let pid = keeper.stay()?;
                 collected.note(
-                    format!("process {pid} (cryo-keeper)"),
+                    format!("process {pid} (cryo-tcp-keeper)"),
                     "keeps the peers waiting until the program is thawed here; end it to give them up",
                 );
             }

@@ -33,7 +33,7 @@ use crate::{Afterwards, Also, Children, Confirm, Ends, Files, Landlock, Options,
 
 /// Where the keeper with this pid listens: a name that needs no file, and that another user may take; see [`Keeper::of`].
 pub fn address(keeper: i32) -> std::io::Result<SocketAddr> {
-    SocketAddr::from_abstract_name(format!("cryo-keeper-{keeper}"))
+    SocketAddr::from_abstract_name(format!("overseer-keeper-{keeper}"))
 }
 
 /// May whoever is at the other end ask for this? Only the same user, or root.
@@ -203,7 +203,7 @@ fn words(pid: i32, options: &Options) -> Vec<OsString> {
         live: _,
         progress: _,
         confirm: _,
-        noted: _,
+        histories: _,
     } = options;
     let mut words: Vec<OsString> = vec!["cryo-freeze".into(), pid.to_string().into()];
     let mut add = |some: &[&str]| words.extend(some.iter().map(OsString::from));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cryo_format::section::history::History;
 use cryo_format::section::outside::FdRule;
 
 use crate::confirm::Confirm;
@@ -130,8 +131,8 @@ pub struct Options {
     pub progress: Progress,
     /// With [`Afterwards::End`]: who has the last word before the original ends.
     pub confirm: Confirm,
-    /// What whoever asks for it knows besides, for the image's notes: the object, and what is the matter with it.
-    pub noted: Vec<(String, String)>,
+    /// What an overseer has seen of processes, by their pids.
+    pub histories: Vec<(i32, History)>,
 }
 
 impl Default for Options {
@@ -153,7 +154,7 @@ impl Default for Options {
             parent: None,
             progress: Progress::default(),
             confirm: Confirm::default(),
-            noted: Vec::new(),
+            histories: Vec::new(),
         }
     }
 }

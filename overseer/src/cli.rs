@@ -29,7 +29,7 @@ pub enum Command {
     Resume(Resume),
     /// Take a set from standard input into a directory, and verify it: what --to runs on another machine
     Receive(Receive),
-    /// Show the lists of a watched family, as they are now: descriptors with their history, handlers, timers
+    /// Show the lists of a watched family, as they are now: descriptors with their history, handlers, timers; or the sets of a directory
     Show(Show),
     /// Stand by a watched family whose overseer was killed: the exit status is the program's
     Attach(Attach),
@@ -38,9 +38,9 @@ pub enum Command {
 /// `overseer show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// A process of the family
-    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
-    pub pid: i32,
+    /// A process of the family; or the directory of the sets: which are complete, which one is resumed, and the history in it
+    #[arg(value_name = "PID|DIR")]
+    pub what: PathBuf,
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use overseer::cli::{Cli, Command, Format};
+use overseer::cli::{Cli, Command};
 use overseer::{policy, say, watch};
 
 /// Nothing was started, as of other commands that start programs (env, nohup, timeout).
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Command::Run(run) => policy::run(&run),
         Command::Resume(resume) => policy::resume(&resume),
         Command::Receive(receive) => policy::take(&receive),
-        Command::Show(show) => watch::show::show(show.pid, show.format == Format::Json).map(|()| 0),
+        Command::Show(show) => overseer::show(&show).map(|()| 0),
         Command::Attach(attach) => watch::attach::attach(attach.pid),
     };
     match done {

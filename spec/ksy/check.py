@@ -29,7 +29,7 @@ SECTIONS = {
     "GARD": ("frore", CRITICAL), "MBND": ("frore", CRITICAL), "MPOL": ("frost", CRITICAL), "FS  ": ("frost", CRITICAL), "FDTT": ("frost", CRITICAL), "AIO ": ("frost", CRITICAL),
     "FMLY": ("frost", CRITICAL), "FORK": ("freeze", CRITICAL), "PRNT": ("freeze", CRITICAL),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
-    "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY),
+    "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY), "HIST": ("frost", SAFE_TO_COPY),
     "INET": ("frost", CRITICAL),
     "NTLK": ("frost", CRITICAL), "RAWS": ("frost", CRITICAL), "PCKT": ("frost", CRITICAL),
     "UNIX": ("frost", CRITICAL), "ANCL": ("frost", CRITICAL), "PEER": ("frost", SAFE_TO_COPY),
@@ -353,6 +353,7 @@ RULES = {
     "ANCL": ancillary,
     "RMVD": removed,
     "ATTR": lambda s: need(ascending(i.object for i in s.inodes), 63, "inodes not sorted"),
+    "HIST": lambda s: need(ascending(d.fd for d in s.descriptors), 63, "descriptors not sorted"),
     "INOT": lambda s: need(ascending(w.wd for w in s.watches), 63, "watches not sorted"),
 }
 

@@ -33,6 +33,7 @@ pub mod files;
 pub mod forked;
 pub mod fs;
 pub mod guards;
+pub mod history;
 pub mod inet;
 pub mod inotify;
 pub mod itimers;

@@ -269,6 +269,10 @@ fn mend(section: &mut AnySection) {
             s.cwd &= u32::from(directory);
         }
         AnySection::Mqueue(s) => s.unlinked &= 1,
+        AnySection::History(s) => {
+            s.descriptors.sort_by_key(|d| d.fd);
+            s.descriptors.dedup_by_key(|d| d.fd);
+        }
         AnySection::SemUndo(s) => {
             s.adjustments.iter_mut().for_each(|a| a.adjust = (a.adjust % 32767) | 1);
             s.adjustments.sort_by_key(|a| (a.semid, a.number));

@@ -27,6 +27,7 @@ pub mod forked;
 pub mod fs;
 pub mod guards;
 mod held;
+pub mod history;
 mod in_flight;
 pub mod inet;
 mod inet_socket;

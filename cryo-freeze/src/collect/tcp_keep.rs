@@ -54,7 +54,7 @@ pub fn collect(cx: &mut Cx<'_>, s: &Socket<'_>, what: &str) -> Result<bool> {
         let mut random = [0; 8];
         let flags = rustix::rand::GetRandomFlags::empty();
         rustix::rand::getrandom(&mut random, flags).about(|| "getting random bits".into())?;
-        cx.held.door = format!("cryo-keeper-{}", cryo_format::prim::hex(&random)).into_bytes();
+        cx.held.door = format!("cryo-tcp-keeper-{}", cryo_format::prim::hex(&random)).into_bytes();
     }
     kept.door = Bytes(cx.held.door.clone());
     if !received.is_empty() {

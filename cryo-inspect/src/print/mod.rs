@@ -33,6 +33,7 @@ mod forked;
 pub mod fpu;
 mod fs;
 mod guards;
+mod history;
 mod inet;
 mod inotify;
 mod itimers;

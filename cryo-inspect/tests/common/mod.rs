@@ -20,6 +20,7 @@ use cryo_format::section::family::{Common, Family, Zombie};
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::forked::{Forked, ForkedRange};
 use cryo_format::section::guards::{Guard, Guards};
+use cryo_format::section::history::{Difference, History, Made};
 use cryo_format::section::ldt::{Ldt, LdtEntry};
 use cryo_format::section::link::Link;
 use cryo_format::section::mempolicy::{BoundRange, Mbind, Mempolicy};
@@ -291,6 +292,19 @@ fn frost() -> (Vec<u8>, Raw<32>) {
     w.section(23, &null).unwrap();
     w.section(24, &outside("socket:[5]", Policy::PATH, 0, "/tmp/instead")).unwrap();
     ends::write(&mut w);
+    let made = Made {
+        fd: 3,
+        mode: 0o640,
+        order: 7,
+        flags: 0o101,
+        source: -1,
+        kind: "file".into(),
+        path: "../data".into(),
+        absolute: "/home/x/../data".into(),
+        names: vec!["/home/moved".into()].into(),
+    };
+    let differences = vec![Difference { object: "fd 9".into(), text: "a pipe, and it is a socket".into() }];
+    w.section(1, &History { descriptors: vec![made].into(), compared: 66, differences: differences.into() }).unwrap();
     w.section(0, &Notes { notes: vec![Note { object: "fd 8".into(), text: "left out on request".into() }].into() })
         .unwrap();
     let origin = Origin {

@@ -8,6 +8,7 @@ use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_tracee::Host;
 
 use super::attributes;
+use super::history;
 use super::open::{self, set_flags};
 use super::paths::{self, Found};
 use super::table::Table;
@@ -91,12 +92,7 @@ fn seek(host: &mut Host, file: &OpenFile, opened: u64) -> Result<()> {
 }
 
 fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Result<u64> {
-    let found = paths::find(host, table, fd, &file.path)?;
-    found.must_be(file.mode, file.rdev)?;
-    // A device is what its number says, wherever its file is.
-    if !matches!(file.mode & S_IFMT, S_IFCHR | S_IFBLK) {
-        found.must_be_file(file.into(), table)?;
-    }
+    let found = the_one(host, table, fd, file, &file.path).or_else(|e| elsewhere(host, table, fd, file).ok_or(e))?;
     let flags = file.open_flags.0 as i32;
     if flags & libc::O_PATH != 0 {
         // Never opened, only held: as what was found is, but for the flag by which it was found.
@@ -118,6 +114,33 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
         }
     }
     found.open(host, table, flags & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY)
+}
+
+/// What is at this path, if it is what was frozen.
+fn the_one(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile, path: &[u8]) -> Result<Found> {
+    let found = paths::find(host, table, fd, path)?;
+    // A device is what its number says, wherever its file is.
+    let device = matches!(file.mode & S_IFMT, S_IFCHR | S_IFBLK);
+    let right = found.must_be(file.mode, file.rdev);
+    match right.and_then(|()| if device { Ok(()) } else { found.must_be_file(file.into(), table) }) {
+        Ok(()) => Ok(found),
+        Err(e) => {
+            host.call(libc::SYS_close, [found.handle, 0, 0, 0, 0, 0])?;
+            Err(e)
+        }
+    }
+}
+
+/// It under another name that an overseer has seen.
+fn elsewhere(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Option<Found> {
+    history::names(table, fd, &file.path).into_iter().find_map(|name| {
+        let found = the_one(host, table, fd, file, name).ok()?;
+        table.options.notes.add(format!(
+            "fd {fd} ({}): not there; it is {}, a name that the overseer has seen",
+            file.path, found.path
+        ));
+        Some(found)
+    })
 }
 
 /// A file in /proc of a process that has ended says so to who reads it (ESRCH), as one of a process of ours does that opens it and ends. top(1) has such

@@ -16,6 +16,7 @@ pub mod final_steps;
 pub mod fs;
 pub mod generation;
 pub mod guards;
+pub mod history;
 pub mod inet;
 pub(crate) mod inet_socket;
 pub mod inotify;

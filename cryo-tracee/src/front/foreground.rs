@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem::zeroed;
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
 use std::ptr;
 use std::time::Duration;
 
@@ -105,11 +105,20 @@ pub fn wait_besides(
     }
 }
 
+/// Stands before a process that is not our child, and sends signals on to it, until `end` can be read.
+pub fn stand_before(pid: i32, end: impl AsFd) -> Result<()> {
+    let signals = SignalFd::all()?;
+    while !signals.wait(Some(end.as_fd()), None)? {
+        signals.pass_on(pid, &mut None, &mut Nobody)?;
+    }
+    Ok(())
+}
+
 /// [`wait_for`] for a program in a namespace of its own, of which init tells.
 pub fn wait_for_namespace(namespace: &mut Namespace, mut terminal: Option<&mut dyn ForegroundTerminal>) -> Result<i32> {
     let signals = SignalFd::all()?;
     loop {
-        if !signals.wait(Some(namespace.events()), None)? {
+        if !signals.wait(Some(namespace.events().as_fd()), None)? {
             signals.pass_on(namespace.pid, &mut terminal, &mut Nobody)?;
             continue;
         }
@@ -168,10 +177,10 @@ impl SignalFd {
     }
 
     /// Waits for a signal or for `other`, or as long as `limit` says; true if it is `other`.
-    fn wait(&self, other: Option<&File>, limit: Option<Duration>) -> Result<bool> {
+    fn wait(&self, other: Option<BorrowedFd<'_>>, limit: Option<Duration>) -> Result<bool> {
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         let mut fds = vec![PollFd::new(&self.0, PollFlags::IN)];
-        fds.extend(other.map(|o| PollFd::new(o, PollFlags::IN)));
+        fds.extend(other.map(|o| PollFd::from_borrowed_fd(o, PollFlags::IN)));
         match poll(&mut fds, limit.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(fds.get(1).is_some_and(|f| !f.revents().is_empty())),
             Err(e) => Err(Error::sys("waiting for signals", e)),

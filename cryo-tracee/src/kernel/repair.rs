@@ -125,7 +125,7 @@ impl Keeper {
                 // SAFETY: numbers, and memory of ours; nothing is allocated. Descriptors that are closed here are not used any more.
                 unsafe {
                     libc::setsid();
-                    libc::prctl(libc::PR_SET_NAME, c"cryo-keeper".as_ptr());
+                    libc::prctl(libc::PR_SET_NAME, c"cryo-tcp-keeper".as_ptr());
                     let mut none: libc::sigset_t = std::mem::zeroed();
                     libc::sigemptyset(&raw mut none);
                     libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
@@ -206,7 +206,7 @@ pub fn knock(door: &[u8]) -> Result<bool> {
             Err(e) => return Err(Error::sys("knocking at the keeper of connections", e)),
         }
     }
-    refuse(RefusalKind::Busy, "the keeper of the connections does not answer: end it (cryo-keeper)")
+    refuse(RefusalKind::Busy, "the keeper of the connections does not answer: end it (cryo-tcp-keeper)")
 }
 
 /// Sets which queue is meant.

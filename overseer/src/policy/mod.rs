@@ -8,6 +8,7 @@ pub mod place;
 pub mod receive;
 mod schedule;
 pub mod sets;
+pub mod show;
 pub mod thaw;
 pub mod trigger;
 

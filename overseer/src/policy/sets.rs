@@ -16,7 +16,7 @@ use crate::say;
 /// The directory, ours for as long as this lives.
 pub struct Sets {
     dir: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Sets {
@@ -34,8 +34,19 @@ impl Sets {
                 dir.display()
             ),
             // Not all network file systems lock a directory.
-            _ => Ok(Self { dir, _lock: lock }),
+            _ => Ok(Self { dir, _lock: Some(lock) }),
         }
+    }
+
+    /// To look only, while an overseer may be writing there.
+    pub fn look(dir: &Path) -> Result<Self> {
+        let dir = dir.canonicalize().with_context(|| dir.display().to_string())?;
+        Ok(Self { dir, _lock: None })
+    }
+
+    /// The names of all sets, complete or not, the newest first.
+    pub fn names(&self) -> Result<Vec<PathBuf>> {
+        Ok(self.all()?.keys().rev().map(|number| self.name(*number)).collect())
     }
 
     /// Where it is.

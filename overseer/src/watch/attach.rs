@@ -1,20 +1,28 @@
-//! `overseer attach`: stands by a family whose overseer has died.
+//! `overseer attach`: stands by a family whose overseer has died, and passes signals on to it.
 
 use std::io::{BufRead, BufReader};
 
 use anyhow::{Context, Result, bail};
 use cryo_freeze::keeper::Keeper;
+use cryo_tracee::{foreground, signals};
 use serde_json::{Value, json};
 
 /// Waits for the end of the family that process `pid` belongs to; returns its root's exit status as a shell says it.
 pub fn attach(pid: i32) -> Result<i32> {
     let keeper = Keeper::of(pid).with_context(|| nobody(pid))?;
-    let mut lines = BufReader::new(keeper.ask(&json!({ "attach": true }))?).lines();
-    while let Some(line) = lines.next().transpose()? {
+    // What comes from now on is the program's.
+    signals::hold();
+    let mut stream = BufReader::new(keeper.ask(&json!({ "attach": true }))?);
+    let mut line = String::new();
+    while stream.read_line(&mut line)? != 0 {
         let said: Value = serde_json::from_str(&line)?;
         if let Some(status) = said["ended"].as_i64() {
-            return Ok(cryo_tracee::signals::Ended::of(status as i32).code());
+            return Ok(signals::Ended::of(status as i32).code());
         }
+        if let (Some(root), true) = (said["root"].as_i64(), stream.buffer().is_empty()) {
+            foreground::stand_before(root as i32, stream.get_ref())?;
+        }
+        line.clear();
     }
     bail!("the keeper of process {pid} was killed, and the family with it")
 }

@@ -1,56 +1,97 @@
-//! The overseer's view and the kernel's, side by side, while the family stands still. A difference means that something came about by a way that is not
-//! watched; the image has the kernel's view, and says so in its notes.
+//! The overseer's view and the kernel's, side by side, while the family stands still: the history of each process that its image gets (`HIST`), with what
+//! differs. A difference means that something came about by a way that is not watched; all else in the image is the kernel's view.
 
+use cryo_format::prim::Bytes;
+use cryo_format::section::history::{Difference, History, Made};
 use cryo_tracee::proc::{self, Status};
 
-use super::lists::{Member, kind, link};
+use super::lists::{Descriptor, Member, kind, link};
+use super::record::PathBytes;
 
 /// SIG_IGN.
 const IGNORED: u64 = 1;
 /// sigaction(2): the kernel itself makes the action the default again.
 const SA_RESETHAND: u64 = 0x8000_0000;
+/// There are so many.
+const SIGNALS: i32 = 64;
 
-/// What differs, of each process: the object, and what is the matter with it.
-pub fn differences(members: &[Member]) -> Vec<(String, String)> {
-    members.iter().flat_map(|member| descriptors(member).chain(signals(member)).collect::<Vec<_>>()).collect()
+/// Of each process, by its pid.
+pub fn histories(members: &[Member]) -> Vec<(i32, History)> {
+    members.iter().map(|member| (member.pid, history(member))).collect()
 }
 
-fn descriptors(member: &Member) -> impl Iterator<Item = (String, String)> + '_ {
-    let pid = member.pid;
-    proc::descriptors(pid).unwrap_or_default().into_iter().filter_map(move |fd| {
-        let is = kind(&link(pid, fd)?);
-        let text = match member.descriptors.get(&fd).map(|d| d.kind.as_str()) {
-            Some(seen) if seen == is => return None,
-            None | Some("?") => {
-                format!("the overseer has not seen where it came from (a {is}): perhaps through a socket")
+fn history(member: &Member) -> History {
+    let mut history = History::default();
+    descriptors(member, &mut history);
+    signals(member, &mut history);
+    history
+}
+
+fn differs(history: &mut History, object: &str, text: &str) {
+    history.differences.push(Difference { object: object.into(), text: text.into() });
+}
+
+fn descriptors(member: &Member, history: &mut History) {
+    let mut open = proc::descriptors(member.pid).unwrap_or_default();
+    open.sort_unstable();
+    for fd in open {
+        let Some(link) = link(member.pid, fd) else { continue };
+        let is = kind(&link);
+        history.compared += 1;
+        let known = member.descriptors.get(&fd);
+        if let Some(known) = known {
+            history.descriptors.push(made(fd, known, &is));
+        }
+        match known.map(|d| d.kind.as_str()) {
+            Some(seen) if seen == is => {}
+            None | Some("?") => differs(
+                history,
+                &format!("fd {fd}"),
+                &format!("the overseer has not seen where it came from (a {is}): perhaps through a socket"),
+            ),
+            Some(seen) => {
+                differs(
+                    history,
+                    &format!("fd {fd}"),
+                    &format!("the overseer has seen a {seen} come there, and it is a {is}"),
+                );
             }
-            Some(seen) => format!("the overseer has seen a {seen} come there, and it is a {is}"),
-        };
-        Some((format!("process {pid}, fd {fd}"), text))
-    })
+        }
+    }
 }
 
-fn signals(member: &Member) -> impl Iterator<Item = (String, String)> + '_ {
-    let status = Status::of(member.pid).ok();
-    let set = |key: &str| status.as_ref().map_or(0, |s| s.hex(key));
-    let (caught, ignored, known) = (set("SigCgt"), set("SigIgn"), status.is_some());
-    (1..=64).filter(move |_| known).filter_map(move |signal| {
+fn made(fd: i32, d: &Descriptor, is: &str) -> Made {
+    let path = |path: &Option<PathBytes>| path.as_ref().map_or_else(Bytes::default, |p| p.0.clone().into());
+    Made {
+        fd: fd as u32,
+        mode: d.mode,
+        order: d.order,
+        flags: d.flags,
+        source: d.from.map_or(-1, i64::from),
+        kind: if d.kind == "?" { is } else { &d.kind }.into(),
+        path: path(&d.path),
+        absolute: path(&d.absolute),
+        names: d.renamed.iter().map(|name| name.0.clone().into()).collect(),
+    }
+}
+
+fn signals(member: &Member, history: &mut History) {
+    let Ok(status) = Status::of(member.pid) else { return };
+    let (caught, ignored) = (status.hex("SigCgt"), status.hex("SigIgn"));
+    let name = |ignored, caught| match (ignored, caught) {
+        (true, _) => "ignored",
+        (_, true) => "handled",
+        _ => "left to its default",
+    };
+    for signal in 1..=SIGNALS {
+        history.compared += 1;
         let has = |set: u64| set >> (signal - 1) & 1 != 0;
-        let name = |ignored, caught| match (ignored, caught) {
-            (true, _) => "ignored",
-            (_, true) => "handled",
-            _ => "left to its default",
-        };
         let is = name(has(ignored), has(caught));
         let handler = member.handlers.get(&signal);
         let seen = name(handler.is_some_and(|h| h.handler == IGNORED), handler.is_some());
         let once = handler.is_some_and(|h| h.flags & SA_RESETHAND != 0) && is == "left to its default";
-        let what = || {
-            (
-                format!("process {}, signal {signal}", member.pid),
-                format!("the overseer has seen it {seen}, and it is {is}"),
-            )
-        };
-        (is != seen && !once).then(what)
-    })
+        if is != seen && !once {
+            differs(history, &format!("signal {signal}"), &format!("the overseer has seen it {seen}, and it is {is}"));
+        }
+    }
 }

@@ -223,7 +223,7 @@ impl Keeper {
     fn freeze(&mut self, order: &Order, mut pipe: Option<File>, who: &UnixStream) -> Value {
         let done = if self.halt() {
             let mut options = order.options.clone();
-            options.noted = compare::differences(&self.lists.now());
+            options.histories = compare::histories(&self.lists.now());
             if order.confirm {
                 options.confirm = keeper::confirm(who).unwrap_or_else(|e| Confirm::by(move |_| Err(e.to_string())));
             }

@@ -21,7 +21,8 @@ pub fn show(pid: i32, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-fn table(lists: &Value) -> String {
+/// The lists for people.
+pub fn table(lists: &Value) -> String {
     let mut out = String::new();
     let word = |value: &Value| match value {
         Value::String(text) => message(text),
@@ -56,6 +57,9 @@ fn table(lists: &Value) -> String {
         for timer in member["timers"].as_array().into_iter().flatten() {
             let state = if timer["set"] == true { "set" } else { "not set" };
             let _ = writeln!(out, "  {} timer {}: {state}", word(&timer["kind"]), timer["id"]);
+        }
+        for difference in member["differences"].as_array().into_iter().flatten() {
+            let _ = writeln!(out, "  {}: {}", word(&difference[0]), word(&difference[1]));
         }
         for shared in member["shared"].as_array().into_iter().flatten() {
             let _ = writeln!(out, "  shared: {}", word(shared));

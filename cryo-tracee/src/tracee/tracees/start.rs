@@ -118,7 +118,7 @@ fn alone(files: &[RawFd]) {
     // SAFETY: takes numbers; the descriptors closed are the parent's copies, which nothing here uses any more.
     unsafe {
         libc::setsid();
-        libc::prctl(libc::PR_SET_NAME, c"cryo-keeper".as_ptr());
+        libc::prctl(libc::PR_SET_NAME, c"overseer-keeper".as_ptr());
     }
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         for standard in 0..3 {
