@@ -37,11 +37,11 @@ pub fn rows(bench: &Bench, rounds: usize, only: &str) -> Result<Vec<Vec<String>>
     }
     let held = bench.tool("cryo-thaw", &[path(&image)?, "--hold"])?;
     let template = held.stdout.trim();
-    let copies = copies(template, rounds, &started);
+    let copies = copies(template, rounds, started);
     let list = bench.tool("cryo-thaw", &["--templates"])?;
     let host =
         list.stdout.lines().find_map(|line| line.strip_prefix(template)?.split_whitespace().next()?.parse().ok());
-    let all = copies.map(|(times, pids)| {
+    let all = copies.map(|Copies { times, pids }| {
         let pss: u64 = pids.iter().copied().map(pss_kib).sum();
         let whole = pss + host.map_or(0, pss_kib);
         pids.into_iter().for_each(subject::end);
@@ -61,12 +61,13 @@ pub fn rows(bench: &Bench, rounds: usize, only: &str) -> Result<Vec<Vec<String>>
     ]])
 }
 
-/// How long each of the first took, and the pids of many.
-fn copies(
-    template: &str,
-    rounds: usize,
-    started: &dyn Fn(&[&str]) -> Result<(u32, f64)>,
-) -> Result<(Vec<f64>, Vec<u32>)> {
+/// How long each of the first took, in milliseconds, and the pids of many.
+struct Copies {
+    times: Vec<f64>,
+    pids: Vec<u32>,
+}
+
+fn copies(template: &str, rounds: usize, started: impl Fn(&[&str]) -> Result<(u32, f64)>) -> Result<Copies> {
     let mut times = Vec::new();
     for _ in 0..=rounds {
         let (pid, ms) = started(&["--from", template, "--detach"])?;
@@ -83,7 +84,7 @@ fn copies(
             }
         }
     }
-    Ok((times, pids))
+    Ok(Copies { times, pids })
 }
 
 /// The first does not count.
