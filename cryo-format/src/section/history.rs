@@ -29,7 +29,7 @@ pub struct Made {
     pub fd: u32,
     /// Mode of the open(2) that might make the file; 0 for others.
     pub mode: u32,
-    /// The how manieth the family has made; 0 for those that it was started with.
+    /// Its place in the order in which the family made them, from 1 on; 0 for those that it was started with.
     pub order: u64,
     /// Flags of the open(2); 0 if it was not opened.
     pub flags: u64,

@@ -12,7 +12,7 @@ use super::record::{PathBytes, Timer, What};
 /// A descriptor, as far as the kernel forgets how it came about.
 #[derive(Clone, Debug, Serialize)]
 pub struct Descriptor {
-    /// The how manieth that the family has made; 0 for those that it was started with.
+    /// Its place in the order in which the family made them, from 1 on; 0 for those that it was started with.
     pub order: u64,
     /// What it is: file, pipe, socket, eventfd, ...
     pub kind: String,
