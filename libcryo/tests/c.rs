@@ -67,7 +67,10 @@ fn a_c_program_freezes_itself_and_returns_twice() {
 #[test]
 fn python_freezes_and_thaws_another_process() {
     let installed = Installed::new();
-    let mut target = installed.command("sleep").arg("1000").spawn().unwrap();
+    // Of a pipe it would have the thawer's in its place afterwards, which is read to its end here.
+    let null = || std::process::Stdio::null();
+    let mut target =
+        installed.command("sleep").arg("1000").stdin(null()).stdout(null()).stderr(null()).spawn().unwrap();
     let mut python = installed.command("python3");
     let out = python.arg(here("examples/other.py")).arg(target.id().to_string()).output().unwrap();
     let _ = target.kill();
