@@ -9,7 +9,7 @@ for tool in node npm python3; do
 done
 mkdir -p "$dir/python"
 if [ ! -e "$dir/node_modules/kaitai-struct-compiler" ] || [ ! -e "$dir/node_modules/js-yaml" ]; then
-    npm install --silent --no-fund --no-audit --prefix "$dir" kaitai-struct-compiler@0.11.0 js-yaml@4 >&2
+    npm install --loglevel=error --no-fund --no-audit --prefix "$dir" kaitai-struct-compiler@0.11.0 js-yaml@4 >&2
 fi
 if ! PYTHONPATH="$dir/python" python3 -c 'import kaitaistruct, blake3, crc32c, zstandard' 2>/dev/null; then
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target "$dir/python" \
