@@ -132,7 +132,7 @@ pub struct Keeping {
     /// only then the program ends. --keep holds there, too
     #[arg(long, value_name = "DIR|USER@HOST:DIR", conflicts_with = "parent", value_parser = OsStringValueParser::new().map(Place::from))]
     pub to: Option<Place>,
-    /// The command in the place of ssh, with its options, for --to; $CRYO_SSH says it, too
+    /// The command in the place of ssh, with its options, quoted as in a shell, for --to; $CRYO_SSH says it, too
     /// [without either: ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15]
     #[arg(long, value_name = "COMMAND", requires = "to")]
     pub ssh: Option<String>,

@@ -94,14 +94,16 @@ impl Receiver {
             bail!("{host:?} is no host");
         }
         let ssh = self.ssh.as_deref().unwrap_or(SSH);
-        let mut words = ssh.split_whitespace();
+        // Quoted as in a shell.
+        let mut words =
+            shlex::split(ssh).with_context(|| format!("--ssh {ssh:?}: a quote without its end"))?.into_iter();
         let Some(program) = words.next() else { bail!("--ssh names no command") };
         // ssh gives it to a shell.
         let mut remote = OsString::from(format!("overseer receive {} -- ", options.join(" ")));
         remote.push(quoted(dir));
         let said = || memfd_create("said", MemfdFlags::CLOEXEC).map(File::from);
         let (mut out, mut err) = (said()?, said()?);
-        let mut command = Command::new(program);
+        let mut command = Command::new(&program);
         command.args(words).arg(host).arg(remote);
         command.stdin(if set.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(out.try_clone()?).stderr(err.try_clone()?);
