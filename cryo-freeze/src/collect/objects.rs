@@ -201,7 +201,7 @@ impl Objects {
 
     /// Content of anonymous memory: the pages that are there. Of what fork(2) wipes (MADV_WIPEONFORK) and the kernel may drop (MAP_DROPPABLE) none: programs and
     /// libraries keep random state there, which must not be the same in two copies, and find zeros as in a new process.
-    pub fn anonymous(&mut self, scene: &Scene<'_>, m: &Mapping) -> Result<()> {
+    pub fn anonymous(&mut self, scene: &Scene<'_>, m: &Mapping) {
         let special = cryo_tracee::host::is_special(m);
         let runs = if special {
             vec![own(scene, m.start, m.end)]
@@ -212,7 +212,6 @@ impl Objects {
             self.present(scene, m.start, m.end).iter().map(|p| own(scene, p.start, p.end)).collect()
         };
         self.content.entry(scene.id).or_default().push(Content { private: None, file: None, runs });
-        Ok(())
     }
 
     /// Content of a private file mapping: the process's own pages, and the file's if the image shall hold them or nobody else does.

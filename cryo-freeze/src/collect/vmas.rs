@@ -68,7 +68,7 @@ fn under(
     if cryo_tracee::host::is_special(m) {
         // The vDSO's code is kept: on another kernel its old entry points must lead to the new ones.
         if m.path == b"[vdso]" {
-            objects.anonymous(scene, m)?;
+            objects.anonymous(scene, m);
             return Ok((Backing::SPECIAL, objects.vdso(scene, m, ids)?));
         }
         return Ok((Backing::SPECIAL, 0));
@@ -79,7 +79,7 @@ fn under(
     }
     match objects.place(scene, m, ids)? {
         Place::Anonymous => {
-            objects.anonymous(scene, m)?;
+            objects.anonymous(scene, m);
             Ok((Backing::ANONYMOUS, 0))
         }
         Place::Private(id) => {
