@@ -47,3 +47,6 @@ pub use notes::Notes;
 pub use options::{Options, Pid, Road};
 pub use ready::{Ready, Thawed};
 pub use thaw::thaw;
+
+/// Exit status of a thaw that did not come about, as of other commands that start programs (env, nohup, timeout).
+pub const FAILED: i32 = 125;

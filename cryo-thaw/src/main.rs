@@ -14,7 +14,7 @@ use cryo_thaw::original;
 use cryo_thaw::pid_file::PidFile;
 use cryo_thaw::templates::caller;
 use cryo_thaw::templates::holder::{self, Voice};
-use cryo_thaw::{Notes, Options, thaw};
+use cryo_thaw::{FAILED, Notes, Options, thaw};
 use cryo_tracee::foreground::ForegroundTerminal;
 use cryo_tracee::{namespace, report};
 
@@ -230,9 +230,6 @@ fn say_notes() {
         say(note);
     }
 }
-
-/// Exit status of a thaw that did not come about, as of other commands that start programs (env, nohup, timeout).
-const FAILED: i32 = 125;
 
 fn complain(e: &anyhow::Error) {
     match e.downcast_ref() {

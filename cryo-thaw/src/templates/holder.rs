@@ -43,7 +43,7 @@ pub fn start(ice: Ice, options: Options, name: &str, voice: &dyn Voice) -> Resul
     })?;
     let mut name = String::new();
     told.read_to_string(&mut name).about(|| "waiting for the template".into())?;
-    Ok(if name.is_empty() { Err(super::caller::FAILED) } else { Ok(name) })
+    Ok(if name.is_empty() { Err(crate::FAILED) } else { Ok(name) })
 }
 
 fn hold(ice: Ice, options: Options, name: &str, voice: &dyn Voice, mut tell: File) -> Result<()> {
