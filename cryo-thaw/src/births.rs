@@ -58,11 +58,11 @@ pub struct Births<'a> {
     /// What is executed: the root's first.
     pub executables: Vec<Executable>,
     /// The root, if it is a copy of one that has its memory already.
-    pub copy: Option<Copy>,
+    pub copy: Option<CopiedRoot>,
 }
 
 /// A copy of a process that has its memory, and nothing else yet.
-pub struct Copy {
+pub struct CopiedRoot {
     /// It.
     pub host: Host,
     /// What became of the template of its memory.

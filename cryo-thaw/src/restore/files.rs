@@ -92,7 +92,8 @@ fn seek(host: &mut Host, file: &OpenFile, opened: u64) -> Result<()> {
 }
 
 fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Result<u64> {
-    let found = the_one(host, table, fd, file, &file.path).or_else(|e| elsewhere(host, table, fd, file).ok_or(e))?;
+    let found = frozen_file_at(host, table, fd, file, &file.path)
+        .or_else(|e| under_other_name(host, table, fd, file).ok_or(e))?;
     let flags = file.open_flags.0 as i32;
     if flags & libc::O_PATH != 0 {
         // Never opened, only held: as what was found is, but for the flag by which it was found.
@@ -117,7 +118,7 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
 }
 
 /// What is at this path, if it is what was frozen.
-fn the_one(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile, path: &[u8]) -> Result<Found> {
+fn frozen_file_at(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile, path: &[u8]) -> Result<Found> {
     let found = paths::find(host, table, fd, path)?;
     // A device is what its number says, wherever its file is.
     let device = matches!(file.mode & S_IFMT, S_IFCHR | S_IFBLK);
@@ -131,10 +132,10 @@ fn the_one(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile, path: &
     }
 }
 
-/// It under another name that an overseer has seen.
-fn elsewhere(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Option<Found> {
+/// The frozen file, under another name that an overseer has seen.
+fn under_other_name(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Option<Found> {
     history::names(table, fd, &file.path).into_iter().find_map(|name| {
-        let found = the_one(host, table, fd, file, name).ok()?;
+        let found = frozen_file_at(host, table, fd, file, name).ok()?;
         table.options.notes.add(format!(
             "fd {fd} ({}): not there; it is {}, a name that the overseer has seen",
             file.path, found.path

@@ -10,8 +10,8 @@ use cryo_tracee::{fds, signals};
 
 use super::directory;
 use super::message::{self, Request};
-use crate::error::{About as _, RefusalKind, refuse};
 use crate::Result;
+use crate::error::{About as _, RefusalKind, refuse};
 
 /// Asks template `name` for a copy. Returns it when it runs, or the exit status where its holder has said why it does not.
 pub fn copy(name: &str, stopped: bool, detach: bool) -> Result<std::result::Result<Namespace, i32>> {

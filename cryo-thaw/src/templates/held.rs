@@ -12,7 +12,7 @@ use cryo_tracee::proc::{self, Status};
 use cryo_tracee::{FsRights, Host, namespace};
 
 use super::fit;
-use crate::births::Copy;
+use crate::births::CopiedRoot;
 use crate::error::{About, Doing, RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::ids::{self, Decision, Ids};
@@ -105,7 +105,7 @@ impl Held {
         let lent = lent.iter().map(give).collect::<Result<Vec<_>>>()?;
         self.courier.leave(&mut host)?;
         let mut births = thaw::births(&self.ice, decision.ids, &options, &self.prepared, &self.rights);
-        births.copy = Some(Copy { host, shape: self.shape.in_common(), lent });
+        births.copy = Some(CopiedRoot { host, shape: self.shape.in_common(), lent });
         let ready = thaw::bring_back(births, &mut None)?;
         Ok(Copied { ready, decision })
     }
