@@ -1,5 +1,6 @@
 //! The command line of `cryo-freeze`: the program parses it, manual pages and completions are made of it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -36,6 +37,13 @@ pub struct Cli {
     /// Say which processes were frozen, and how many pages of each were read
     #[arg(short, long)]
     pub verbose: bool,
+    /// Hold it in memory as a template, without files, and print the template's name [NAME: the pid]: cryo-thaw --from NAME starts copies of it
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          conflicts_with_all = ["output", "force", "parent", "compress", "report_fd"])]
+    pub hold: Option<String>,
+    /// With --hold, behind `--`: what `cryo-thaw --hold` has as options, for all copies
+    #[arg(last = true, value_name = "OPTION", requires = "hold")]
+    pub thaw: Vec<OsString>,
     /// Overwrite a set that exists
     #[arg(long)]
     pub force: bool,
@@ -62,10 +70,17 @@ impl Cli {
         }
     }
 
-    /// Name of the three files; none if the set goes down standard output.
+    /// What the template is to be called, if it shall be one.
+    pub fn template(&self) -> Option<String> {
+        let name = self.hold.as_ref()?;
+        Some(if name.is_empty() { self.pid.to_string() } else { name.clone() })
+    }
+
+    /// Name of the three files; none if the set goes down standard output, or into a template.
     pub fn name(&self) -> Option<PathBuf> {
         let pid = self.pid.to_string();
         match &self.output {
+            _ if self.hold.is_some() => None,
             Some(output) if output.as_os_str() == "-" => None,
             Some(output) => Some(output::name(output, &pid)),
             None => Some(pid.into()),

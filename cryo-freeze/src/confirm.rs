@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use crate::error::{Refusal, RefusalKind, Result};
 
+/// In the place of a path.
+pub(crate) const PIPE: &str = "-";
+
 type Ask = dyn Fn(&Path) -> std::result::Result<(), String> + Send + Sync;
 
-/// Asked with the path of a .freeze that is complete, while the original stands still: it ends only if the answer is yes. A no says why; the original
-/// goes on then, and the set stays.
+/// Asked with the path of a .freeze that is complete (`-` if it went down a pipe, and was taken), while the original stands still: it ends only if the
+/// answer is yes. A no says why; the original goes on then, and the set stays.
 ///
-/// The default asks nobody. A set that goes down a pipe is not asked about: who reads it has taken all of it.
+/// The default asks nobody.
 #[derive(Clone, Default)]
 pub struct Confirm(Option<Arc<Ask>>);
 
@@ -29,7 +32,10 @@ impl Confirm {
     pub(crate) fn ask(&self, freeze: &Path) -> Result<()> {
         let said = self.0.as_ref().map_or(Ok(()), |ask| ask(freeze));
         said.map_err(|why| {
-            let text = format!("{why}; the set of this moment stays: {}", freeze.display());
+            let text = match freeze.to_str() {
+                Some(PIPE) => why,
+                _ => format!("{why}; the set of this moment stays: {}", freeze.display()),
+            };
             Refusal::new(RefusalKind::Output, text).into()
         })
     }

@@ -23,6 +23,7 @@ use crate::collect::machine::Machine;
 use crate::collect::parent::Parent;
 use crate::collect::{self, Collected, Contents, Held};
 use crate::collect::{RefusalKind, refuse};
+use crate::confirm::PIPE;
 use crate::error::{About, not_asked_to_end};
 use crate::live::{Begun, Live, Still};
 use crate::options::{Afterwards, Children, Options};
@@ -178,8 +179,8 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
         }
         (Target::Name(_), None) => None,
     };
-    if let (Afterwards::End, Some(path)) = (options.afterwards, &path) {
-        options.confirm.ask(path)?;
+    if options.afterwards == Afterwards::End {
+        options.confirm.ask(path.as_deref().unwrap_or(Path::new(PIPE)))?;
     }
     match (options.afterwards, family) {
         (Afterwards::End, Some(family)) => {

@@ -6,7 +6,7 @@
 //! * `{"freeze": ["cryo-freeze", "4242", "--force"], "name": "/tmp/ice"}`: the options as on the command line; without a name the set goes into the
 //!   descriptor that comes along;
 //! * `{"frozen": ..., "members": ..., "notes": ...}` or `{"error": ..., "kind": ...}`;
-//! * before that, if the question had `"confirm": true`, `{"complete": PATH}`, which is answered by `{"end": true}` or `{"end": false}`: the program
+//! * before that, if the question had `"confirm": true`, `{"complete": PATH}` (`-` of a pipe), which is answered by `{"end": true}` or `{"end": false}`: the program
 //!   ends, or goes on ([`Confirm`]).
 
 use std::ffi::OsString;
@@ -72,12 +72,11 @@ impl Keeper {
     pub(crate) fn freeze(self, pid: i32, target: &Target<'_>, options: &Options) -> Result<Frozen> {
         let what = || format!("asking process {}, which traces process {pid}", self.pid);
         let words: Vec<String> = words(pid, options).iter().map(|w| lossless(w.as_bytes())).collect();
-        let mut question = json!({ "freeze": words });
+        let mut question = json!({ "freeze": words, "confirm": options.confirm.is_asked() });
         let out = match target {
             Target::Name(name) => {
                 let name = std::path::absolute(name).about(what)?;
                 question["name"] = lossless(name.as_os_str().as_bytes()).into();
-                question["confirm"] = options.confirm.is_asked().into();
                 None
             }
             Target::Pipe(file) => Some(file.as_fd()),

@@ -1,5 +1,6 @@
 //! `cryo-freeze`: freezes a running program into files, or down a pipe.
 
+mod hold;
 mod progress_line;
 
 use std::io::Write;
@@ -11,10 +12,14 @@ use cryo_freeze::freeze::Target;
 use cryo_freeze::output;
 use cryo_freeze::{Frozen, Options, Progress, freeze};
 use cryo_tracee::report;
+use hold::Hold;
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
     let progress = if report::is_wanted() { Progress::default() } else { progress_line::on_stderr() };
     let options = Options { progress, ..cli.options() };
+    if let Some(name) = cli.template() {
+        return hold(cli, &name, options);
+    }
     let Some(name) = cli.name() else {
         output::check_stdout()?;
         // The writer makes large writes of its own; std's line buffering would copy every page once more.
@@ -30,6 +35,20 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         // Who does not read the name has the file all the same.
         let _ = writeln!(std::io::stdout(), "{}", path.display());
     }
+    Ok(())
+}
+
+/// Freezes it into a template, whose name is printed.
+fn hold(cli: &Cli, name: &str, options: Options) -> anyhow::Result<()> {
+    let (hold, mut pipe) = Hold::start(name, &cli.thaw)?;
+    let options = Options { confirm: hold.confirm(), ..options };
+    let frozen = match freeze(cli.pid, Target::Pipe(&mut pipe), &options) {
+        Ok(frozen) => frozen,
+        Err(e) => return Err(hold.give_up(pipe).map_or(e.into(), anyhow::Error::msg)),
+    };
+    let name = hold.name().map_err(anyhow::Error::msg)?;
+    tell(cli, &frozen);
+    let _ = writeln!(std::io::stdout(), "{name}");
     Ok(())
 }
 

@@ -37,10 +37,11 @@ pub struct Cli {
     /// NAME or NAME.freeze, with NAME.frore and NAME.frost beside it, or the one file of `cryo-freeze -o - > FILE`; `-` reads the set from standard input
     #[arg(required_unless_present_any = ["from", "templates", "end"])]
     pub image: Option<PathBuf>,
-    /// Hold it in memory as a template, and print the template's name: it does not run, and copies of it start at once. What is chosen now is chosen for all
-    /// copies
-    #[arg(long, requires = "image", conflicts_with_all = ["detach", "pid_file", "wait", "stopped", "report_fd"])]
-    pub hold: bool,
+    /// Hold it in memory as a template, and print the template's name [NAME: that of the set]: it does not run, and copies of it start at once. What is chosen
+    /// now is chosen for all copies
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "", requires = "image",
+          conflicts_with_all = ["detach", "pid_file", "wait", "stopped", "report_fd"])]
+    pub hold: Option<String>,
     /// Start a copy of a template, in the foreground as if it had been started here. Its memory is shared with the template until it is written
     #[arg(long, value_name = "TEMPLATE", conflicts_with_all = CHOSEN_BEFORE)]
     pub from: Option<String>,

@@ -34,16 +34,17 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
     let options = Options { notes: Notes::to(keep), stopped: cli.stopped, detach: cli.detach, ..cli.choices.options() };
     let ice = if image == Path::new("-") {
         let mut ice = Ice::stdin(&options)?;
-        original::let_end(&mut ice, &options)?;
-        if !cli.hold {
+        // Of a template each copy finds out for itself whether the original has ended; and that ends when the template stands.
+        if cli.hold.is_none() {
+            original::let_end(&mut ice, &options)?;
             foreground::replace_stdin(&ice, &options)?;
         }
         ice
     } else {
         Ice::open(image, &options)?
     };
-    if cli.hold {
-        return hold(ice, options, image);
+    if let Some(name) = &cli.hold {
+        return hold(ice, options, name, image);
     }
     cryo_thaw::check::rights(&ice, &options)?;
     let decision = ids::decide(&ice, options.pid)?;
@@ -109,9 +110,10 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
 }
 
 /// Holds a template, and prints what it is called.
-fn hold(ice: Ice, options: Options, image: &Path) -> anyhow::Result<i32> {
+fn hold(ice: Ice, options: Options, name: &str, image: &Path) -> anyhow::Result<i32> {
     let stem = image.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-");
-    match holder::start(ice, options, stem.unwrap_or("template"), &Words)? {
+    let name = if name.is_empty() { stem.unwrap_or("template") } else { name };
+    match holder::start(ice, options, name, &Words)? {
         Ok(name) => {
             writeln!(std::io::stdout(), "{name}")?;
             Ok(0)

@@ -16,7 +16,7 @@ use crate::births::CopiedRoot;
 use crate::error::{About, Doing, RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::ids::{self, Decision, Ids};
-use crate::options::Options;
+use crate::options::{Options, Pid};
 use crate::prepared::{Prepared, prepare};
 use crate::ready::Ready;
 use crate::remap::Shape;
@@ -30,8 +30,8 @@ pub struct Held {
     options: Options,
     prepared: Prepared,
     rights: [FsRights; 1],
-    /// Decided when it was made, and where that is the same id here, anew for each copy.
-    decision: Decision,
+    /// Decided when it was made; for each copy anew where that depends on who is there then.
+    decision: Option<Decision>,
     host: Host,
     shape: Shape,
     courier: Courier,
@@ -56,7 +56,8 @@ impl Held {
                 .notes
                 .add("copies leave the terminal that they are given in its mode, and it is not their controlling one");
         }
-        let decision = ids::decide(&ice, options.pid)?;
+        let anew = matches!(options.pid, Pid::Auto | Pid::Same) && ids::may_choose();
+        let decision = if anew { None } else { Some(ids::decide(&ice, options.pid)?) };
         let mut pages = ice.pages.take();
         let id = prepared.members[0].id;
         let rights = [credentials::fs_rights(&ice, id, &options)?];
@@ -88,9 +89,9 @@ impl Held {
         events: &UnixStream,
     ) -> Result<Copied> {
         let options = Options { stopped, detach, ..self.options.clone() };
-        let decision = match self.decision.ids {
-            Ids::Same => ids::decide(&self.ice, options.pid)?,
-            Ids::New | Ids::Namespace(_) => self.decision.clone(),
+        let decision = match &self.decision {
+            Some(decision) => decision.clone(),
+            None => ids::decide(&self.ice, options.pid)?,
         };
         let pid = self.prepared.members[0].process.pid as i32;
         let beside = libc::CLONE_PARENT as u64;
