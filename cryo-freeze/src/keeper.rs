@@ -15,6 +15,7 @@ use std::io::{BufRead, BufReader, ErrorKind, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +24,7 @@ use clap::Parser;
 use cryo_format::prim::Bytes;
 use cryo_format::section::outside::Instead;
 use cryo_tracee::proc::Status;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg, sockopt};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
@@ -31,15 +32,25 @@ use crate::error::{About, Error, Refusal, RefusalKind, Refusals, Result};
 use crate::freeze::{Frozen, FrozenProcess, Target};
 use crate::{Afterwards, Also, Children, Confirm, Ends, Files, Landlock, Options, Shared, Tcp};
 
-/// Where the keeper with this pid listens: a name that needs no file, and that another user may take; see [`Keeper::of`].
+/// Where the keeper with this pid listens: a name that needs no file, and that another user may take; see [`Keeper::of`]. It is made of what is the same from every
+/// pid namespace: which one the keeper lives in, and its pid there.
 pub fn address(keeper: i32) -> std::io::Result<SocketAddr> {
-    SocketAddr::from_abstract_name(format!("overseer-keeper-{keeper}"))
+    let namespace = std::fs::metadata(format!("/proc/{keeper}/ns/pid"))?.ino();
+    let status = Status::of(keeper).map_err(std::io::Error::other)?;
+    let pid = status.inner("NSpid").unwrap_or(keeper as u64);
+    SocketAddr::from_abstract_name(format!("overseer-keeper-{namespace}-{pid}"))
 }
 
 /// May whoever is at the other end ask for this? Only the same user, or root.
 pub fn is_ours(stream: &UnixStream) -> bool {
     let ours = rustix::process::geteuid();
-    sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid == ours || peer.uid.is_root())
+    peer(stream).is_some_and(|(_, uid)| uid == ours.as_raw() || uid == 0)
+}
+
+/// Pid and user of who is at the other end; the pid is 0 for one outside of our pid namespace.
+fn peer(stream: &UnixStream) -> Option<(i32, u32)> {
+    let stream = stream.try_clone().ok()?.into();
+    cryo_tracee::sockets::peer(&stream).ok().map(|(pid, uid, _)| (pid, uid))
 }
 
 /// The keeper of a family.
@@ -58,20 +69,34 @@ impl Keeper {
         }
         let stream = UnixStream::connect_addr(&address(tracer).ok()?).ok()?;
         // Not one that has only taken the name.
-        let peer = sockopt::socket_peercred(&stream).ok()?;
-        (peer.pid.as_raw_pid() == tracer).then_some(Self { pid: tracer, stream })
+        (peer(&stream)?.0 == tracer).then_some(Self { pid: tracer, stream })
+    }
+
+    /// The pid by which it knows a process of its family: it may live in a pid namespace with them.
+    fn theirs(&self, pid: i32) -> Option<i32> {
+        let level = Status::of(self.pid).ok()?.text("NSpid")?.split_whitespace().count().checked_sub(1)?;
+        Status::of(pid).ok()?.text("NSpid")?.split_whitespace().nth(level)?.parse().ok()
+    }
+
+    /// The process of its family that it knows by this pid, as it is seen from here.
+    pub fn process(&self, theirs: i32) -> Option<i32> {
+        let all = std::fs::read_dir("/proc").ok()?.flatten();
+        let mut all = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let watched = |pid: i32| Some(Status::of(pid).ok()?.number("TracerPid")? as i32 == self.pid);
+        all.find(|pid| watched(*pid) == Some(true) && self.theirs(*pid) == Some(theirs))
     }
 
     /// Asks it something. The answer, and what it says later, is read from the stream.
-    pub fn ask(self, question: &Value) -> std::io::Result<UnixStream> {
+    pub fn ask(&self, question: &Value) -> std::io::Result<UnixStream> {
         (&self.stream).write_all(format!("{question}\n").as_bytes())?;
-        Ok(self.stream)
+        self.stream.try_clone()
     }
 
     /// Has it freeze the process, as [`crate::freeze()`] would.
     pub(crate) fn freeze(self, pid: i32, target: &Target<'_>, options: &Options) -> Result<Frozen> {
         let what = || format!("asking process {}, which traces process {pid}", self.pid);
-        let words: Vec<String> = words(pid, options).iter().map(|w| lossless(w.as_bytes())).collect();
+        let words: Vec<String> =
+            words(self.theirs(pid).unwrap_or(pid), options).iter().map(|w| lossless(w.as_bytes())).collect();
         let mut question = json!({ "freeze": words, "confirm": options.confirm.is_asked() });
         let out = match target {
             Target::Name(name) => {

@@ -97,6 +97,7 @@ pub fn start(
         new_session: options.detach
             || led_session(process)
             || ice.get::<Sessions>(0).is_some_and(|s| s.led_by(process).is_some()),
+        sibling: options.watch.is_some(),
         keep: &keep,
         personality: personality::of_a_host(process),
     };

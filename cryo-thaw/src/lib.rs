@@ -35,6 +35,7 @@ pub mod rehearsal;
 pub mod remap;
 pub mod restore;
 mod same_file;
+pub mod stand;
 mod stdin;
 mod sysv;
 pub mod templates;
@@ -45,7 +46,7 @@ pub mod vdso;
 pub use error::{Error, Refusal, RefusalKind, Refusals, Result};
 pub use notes::Notes;
 pub use options::{Options, Pid, Road};
-pub use ready::{Ready, Thawed};
+pub use ready::{Handed, Ready, Thawed};
 pub use thaw::thaw;
 
 /// Exit status of a thaw that did not come about, as of other commands that start programs (env, nohup, timeout).

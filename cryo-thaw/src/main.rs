@@ -7,15 +7,13 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 use cryo_thaw::cli::{Cli, WaitArg};
-use cryo_thaw::foreground::{self, Foreground, Handover};
+use cryo_thaw::foreground;
 use cryo_thaw::ice::Ice;
-use cryo_thaw::ids::{self, Ids};
 use cryo_thaw::original;
 use cryo_thaw::pid_file::PidFile;
-use cryo_thaw::templates::caller;
-use cryo_thaw::templates::holder::{self, Voice};
-use cryo_thaw::{FAILED, Notes, Options, thaw};
-use cryo_tracee::foreground::ForegroundTerminal;
+use cryo_thaw::stand::{Stand, Voice, stand};
+use cryo_thaw::templates::{caller, holder};
+use cryo_thaw::{FAILED, Notes, Options};
 use cryo_tracee::{namespace, report};
 
 fn run(cli: &Cli) -> anyhow::Result<i32> {
@@ -46,67 +44,10 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
     if let Some(name) = &cli.hold {
         return hold(ice, options, name, image);
     }
-    cryo_thaw::check::rights(&ice, &options)?;
-    let decision = ids::decide(&ice, options.pid)?;
-    let ids = decision.ids;
-    let waiting = waiting(&ice, &options);
-    let foreground = Foreground::find(&ice, &options);
-    let mut handover = foreground.clone().and_then(Handover::new);
-    let Ids::Namespace(worker) = ids else {
-        if cli.wait == WaitArg::All {
-            // Whose parent ends is ours then.
-            rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-        }
-        let ready = thaw(ice, ids, &options, foreground.as_ref())?;
-        // From here on signals are the program's.
-        cryo_tracee::signals::hold();
-        say_notes();
-        let pids = ready.pids().zip(&waiting).filter_map(|(pid, waits)| waits.map(|_| pid)).collect();
-        let thawed = ready.run();
-        say_waiting(pids);
-        if announce(cli, pid_file, thawed.pid, decision.words(thawed.pid)) {
-            return Ok(0);
-        }
-        if let Some(t) = &mut handover {
-            t.began(thawed.pid);
-        }
-        let terminal = handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal);
-        let code = cryo_tracee::foreground::wait_for(thawed.pid, terminal)?;
-        if cli.wait == WaitArg::All {
-            cryo_tracee::foreground::wait_for_rest()?;
-        }
-        return Ok(code);
-    };
-    let inside = |start: &mut namespace::Start| match thaw(ice, ids, &options, foreground.as_ref()).and_then(|ready| {
-        start.wait()?;
-        say_notes();
-        Ok(ready.run())
-    }) {
-        Ok(thawed) => Ok(thawed.pid),
-        Err(e) => {
-            complain(&e.into());
-            Err(FAILED)
-        }
-    };
-    match namespace::enter(worker, inside)? {
-        Ok(mut namespace) => {
-            let inner: Vec<i32> = waiting.into_iter().flatten().collect();
-            say_waiting(namespace.outside(&inner));
-            if announce(cli, pid_file, namespace.pid, decision.words(namespace.pid)) {
-                return Ok(0);
-            }
-            if let Some(t) = &mut handover {
-                t.began(namespace.pid);
-            }
-            let terminal = handover.as_mut().map(|t| t as &mut dyn ForegroundTerminal);
-            let code = cryo_tracee::foreground::wait_for_namespace(&mut namespace, terminal)?;
-            if cli.wait == WaitArg::All {
-                cryo_tracee::foreground::wait_for_rest_of(&mut namespace)?;
-            }
-            Ok(code)
-        }
-        Err(code) => Ok(code),
-    }
+    let mut pid_file = pid_file;
+    let announce = Box::new(|pid, words| announce(cli, pid_file.take(), pid, words));
+    let to_the_last = cli.wait == WaitArg::All;
+    Ok(stand(ice, Stand { options: &options, to_the_last, voice: &Words, announce, keep: None })?)
 }
 
 /// Holds a template, and prints what it is called.
@@ -156,7 +97,7 @@ fn list() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a template's holder has to say.
+/// What a thaw, or a template's holder, has to say.
 struct Words;
 
 impl Voice for Words {
@@ -176,21 +117,6 @@ impl Voice for Words {
         complain(&e.into());
         self.forget();
         FAILED
-    }
-}
-
-/// Of each process of the image, in its order: its pid there, if it is --stopped alone by which it stands still, and no stop that it was frozen in.
-fn waiting(ice: &Ice, options: &Options) -> Vec<Option<i32>> {
-    let processes = ice.processes().into_iter();
-    processes.map(|(_, p)| (options.stopped && p.stopped_by == 0).then_some(p.pid as i32)).collect()
-}
-
-/// SIGCONT is for one process: who lets the root of a family go on has to let the others go on, too.
-fn say_waiting(mut pids: Vec<i32>) {
-    if pids.len() > 1 {
-        pids.sort_unstable();
-        let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
-        say(&format!("its processes wait to be let go on, each by itself: kill -CONT {}", pids.join(" ")));
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use cryo_format::section::outside::FdRule;
+use cryo_tracee::tracees::Filter;
 
 use crate::notes::Notes;
 
@@ -136,4 +137,6 @@ pub struct Options {
     pub trust: bool,
     /// Go on although this CPU lacks instructions that the program may have chosen at its start.
     pub ignore_cpu: bool,
+    /// It goes on watched: under this filter, traced by us, and as a child of our parent.
+    pub watch: Option<Filter>,
 }

@@ -1,6 +1,6 @@
 //! Processes that are ready to run, and what becomes of them.
 
-use cryo_tracee::Host;
+use cryo_tracee::{Host, Stopped};
 
 use crate::bound_files::BoundFiles;
 use crate::posix_shm::Made;
@@ -11,6 +11,15 @@ use crate::remap::Shape;
 pub struct Thawed {
     /// The root's pid.
     pub pid: i32,
+}
+
+/// A process that goes on, and that who thawed it watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handed {
+    /// Its pid.
+    pub pid: i32,
+    /// Its threads, without a main thread that has exited.
+    pub tids: Vec<i32>,
 }
 
 /// None yet, or processes that stand before their first own instruction, with all that they had. Dropping it ends them.
@@ -27,8 +36,23 @@ impl Ready {
         self.hosts.iter().map(|(host, _)| host.pid())
     }
 
+    /// Their processes with their threads, in the same order.
+    pub fn handed(&self) -> Vec<Handed> {
+        let tids = |host: &Host| host.threads().iter().map(Stopped::tid).collect();
+        self.hosts.iter().map(|(host, _)| Handed { pid: host.pid(), tids: tids(host) }).collect()
+    }
+
     /// Lets them run, all at once.
-    pub fn run(mut self) -> Thawed {
+    pub fn run(self) -> Thawed {
+        self.let_go(Host::release)
+    }
+
+    /// The same, but they stay traced by us, each in the stop that it comes to next ([`Options::watch`](crate::Options)).
+    pub fn hand_over(self) -> Thawed {
+        self.let_go(Host::hand_over)
+    }
+
+    fn let_go(mut self, how: impl Fn(Host) -> i32) -> Thawed {
         if let Some(bound) = self.bound.take() {
             bound.keep();
         }
@@ -38,7 +62,7 @@ impl Ready {
         let mut pid = 0;
         for (host, shape) in self.hosts.drain(..).rev() {
             shape.keep();
-            pid = host.release();
+            pid = how(host);
         }
         Thawed { pid }
     }

@@ -92,6 +92,9 @@ pub struct Resume {
     /// The directory of the sets (--dir of `overseer run`); further ones go there, too
     #[arg(value_name = "DIR")]
     pub from: PathBuf,
+    /// Write all that is watched there as it happens: lines of JSON
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs)] // they are options of their own
     pub keeping: Keeping,

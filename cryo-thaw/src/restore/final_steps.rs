@@ -17,6 +17,7 @@ use super::{credentials, fs, itimers, limits, mm, process, scheduling, seccomp, 
 use crate::Result;
 use crate::common;
 use crate::elapsed::elapsed;
+use crate::error::Doing;
 use crate::ice::Ice;
 use crate::identity::Paths;
 use crate::ids::Ids;
@@ -53,6 +54,10 @@ pub fn restore(
         semundo::restore(host, undo)?;
     }
     mm::lock_future(host, ice.need::<Mm>(id)?)?;
+    // The first of all that it is under.
+    if let Some(filter) = &options.watch {
+        host.put_under(filter).doing(|| "putting it under the overseer's filter".into())?;
+    }
     if let Some(each) = each::<Seccomp>(ice, id, threads) {
         seccomp::restore(host, &each)?;
     }

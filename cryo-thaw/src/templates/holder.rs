@@ -15,24 +15,13 @@ use super::directory::{self, Name};
 use super::held::Held;
 use super::message::{self, Request};
 use crate::Result;
-use crate::error::{About, Error};
+use crate::error::About;
 use crate::ice::Ice;
 use crate::options::Options;
+use crate::stand::Voice;
 
 /// How long one who asks may take to say what they want.
 const LIMIT: Duration = Duration::from_secs(5);
-
-/// What the holder has to say, to whoever asked for a copy: to standard error, which is theirs while it is made.
-pub trait Voice {
-    /// The notes that have come together go to them: the program runs.
-    fn notes(&self);
-    /// They go to nobody: it does not.
-    fn forget(&self);
-    /// A line.
-    fn say(&self, line: &str);
-    /// There will be no copy. Returns the exit status for that.
-    fn complain(&self, e: Error) -> i32;
-}
 
 /// Starts the holder of a template of this set, whose name is to be `name`, and returns what it is called when it stands; or the exit status, if the
 /// holder has complained.

@@ -105,6 +105,20 @@ pub fn wait_besides(
     }
 }
 
+/// Has a child of ours do `work`, which blocks no signal, whatever we do, and ends with the exit code that it returns. Returns its pid.
+pub fn child(work: impl FnOnce() -> i32) -> Result<i32> {
+    proc::one_thread("starting a process")?;
+    // SAFETY: we have one thread, as was just seen, so the child may go on in ordinary code.
+    match unsafe { libc::fork() } {
+        -1 => Err(Error::last("starting a process")),
+        0 => {
+            signals::release();
+            std::process::exit(work())
+        }
+        child => Ok(child),
+    }
+}
+
 /// Stands before a process that is not our child, and sends signals on to it, until `end` can be read.
 pub fn stand_before(pid: i32, end: impl AsFd) -> Result<()> {
     let signals = SignalFd::all()?;

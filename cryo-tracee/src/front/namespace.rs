@@ -11,7 +11,7 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -56,14 +56,76 @@ pub struct Start {
     go: OwnedFd,
 }
 
+/// What came of the work inside: the program runs.
+pub struct Runs {
+    /// Its pid there.
+    pub pid: i32,
+    /// What the worker does from then on, if it stays (its exit status comes of it): the program is not its child, then.
+    pub stay: Option<Box<dyn FnOnce() -> i32>>,
+}
+
 impl Start {
     /// The program is ready. Returns when it may run: nothing may fail any more. An error if the command is gone.
     pub fn wait(&mut self) -> Result<()> {
         tell(&mut self.ready, READY, 0);
         let mut byte = [0];
         match rustix::io::read(&self.go, &mut byte) {
-            Ok(1) => Ok(()),
+            Ok(1) => {
+                // The command may end from here on.
+                end_with_parent(false);
+                Ok(())
+            }
             _ => refuse(RefusalKind::Internal, "the command has ended"),
+        }
+    }
+
+    /// Does the work, tells what came of it, and stays if that is wanted. Returns the worker's exit status.
+    fn work(mut self, work: impl FnOnce(&mut Self) -> std::result::Result<Runs, i32>) -> i32 {
+        let (letter, number, stay) = match work(&mut self) {
+            Ok(Runs { pid, stay: None }) => (RUNS, pid, None),
+            Ok(Runs { pid, stay }) => (WATCHED, pid, stay),
+            Err(code) => (ENDED, code, None),
+        };
+        tell(&mut self.ready, letter, number);
+        drop(self);
+        stay.map_or(0, |stay| stay())
+    }
+}
+
+/// Has a process beside us do the work, and returns the program's pid, or an exit code for us. As in [`enter`], it waits at its [`Start`], the end of the command is
+/// its end until then, and we block all signals. It is to stay; the program is to be its sibling, our child.
+pub fn beside(
+    work: impl FnOnce(&mut Start) -> std::result::Result<Runs, i32>,
+) -> Result<std::result::Result<i32, i32>> {
+    crate::proc::one_thread("starting a process beside us")?;
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into());
+    let ((result_out, result_in), (go_out, go_in)) = (pipe()?, pipe()?);
+    let worker = fork(0, None).map_err(|e| Error::sys("starting a process beside us", e))?;
+    if worker == 0 {
+        drop((result_out, go_in));
+        end_with_parent(true);
+        let start = Start { ready: File::from(result_in), go: go_out };
+        // Whoever has ended by now hears of nothing.
+        let code = if closed(&start.ready) { 1 } else { start.work(work) };
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(code) };
+    }
+    drop((result_in, go_out));
+    let mut results = File::from(result_out);
+    let mut result = read_event(&mut results)?;
+    if let Some((READY, _)) = result {
+        signals::hold();
+        rustix::io::write(&go_in, b"g").about(|| "letting the program run".into())?;
+        result = read_event(&mut results)?;
+    }
+    match result {
+        Some((RUNS | WATCHED, program)) => Ok(Ok(program)),
+        other => {
+            let _ = signals::wait_child(worker);
+            match other {
+                Some((ENDED, code)) => Ok(Err(code)),
+                _ => refuse(RefusalKind::Internal, "the process that thawed the program has ended"),
+            }
         }
     }
 }
@@ -75,7 +137,7 @@ impl Start {
 /// in the namespace. Before we answer we block all signals: from then on they are the program's (see [`crate::foreground`]).
 pub fn enter(
     worker: i32,
-    work: impl FnOnce(&mut Start) -> std::result::Result<i32, i32>,
+    work: impl FnOnce(&mut Start) -> std::result::Result<Runs, i32>,
 ) -> Result<std::result::Result<Namespace, i32>> {
     let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
     let (events_out, events_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
@@ -159,12 +221,14 @@ pub const RUNS: u8 = b'P';
 pub const STOPPED: u8 = b'S';
 /// The program has ended, or could not be thawed; the exit code.
 pub const ENDED: u8 = b'E';
+/// The same of one that is watched by who made it.
+const WATCHED: u8 = b'W';
 /// There is no program, as who was to make it has said by now; the exit code.
 pub const FAILED: u8 = b'F';
 /// There can be no /proc of the namespace.
 const NO_PROC: u8 = b'M';
 /// No process can choose its pid in it.
-const NO_PID: u8 = b'W';
+const NO_PID: u8 = b'N';
 
 /// What a namespace lacks in which no program can be thawed, as it is told from inside.
 fn lacking(letter: u8, errno: i32) -> Error {
@@ -321,7 +385,7 @@ fn outside(init: i32, inner: i32) -> Option<i32> {
 
 fn be_init(
     worker: i32,
-    work: impl FnOnce(&mut Start) -> std::result::Result<i32, i32>,
+    work: impl FnOnce(&mut Start) -> std::result::Result<Runs, i32>,
     gate: &OwnedFd,
     events: OwnedFd,
 ) -> i32 {
@@ -354,14 +418,9 @@ fn be_init(
     };
     if pid == 0 {
         drop(go_in);
-        let mut start = Start { ready: File::from(result_in), go: go_out };
-        let (letter, number) = match work(&mut start) {
-            Ok(program) => (RUNS, program),
-            Err(code) => (ENDED, code),
-        };
-        tell(&mut start.ready, letter, number);
+        let code = Start { ready: File::from(result_in), go: go_out }.work(work);
         // SAFETY: ends this process; the program, if there is one, becomes init's child.
-        unsafe { libc::_exit(0) };
+        unsafe { libc::_exit(code) };
     }
     drop((result_in, go_out));
     // It owns descriptors that are closed wholesale below; this process never comes back to drop them.
@@ -380,13 +439,15 @@ fn be_init(
         let _ = rustix::io::write(&go_in, b"g");
         result = read_event(&mut results).ok().flatten();
     }
-    let Some((RUNS, program)) = result else {
+    let Some((letter @ (RUNS | WATCHED), program)) = result else {
         tell(&mut events, ENDED, result.map_or(125, |r| r.1));
         return 1;
     };
     close_all_but([events.as_raw_fd(), gate.as_raw_fd()]);
-    // The worker is gone before the program is announced, so that its parent is already us.
-    reap_worker(pid);
+    // The worker is gone before the program is announced, so that its parent is already us. One that stays is not its parent.
+    if letter == RUNS {
+        reap_worker(pid);
+    }
     tell(&mut events, RUNS, program);
     // A program that has ended by now can still be found from outside, until it is reaped: the gate is closed when it has been.
     while matches!(rustix::io::read(gate, &mut byte), Ok(1..) | Err(rustix::io::Errno::INTR)) {}
@@ -423,9 +484,9 @@ fn end_with_parent(yes: bool) {
     let _ = rustix::process::set_parent_process_death_signal(yes.then_some(rustix::process::Signal::KILL));
 }
 
-/// Has everybody who could write into this pipe gone?
-fn closed(pipe: &OwnedFd) -> bool {
-    let mut end = [PollFd::new(pipe, PollFlags::empty())];
+/// Has everybody at the other end of this pipe gone?
+fn closed(pipe: impl AsFd) -> bool {
+    let mut end = [PollFd::new(&pipe, PollFlags::empty())];
     poll(&mut end, Some(&Timespec::default())).is_ok_and(|n| n > 0)
 }
 

@@ -23,7 +23,9 @@ pub(super) const OPTIONS: i32 = libc::PTRACE_O_EXITKILL
     | libc::PTRACE_O_TRACEEXEC
     | libc::PTRACE_O_TRACESYSGOOD
     | libc::PTRACE_O_TRACECLONE
-    | libc::PTRACE_O_TRACEFORK;
+    | libc::PTRACE_O_TRACEFORK
+    // One that is to be watched makes calls of ours under its filter, too: they would fail with ENOSYS.
+    | libc::PTRACE_O_TRACESECCOMP;
 
 const PTRACE_EVENT_EXEC: i32 = 4;
 const PAGE: u64 = 4096;
@@ -36,6 +38,8 @@ pub struct Start<'a> {
     pub pid: Option<i32>,
     /// A session of its own?
     pub new_session: bool,
+    /// Is its parent to be ours, and not we, who trace it?
+    pub sibling: bool,
     /// Descriptors that stay open in the host, by their own numbers: all others close at exec.
     pub keep: &'a [RawFd],
     /// personality(2) that it shall start with (it decides about address-space layout).
@@ -66,10 +70,13 @@ pub struct Host {
 impl Host {
     /// Starts a host and stops it behind its exec.
     pub fn start(start: &Start<'_>) -> Result<Self> {
-        let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
-        let pid = spawn(start, &gate_out, &gate_in)?;
-        drop(gate_out);
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into());
+        let ((gate_out, gate_in), (ready_out, ready_in)) = (pipe()?, pipe()?);
+        let pid = spawn(start, &gate_out, &gate_in, &ready_in)?;
+        drop((gate_out, ready_in));
         let mut unseized = Unseized { pid, done: false };
+        // Whether it lives will be seen.
+        let _ = rustix::io::retry_on_intr(|| rustix::io::read(&ready_out, &mut [0]));
         sys::ptrace(Request::Seize, pid, 0, OPTIONS as usize, Fault::Counted)?;
         rustix::io::write(&gate_in, b"g").about(|| "releasing the host".into())?;
         match sys::wait(pid)? {
@@ -290,6 +297,13 @@ impl Host {
         self.threads.clear();
         self.pid
     }
+
+    /// Lets it go on as one of a family that we watch from here on ([`crate::tracees`]).
+    pub fn hand_over(mut self) -> i32 {
+        self.threads.iter_mut().for_each(Stopped::watch);
+        self.threads.clear();
+        self.pid
+    }
 }
 
 impl Drop for Host {
@@ -344,8 +358,8 @@ impl Drop for Unseized {
     }
 }
 
-/// Forks a child that waits for a byte at the gate and then executes the program. It exits with errno if that fails.
-fn spawn(start: &Start<'_>, gate_out: &OwnedFd, gate_in: &OwnedFd) -> Result<i32> {
+/// Forks a child that closes `ready`, waits for a byte at the gate and then executes the program. It exits with errno if that fails.
+fn spawn(start: &Start<'_>, gate_out: &OwnedFd, gate_in: &OwnedFd, ready: &OwnedFd) -> Result<i32> {
     let empty: CString = CString::default();
     let argv: [*const libc::c_char; 2] = [c"cryo-host".as_ptr(), ptr::null()];
     let envp: [*const libc::c_char; 1] = [ptr::null()];
@@ -355,7 +369,9 @@ fn spawn(start: &Start<'_>, gate_out: &OwnedFd, gate_in: &OwnedFd) -> Result<i32
     };
     let set_tid: [i32; 1] = [start.pid.unwrap_or(0)];
     let args = CloneArgs {
-        exit_signal: libc::SIGCHLD as u64,
+        flags: if start.sibling { libc::CLONE_PARENT as u64 } else { 0 },
+        // A sibling has ours.
+        exit_signal: if start.sibling { 0 } else { libc::SIGCHLD as u64 },
         set_tid: if start.pid.is_some() { set_tid.as_ptr() as u64 } else { 0 },
         set_tid_size: u64::from(start.pid.is_some()),
         ..CloneArgs::default()
@@ -380,9 +396,17 @@ fn spawn(start: &Start<'_>, gate_out: &OwnedFd, gate_in: &OwnedFd) -> Result<i32
             libc::setsid();
         }
         libc::close(gate_in.as_raw_fd());
+        // Yama lets only descendants be traced otherwise; where there is no Yama this fails.
+        if start.sibling {
+            libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY, 0, 0, 0);
+        }
+        libc::close(ready.as_raw_fd());
         let mut byte = 0_u8;
         if libc::read(gate_out.as_raw_fd(), (&raw mut byte).cast(), 1) != 1 {
             libc::_exit(libc::ECANCELED);
+        }
+        if start.sibling {
+            libc::prctl(libc::PR_SET_PTRACER, 0, 0, 0, 0);
         }
         for fd in start.keep {
             libc::fcntl(*fd, libc::F_SETFD, 0);

@@ -154,6 +154,11 @@ impl Stopped {
         thread
     }
 
+    /// It is of a family that we watch from here on.
+    pub(super) fn watch(&mut self) {
+        self.watched = true;
+    }
+
     /// Is it of a family that we watch?
     pub fn is_watched(&self) -> bool {
         self.watched

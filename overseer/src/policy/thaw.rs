@@ -1,49 +1,105 @@
-//! Continuing a set: `cryo-thaw` does it, and then stands before the program.
+//! Continuing a set: a process of ours does it as `cryo-thaw` would, and then stands before the program, which is watched from its first instruction on.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
-use cryo_tracee::signals;
-use rustix::io::{FdFlags, fcntl_setfd};
+use anyhow::{Result, bail};
+use clap::Parser;
+use cryo_thaw::cli::Cli;
+use cryo_thaw::ice::Ice;
+use cryo_thaw::stand::{Stand, Voice, stand};
+use cryo_thaw::{Error, FAILED, Notes, Options};
+use cryo_tracee::{foreground, report, signals};
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::Value;
 
 use crate::say;
-use crate::watch::Watched;
+use crate::watch::log::Log;
+use crate::watch::{Watched, calls, keeper, thawed};
 
-/// Thaws a set that was verified, with these further options of `cryo-thaw`.
-pub fn thaw(set: &Path, options: &[OsString]) -> Result<Watched> {
+/// Thaws a set that was verified, with these further options of `cryo-thaw`. Each watched event is a line of `log`.
+pub fn thaw(set: &Path, options: &[OsString], log: Option<&Path>) -> Result<Watched> {
+    let log = log.map(Log::open).transpose()?;
+    let words: [OsString; 3] = ["cryo-thaw".into(), set.into(), "--no-verify".into()];
+    let cli = Cli::try_parse_from(words.iter().chain(options))?;
     let (report, into) = pipe_with(PipeFlags::CLOEXEC)?;
-    // The command takes it over, and no process that it starts has it.
-    fcntl_setfd(&into, FdFlags::empty())?;
-    let mut command = Command::new(command("cryo-thaw")?);
-    command.arg(set).args(["--no-verify", "--report-fd", &into.as_raw_fd().to_string()]).args(options);
-    let mut child = signals::spawn(&mut command).context("starting cryo-thaw")?;
+    let child = foreground::child(|| {
+        let done = report::to(into.as_raw_fd()).map_err(Error::from);
+        done.and_then(|()| front(set, &cli, log)).unwrap_or_else(|e| Words.complain(e))
+    })?;
     drop(into);
     for line in BufReader::new(File::from(report)).lines() {
         let line: Value = serde_json::from_str(&line?).unwrap_or_default();
         if let Some(pid) = line.get("thawed").and_then(Value::as_i64) {
-            return Ok(Watched::thawed(pid as i32, child.id() as i32));
+            return Ok(Watched::thawed(pid as i32, child));
         }
         if let Some(note) = line.get("note").and_then(Value::as_str) {
             say(note);
         }
         if let Some(error) = line.get("error").and_then(Value::as_str) {
-            child.wait()?;
+            signals::wait_child(child)?;
             bail!("{}: {error}", set.display());
         }
     }
-    let ended = child.wait()?;
-    bail!("{}: cryo-thaw ended without a word ({ended})", set.display())
+    let ended = signals::wait_child(child)?;
+    bail!("{}: the thaw ended without a word ({})", set.display(), ended.code())
 }
 
-/// A command of ours is where we are; else in the path.
-fn command(name: &str) -> Result<PathBuf> {
-    let beside = std::env::current_exe()?.with_file_name(name);
-    Ok(if beside.is_file() { beside } else { name.into() })
+/// What that process does. Returns the program's exit status.
+fn front(set: &Path, cli: &Cli, log: Option<Log>) -> cryo_thaw::Result<i32> {
+    let watch = Some(calls::filter());
+    let options = Options { notes: Notes::to(note), watch, ..cli.choices.options() };
+    let ice = Ice::open(set, &options)?;
+    let known = thawed::known(&ice);
+    let keep = Box::new(|tracees, handed: &[_]| {
+        let keep = keeper::thawed(tracees, handed, thawed::members(&known, handed), log);
+        keep.map_err(|error| Error::Io { what: "listening for who asks the keeper".into(), error })
+    });
+    let announce = Box::new(|pid: i32, words: Option<String>| {
+        if let Some(words) = &words {
+            tell(words);
+        }
+        report::outcome("thawed", &pid.into());
+        false
+    });
+    stand(ice, Stand { options: &options, to_the_last: false, voice: &Words, announce, keep: Some(keep) })
+}
+
+/// A line for who waits for us to have thawed it, and escapes what is in it.
+#[allow(clippy::disallowed_methods)] // this is the place
+fn tell(line: &str) {
+    cryo_tracee::say(line);
+}
+
+/// What is said goes to who waits for us to have thawed it.
+struct Words;
+
+impl Voice for Words {
+    fn notes(&self) {
+        NOTES.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|note| tell(&note));
+    }
+
+    fn forget(&self) {
+        NOTES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn say(&self, line: &str) {
+        tell(line);
+    }
+
+    fn complain(&self, e: Error) -> i32 {
+        report::error(&e.to_string(), e.kind());
+        FAILED
+    }
+}
+
+/// What is different now, kept until it is certain that the program goes on.
+static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn note(note: &str) {
+    NOTES.lock().unwrap_or_else(PoisonError::into_inner).push(note.to_owned());
 }

@@ -19,8 +19,9 @@ pub fn attach(pid: i32) -> Result<i32> {
         if let Some(status) = said["ended"].as_i64() {
             return Ok(signals::Ended::of(status as i32).code());
         }
-        if let (Some(root), true) = (said["root"].as_i64(), stream.buffer().is_empty()) {
-            foreground::stand_before(root as i32, stream.get_ref())?;
+        let root = said["root"].as_i64().and_then(|root| keeper.process(root as i32));
+        if let (Some(root), true) = (root, stream.buffer().is_empty()) {
+            foreground::stand_before(root, stream.get_ref())?;
         }
         line.clear();
     }

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,15 +14,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use cryo_freeze::freeze::Target;
 use cryo_freeze::keeper::{self, Order};
 use cryo_freeze::{Confirm, Error, Refusal, RefusalKind};
+use cryo_thaw::Handed;
 use cryo_tracee::proc::Status;
-use cryo_tracee::tracees::{Call, Event, Next, Resume, Tracees, children_signal};
+use cryo_tracee::tracees::{Call, Event, Next, Resume, Tracees, alone, children_signal};
 use cryo_tracee::{LIMIT, Stopped, signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use super::calls;
 use super::compare;
-use super::lists::{Lists, kind, link};
+use super::lists::{Lists, Member, kind, link};
 use super::log::Log;
 use super::record::{Record, What};
 
@@ -45,7 +47,7 @@ pub struct Keeper {
     fronts: Vec<UnixStream>,
 }
 
-/// What the keeper's process does; returns its exit status.
+/// What the keeper's process of a program does that is started; returns its exit status.
 pub fn run(tracees: Tracees, log: Option<Log>) -> i32 {
     let root = tracees.root();
     let mut lists = Lists::default();
@@ -53,20 +55,43 @@ pub fn run(tracees: Tracees, log: Option<Log>) -> i32 {
     let threads = HashMap::from([(root, root)]);
     let (pending, fronts) = (HashMap::new(), Vec::new());
     let mut keeper = Keeper { tracees, threads, pending, halting: None, lists, begun: false, log, fronts };
-    i32::from(keeper.keep().is_err())
+    i32::from(listen().and_then(|listener| keeper.keep(&listener)).is_err())
+}
+
+/// The same of one that is thawed: it listens when this returns, and what is returned goes on from there. `members` are its processes.
+pub fn thawed(
+    tracees: Tracees,
+    handed: &[Handed],
+    members: Vec<Member>,
+    log: Option<Log>,
+) -> std::io::Result<Box<dyn FnOnce() -> i32>> {
+    let listener = listen()?;
+    let lists = Lists::thawed(members);
+    let threads = handed.iter().flat_map(|p| p.tids.iter().map(|tid| (*tid, p.pid))).collect();
+    Ok(Box::new(move || {
+        let files: Vec<_> = log.iter().map(Log::fd).chain([listener.as_raw_fd()]).collect();
+        alone(&files);
+        let (pending, fronts) = (HashMap::new(), Vec::new());
+        let mut keeper = Keeper { tracees, threads, pending, halting: None, lists, begun: true, log, fronts };
+        i32::from(keeper.keep(&listener).is_err())
+    }))
+}
+
+fn listen() -> std::io::Result<UnixListener> {
+    let listener = UnixListener::bind_addr(&keeper::address(std::process::id() as i32)?)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 impl Keeper {
-    fn keep(&mut self) -> anyhow::Result<()> {
-        let mut children = children_signal()?;
-        let listener = UnixListener::bind_addr(&keeper::address(std::process::id() as i32)?)?;
-        listener.set_nonblocking(true)?;
+    fn keep(&mut self, listener: &UnixListener) -> std::io::Result<()> {
+        let mut children = children_signal().map_err(std::io::Error::other)?;
         loop {
             let _ = children.read(&mut [0; 4096]);
             if !self.events() {
                 return Ok(());
             }
-            let mut fds = [PollFd::new(&children, PollFlags::IN), PollFd::new(&listener, PollFlags::IN)];
+            let mut fds = [PollFd::new(&children, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
             let _ = poll(&mut fds, None);
             if !fds[1].revents().is_empty()
                 && let Ok((stream, _)) = listener.accept()

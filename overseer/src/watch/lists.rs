@@ -74,7 +74,8 @@ fn timers<S: serde::Serializer>(timers: &BTreeMap<Timer, bool>, s: S) -> Result<
 }
 
 impl Member {
-    fn new(pid: i32) -> Self {
+    /// One of which nothing is known.
+    pub fn new(pid: i32) -> Self {
         Self {
             pid,
             parent: 0,
@@ -107,22 +108,16 @@ impl Lists {
             member.handlers.insert(signal, Handler { handler: 1, flags: 0, mask: 0 });
         }
         for fd in proc::descriptors(root).unwrap_or_default() {
-            let link = link(root, fd).unwrap_or_default();
-            let path = link.starts_with(b"/").then(|| PathBytes(link.clone()));
-            let kind = kind(&link);
-            let given = Descriptor {
-                order: 0,
-                kind,
-                absolute: path,
-                path: None,
-                renamed: Vec::new(),
-                flags: 0,
-                mode: 0,
-                from: None,
-            };
-            member.descriptors.insert(fd, given);
+            member.descriptors.insert(fd, given(root, fd));
         }
         self.members.insert(root, member);
+    }
+
+    /// A family that goes on with these.
+    pub fn thawed(members: Vec<Member>) -> Self {
+        let descriptors = members.iter().flat_map(|m| m.descriptors.values());
+        let made = descriptors.map(|d| d.order).max().unwrap_or(0);
+        Self { members: members.into_iter().map(|m| (m.pid, m)).collect(), made }
     }
 
     /// Makes sure that a process is known: a child may do something before its parent's stop is heard of.
@@ -257,6 +252,13 @@ fn absolute(pid: i32, dir: i32, path: &PathBytes) -> Vec<u8> {
     }
     whole.extend_from_slice(rest);
     whole
+}
+
+/// A descriptor that a process was given.
+pub fn given(pid: i32, fd: i32) -> Descriptor {
+    let link = link(pid, fd).unwrap_or_default();
+    let absolute = link.starts_with(b"/").then(|| PathBytes(link.clone()));
+    Descriptor { order: 0, kind: kind(&link), absolute, path: None, renamed: Vec::new(), flags: 0, mode: 0, from: None }
 }
 
 /// What the kernel says of a descriptor.

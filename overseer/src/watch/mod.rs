@@ -1,7 +1,7 @@
 //! The family that is looked after: started or thawed, and frozen when the policy asks for it.
 //!
-//! One that is started runs under a filter of system calls ([`calls`]), traced by the [`keeper`], which enters what it does into [`lists`] and, if that
-//! is wished, into a [`log`].
+//! It runs under a filter of system calls ([`calls`]), traced by the [`keeper`], which enters what it does into [`lists`] and, if that is wished, into a
+//! [`log`]. What is known of one that is thawed is in its image ([`thawed`]).
 
 pub mod attach;
 pub mod calls;
@@ -11,6 +11,7 @@ pub mod lists;
 pub mod log;
 pub mod record;
 pub mod show;
+pub mod thawed;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,7 +26,7 @@ use cryo_tracee::tracees::start;
 use log::Log;
 use rustix::fs::{MemfdFlags, memfd_create};
 
-/// A program that was started here, with all that descend from it.
+/// A program that was started or thawed here, with all that descend from it.
 pub struct Watched {
     pid: i32,
     child: i32,
@@ -44,7 +45,7 @@ impl Watched {
         }
     }
 
-    /// One that a `cryo-thaw`, our child, has thawed: its root is `pid`.
+    /// One that our child has thawed: its root is `pid`.
     pub fn thawed(pid: i32, child: i32) -> Self {
         Self { pid, child }
     }
@@ -54,7 +55,7 @@ impl Watched {
         self.pid
     }
 
-    /// Whose end is waited for: the root, or the `cryo-thaw` that stands before it and ends as it does.
+    /// Whose end is waited for: the root, or the process that thawed it, which stands before it and ends as it does.
     pub fn child(&self) -> i32 {
         self.child
     }

@@ -91,7 +91,13 @@ fn one(number: u32, watch: &Watch) -> Vec<libc::sock_filter> {
 
 /// A filter, ready to be installed.
 #[derive(Clone)]
-pub struct Filter(Vec<libc::sock_filter>);
+pub struct Filter(pub(super) Vec<libc::sock_filter>);
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a filter of {} instructions", self.0.len())
+    }
+}
 
 impl Filter {
     /// One that watches these.

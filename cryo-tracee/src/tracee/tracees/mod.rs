@@ -4,13 +4,14 @@
 //! its watched calls would fail with ENOSYS.
 
 mod filter;
+mod hosts;
 mod start;
 
 use std::io;
 use std::mem::{size_of, zeroed};
 
 pub use filter::{Filter, Watch, When};
-pub use start::{Started, start};
+pub use start::{Started, alone, start};
 
 use super::stopped::{PTRACE_EVENT_STOP, Stopped};
 use crate::sys::{self, Fault, Request, Wait};
@@ -89,7 +90,8 @@ pub struct Tracees {
 }
 
 impl Tracees {
-    fn new(root: i32) -> Self {
+    /// Those that we trace already; `root` is the first of them.
+    pub fn of(root: i32) -> Self {
         Self { root }
     }
 

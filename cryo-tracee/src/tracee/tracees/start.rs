@@ -71,7 +71,7 @@ pub fn start(
         let told = File::from(let_go).write_all(&[1]);
         drop((go, failed, tell));
         alone(files);
-        std::process::exit(if told.is_ok() { keep(Tracees::new(program)) } else { 1 })
+        std::process::exit(if told.is_ok() { keep(Tracees::of(program)) } else { 1 })
     }
     let forked = if keeper < 0 { Some(Error::last("fork")) } else { None };
     drop((go, let_go, tell));
@@ -113,8 +113,8 @@ fn begin(words: &[CString], filter: &Filter, is_ready: File, mut go: File) -> i3
     std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::ENOENT)
 }
 
-/// A process of its own session that holds nothing open of its parent's but `files`.
-fn alone(files: &[RawFd]) {
+/// Makes this process one of its own session that holds nothing open of its parent's but `files`: a keeper.
+pub fn alone(files: &[RawFd]) {
     // SAFETY: takes numbers; the descriptors closed are the parent's copies, which nothing here uses any more.
     unsafe {
         libc::setsid();
