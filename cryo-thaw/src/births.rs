@@ -417,6 +417,7 @@ impl<'a> Births<'a> {
         }
         for (i, (host, parent)) in std::mem::take(&mut self.zombies) {
             table.pids.insert(self.family_zombies()[i].pid, in_namespace(host.pid())?);
+            self.ready.zombies.push((parent, self.family_zombies()[i].pid as i32, host.pid()));
             host.end_as(self.family_zombies()[i].status)?;
             self.host(parent)?.forget_children()?;
         }

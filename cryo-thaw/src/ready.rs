@@ -20,6 +20,8 @@ pub struct Handed {
     pub pid: i32,
     /// Its threads, without a main thread that has exited.
     pub tids: Vec<i32>,
+    /// Children of it that have ended: the pid of the image, and the one here.
+    pub zombies: Vec<(i32, i32)>,
 }
 
 /// None yet, or processes that stand before their first own instruction, with all that they had. Dropping it ends them.
@@ -28,6 +30,8 @@ pub struct Ready {
     pub(crate) hosts: Vec<(Host, Shape)>,
     pub(crate) bound: Option<BoundFiles>,
     pub(crate) shm: Option<Made>,
+    /// Zombies: the place of their parent, their pid in the image, and the one here.
+    pub(crate) zombies: Vec<(usize, i32, i32)>,
 }
 
 impl Ready {
@@ -39,7 +43,10 @@ impl Ready {
     /// Their processes with their threads, in the same order.
     pub fn handed(&self) -> Vec<Handed> {
         let tids = |host: &Host| host.threads().iter().map(Stopped::tid).collect();
-        self.hosts.iter().map(|(host, _)| Handed { pid: host.pid(), tids: tids(host) }).collect()
+        let zombies =
+            |of| self.zombies.iter().filter(move |(parent, ..)| *parent == of).map(|(_, old, new)| (*old, *new));
+        let handed = |(i, host)| Handed { pid: Host::pid(host), tids: tids(host), zombies: zombies(i).collect() };
+        self.hosts.iter().map(|(host, _)| host).enumerate().map(handed).collect()
     }
 
     /// Lets them run, all at once.

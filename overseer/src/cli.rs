@@ -176,8 +176,8 @@ pub enum Then {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)] // as on the command line
 pub struct Thawing {
-    /// Its ids: as of cryo-thaw
-    #[arg(long, value_name = "auto|same|namespace|new", default_value = "auto")]
+    /// Its ids: as of cryo-thaw; or `translate`: new ones, while it goes on to see the old ones, for where no namespace may be made
+    #[arg(long, value_name = "auto|same|namespace|new|translate", default_value = "auto")]
     pub pid: String,
     /// A file (or all below a directory) that is elsewhere now
     #[arg(long, value_name = "OLD=NEW")]
@@ -191,9 +191,15 @@ pub struct Thawing {
 }
 
 impl Thawing {
+    /// Does it go on to see its old pids, while it has new ones?
+    pub fn translates(&self) -> bool {
+        self.pid == "translate"
+    }
+
     /// As words of a command line.
     pub fn words(&self) -> Vec<OsString> {
-        let mut words: Vec<OsString> = vec!["--pid".into(), (&self.pid).into()];
+        let pid = if self.translates() { "new" } else { &self.pid };
+        let mut words: Vec<OsString> = vec!["--pid".into(), pid.into()];
         for map in &self.file_map {
             words.extend(["--file-map".into(), map.clone()]);
         }

@@ -41,7 +41,7 @@ pub fn run(run: &Run) -> Result<i32> {
     let mut watched = match set {
         Some(set) => {
             say(&format!("continues {}", set.display()));
-            thaw::thaw(&set, &keeping.thawing.words(), run.log.as_deref())?
+            thaw::thaw(&set, &keeping.thawing, run.log.as_deref())?
         }
         None => {
             if sets.is_some() {
@@ -70,7 +70,7 @@ pub fn resume(resume: &Resume) -> Result<i32> {
     signals::hold();
     let Some(set) = sets.newest()? else { bail!("{}: no complete set is there", sets.dir().display()) };
     say(&format!("continues {}", set.display()));
-    let mut watched = thaw::thaw(&set, &keeping.thawing.words(), resume.log.as_deref())?;
+    let mut watched = thaw::thaw(&set, &keeping.thawing, resume.log.as_deref())?;
     Ok(stand_by(&mut watched, keeping, Some(into.as_ref().unwrap_or(&sets)))?.ours)
 }
 

@@ -12,24 +12,27 @@ use clap::Parser;
 use cryo_thaw::cli::Cli;
 use cryo_thaw::ice::Ice;
 use cryo_thaw::stand::{Stand, Voice, stand};
-use cryo_thaw::{Error, FAILED, Notes, Options};
+use cryo_thaw::{Error, FAILED, Notes, Options, Refusal, RefusalKind};
 use cryo_tracee::{foreground, report, signals};
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::Value;
 
+use crate::cli::Thawing;
 use crate::say;
 use crate::watch::log::Log;
+use crate::watch::pids::NOT_TRANSLATED;
+use crate::watch::thawed::Known;
 use crate::watch::{Watched, calls, keeper, thawed};
 
-/// Thaws a set that was verified, with these further options of `cryo-thaw`. Each watched event is a line of `log`.
-pub fn thaw(set: &Path, options: &[OsString], log: Option<&Path>) -> Result<Watched> {
+/// Thaws a set that was verified. Each watched event is a line of `log`.
+pub fn thaw(set: &Path, thawing: &Thawing, log: Option<&Path>) -> Result<Watched> {
     let log = log.map(Log::open).transpose()?;
     let words: [OsString; 3] = ["cryo-thaw".into(), set.into(), "--no-verify".into()];
-    let cli = Cli::try_parse_from(words.iter().chain(options))?;
+    let cli = Cli::try_parse_from(words.into_iter().chain(thawing.words()))?;
     let (report, into) = pipe_with(PipeFlags::CLOEXEC)?;
     let child = foreground::child(|| {
         let done = report::to(into.as_raw_fd()).map_err(Error::from);
-        done.and_then(|()| front(set, &cli, log)).unwrap_or_else(|e| Words.complain(e))
+        done.and_then(|()| front(set, &cli, thawing.translates(), log)).unwrap_or_else(|e| Words.complain(e))
     })?;
     drop(into);
     for line in BufReader::new(File::from(report)).lines() {
@@ -50,17 +53,27 @@ pub fn thaw(set: &Path, options: &[OsString], log: Option<&Path>) -> Result<Watc
 }
 
 /// What that process does. Returns the program's exit status.
-fn front(set: &Path, cli: &Cli, log: Option<Log>) -> cryo_thaw::Result<i32> {
-    let watch = Some(calls::filter());
+fn front(set: &Path, cli: &Cli, translate: bool, log: Option<Log>) -> cryo_thaw::Result<i32> {
+    let watch = Some(calls::filter(translate));
     let options = Options { notes: Notes::to(note), watch, ..cli.choices.options() };
     let ice = Ice::open(set, &options)?;
     let known = thawed::known(&ice);
+    if translate && known.iter().any(|known| !known.is_native()) {
+        let text = "--pid translate: a 32-bit program is in the set, whose calls are not translated yet: use --pid namespace, or thaw it as root";
+        return Err(Refusal::new(RefusalKind::Ids, text).into());
+    }
     let keep = Box::new(|tracees, handed: &[_]| {
-        let keep = keeper::thawed(tracees, handed, thawed::members(&known, handed), log);
+        let pids = translate.then(|| thawed::pids(&known, handed));
+        let keep = keeper::thawed(tracees, handed, thawed::members(&known, handed), (pids, log));
         keep.map_err(|error| Error::Io { what: "listening for who asks the keeper".into(), error })
     });
+    let root = known.first().map_or(0, Known::pid);
     let announce = Box::new(|pid: i32, words: Option<String>| {
-        if let Some(words) = &words {
+        if translate {
+            tell(&format!(
+                "it runs as pid {pid} here, and sees pid {root} and the others that it had; not translated are {NOT_TRANSLATED}"
+            ));
+        } else if let Some(words) = &words {
             tell(words);
         }
         report::outcome("thawed", &pid.into());

@@ -25,6 +25,7 @@ use super::calls;
 use super::compare;
 use super::lists::{Lists, Member, kind, link};
 use super::log::Log;
+use super::pids::{Pids, translated};
 use super::record::{Record, What};
 
 /// Results by which the kernel says to itself that a call is made again (linux/errno.h).
@@ -37,6 +38,8 @@ pub struct Keeper {
     threads: HashMap<i32, i32>,
     /// Calls whose result is awaited.
     pending: HashMap<i32, Call>,
+    /// The numbers that the family sees, where they are not the kernel's.
+    pids: Option<Pids>,
     /// While the family is to stand still: who does.
     halting: Option<HashSet<i32>>,
     lists: Lists,
@@ -54,7 +57,7 @@ pub fn run(tracees: Tracees, log: Option<Log>) -> i32 {
     lists.born(root, 0);
     let threads = HashMap::from([(root, root)]);
     let (pending, fronts) = (HashMap::new(), Vec::new());
-    let mut keeper = Keeper { tracees, threads, pending, halting: None, lists, begun: false, log, fronts };
+    let mut keeper = Keeper { tracees, threads, pending, pids: None, halting: None, lists, begun: false, log, fronts };
     i32::from(listen().and_then(|listener| keeper.keep(&listener)).is_err())
 }
 
@@ -63,7 +66,7 @@ pub fn thawed(
     tracees: Tracees,
     handed: &[Handed],
     members: Vec<Member>,
-    log: Option<Log>,
+    (pids, log): (Option<Pids>, Option<Log>),
 ) -> std::io::Result<Box<dyn FnOnce() -> i32>> {
     let listener = listen()?;
     let lists = Lists::thawed(members);
@@ -72,7 +75,7 @@ pub fn thawed(
         let files: Vec<_> = log.iter().map(Log::fd).chain([listener.as_raw_fd()]).collect();
         alone(&files);
         let (pending, fronts) = (HashMap::new(), Vec::new());
-        let mut keeper = Keeper { tracees, threads, pending, halting: None, lists, begun: true, log, fronts };
+        let mut keeper = Keeper { tracees, threads, pending, pids, halting: None, lists, begun: true, log, fronts };
         i32::from(keeper.keep(&listener).is_err())
     }))
 }
@@ -113,26 +116,33 @@ impl Keeper {
         }
     }
 
-    fn stopped(&mut self, thread: Stopped, event: Event) {
+    fn stopped(&mut self, mut thread: Stopped, event: Event) {
         let tid = thread.tid();
         let pid = self.process(tid);
         let how = match event {
-            Event::Call(call) if call.result => {
-                self.pending.insert(tid, call);
-                Resume::ToResult
-            }
             Event::Call(call) => {
-                if let Some(what) = calls::tell(&call, 0, &thread) {
-                    self.note(pid, tid, what);
+                let known = self.pids.as_ref().is_some_and(|pids| translated::enter(pids, pid, &call, &mut thread));
+                if call.result && !known {
+                    self.pending.insert(tid, call);
+                    Resume::ToResult
+                } else {
+                    if let Some(what) = calls::tell(&call, 0, &thread) {
+                        self.note(pid, tid, what);
+                    }
+                    Resume::On
                 }
-                Resume::On
             }
             Event::Result(result) => {
-                if let Some(call) = self.pending.remove(&tid)
-                    && !RESTARTED.contains(&result)
-                    && let Some(what) = calls::tell(&call, result, &thread)
-                {
-                    self.note(pid, tid, what);
+                if let Some(call) = self.pending.remove(&tid) {
+                    let seen = match &self.pids {
+                        Some(pids) => translated::leave(pids, &call, result, &mut thread),
+                        None => result,
+                    };
+                    if !RESTARTED.contains(&result)
+                        && let Some(what) = calls::tell(&call, seen, &thread)
+                    {
+                        self.note(pid, tid, what);
+                    }
                 }
                 Resume::On
             }
@@ -140,7 +150,8 @@ impl Keeper {
                 let of = self.process(child);
                 self.lists.born(of, pid);
                 self.note(pid, tid, What::Born { child, thread: of == pid });
-                Resume::On
+                // The call that has made it has no result yet.
+                if self.pending.contains_key(&tid) { Resume::ToResult } else { Resume::On }
             }
             Event::Executed(former) => {
                 if former != tid {
@@ -156,6 +167,9 @@ impl Keeper {
             }
             Event::Signal(signal) => {
                 self.note(pid, tid, What::Signal { signal });
+                if let Some(pids) = &self.pids {
+                    translated::sender(pids, &thread);
+                }
                 Resume::With(signal)
             }
             Event::JobControl(_) | Event::Still => {
@@ -192,6 +206,9 @@ impl Keeper {
         let number = |key| status.as_ref().and_then(|s| s.number(key)).map(|n| n as i32);
         let pid = number("Tgid").unwrap_or(tid);
         self.threads.insert(tid, pid);
+        if let Some(pids) = &mut self.pids {
+            pids.born(tid);
+        }
         self.lists.born(pid, number("PPid").unwrap_or(0));
         pid
     }
@@ -246,7 +263,10 @@ impl Keeper {
 
     /// Freezes a process of the family. All of the family stands still meanwhile.
     fn freeze(&mut self, order: &Order, mut pipe: Option<File>, who: &UnixStream) -> Value {
-        let done = if self.halt() {
+        let done = if self.pids.is_some() {
+            let text = "its pids are translated (--pid translate), and the image would have the new ones: it cannot be frozen yet; thaw it with --pid namespace, or as root";
+            Err(Error::from(Refusal::new(RefusalKind::Ids, text)))
+        } else if self.halt() {
             let mut options = order.options.clone();
             options.histories = compare::histories(&self.lists.now());
             if order.confirm {

@@ -9,6 +9,7 @@ pub mod compare;
 pub mod keeper;
 pub mod lists;
 pub mod log;
+pub mod pids;
 pub mod record;
 pub mod show;
 pub mod thawed;
@@ -37,7 +38,7 @@ impl Watched {
     pub fn start(words: &[OsString], log: Option<&Path>) -> Result<Self> {
         let log = log.map(Log::open).transpose()?;
         let files: Vec<_> = log.iter().map(Log::fd).collect();
-        match start(words, &calls::filter(), &files, |tracees| keeper::run(tracees, log)) {
+        match start(words, &calls::filter(false), &files, |tracees| keeper::run(tracees, log)) {
             Ok(started) => Ok(Self { pid: started.pid, child: started.pid }),
             // What execve(2) said, for who looks for it.
             Err(cryo_tracee::Error::Sys { what, error }) => Err(anyhow::Error::from(error).context(what)),

@@ -5,11 +5,14 @@ use cryo_format::section::history::{History, Made};
 use cryo_format::section::itimers::Itimers;
 use cryo_format::section::process::Process;
 use cryo_format::section::ptimers::Ptimers;
+use cryo_format::section::thread::Thread;
 use cryo_thaw::Handed;
 use cryo_thaw::ice::Ice;
-use cryo_tracee::proc;
+use cryo_tracee::Arch;
+use cryo_tracee::proc::{self, Stat};
 
 use super::lists::{Descriptor, Handler, Member, given};
+use super::pids::Pids;
 use super::record::{PathBytes, Timer};
 
 /// What the image has of one of its processes.
@@ -19,6 +22,21 @@ pub struct Known {
     actions: Actions,
     itimers: Itimers,
     ptimers: Ptimers,
+    /// Its threads, the main thread first; without one that has exited.
+    tids: Vec<i32>,
+    native: bool,
+}
+
+impl Known {
+    /// Its pid in the image.
+    pub fn pid(&self) -> u64 {
+        self.process.pid
+    }
+
+    /// Is it a program of 64 bits?
+    pub fn is_native(&self) -> bool {
+        self.native
+    }
 }
 
 /// What the image has, in the order of its processes.
@@ -29,8 +47,38 @@ pub fn known(ice: &Ice) -> Vec<Known> {
         actions: ice.get(id).cloned().unwrap_or_default(),
         itimers: ice.get(id).cloned().unwrap_or_default(),
         ptimers: ice.get(id).cloned().unwrap_or_default(),
+        tids: tids(ice, id, process.pid),
+        native: ice.arch(id) == Arch::X86_64,
     };
     ice.processes().into_iter().map(known).collect()
+}
+
+fn tids(ice: &Ice, id: u64, pid: u64) -> Vec<i32> {
+    let threads = ice.all::<Thread>().map(|(_, thread)| thread);
+    let mut tids: Vec<u64> = threads.filter(|t| t.process == id && t.exited == 0).map(|t| t.tid).collect();
+    tids.sort_by_key(|tid| (*tid != pid, *tid));
+    tids.into_iter().map(|tid| tid as i32).collect()
+}
+
+/// The numbers by which it knows itself, and those that it has now.
+pub fn pids(known: &[Known], handed: &[Handed]) -> Pids {
+    let mut pairs = Vec::new();
+    for (known, handed) in known.iter().zip(handed) {
+        let process = &known.process;
+        pairs.push((process.pid as i32, handed.pid));
+        pairs.extend(known.tids.iter().copied().zip(handed.tids.iter().copied()));
+        pairs.extend(&handed.zombies);
+    }
+    // Groups and sessions whose leaders have ended, or are outside.
+    for (known, handed) in known.iter().zip(handed) {
+        let Ok(stat) = Stat::of(handed.pid) else { continue };
+        for (seen, field) in [(known.process.pgid as i32, 5), (known.process.sid as i32, 6)] {
+            if let Ok(kernel) = stat.field(field) {
+                pairs.push((seen, kernel as i32));
+            }
+        }
+    }
+    Pids::of(pairs)
 }
 
 /// The lists of its processes, which are thawed and stand still yet.

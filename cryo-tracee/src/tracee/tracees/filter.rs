@@ -20,6 +20,18 @@ pub enum When {
     In(u8, &'static [u32]),
 }
 
+impl When {
+    /// Is a call with these arguments one of them?
+    pub fn holds(self, args: &[u64; 6]) -> bool {
+        match self {
+            Self::Always => true,
+            Self::NotNull(argument) => args[usize::from(argument)] != 0,
+            Self::AnyOf(argument, bits) => args[usize::from(argument)] as u32 & bits != 0,
+            Self::In(argument, values) => values.contains(&(args[usize::from(argument)] as u32)),
+        }
+    }
+}
+
 /// A system call that is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {

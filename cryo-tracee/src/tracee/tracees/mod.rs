@@ -207,6 +207,26 @@ impl Stopped {
         n.max(0) as usize
     }
 
+    /// Writes bytes into its memory; false if not all of them could be.
+    pub fn poke(&self, addr: u64, bytes: &[u8]) -> bool {
+        let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        let remote = libc::iovec { iov_base: addr as *mut libc::c_void, iov_len: bytes.len() };
+        // SAFETY: `local` is `bytes`, which the kernel only reads; it checks `remote` in the other process.
+        let n = unsafe { libc::process_vm_writev(self.tid(), &raw const local, 1, &raw const remote, 1, 0) };
+        n == bytes.len() as isize
+    }
+
+    /// The siginfo_t of the signal that is about to be delivered.
+    pub fn siginfo(&self) -> Option<[u8; 128]> {
+        sys::siginfo(self.tid()).ok()
+    }
+
+    /// Sets it.
+    pub fn set_siginfo(&self, info: &[u8; 128]) -> bool {
+        // SAFETY: the kernel reads a siginfo_t, which has 128 bytes.
+        unsafe { libc::ptrace(libc::PTRACE_SETSIGINFO, self.tid(), 0, info.as_ptr()) == 0 }
+    }
+
     /// A string in its memory, at most PATH_MAX bytes of it; none where there is none.
     pub fn peek_string(&self, addr: u64) -> Option<Vec<u8>> {
         let (mut text, mut at) = (Vec::new(), addr);

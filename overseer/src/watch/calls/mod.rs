@@ -12,6 +12,7 @@ mod timers;
 use cryo_tracee::Stopped;
 use cryo_tracee::tracees::{Call, Filter, Watch, When};
 
+use super::pids::table::{IOCTLS, ROWS};
 use super::record::What;
 
 /// What a call tells, when its result is there, or when it is about to be made for those whose result is of no interest. Nothing if it failed.
@@ -45,10 +46,24 @@ const fn watch(name: &'static str, native: u32, i386: u32, when: When, result: b
     Watch { name, native: number(native), i386: number(i386), when, result }
 }
 
-/// The filter that stops all of them.
-pub fn filter() -> Filter {
-    let all: Vec<Watch> = GROUPS.iter().flat_map(|(watched, _)| watched.iter().copied()).collect();
+/// The filter that stops all of them; and, if pids are translated, all that have one in them.
+pub fn filter(pids: bool) -> Filter {
+    let mut all: Vec<Watch> = if pids { rows() } else { Vec::new() };
+    // The first that is of a number decides.
+    all.extend(GROUPS.iter().flat_map(|(watched, _)| watched.iter().copied()));
     Filter::of(&all)
+}
+
+/// The calls that have pids in them, all of each number once. Of ioctl(2), which has so many, no others stop.
+fn rows() -> Vec<Watch> {
+    let mut all: Vec<Watch> = Vec::new();
+    for row in ROWS {
+        if all.iter().all(|watch| watch.native != Some(row.number)) {
+            let when = if row.name == "ioctl" { When::In(1, IOCTLS) } else { When::Always };
+            all.push(watch(row.name, row.number, 0, when, true));
+        }
+    }
+    all
 }
 
 /// The names of those of 64-bit code.
@@ -59,6 +74,10 @@ pub fn names() -> Vec<&'static str> {
 /// What a call of this thread tells.
 pub fn tell(call: &Call, result: i64, thread: &Stopped) -> Option<What> {
     let (watch, tell) = find(call)?;
+    // The filter lets more stop if pids are translated.
+    if !watch.when.holds(&call.args) {
+        return None;
+    }
     tell(watch.name, call, result, thread)
 }
 

@@ -1,0 +1,80 @@
+//! What [`translate`](super::translate) says is done to a stopped thread.
+
+use cryo_tracee::tracees::Call;
+use cryo_tracee::{Arch, Stopped};
+
+use super::Pids;
+use super::translate::{self, Caller, Enter, Memory};
+
+impl Memory for Stopped {
+    fn peek(&self, at: u64, buf: &mut [u8]) -> usize {
+        Stopped::peek(self, at, buf)
+    }
+
+    fn peek_string(&self, at: u64) -> Option<Vec<u8>> {
+        Stopped::peek_string(self, at)
+    }
+
+    fn poke(&self, at: u64, bytes: &[u8]) -> bool {
+        Stopped::poke(self, at, bytes)
+    }
+}
+
+/// A thread of process `pid` is about to make a call. True if it need not be made, and has its result. A thread that is gone was killed.
+pub fn enter(pids: &Pids, pid: i32, call: &Call, thread: &mut Stopped) -> bool {
+    if call.i386 {
+        return false;
+    }
+    let Ok(mut regs) = thread.regs() else { return false };
+    let who = Caller { tid: thread.tid(), pid, stack: regs.rsp };
+    match translate::enter(pids, who, (call.number, call.args), thread) {
+        Enter::Nothing => false,
+        Enter::Known(result) => {
+            // No call has this number: nothing is called.
+            (regs.orig_rax, regs.rax) = (u64::MAX, result as u64);
+            thread.set_regs(&regs).is_ok()
+        }
+        Enter::Made(args) => {
+            put(thread, args);
+            false
+        }
+    }
+}
+
+/// It has a result. Returns the one that it is given; its arguments are its own again.
+pub fn leave(pids: &Pids, call: &Call, result: i64, thread: &mut Stopped) -> i64 {
+    if call.i386 {
+        return result;
+    }
+    put(thread, call.args);
+    let seen = translate::leave(pids, (call.number, call.args), result, thread);
+    if seen != result
+        && let Ok(mut regs) = thread.regs()
+    {
+        regs.rax = seen as u64;
+        let _ = thread.set_regs(&regs);
+    }
+    seen
+}
+
+/// A signal is about to be delivered to it.
+pub fn sender(pids: &Pids, thread: &Stopped) {
+    let Some(mut info) = thread.siginfo() else { return };
+    if translate::siginfo(&mut info, pids) {
+        thread.set_siginfo(&info);
+    }
+}
+
+/// Gives it these arguments, where it has others.
+fn put(thread: &mut Stopped, args: [u64; 6]) {
+    let Ok(mut regs) = thread.regs() else { return };
+    let mut others = false;
+    for (i, arg) in args.into_iter().enumerate() {
+        let now = Arch::X86_64.arg_mut(&mut regs, i);
+        others |= *now != arg;
+        *now = arg;
+    }
+    if others {
+        let _ = thread.set_regs(&regs);
+    }
+}
