@@ -4,8 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cryo_tracee::proc;
-
 use super::{Collected, Scene};
 use crate::Result;
 
@@ -24,7 +22,7 @@ const LIMITS: [(&str, &str, &[&str]); 8] = [
 
 /// Notes the limits of groups that we are not in.
 pub fn note(scene: &Scene<'_>, out: &mut Collected) -> Result<()> {
-    let theirs = proc::bytes(scene.live_tid, "cgroup").unwrap_or_default();
+    let theirs = scene.file("cgroup").unwrap_or_default();
     let Some(ours) = scene.machine.ours.get("cgroup").filter(|ours| **ours != theirs) else { return Ok(()) };
     let (theirs, ours) = (String::from_utf8_lossy(&theirs).into_owned(), String::from_utf8_lossy(ours).into_owned());
     for (hierarchy, path) in theirs.lines().filter_map(split) {

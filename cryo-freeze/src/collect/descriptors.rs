@@ -11,6 +11,7 @@ use cryo_format::section::outside::FdRule;
 use cryo_tracee::proc::{Stat, Status};
 
 use super::description::{Cx, Description};
+use super::facts::Facts;
 use super::fd::Fd;
 use super::objects::Objects;
 use super::parted::Parted;
@@ -205,6 +206,7 @@ fn holder<'s>(like: &Scene<'s>, place: usize, (pid, live_tid): (i32, i32), id: u
         maps: Vec::new(),
         pages: Vec::new(),
         namespaces: Vec::new(),
+        facts: Facts::default(),
         witness: None,
         may_have_joined_keyring: false,
         machine: like.machine,

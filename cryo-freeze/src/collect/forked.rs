@@ -16,7 +16,7 @@ use cryo_tracee::Memory;
 use cryo_tracee::proc::{self, Entry, Mapping};
 
 use super::content::Content;
-use super::{Collected, Scene, family};
+use super::{Collected, MEMBERS, Scene, family, parallel};
 use crate::Result;
 use crate::error::not_asked_to_end;
 use crate::live::Still;
@@ -48,35 +48,40 @@ pub struct Forked {
 
 /// Looks for them, before a member is copied: then all pages are shared with the copy.
 pub fn look(scenes: &[Scene<'_>], memories: &[&Memory], common: &[Common]) -> Result<Vec<Forked>> {
-    let mut all = Vec::new();
-    for scene in scenes {
-        let Some(parent) = family::parent(scenes, scene) else { continue };
-        let one_memory = family::common_memory(common, scene.id, parent.id);
-        if !one_memory && !same_program(scene, parent, (memories[scene.member], memories[parent.member]))? {
-            continue;
-        }
-        let mut forked = Forked {
-            process: (scene.id, parent.id),
-            member: (scene.member, parent.member),
-            same: Vec::new(),
-            perhaps: Vec::new(),
-            files: Vec::new(),
-        };
-        if one_memory {
-            forked.same = in_both(scene, parent).map(|(_, range)| range).collect();
-            all.push(forked);
-            continue;
-        }
-        let pagemaps = (proc::pagemap(scene.live_tid)?, proc::pagemap(parent.live_tid)?);
-        for (m, (start, end)) in in_both(scene, parent) {
-            forked.pages(scene, &pagemaps, (start, end))?;
-            if m.ino != 0 {
-                forked.files.push((start, end));
-            }
-        }
-        all.push(forked);
+    let found = parallel::each(scenes, MEMBERS, |scene| of_member(scenes, scene, memories, common))?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn of_member(
+    scenes: &[Scene<'_>],
+    scene: &Scene<'_>,
+    memories: &[&Memory],
+    common: &[Common],
+) -> Result<Option<Forked>> {
+    let Some(parent) = family::parent(scenes, scene) else { return Ok(None) };
+    let one_memory = family::common_memory(common, scene.id, parent.id);
+    if !one_memory && !same_program(scene, parent, (memories[scene.member], memories[parent.member]))? {
+        return Ok(None);
     }
-    Ok(all)
+    let mut forked = Forked {
+        process: (scene.id, parent.id),
+        member: (scene.member, parent.member),
+        same: Vec::new(),
+        perhaps: Vec::new(),
+        files: Vec::new(),
+    };
+    if one_memory {
+        forked.same = in_both(scene, parent).map(|(_, range)| range).collect();
+        return Ok(Some(forked));
+    }
+    let pagemaps = (proc::pagemap(scene.live_tid)?, proc::pagemap(parent.live_tid)?);
+    for (m, (start, end)) in in_both(scene, parent) {
+        forked.pages(scene, &pagemaps, (start, end))?;
+        if m.ino != 0 {
+            forked.files.push((start, end));
+        }
+    }
+    Ok(Some(forked))
 }
 
 /// Is it what one execve(2) made of both? That puts 16 random bytes on the stack; where it puts them is random, too.
@@ -84,8 +89,8 @@ fn same_program(scene: &Scene<'_>, parent: &Scene<'_>, (child, other): (&Memory,
     if scene.arch != parent.arch {
         return Ok(false);
     }
-    let auxv = scene.arch.auxv(scene.live_tid)?;
-    if auxv != parent.arch.auxv(parent.live_tid)? {
+    let auxv = scene.auxv()?;
+    if auxv != parent.auxv()? {
         return Ok(false);
     }
     let Some(at) = auxv.chunks(2).find(|entry| entry[0] == AT_RANDOM).and_then(|entry| entry.get(1)) else {
@@ -115,7 +120,12 @@ impl Forked {
         for present in scene.present(start, end).filter(|p| !p.file && !p.guard) {
             for from in (present.start..present.end).step_by((ENTRIES * PAGE) as usize) {
                 let to = present.end.min(from + ENTRIES * PAGE);
-                let (own, theirs) = (proc::entries(own, from, to)?, proc::entries(parents, from, to)?);
+                let own = proc::entries(own, from, to)?;
+                // Most of what a child has touched is its own.
+                if own.iter().all(|own| !own.own() || own.exclusive()) {
+                    continue;
+                }
+                let theirs = proc::entries(parents, from, to)?;
                 for ((own, theirs), at) in own.into_iter().zip(theirs).zip((from..to).step_by(PAGE as usize)) {
                     match shared(own, theirs) {
                         Some(true) => add(&mut self.same, at, at + PAGE),

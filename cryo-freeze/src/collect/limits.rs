@@ -1,9 +1,9 @@
 //! `LIMT`: resource limits. The process itself may always ask; another user's is asked in vain.
 
 use cryo_format::section::limits::{Limit, Limits};
+use cryo_tracee::Batch;
 use cryo_tracee::limits::COUNT;
 use cryo_tracee::remote::{Done, Slot};
-use cryo_tracee::{Batch, proc};
 
 use super::{Collected, Scene};
 use crate::Result;
@@ -86,7 +86,9 @@ pub fn collect(scene: &Scene<'_>, questions: &Questions, done: &Done, out: &mut 
         let word = |i| done.word(*slot, i);
         limits.push(Limit { resource, reserved: 0, soft: word(0), hard: word(1) });
     }
-    if let Some(name) = unknown_limit(&String::from_utf8_lossy(&proc::bytes(scene.live_tid, "limits")?)) {
+    // The names are the kernel's.
+    let names = scene.machine.ours.get("limits").map_or(&[][..], Vec::as_slice);
+    if let Some(name) = unknown_limit(&String::from_utf8_lossy(names)) {
         out.note(name, "a resource limit that this release does not know: the thawed program has that of who thaws it");
     }
     processor_time(scene, &mut limits, out)?;

@@ -29,7 +29,7 @@ pub struct Machine {
     pub namespaces: Vec<Vec<u8>>,
     /// Entries of /proc/PID/ns, which are the same for every process, with where ours lead. `None`: nowhere yet.
     pub links: HashMap<String, Option<Vec<u8>>>,
-    /// What /proc says of us, by the name of the file: `cgroup`, and what a login gives.
+    /// What /proc says of us, by the name of the file: `cgroup`, `limits`, and what a login gives.
     pub ours: HashMap<&'static str, Vec<u8>>,
     /// How far our clocks are ahead of the machine's.
     pub clocks_ahead: [i64; 2],
@@ -46,7 +46,7 @@ impl Machine {
             online: sched::online()?,
             namespaces: namespaces(us)?,
             links: links(us)?,
-            ours: ["cgroup", "autogroup", "loginuid", "attr/current"]
+            ours: ["cgroup", "autogroup", "limits", "loginuid", "attr/current"]
                 .map(|file| (file, proc::bytes(us, file).unwrap_or_default()))
                 .into(),
             clocks_ahead: timens::offsets_of(us)?,

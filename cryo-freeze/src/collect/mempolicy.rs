@@ -54,26 +54,61 @@ pub fn thread(id: u64, q: &Question, done: &Done, out: &mut Collected) {
     }
 }
 
-/// Addresses of which one batch asks, and those among them that it asks for everything.
+/// Addresses of which one batch asks, and those among them that it asks for everything; so many are asked among other questions.
 const MODES_AT_ONCE: usize = 2048;
 const POLICIES_AT_ONCE: usize = 256;
+const AMONG_OTHERS: usize = 512;
 
-/// Adds the ranges that have a policy of their own: for others the kernel answers with the default one.
-///
-/// /proc/PID/numa_maps has it, too. But it also counts the pages of every node: of 30,000 mappings it takes three times as long as asking for each,
-/// and it shows the thread's policy where a range has none.
-pub fn ranges(remote: &mut Remote<'_>, scene: &Scene<'_>, out: &mut Collected) -> Result<()> {
-    let mut bound = Vec::new();
-    for parts in parts(scene).chunks(MODES_AT_ONCE) {
-        let mut batch = remote.batch();
-        let modes = batch.space(4 * parts.len());
-        for ((start, _), mode) in parts.iter().zip((modes.addr..).step_by(4)) {
-            batch.call(libc::SYS_get_mempolicy, &[mode, 0, 0, *start, MPOL_F_ADDR]);
-        }
-        let done = remote.run(batch)?;
-        let modes = done.bytes(modes).chunks_exact(4);
-        bound.extend(parts.iter().zip(modes).filter(|(_, mode)| *mode != [0; 4]).map(|(part, _)| *part));
+/// The ranges of a process that may have a policy of their own.
+pub struct Ranges {
+    parts: Vec<(u64, u64)>,
+    /// Whether they have one, if they are asked among other questions.
+    modes: Option<Slot>,
+}
+
+impl Ranges {
+    /// Asks for the mode of each, if there are few.
+    pub fn ask(batch: &mut Batch, scene: &Scene<'_>) -> Self {
+        let parts = parts(scene);
+        let few = parts.len() <= AMONG_OTHERS && batch.has_room(4 * parts.len());
+        let modes = few.then(|| modes(batch, &parts));
+        Self { parts, modes }
     }
+
+    /// Adds the ranges that have a policy of their own: for others the kernel answers with the default one.
+    ///
+    /// /proc/PID/numa_maps has it, too. But it also counts the pages of every node: of 30,000 mappings it takes three times as long as asking for each,
+    /// and it shows the thread's policy where a range has none.
+    pub fn collect(&self, remote: &mut Remote<'_>, scene: &Scene<'_>, done: &Done, out: &mut Collected) -> Result<()> {
+        let mut bound = Vec::new();
+        match self.modes {
+            Some(modes) => bound.extend(with_mode(&self.parts, modes, done)),
+            None => {
+                for parts in self.parts.chunks(MODES_AT_ONCE) {
+                    let mut batch = remote.batch();
+                    let modes = modes(&mut batch, parts);
+                    bound.extend(with_mode(parts, modes, &remote.run(batch)?));
+                }
+            }
+        }
+        ranges(remote, scene, &bound, out)
+    }
+}
+
+fn modes(batch: &mut Batch, parts: &[(u64, u64)]) -> Slot {
+    let modes = batch.space(4 * parts.len());
+    for ((start, _), mode) in parts.iter().zip((modes.addr..).step_by(4)) {
+        batch.call(libc::SYS_get_mempolicy, &[mode, 0, 0, *start, MPOL_F_ADDR]);
+    }
+    modes
+}
+
+fn with_mode<'p>(parts: &'p [(u64, u64)], modes: Slot, done: &Done) -> impl Iterator<Item = (u64, u64)> + use<'p> {
+    let with: Vec<bool> = done.bytes(modes).chunks_exact(4).map(|mode| mode != [0; 4]).collect();
+    parts.iter().zip(with).filter(|(_, with)| *with).map(|(part, _)| *part)
+}
+
+fn ranges(remote: &mut Remote<'_>, scene: &Scene<'_>, bound: &[(u64, u64)], out: &mut Collected) -> Result<()> {
     let mut ranges: Vec<BoundRange> = Vec::new();
     for parts in bound.chunks(POLICIES_AT_ONCE) {
         let mut batch = remote.batch();

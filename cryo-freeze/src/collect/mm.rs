@@ -3,7 +3,7 @@
 use cryo_format::prim::Addr;
 use cryo_format::section::mm::Mm;
 use cryo_tracee::Batch;
-use cryo_tracee::proc::{self, Status};
+use cryo_tracee::proc::Status;
 use cryo_tracee::remote::{Done, SCRATCH, Scratch, Slot};
 
 use super::objects::Objects;
@@ -89,7 +89,7 @@ pub fn collect(
     out: &mut Collected,
 ) -> Result<()> {
     let field = |n| scene.stat.field(n).map(|v| Addr(v as u64));
-    let auxv = scene.arch.auxv(scene.live_tid)?;
+    let auxv = scene.auxv()?;
     let mm = Mm {
         start_code: field(26)?,
         end_code: field(27)?,
@@ -116,7 +116,7 @@ pub fn collect(
 }
 
 fn coredump_filter(scene: &Scene<'_>) -> Result<u64> {
-    let text = String::from_utf8_lossy(&proc::bytes(scene.live_tid, "coredump_filter")?).into_owned();
+    let text = String::from_utf8_lossy(&scene.file("coredump_filter")?).into_owned();
     match u64::from_str_radix(text.trim(), 16) {
         Ok(filter) => Ok(filter),
         Err(_) => {

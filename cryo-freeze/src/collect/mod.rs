@@ -19,6 +19,7 @@ pub mod description;
 pub mod descriptors;
 pub mod epoll;
 pub mod eventfd;
+mod facts;
 pub mod family;
 pub mod fanotify;
 mod fd;
@@ -100,6 +101,8 @@ pub use collected::Collected;
 pub use held::{Contents, Held, Member};
 pub use scene::{Ids, Scene};
 
+use std::collections::HashMap;
+
 use cryo_format::section::family::Family;
 use cryo_tracee::fds::Shared;
 use cryo_tracee::proc::{Mapping, Present, Stat, Status};
@@ -108,7 +111,9 @@ use cryo_tracee::{Process, Stopped};
 use crate::error::Result;
 pub(crate) use crate::error::{RefusalKind, refuse};
 use crate::options::Options;
+use facts::Facts;
 use machine::Machine;
+use thread::Asking;
 use witness::Witness;
 
 /// From this many members on, /proc is read by several of our own threads.
@@ -126,7 +131,8 @@ pub fn collect(
     let pids: Vec<i32> = members.iter().map(Process::pid).collect();
     let tids: Vec<(i32, Vec<i32>)> =
         members.iter().map(|m| (m.live_tid(), m.threads.iter().map(Stopped::tid).collect())).collect();
-    let mut looks: Vec<Look> = parallel::side_by_side(&tids, MEMBERS, |tids| tids.iter().map(Look::at).collect())?;
+    let ours = &machine.ours;
+    let mut looks = parallel::each(&tids, MEMBERS, |tids| Look::at(tids, ours))?;
     if let Some(live) = &held.live {
         for (look, pid) in looks.iter_mut().zip(&pids) {
             look.maps = live.unmark(*pid, std::mem::take(&mut look.maps));
@@ -138,7 +144,7 @@ pub fn collect(
     let mut scenes = Vec::with_capacity(members.len());
     for (member, (process, look)) in members.iter().zip(looks).enumerate() {
         let (pid, live_tid) = (process.pid(), process.live_tid());
-        let Look { maps, pages, threads, stat, namespaces } = look;
+        let Look { maps, pages, threads, stat, namespaces, facts } = look;
         let status = threads.first().cloned().ok_or(cryo_tracee::Error::Died(pid))?;
         let witness = Witness::of(
             &status,
@@ -161,6 +167,7 @@ pub fn collect(
             maps,
             pages,
             namespaces,
+            facts,
             witness,
             may_have_joined_keyring,
             machine,
@@ -173,14 +180,15 @@ pub fn collect(
     parted::check(&directories, &tables)?;
     fs::collect(&directories, out)?;
     let memories: Vec<_> = members.iter().map(|member| &member.memory).collect();
-    let common = out.sections::<Family>().next().map_or(&[][..], |f| &f.common);
-    let forked = forked::look(&scenes, &memories, common)?;
+    let common = out.sections::<Family>().next().map_or_else(Vec::new, |f| f.common.to_vec());
+    let forked = forked::look(&scenes, &memories, &common)?;
     let mut objects = objects::Objects::new(&scenes);
+    // Those that have one memory are asked one after another.
+    let one_memory = common.iter().any(|c| c.flags & libc::CLONE_VM as u32 != 0);
+    let at_once = if one_memory { 1 } else { scenes.len().max(1) };
     let mut adopt = Vec::with_capacity(scenes.len());
-    for (process, scene) in members.iter_mut().zip(&scenes) {
-        let parent = family::parent(&scenes, scene).is_some_and(|parent| adopt[parent.member]);
-        let adopts = member(process, scene, parent, &mut ids, &mut objects, out, held);
-        adopt.push(adopts.map_err(|e| family::of_member(scene, e))?);
+    for (processes, of) in members.chunks_mut(at_once).zip(scenes.chunks(at_once)) {
+        side_by_side(processes, of, &scenes, &mut adopt, &mut ids, &mut objects, out, held)?;
     }
     descriptors::collect(&scenes, &tables, &mut ids, &mut objects, out, held)?;
     let all = objects.finish(&scenes, out)?;
@@ -201,11 +209,12 @@ struct Look {
     threads: Vec<Status>,
     stat: Stat,
     namespaces: Vec<Vec<u8>>,
+    facts: Facts,
 }
 
 impl Look {
     /// At the process that /proc knows by the first id, and has these threads.
-    fn at((live_tid, tids): &(i32, Vec<i32>)) -> Result<Self> {
+    fn at((live_tid, tids): &(i32, Vec<i32>), ours: &HashMap<&'static str, Vec<u8>>) -> Result<Self> {
         let (maps, threads) = parallel::both(
             tids.len() >= parallel::THREADS,
             || Ok(cryo_tracee::proc::mappings(*live_tid)?),
@@ -222,20 +231,56 @@ impl Look {
             threads,
             stat: Stat::of(*live_tid)?,
             namespaces: machine::namespaces(*live_tid)?,
+            facts: Facts::of(*live_tid, ours),
         })
     }
 }
 
-/// Adds what is one member's own. Returns whether it [adopts](thread::Answers::adopts); `adopted` says it of its parent.
-fn member(
-    process: &mut Process,
-    scene: &Scene<'_>,
-    adopted: bool,
+/// Adds what is each member's own, of these: each makes its remote calls while the others are looked at. `adopt` says of all before them whether they
+/// [adopt](thread::Answers::adopts).
+#[allow(clippy::too_many_arguments)] // each of them says another thing
+fn side_by_side(
+    processes: &mut [Process],
+    scenes: &[Scene<'_>],
+    all: &[Scene<'_>],
+    adopt: &mut Vec<bool>,
     ids: &mut Ids,
     objects: &mut objects::Objects,
     out: &mut Collected,
     held: &mut Held,
-) -> Result<bool> {
+) -> Result<()> {
+    let named = family::of_member;
+    let mut asking = Vec::with_capacity(scenes.len());
+    for (process, scene) in processes.iter_mut().zip(scenes) {
+        let stopped_by = process.threads.first().map_or(0, Stopped::stopped_by);
+        let begun = from_outside(process, scene, out).and_then(|()| Asking::begin(process, scene));
+        asking.push((stopped_by, begun.map_err(|e| named(scene, e))?));
+    }
+    for ((_, asking), scene) in asking.iter_mut().zip(scenes) {
+        asking.ask(scene).map_err(|e| named(scene, e))?;
+    }
+    let mut all_answers = Vec::with_capacity(scenes.len());
+    for ((_, asking), scene) in asking.iter_mut().zip(scenes) {
+        let adopted = family::parent(all, scene).is_some_and(|parent| adopt[parent.member]);
+        let answers = asking.answers(scene, adopted, out, held).map_err(|e| named(scene, e))?;
+        adopt.push(answers.adopts);
+        all_answers.push(answers);
+    }
+    for scene in scenes.iter().filter(|scene| held.copies.get(scene.member).is_some_and(Option::is_some)) {
+        objects.copied(scene.member);
+    }
+    for (_, asking) in &mut asking {
+        asking.begin_return();
+    }
+    for (((stopped_by, asking), scene), answers) in asking.into_iter().zip(scenes).zip(&all_answers) {
+        drop(asking);
+        answered(scene, stopped_by, answers, ids, objects, out).map_err(|e| named(scene, e))?;
+    }
+    Ok(())
+}
+
+/// Adds what can be seen of a member from outside, and is to be seen before it makes calls.
+fn from_outside(process: &mut Process, scene: &Scene<'_>, out: &mut Collected) -> Result<()> {
     let tids: Vec<i32> = process.threads.iter().map(Stopped::tid).collect();
     unsupported::check(scene)?;
     unsupported::threads(scene, &tids)?;
@@ -260,13 +305,20 @@ fn member(
     if scene.member == 0 {
         cpu::collect(out);
     }
+    Ok(())
+}
 
-    let answers = thread::ask(process, scene, adopted, out, held)?;
+/// Adds the rest of it, when it has answered and is again what it was.
+fn answered(
+    scene: &Scene<'_>,
+    stopped_by: i32,
+    answers: &thread::Answers,
+    ids: &mut Ids,
+    objects: &mut objects::Objects,
+    out: &mut Collected,
+) -> Result<()> {
     if scene.live_tid != scene.pid {
         thread::exited(scene, ids.fresh(), out)?;
-    }
-    if held.copies.last().is_some_and(Option::is_some) {
-        objects.copied(scene.member);
     }
     vmas::collect(scene, &answers.residence, ids, objects, out)?;
     mm::collect(scene, &answers.mm, &answers.done, ids, objects, out)?;
@@ -275,8 +327,7 @@ fn member(
     pending::check(out)?;
     clocks::collect(scene, out)?;
     itimers::collect(scene, &answers.itimers, &answers.done, out)?;
-    process::collect(scene, process, &answers.process, &answers.done, out)?;
-    Ok(answers.adopts)
+    process::collect(scene, stopped_by, &answers.process, &answers.done, out)
 }
 
 /// What has to happen immediately before the originals are killed, when the image is complete.

@@ -372,7 +372,7 @@ impl Objects {
     pub fn executable(&mut self, scene: &Scene<'_>, ids: &mut Ids, out: &mut Collected) -> Result<u64> {
         let exe = format!("/proc/{}/exe", scene.live_tid);
         let Ok(meta) = std::fs::metadata(&exe) else { return Ok(0) };
-        let path = proc::link(scene.live_tid, "exe")?;
+        let path = scene.link("exe")?;
         let mapped = self.by_inode.get(&(meta.dev(), meta.ino())).copied();
         let mapped = mapped
             .or_else(|| self.objects.iter().find(|o| o.ino == meta.ino() && o.path.0 == path).map(|known| known.id));

@@ -6,10 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::os::fd::AsRawFd;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 
 use cryo_tracee::proc::{self, FdInfo, Mapping, Status};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::path::DecInt;
 
 /// A descriptor of another process.
 #[derive(Clone, Copy, Debug)]
@@ -83,9 +85,16 @@ impl OtherHolders {
         let known: HashSet<i32> = self.passed_over.iter().chain(&self.looked_at).copied().collect();
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         for pid in processes.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok()) {
+            if known.contains(&pid) {
+                continue;
+            }
+            // Without a program there is nothing: a zombie, of which there may be thousands, or a thread of the kernel.
+            if fs::read_link(format!("/proc/{pid}/exe")).is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+                self.looked_at.push(pid);
+                continue;
+            }
             // What we trace is a copy of the process, made for us.
-            let copy = || Status::of(pid).is_ok_and(|s| s.number("TracerPid") == Some(ours.into()));
-            if known.contains(&pid) || copy() {
+            if Status::of(pid).is_ok_and(|s| s.number("TracerPid") == Some(ours.into())) {
                 continue;
             }
             self.looked_at.push(pid);
@@ -95,15 +104,20 @@ impl OtherHolders {
     }
 
     fn look_at_descriptors(&mut self, pid: i32) {
-        let Ok(dir) = fs::File::open(format!("/proc/{pid}/fd")) else { return };
-        for fd in proc::descriptors(pid).unwrap_or_default() {
-            let Ok(link) = rustix::fs::readlinkat(&dir, fd.to_string(), Vec::with_capacity(64)) else { continue };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty()).and_then(Dir::new);
+        let Ok(mut dir) = dir else { return };
+        let numbers = dir.by_ref().flatten().filter_map(|entry| entry.file_name().to_str().ok()?.parse().ok());
+        let numbers: Vec<i32> = numbers.collect();
+        let Ok(dir) = dir.fd() else { return };
+        for fd in numbers {
+            let Ok(link) = rustix::fs::readlinkat(dir, DecInt::new(fd), Vec::with_capacity(64)) else { continue };
             let link = link.into_bytes();
             let held = Held { pid, fd };
             if link.ends_with(b" (deleted)")
-                && let Ok(meta) = fs::metadata(format!("/proc/self/fd/{}/{fd}", dir.as_raw_fd()))
+                && let Ok(meta) = rustix::fs::statat(dir, DecInt::new(fd), AtFlags::empty())
             {
-                self.unlinked.entry((meta.dev(), meta.ino())).or_default().push(held);
+                self.unlinked.entry((meta.st_dev, meta.st_ino)).or_default().push(held);
             }
             if link == b"anon_inode:[eventfd]"
                 && let Some(id) = FdInfo::of(pid, fd).ok().and_then(|i| i.number("eventfd-id"))

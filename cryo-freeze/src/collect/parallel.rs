@@ -1,6 +1,9 @@
 //! Many things of one kind are looked at side by side: the process stands still meanwhile, and each is a handful of system calls.
 
-use crate::Result;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::error::{Refusal, RefusalKind};
+use crate::{Error, Result};
 
 /// From this many threads on, /proc is read by several of our own threads: the process stands still meanwhile.
 pub const THREADS: usize = 32;
@@ -17,11 +20,40 @@ pub fn both<A: Send, B>(
     std::thread::scope(|scope| {
         let first = scope.spawn(first);
         let second = second();
-        let first = first.join().unwrap_or_else(|_| {
-            super::refuse(super::RefusalKind::Internal, "a thread that looked at part of it failed")
-        });
+        let first = first.join().map_err(|_| failed())?;
         Ok((first?, second?))
     })
+}
+
+/// Does `work` on each of `items`, on one thread of ours for each `per_thread` of them, at most one per CPU: whoever is done with one takes the next. The
+/// results are in the order of the items; of several errors that of the first.
+pub fn each<T: Sync, R: Send>(items: &[T], per_thread: usize, work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+    let threads = match items.len() / per_thread {
+        0 | 1 => return items.iter().map(work).collect(),
+        wanted => std::thread::available_parallelism().map_or(1, usize::from).min(wanted),
+    };
+    let next = AtomicUsize::new(0);
+    let take = || -> Vec<(usize, Result<R>)> {
+        let mine = std::iter::from_fn(|| {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            Some((i, work(items.get(i)?)))
+        });
+        mine.collect()
+    };
+    let mut all = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
+        let mut all = take();
+        for other in others {
+            all.extend(other.join().map_err(|_| failed())?);
+        }
+        Ok::<_, Error>(all)
+    })?;
+    all.sort_unstable_by_key(|(i, _)| *i);
+    all.into_iter().map(|(_, done)| done).collect()
+}
+
+fn failed() -> Error {
+    Refusal::new(RefusalKind::Internal, "a thread that looked at part of it failed").into()
 }
 
 /// Does `work` on `items` in several threads of ours, one for each `per_thread` items, at most one per CPU. The results are in the
@@ -42,9 +74,7 @@ pub fn side_by_side<T: Sync, R: Send>(
         let parts: Vec<_> = parts.map(|part| scope.spawn(move || work(part))).collect();
         let mut all = Vec::with_capacity(items.len());
         for part in parts {
-            all.extend(part.join().unwrap_or_else(|_| {
-                super::refuse(super::RefusalKind::Internal, "a thread that looked at part of it failed")
-            })?);
+            all.extend(part.join().map_err(|_| failed())??);
         }
         Ok(all)
     })

@@ -19,20 +19,24 @@ pub struct Questions {
     subreaper: Slot,
     dumpable: usize,
     mdwe: usize,
+    personality: usize,
 }
 
 /// linux/prctl.h; libc lacks it.
 const PR_GET_MDWE: u64 = 66;
 
 impl Questions {
-    /// prctl(2).
+    /// prctl(2), personality(2).
     pub fn ask(batch: &mut Batch) -> Self {
         let parent_death_signal = batch.space(4);
         batch.call(libc::SYS_prctl, &[libc::PR_GET_PDEATHSIG as u64, parent_death_signal.addr]);
         let subreaper = batch.space(4);
         batch.call(libc::SYS_prctl, &[libc::PR_GET_CHILD_SUBREAPER as u64, subreaper.addr]);
         let dumpable = batch.call(libc::SYS_prctl, &[libc::PR_GET_DUMPABLE as u64]);
-        Self { parent_death_signal, subreaper, dumpable, mdwe: batch.call(libc::SYS_prctl, &[PR_GET_MDWE]) }
+        let mdwe = batch.call(libc::SYS_prctl, &[PR_GET_MDWE]);
+        // It tells and sets nothing.
+        let personality = batch.call(libc::SYS_personality, &[u64::from(u32::MAX)]);
+        Self { parent_death_signal, subreaper, dumpable, mdwe, personality }
     }
 
     /// Would a process that loses its parent below this one become its child?
@@ -46,10 +50,10 @@ pub fn unknown_mdwe(mdwe: u64) -> Option<u64> {
     Some(mdwe & !3).filter(|unknown| *unknown != 0)
 }
 
-/// Adds the process.
+/// Adds the process, which was in this job-control stop.
 pub fn collect(
     scene: &Scene<'_>,
-    stopped: &cryo_tracee::Process,
+    stopped_by: i32,
     questions: &Questions,
     done: &Done,
     out: &mut Collected,
@@ -77,11 +81,9 @@ pub fn collect(
     }
     flag(ProcessFlags::MDWE_REFUSE_EXEC_GAIN, mdwe & 1 != 0);
     flag(ProcessFlags::MDWE_NO_INHERIT, mdwe & 2 != 0);
-    let text = String::from_utf8_lossy(&proc::bytes(pid, "personality")?).into_owned();
-    let Ok(personality) = u64::from_str_radix(text.trim(), 16) else {
-        return refuse(RefusalKind::Machine, format!("/proc/{pid}/personality: unexpected text: {text}"));
-    };
-    let oom: i64 = String::from_utf8_lossy(&proc::bytes(pid, "oom_score_adj")?).trim().parse().unwrap_or(0);
+    let oom: i64 = String::from_utf8_lossy(&scene.file("oom_score_adj")?).trim().parse().unwrap_or(0);
+    // Of a main thread that has exited only the number is left here.
+    let exit_signal = if pid == scene.pid { scene.stat.field(38)? } else { proc::Stat::of(scene.pid)?.field(38)? };
     let (cwd, root) = (directory(pid, "cwd")?, directory(pid, "root")?);
     out.add(
         scene.id,
@@ -90,18 +92,18 @@ pub fn collect(
             ppid: pid_as_seen(scene, scene.stat.field(4)? as i32).unwrap_or(0),
             pgid: scene.status.inner("NSpgid").unwrap_or(number(5)?),
             sid: scene.status.inner("NSsid").unwrap_or(number(6)?),
-            exit_signal: proc::Stat::of(scene.pid)?.field(38)? as u64,
-            personality,
+            exit_signal: exit_signal as u64,
+            personality: done.result(questions.personality)?,
             umask: umask(&scene.status),
             flags,
             parent_death_signal: word(questions.parent_death_signal),
-            stopped_by: stopped.threads[0].stopped_by() as u32,
+            stopped_by: stopped_by as u32,
             uid: scene.status.ids("Uid"),
             gid: scene.status.ids("Gid"),
-            exe: proc::link(pid, "exe")?.into(),
-            cwd: proc::link(pid, "cwd")?.into(),
-            root: proc::link(pid, "root")?.into(),
-            cmdline: proc::bytes(pid, "cmdline")?.into(),
+            exe: scene.link("exe")?.into(),
+            cwd: scene.link("cwd")?.into(),
+            root: scene.link("root")?.into(),
+            cmdline: scene.file("cmdline")?.into(),
             oom_score_adj: Addr((oom + 1000) as u64),
             cwd_dev: cwd.dev(),
             cwd_ino: cwd.ino(),

@@ -4,7 +4,7 @@
 use cryo_format::prim::Addr;
 use cryo_format::section::pending::Pending;
 use cryo_format::section::ptimers::{Ptimer, Ptimers};
-use cryo_tracee::{Remote, proc};
+use cryo_tracee::Remote;
 
 use super::{Collected, RefusalKind, Scene, refuse};
 use crate::Result;
@@ -14,7 +14,7 @@ const OF_A_THREAD: i32 = 4;
 
 /// Adds the timers, if there are any. `ids` are the local ids of the threads, in their order.
 pub fn collect(remote: &mut Remote<'_>, scene: &Scene<'_>, ids: &[u64], out: &mut Collected) -> Result<()> {
-    let text = format!("\n{}", String::from_utf8_lossy(&proc::bytes(scene.live_tid, "timers")?));
+    let text = format!("\n{}", String::from_utf8_lossy(&scene.file("timers")?));
     let mut timers: Vec<Ptimer> = Vec::new();
     for block in blocks(&text) {
         let Some(timer) = Line::of(block) else {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use cryo_tracee::Arch;
-use cryo_tracee::proc::{Mapping, Present, Stat, Status};
+use cryo_tracee::proc::{self, Mapping, Present, Stat, Status};
 
+use super::facts::Facts;
 use super::machine::{self, Machine};
 use super::witness::Witness;
 use crate::Result;
@@ -50,6 +51,8 @@ pub struct Scene<'a> {
     pub pages: Vec<Present>,
     /// Its namespaces, in the order of `NAMESPACES`.
     pub namespaces: Vec<Vec<u8>>,
+    /// What else /proc says of it.
+    pub facts: Facts,
     /// A thread of ours like it, see `Witness`.
     pub witness: Option<Arc<Witness>>,
     /// See `super::keyrings::may_be_joined`.
@@ -64,6 +67,21 @@ impl Scene<'_> {
     /// /proc/PID/task/TID/status of the thread at this place.
     pub fn thread(&self, i: usize) -> Result<&Status> {
         Ok(self.threads.get(i).ok_or(cryo_tracee::Error::Died(self.pid))?)
+    }
+
+    /// A file below /proc/PID, as it was read beforehand or as it is now.
+    pub fn file(&self, name: &str) -> cryo_tracee::Result<Vec<u8>> {
+        self.facts.file(name).map_or_else(|| proc::bytes(self.live_tid, name), |bytes| Ok(bytes.clone()))
+    }
+
+    /// The same of a link.
+    pub fn link(&self, name: &str) -> cryo_tracee::Result<Vec<u8>> {
+        self.facts.link(name).map_or_else(|| proc::link(self.live_tid, name), |path| Ok(path.clone()))
+    }
+
+    /// Its auxiliary vector.
+    pub fn auxv(&self) -> cryo_tracee::Result<Vec<u64>> {
+        self.file("auxv").map(|bytes| self.arch.words(&bytes))
     }
 
     /// Its pages, and guards, of this range.

@@ -1,13 +1,11 @@
 //! What belongs to a login more than to a program, and becomes that of who thaws it: the nice value of the session's autogroup, the id of the audit
 //! system, the label of a security module. Noted where it is another one than the freezer's.
 
-use cryo_tracee::proc;
-
 use super::{Collected, Scene};
 
 /// Notes what differs.
 pub fn note(scene: &Scene<'_>, out: &mut Collected) {
-    let theirs = |file| proc::bytes(scene.live_tid, file).map_or_else(|_| String::new(), |b| text(&b));
+    let theirs = |file| scene.facts.file(file).map_or_else(String::new, |b| text(b));
     let ours = |file| scene.machine.ours.get(file).map_or_else(String::new, |b| text(b));
     // sched(7): "/autogroup-25 nice 0".
     let nice = |text: String| text.rsplit_once(' ').and_then(|(_, nice)| nice.parse::<i32>().ok());

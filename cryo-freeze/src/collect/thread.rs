@@ -3,14 +3,14 @@
 use cryo_format::prim::Addr;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::proc::{Stat, Status};
-use cryo_tracee::remote::{Done, Remote, Slot};
-use cryo_tracee::{Batch, ForkedCopy, Process};
+use cryo_tracee::remote::{Done, Remote, Running, Slot};
+use cryo_tracee::{Batch, ForkedCopy, Memory, Process, Stopped};
 
 use super::residence::{self, Residence};
 use super::witness::Witness;
 use super::{
-    Collected, Held, Scene, actions, aio, credentials, itimers, keyrings, landlock, ldt, limits, mempolicy, mm, pkeys,
-    prctls, process, ptimers, scheduling, semundo, snapshot,
+    Collected, Held, RefusalKind, Scene, actions, aio, credentials, itimers, keyrings, landlock, ldt, limits,
+    mempolicy, mm, pkeys, prctls, process, ptimers, refuse, scheduling, semundo, snapshot,
 };
 use crate::Result;
 
@@ -75,73 +75,126 @@ pub struct Answers {
     pub adopts: bool,
 }
 
-/// Asks the process and each of its threads; adds the threads, and holds a copy of the process if it may go on early. `adopted`: its parent among the
-/// members [`adopts`](Answers::adopts).
-pub fn ask(
-    scene_process: &mut Process,
-    scene: &Scene<'_>,
-    adopted: bool,
-    out: &mut Collected,
-    held: &mut Held,
-) -> Result<Answers> {
-    let ids = &scene.thread_ids;
-    let memory = &scene_process.memory;
-    let rips = scene_process.threads.iter().map(|t| Ok(t.regs()?.rip)).collect::<Result<Vec<u64>>>()?;
-    let (main, others) = scene_process.threads.split_first_mut().ok_or(cryo_tracee::Error::Died(scene.pid))?;
-    let (main_id, other_ids) = ids.split_first().ok_or(cryo_tracee::Error::Died(scene.pid))?;
-    let main_rest = kernel_side(main, scene, scene.thread(0)?)?;
-    let (mut credentials, mut scheduling) = (Vec::new(), Vec::new());
-    let mut each = |tid, id, status: &Status, q: &Questions, done: &Done| -> Result<()> {
-        credentials.push((id, credentials::collect(status, &q.credentials, done)?));
-        scheduling.push((id, scheduling::collect(tid, &scene.machine.online, &q.scheduling, done)?));
-        Ok(())
-    };
-    let (main_tid, ignores_traps) = (main.tid(), main.ignores_traps());
-    let mut remote = Remote::enter(main, scene.arch, memory, &scene.maps, &rips)?;
-    let scratch = remote.scratch();
+/// A process that is being asked. What it does takes it some microseconds each time; many processes do so side by side, each a step of theirs.
+pub struct Asking<'p> {
+    remote: Remote<'p>,
+    others: &'p mut [Stopped],
+    memory: &'p Memory,
+    /// The main thread's id, and what can be read of it from outside.
+    main: (i32, Thread),
+    ignores_traps: bool,
+    asked: Option<(Asked, Running)>,
+}
 
-    let mut batch = remote.batch();
-    let (session, witness) = (scene.may_have_joined_keyring, scene.witness.as_deref());
-    let questions = Questions::ask(&mut batch, session, witness);
-    let actions = actions::Questions::ask(&mut batch);
-    let mm = mm::Questions::ask(&mut batch, scene, scratch)?;
-    let process = process::Questions::ask(&mut batch);
-    let (limits, itimers) = (limits::Questions::ask(&mut batch), itimers::Questions::ask(&mut batch));
-    let keys = pkeys::Questions::ask(&mut batch);
-    let ldt = ldt::Question::ask(&mut batch);
-    let done = remote.run(batch)?;
-    pkeys::check(scene, &keys, &done)?;
-    ldt::collect(&mut remote, scene, &ldt, &done, out)?;
-    questions.check(main_tid, scene.thread(0)?, &done, out)?;
-    landlock::check(scene, main_tid, scene.thread(0)?, witness, &questions.landlock, &done, out)?;
-    each(main_tid, *main_id, scene.thread(0)?, &questions, &done)?;
-    let main_thread = with_answers(main_rest, &questions, &done)?;
-    out.add(*main_id, main_thread);
-    mempolicy::thread(*main_id, &questions.mempolicy, &done, out);
+/// What it was asked.
+struct Asked {
+    thread: Questions,
+    actions: actions::Questions,
+    mm: mm::Questions,
+    process: process::Questions,
+    limits: limits::Questions,
+    itimers: itimers::Questions,
+    keys: pkeys::Questions,
+    ldt: ldt::Question,
+    policies: mempolicy::Ranges,
+}
 
-    let answers = remote.run_each(others, |batch| Questions::ask(batch, session, witness))?;
-    for (i, ((thread, id), (questions, done))) in (1..).zip(others.iter().zip(other_ids).zip(&answers)) {
-        let status = scene.thread(i)?;
-        let rest = kernel_side(thread, scene, status)?;
-        questions.check(thread.tid(), status, done, out)?;
-        landlock::check(scene, thread.tid(), status, witness, &questions.landlock, done, out)?;
-        each(thread.tid(), *id, status, questions, done)?;
-        out.add(*id, with_answers(rest, questions, done)?);
-        mempolicy::thread(*id, &questions.mempolicy, done, out);
+impl<'p> Asking<'p> {
+    /// The first step: it gets ready.
+    pub fn begin(process: &'p mut Process, scene: &Scene<'_>) -> Result<Self> {
+        let rips = process.threads.iter().map(|t| Ok(t.regs()?.rip)).collect::<Result<Vec<u64>>>()?;
+        let Process { threads, memory, .. } = process;
+        let (main, others) = threads.split_first_mut().ok_or(cryo_tracee::Error::Died(scene.pid))?;
+        let status = scene.thread(0)?;
+        let (rest, ignores_traps) = ((main.tid(), kernel_side(main, scene, status)?), main.ignores_traps());
+        let remote = Remote::begin(main, scene.arch, memory, &scene.maps, &rips, status.clone())?;
+        Ok(Self { remote, others, memory, main: rest, ignores_traps, asked: None })
     }
-    out.add_each(scene.id, credentials);
-    out.add_each(scene.id, scheduling);
-    ptimers::collect(&mut remote, scene, ids, out)?;
-    semundo::collect(&mut remote, scene, out)?;
-    mempolicy::ranges(&mut remote, scene, out)?;
-    aio::collect(&mut remote, others, memory, scene, out)?;
-    let residence = residence::ask(&mut remote, scene)?;
-    // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
-    let adopts = adopted || process.adopts(scene, &done);
-    let possible = snapshot::possible(scene) && !adopts && !held.no_copies;
-    held.copies.push(if possible { ForkedCopy::of(&mut remote).ok() } else { None });
-    drop(remote);
-    Ok(Answers { done, ignores_traps, actions, mm, process, limits, itimers, residence, adopts })
+
+    /// The second: it answers.
+    pub fn ask(&mut self, scene: &Scene<'_>) -> Result<()> {
+        let remote = &mut self.remote;
+        remote.entered()?;
+        let scratch = remote.scratch();
+        let mut batch = remote.batch();
+        let asked = Asked {
+            thread: Questions::ask(&mut batch, scene.may_have_joined_keyring, scene.witness.as_deref()),
+            actions: actions::Questions::ask(&mut batch),
+            mm: mm::Questions::ask(&mut batch, scene, scratch)?,
+            process: process::Questions::ask(&mut batch),
+            limits: limits::Questions::ask(&mut batch),
+            itimers: itimers::Questions::ask(&mut batch),
+            keys: pkeys::Questions::ask(&mut batch),
+            ldt: ldt::Question::ask(&mut batch),
+            policies: mempolicy::Ranges::ask(&mut batch, scene),
+        };
+        self.asked = Some((asked, remote.begin_run(batch)?));
+        Ok(())
+    }
+
+    /// The third: adds the threads, each of which is asked, and holds a copy of the process if it may go on early. `adopted`: its parent among the members
+    /// [`adopts`](Answers::adopts).
+    pub fn answers(
+        &mut self,
+        scene: &Scene<'_>,
+        adopted: bool,
+        out: &mut Collected,
+        held: &mut Held,
+    ) -> Result<Answers> {
+        let Self { remote, others, memory, main: (main_tid, main_rest), ignores_traps, asked } = self;
+        let Some((asked, running)) = asked.take() else {
+            return refuse(RefusalKind::Internal, format!("{} was not asked", scene.name()));
+        };
+        let ids = &scene.thread_ids;
+        let (main_id, other_ids) = ids.split_first().ok_or(cryo_tracee::Error::Died(scene.pid))?;
+        let (mut credentials, mut scheduling) = (Vec::new(), Vec::new());
+        let mut each = |tid, id, status: &Status, q: &Questions, done: &Done| -> Result<()> {
+            credentials.push((id, credentials::collect(status, &q.credentials, done)?));
+            scheduling.push((id, scheduling::collect(tid, &scene.machine.online, &q.scheduling, done)?));
+            Ok(())
+        };
+        let (session, witness) = (scene.may_have_joined_keyring, scene.witness.as_deref());
+        let questions = &asked.thread;
+        let done = remote.finish_run(running)?;
+        pkeys::check(scene, &asked.keys, &done)?;
+        ldt::collect(remote, scene, &asked.ldt, &done, out)?;
+        questions.check(*main_tid, scene.thread(0)?, &done, out)?;
+        landlock::check(scene, *main_tid, scene.thread(0)?, witness, &questions.landlock, &done, out)?;
+        each(*main_tid, *main_id, scene.thread(0)?, questions, &done)?;
+        out.add(*main_id, with_answers(std::mem::take(main_rest), questions, &done)?);
+        mempolicy::thread(*main_id, &questions.mempolicy, &done, out);
+
+        let answers = remote.run_each(others, |batch| Questions::ask(batch, session, witness))?;
+        for (i, ((thread, id), (questions, done))) in (1..).zip(others.iter().zip(other_ids).zip(&answers)) {
+            let status = scene.thread(i)?;
+            let rest = kernel_side(thread, scene, status)?;
+            questions.check(thread.tid(), status, done, out)?;
+            landlock::check(scene, thread.tid(), status, witness, &questions.landlock, done, out)?;
+            each(thread.tid(), *id, status, questions, done)?;
+            out.add(*id, with_answers(rest, questions, done)?);
+            mempolicy::thread(*id, &questions.mempolicy, done, out);
+        }
+        out.add_each(scene.id, credentials);
+        out.add_each(scene.id, scheduling);
+        ptimers::collect(remote, scene, ids, out)?;
+        semundo::collect(remote, scene, out)?;
+        asked.policies.collect(remote, scene, &done, out)?;
+        aio::collect(remote, others, memory, scene, out)?;
+        let residence = residence::ask(remote, scene)?;
+        // Where it cannot be had (no memory, no more processes allowed), the original stands still until its pages are written.
+        let adopts = adopted || asked.process.adopts(scene, &done);
+        let possible = snapshot::possible(scene) && !adopts && !held.no_copies;
+        held.copies.push(if possible { ForkedCopy::of(remote).ok() } else { None });
+        remote.begin_leave();
+        let Asked { actions, mm, process, limits, itimers, .. } = asked;
+        let ignores_traps = *ignores_traps;
+        Ok(Answers { done, ignores_traps, actions, mm, process, limits, itimers, residence, adopts })
+    }
+
+    /// The fourth: it goes back to where it was. When this is dropped it is there.
+    pub fn begin_return(&mut self) {
+        self.remote.begin_return();
+    }
 }
 
 /// Adds the main thread that has exited: a zombie as long as others run.
@@ -162,7 +215,7 @@ pub fn exited(scene: &Scene<'_>, id: u64, out: &mut Collected) -> Result<()> {
 }
 
 /// What can be read from outside.
-fn kernel_side(thread: &cryo_tracee::Stopped, scene: &Scene<'_>, status: &Status) -> Result<Thread> {
+fn kernel_side(thread: &Stopped, scene: &Scene<'_>, status: &Status) -> Result<Thread> {
     let tid = thread.tid();
     let (robust_list, robust_list_len) = scene.arch.robust_list(tid)?;
     let (rseq, rseq_size, rseq_signature) = thread.rseq().unwrap_or_default();

@@ -8,7 +8,7 @@ use std::path::Path;
 use cryo_format::prim::{Bytes, List};
 use cryo_format::section::unix::{State, Unix, UnixMessage};
 use cryo_tracee::sock_diag::UnixSocket;
-use cryo_tracee::{proc, sockets as kernel};
+use cryo_tracee::sockets as kernel;
 
 use super::description::{Cx, Description};
 use super::socket::{self, Socket, way};
@@ -171,7 +171,7 @@ fn file(cx: &Cx<'_>, s: &Socket<'_>, own: &UnixSocket, section: &mut Unix) {
     let mut directories = vec![Vec::new()];
     if path.is_relative() {
         let all = [cx.of(s.d.first())].into_iter().chain(cx.scenes);
-        directories = all.map(|scene| proc::link(scene.live_tid, "cwd").unwrap_or_default()).collect();
+        directories = all.map(|scene| scene.link("cwd").unwrap_or_default()).collect();
     }
     let found = directories.iter().find_map(|directory| Some((directory, there(directory)?)));
     if let Some((_, meta)) = &found {

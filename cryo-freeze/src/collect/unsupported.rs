@@ -95,7 +95,10 @@ pub fn unknown_namespace<'n>(
 /// unknown kind.
 fn other_namespaces(scene: &Scene<'_>) -> Result<()> {
     let (pid, ours) = (scene.live_tid, &scene.machine.links);
-    let says = |name: &str| proc::link(pid, &format!("ns/{name}")).ok();
+    let says = |name: &str| match name {
+        "pid" => scene.namespace(name).cloned(),
+        _ => scene.link(&format!("ns/{name}")).ok(),
+    };
     for (kind, name) in [("pid", "pid_for_children"), ("time", "time_for_children")] {
         // There is none as long as none of them has been born.
         if ours.get(name).is_some_and(Option::is_some) && says(name) != says(kind) {

@@ -43,6 +43,8 @@ impl Witness {
         let (here, is_here) = channel();
         let (work, end) = channel::<()>();
         let thread = std::thread::spawn(move || {
+            // Each stop of a tracee is told by a SIGCHLD, and would wake it.
+            cryo_tracee::signals::hold();
             let _ = here.send(disguise(uid, gid, permitted).ok());
             let _ = end.recv();
         });

@@ -51,7 +51,7 @@ impl Ended {
     }
 }
 
-/// Blocks all signals in this thread, the only one: from here on they wait to be passed on to the program that we stand before.
+/// Blocks all signals in this thread. Where it is the only one, they wait from here on to be passed on to the program that we stand before.
 pub fn hold() {
     // SAFETY: plain data, initialised by sigfillset; only this thread's mask changes.
     unsafe {

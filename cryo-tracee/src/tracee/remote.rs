@@ -49,19 +49,51 @@ pub struct Remote<'a> {
     cave: Option<Cave<'a>>,
     /// Are other threads executing in the scratch mapping? Then this one may not take it away.
     shared: bool,
+    /// What the thread was sent off to do and has not been waited for, by its own code.
+    under_way: Option<UnderWay>,
     status: Option<Status>,
+}
+
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UnderWay {
+    /// It makes the scratch mapping.
+    Mapping,
+    /// It makes calls.
+    Calls,
+}
+
+/// Calls that a thread was sent off to make, or will be sent for when they are asked for.
+pub struct Running {
+    batch: Batch,
+    sent: bool,
 }
 
 impl<'a> Remote<'a> {
     /// Borrows a thread of a process that goes on afterwards as if nothing had been. `rips` is where its threads stand.
     pub fn enter(thread: &'a mut Stopped, arch: Arch, mem: &'a Memory, maps: &[Mapping], rips: &[u64]) -> Result<Self> {
+        let status = Status::of(thread.tid())?;
+        let mut remote = Self::begin(thread, arch, mem, maps, rips, status)?;
+        remote.entered()?;
+        Ok(remote)
+    }
+
+    /// The first half: the thread, which has this status, is on its way. Many processes are sent off before the first is waited for ([`Remote::entered`]),
+    /// without which nothing else may be asked of it; no two of them may have one memory.
+    pub fn begin(
+        thread: &'a mut Stopped,
+        arch: Arch,
+        mem: &'a Memory,
+        maps: &[Mapping],
+        rips: &[u64],
+        status: Status,
+    ) -> Result<Self> {
         let cave = Cave::find(mem, arch, maps, rips);
         let slot = cave.as_ref().and_then(|cave| Some((cave.slot(0)?, cave.room())));
         let insn = match slot {
             Some((slot, _)) => slot + Entry::Call.offset(),
             None => find_syscall(thread, mem, maps)?,
         };
-        let status = Status::of(thread.tid())?;
         let mut remote = Self {
             thread,
             mem,
@@ -72,26 +104,44 @@ impl<'a> Remote<'a> {
             borrowed: false,
             cave,
             shared: false,
+            under_way: None,
             status: Some(status),
         };
         match slot {
-            Some(slot) => remote.enter_slot(slot)?,
+            Some(slot) => {
+                remote.enter_slot(slot)?;
+                let args = remote.mapping(libc::PROT_EXEC);
+                remote.begin_map(args)?;
+            }
             None => remote.thread.borrow_registers(mem)?,
         }
-        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | arch.anywhere()) as u64;
-        let data = (libc::PROT_READ | libc::PROT_WRITE) as u64;
-        let all = data | libc::PROT_EXEC as u64;
-        remote.scratch = match remote.map([0, SCRATCH, all, flags, u64::MAX, 0]) {
+        Ok(remote)
+    }
+
+    /// The second half: the thread has its scratch mapping.
+    pub fn entered(&mut self) -> Result<()> {
+        let made = match self.under_way {
+            Some(_) => self.arrive_mapped(),
+            None => self.map(self.mapping(libc::PROT_EXEC)),
+        };
+        self.scratch = match made {
             Err(e) if matches!(e.errno(), Some(libc::EACCES | libc::EPERM)) => {
-                remote.stub = false;
-                remote.map([0, SCRATCH, data, flags, u64::MAX, 0])?
+                self.stub = false;
+                self.map(self.mapping(0))?
             }
             other => other?,
         };
-        if remote.stub && remote.cave.is_none() {
-            remote.mem.write(remote.scratch, code::stub())?;
+        if self.stub && self.cave.is_none() {
+            self.mem.write(self.scratch, code::stub())?;
         }
-        Ok(remote)
+        Ok(())
+    }
+
+    /// Arguments of mmap(2) for the scratch mapping.
+    fn mapping(&self, executable: i32) -> [u64; 6] {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | self.arch.anywhere();
+        let prot = libc::PROT_READ | libc::PROT_WRITE | executable;
+        [0, SCRATCH, prot as u64, flags as u64, u64::MAX, 0]
     }
 
     /// Borrows a thread whose process has a scratch mapping already: a host, or one of many threads of a process without a cave.
@@ -102,7 +152,19 @@ impl<'a> Remote<'a> {
 
     fn lent(thread: &'a mut Stopped, mem: &'a Memory, scratch: Scratch) -> Self {
         let Scratch { arch, base, insn, stub } = scratch;
-        Self { thread, mem, arch, insn, scratch: base, stub, borrowed: true, cave: None, shared: false, status: None }
+        Self {
+            thread,
+            mem,
+            arch,
+            insn,
+            scratch: base,
+            stub,
+            borrowed: true,
+            cave: None,
+            shared: false,
+            under_way: None,
+            status: None,
+        }
     }
 
     /// Puts the code for this thread into a slot of the cave, and the thread into it.
@@ -122,8 +184,27 @@ impl<'a> Remote<'a> {
         if self.cave.is_none() {
             return self.call(libc::SYS_mmap, args);
         }
-        let result = self.from(Entry::Map, libc::SYS_mmap, args)?.r13;
+        self.begin_map(args)?;
+        self.arrive_mapped()
+    }
+
+    fn begin_map(&mut self, args: [u64; 6]) -> Result<()> {
+        self.send(Entry::Map, libc::SYS_mmap, args)?;
+        self.under_way = Some(UnderWay::Mapping);
+        Ok(())
+    }
+
+    fn arrive_mapped(&mut self) -> Result<u64> {
+        self.arrive()?;
+        // A second look if the first fails: what the call made must not be lost.
+        let result = self.thread.regs().or_else(|_| self.thread.regs())?.r13;
         outcome(result).map_err(|e| Error::sys(describe(self.thread.pid(), libc::SYS_mmap), e))
+    }
+
+    /// Waits for a thread that is under way.
+    fn arrive(&mut self) -> Result<()> {
+        self.under_way = None;
+        self.thread.wait_event()
     }
 
     /// The thread that is borrowed.
@@ -151,12 +232,16 @@ impl<'a> Remote<'a> {
 
     /// Goes through the thread's own code from `entry` to the event, with the registers of a system call.
     fn from(&mut self, entry: Entry, number: i64, args: [u64; 6]) -> Result<crate::Regs> {
+        self.send(entry, number, args)?;
+        self.thread.wait_event()?;
+        self.thread.regs().or_else(|_| self.thread.regs())
+    }
+
+    fn send(&mut self, entry: Entry, number: i64, args: [u64; 6]) -> Result<()> {
         let mut regs = self.thread.regs()?;
         set_call(&mut regs, number, args);
         self.aside(&mut regs);
-        self.go_to(entry, regs)?;
-        self.thread.wait_event()?;
-        self.thread.regs().or_else(|_| self.thread.regs())
+        self.go_to(entry, regs)
     }
 
     /// Sends the thread off through its own code; says nothing of where it will be.
@@ -236,6 +321,38 @@ impl<'a> Remote<'a> {
             return made.and(gone).map(|()| Done { pid: self.thread.pid(), batch });
         }
         made.map(|()| Done { pid: self.thread.pid(), batch })
+    }
+
+    /// Sends the thread off to make all calls of `batch`, if that can be done in one round: many processes make theirs side by side.
+    pub fn begin_run(&mut self, batch: Batch) -> Result<Running> {
+        let sent = self.thread.self_restoring().is_some() && !batch.own && (1..=CALLS).contains(&batch.calls.len());
+        if sent {
+            batch.fits(self.thread.pid())?;
+            if !batch.data.is_empty() {
+                self.mem.fill(batch.base, &batch.data)?;
+            }
+            let at = self.scratch + PAGE + DATA;
+            self.mem.fill(at, &batch.table())?;
+            self.send_off(batch.calls.len(), batch.stop_at_error, at)?;
+            self.under_way = Some(UnderWay::Calls);
+        }
+        Ok(Running { batch, sent })
+    }
+
+    /// Waits for them, and for nothing where they could not be begun: then they are made now.
+    pub fn finish_run(&mut self, running: Running) -> Result<Done> {
+        let Running { mut batch, sent } = running;
+        if !sent {
+            return self.run(batch);
+        }
+        self.arrive()?;
+        let mut table = vec![0; batch.calls.len() * ENTRY];
+        self.mem.read(self.scratch + PAGE + DATA, &mut table)?;
+        batch.take_results(&table);
+        if !batch.data.is_empty() {
+            self.mem.read(batch.base, &mut batch.data)?;
+        }
+        Ok(Done { pid: self.thread.pid(), batch })
     }
 
     fn make(&mut self, batch: &mut Batch) -> Result<()> {
@@ -325,12 +442,8 @@ impl Remote<'_> {
     pub(crate) fn leave(&mut self, needed: bool) -> Result<()> {
         let munmap = [self.scratch, SCRATCH, 0, 0, 0, 0];
         if self.thread.self_restoring().is_some() {
-            // No more of the scratch mapping behind this call, not even as the stack.
-            let mut regs = self.thread.regs()?;
-            set_call(&mut regs, libc::SYS_munmap, munmap);
-            self.borrowed = true;
-            self.go_to(Entry::Call, regs)?;
-            return self.thread.wait_event();
+            self.send_to_unmap()?;
+            return self.arrive();
         }
         if needed && !self.thread.ignores_traps() {
             return Ok(());
@@ -354,9 +467,44 @@ impl Remote<'_> {
     }
 }
 
+impl Remote<'_> {
+    /// No more of the scratch mapping behind this call, not even as the stack.
+    fn send_to_unmap(&mut self) -> Result<()> {
+        let mut regs = self.thread.regs()?;
+        set_call(&mut regs, libc::SYS_munmap, [self.scratch, SCRATCH, 0, 0, 0, 0]);
+        self.borrowed = true;
+        self.go_to(Entry::Call, regs)?;
+        self.under_way = Some(UnderWay::Calls);
+        Ok(())
+    }
+
+    /// Begins what dropping this does: many threads take their scratch mappings away side by side. No call may be made any more.
+    pub fn begin_leave(&mut self) {
+        let _undoing = Undoing::begin();
+        if self.thread.self_restoring().is_some() && self.scratch != 0 && !self.borrowed {
+            // What fails here, dropping this meets again.
+            let _ = self.send_to_unmap();
+        }
+    }
+
+    /// Goes on with it: the thread will stand where it is put back.
+    pub fn begin_return(&mut self) {
+        let _undoing = Undoing::begin();
+        if self.under_way.is_some() && self.borrowed {
+            let _ = self.arrive();
+            self.thread.begin_return(Some(self.mem));
+        }
+    }
+}
+
 impl Drop for Remote<'_> {
     fn drop(&mut self) {
         let _undoing = Undoing::begin();
+        match self.under_way {
+            Some(UnderWay::Mapping) => self.scratch = self.arrive_mapped().unwrap_or(0),
+            Some(UnderWay::Calls) => drop(self.arrive()),
+            None => {}
+        }
         if self.scratch != 0 && !self.borrowed {
             let _ = self.leave(false);
         }

@@ -119,13 +119,12 @@ impl Arch {
         }
     }
 
-    /// The auxiliary vector of a process.
-    pub fn auxv(self, pid: i32) -> Result<Vec<u64>> {
-        let bytes = proc::bytes(pid, "auxv")?;
-        Ok(match self {
+    /// Bytes as its words.
+    pub fn words(self, bytes: &[u8]) -> Vec<u64> {
+        match self {
             Self::X86_64 => bytes.as_chunks().0.iter().map(|w| u64::from_le_bytes(*w)).collect(),
             Self::I386 => bytes.as_chunks().0.iter().map(|w| u32::from_le_bytes(*w).into()).collect(),
-        })
+        }
     }
 
     /// A number as one of its words.
