@@ -7,11 +7,14 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use cryo_format::section::descriptors::{Descriptors, ThreadDescriptors};
+use cryo_format::section::scheduling::Scheduling;
 use cryo_format::section::terminal::Terminal;
+use cryo_format::section::vmas::Vmas;
 use cryo_tracee::proc::{self, Status};
 use cryo_tracee::{FsRights, Host, namespace};
 
-use super::fit;
+use super::together::Together;
+use super::{fit, huge};
 use crate::births::CopiedRoot;
 use crate::error::{About, Doing, RefusalKind, refuse};
 use crate::ice::Ice;
@@ -62,6 +65,7 @@ impl Held {
         let id = prepared.members[0].id;
         let rights = [credentials::fs_rights(&ice, id, &options)?];
         let (mut host, shape) = thaw::births(&ice, Ids::New, &options, &prepared, &rights).memory(&mut pages)?;
+        huge::join(&mut host, &ice.need::<Vmas>(id)?.vmas)?;
         cryo_tracee::host::raise_file_limit(host.pid())?;
         let tables = ice.all::<Descriptors>().map(|(_, d)| &d.descriptors);
         let highest = tables.chain(ice.all::<ThreadDescriptors>().map(|(_, d)| &d.descriptors)).flat_map(|d| d.iter());
@@ -93,12 +97,13 @@ impl Held {
             Some(decision) => decision.clone(),
             None => ids::decide(&self.ice, options.pid)?,
         };
+        let together = Together::here(self.host.pid());
         let pid = self.prepared.members[0].process.pid as i32;
         let beside = libc::CLONE_PARENT as u64;
         let mut host = match decision.ids {
             Ids::Same => self.host.fork(Some(pid), 0, beside)?,
             Ids::New => self.host.fork(None, 0, beside)?,
-            Ids::Namespace(_) => self.in_namespace(pid, events)?,
+            Ids::Namespace(_) => self.in_namespace(pid, events, &together)?,
         };
         // No signal to a group of the holder's is for it, and none of its own for the holder.
         host.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning its session".into())?;
@@ -108,12 +113,17 @@ impl Held {
         let mut births = thaw::births(&self.ice, decision.ids, &options, &self.prepared, &self.rights);
         births.copy = Some(CopiedRoot { host, shape: self.shape.in_common(), lent });
         let ready = thaw::bring_back(births, &mut None)?;
+        // An image that says nothing of processors leaves them as they are.
+        if self.ice.get::<Scheduling>(self.prepared.members[0].id).is_none() {
+            let hosts = ready.hosts.iter().flat_map(|(host, _)| host.threads());
+            hosts.for_each(|thread| together.leaves(thread.tid()));
+        }
         Ok(Copied { ready, decision })
     }
 
     /// A copy in a pid namespace of its own, with an init above it. The memory is copied once: init has it in common with the template until it executes its
     /// own program. It runs at once, and ends with the copy.
-    fn in_namespace(&mut self, pid: i32, events: &UnixStream) -> Result<Host> {
+    fn in_namespace(&mut self, pid: i32, events: &UnixStream, together: &Together) -> Result<Host> {
         let flags = namespace::flags() | libc::CLONE_VM | libc::CLONE_PARENT;
         let made = self.host.fork(None, 0, flags as u64);
         let mut init = made.doing(|| "making a pid namespace for the copy".into())?;
@@ -133,6 +143,7 @@ impl Held {
             Err(_) => return refuse(RefusalKind::Internal, "a pid with a NUL"),
         }
         let init = init.release();
+        together.leaves(init);
         // Who freezes the copy knows its init by that name.
         let deadline = Instant::now() + cryo_tracee::LIMIT;
         while Status::of(init)?.name() != namespace::AS_INIT.to_bytes() {

@@ -12,4 +12,6 @@ pub mod directory;
 mod fit;
 mod held;
 pub mod holder;
+mod huge;
 mod message;
+mod together;
