@@ -1,5 +1,5 @@
 #!/bin/sh
-# A test suite whose cases each start the same slow program: it starts once, is frozen where it has read nothing yet, and each case gets a copy.
+# A test suite whose cases each start the same slow program: it starts once, is held where it has read nothing yet, and each case gets a copy.
 #
 #   tests.sh PROGRAM [ARGUMENT]...     each file *.in beside is given to a copy, and what it says is compared with *.out
 #
@@ -12,10 +12,9 @@ mkfifo held
 program=$!
 exec 9>held
 until [ -e ready ]; do kill -0 "$program"; sleep 0.05; done
-cryo-freeze "$program" -o started --fd 0=inherit --fd 1=inherit --fd 2=inherit >/dev/null
+template=$(cryo-freeze "$program" --hold --fd 0=inherit --fd 1=inherit --fd 2=inherit)
 exec 9>&-
 rm held
-template=$(cryo-thaw started.freeze --hold)
 trap 'cryo-thaw --end "$template"' EXIT
 
 failed=0
