@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cryo_tracee::{Host, fds};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -10,6 +10,9 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use super::sockets;
 use crate::Result;
 use crate::error::{About, Doing, RefusalKind, refuse};
+
+/// As many descriptors as one message carries (SCM_MAX_FD, unix(7)).
+pub const MOST: usize = 253;
 
 /// The way by which descriptors come to hosts that are there already.
 pub struct Courier {
@@ -42,25 +45,38 @@ impl Courier {
 
     /// Gives the host a descriptor of ours; returns its number there.
     pub fn give(&self, host: &mut Host, fd: &OwnedFd) -> Result<u64> {
-        let fds = [fd.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        match self.give_all(host, &[fd.as_fd()])?[..] {
+            [number] => Ok(number),
+            _ => refuse(RefusalKind::Internal, "a host did not receive the descriptor that it was sent"),
+        }
+    }
+
+    /// Gives the host descriptors of ours, at most [`MOST`]; returns their numbers there, in the same order.
+    pub fn give_all(&self, host: &mut Host, fds: &[BorrowedFd<'_>]) -> Result<Vec<u64>> {
+        if fds.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        control.push(SendAncillaryMessage::ScmRights(&fds));
+        control.push(SendAncillaryMessage::ScmRights(fds));
         sendmsg(&self.ours, &[IoSlice::new(b"!")], &mut control, SendFlags::empty())
-            .about(|| "sending a descriptor to a host".into())?;
+            .about(|| "sending descriptors to a host".into())?;
         let mut batch = host.batch()?;
         let words = |words: &[u64]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
         let byte = batch.space(8);
         let vector = batch.put(&words(&[byte.addr, 1]));
-        // struct cmsghdr and one descriptor; struct msghdr.
-        let got = batch.space(24);
-        let message = batch.put(&words(&[0, 0, vector.addr, 1, got.addr, 24, 0]));
+        // struct cmsghdr and the descriptors; struct msghdr.
+        let len = 16 + 4 * fds.len();
+        let room = len.next_multiple_of(8);
+        let got = batch.space(room);
+        let message = batch.put(&words(&[0, 0, vector.addr, 1, got.addr, room as u64, 0]));
         batch.call(libc::SYS_recvmsg, &[self.theirs, message.addr, libc::MSG_CMSG_CLOEXEC as u64]);
         let done = host.run(batch)?;
-        done.all().doing(|| "receiving a descriptor".into())?;
-        match done.word(got, 0) {
-            20 => Ok(done.word(got, 2) & u64::from(u32::MAX)),
-            _ => refuse(RefusalKind::Internal, "a host did not receive the descriptor that it was sent"),
+        done.all().doing(|| "receiving descriptors".into())?;
+        if done.word(got, 0) != len as u64 {
+            return refuse(RefusalKind::Internal, "a host did not receive the descriptors that it was sent");
         }
+        let number = |i: usize| done.word(got, 2 + i / 2) >> (32 * (i % 2)) & u64::from(u32::MAX);
+        Ok((0..fds.len()).map(number).collect())
     }
 }

@@ -163,12 +163,15 @@ pub fn restore(
             all.map(|fd| (fd as u32, fd as u64)).collect()
         }
     };
-    for (number, at) in inherited {
-        let parked = table.duplicate(host, at)?;
-        table.inherited.insert(number, parked);
+    let mut batch = host.batch()?;
+    let mut park = |at| batch.call(libc::SYS_fcntl, &[at, libc::F_DUPFD_CLOEXEC as u64, table.base]);
+    let parked: Vec<(u32, usize)> = inherited.into_iter().map(|(number, at)| (number, park(at))).collect();
+    batch.call(libc::SYS_close_range, &[0, table.base - 1, 0]);
+    let done = host.run(batch)?;
+    done.all().doing(|| "parking what is inherited, and closing all else".into())?;
+    for (number, call) in parked {
+        table.inherited.insert(number, done.result(call)?);
     }
-    host.call(libc::SYS_close_range, [0, table.base - 1, 0, 0, 0, 0])
-        .doing(|| "closing what the host had open".into())?;
     if !table.is_alone() || !table.in_flight.is_empty() {
         make_all(host, table)?;
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -107,8 +107,9 @@ impl Held {
         };
         // No signal to a group of the holder's is for it, and none of its own for the holder.
         host.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning its session".into())?;
-        let give = |(number, fd): &(u32, OwnedFd)| Ok((*number, self.courier.give(&mut host, fd)?));
-        let lent = lent.iter().map(give).collect::<Result<Vec<_>>>()?;
+        let fds: Vec<BorrowedFd<'_>> = lent.iter().map(|(_, fd)| fd.as_fd()).collect();
+        let given = self.courier.give_all(&mut host, &fds)?;
+        let lent = lent.iter().map(|(number, _)| *number).zip(given).collect();
         self.courier.leave(&mut host)?;
         let mut births = thaw::births(&self.ice, decision.ids, &options, &self.prepared, &self.rights);
         births.copy = Some(CopiedRoot { host, shape: self.shape.in_common(), lent });

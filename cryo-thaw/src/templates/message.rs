@@ -13,9 +13,7 @@ use rustix::net::{
 
 use crate::Result;
 use crate::error::{About, RefusalKind, refuse};
-
-/// As many descriptors as one message carries (SCM_MAX_FD, unix(7)).
-const MOST: usize = 253;
+use crate::restore::courier::MOST;
 
 /// What can be asked.
 pub enum Request {
