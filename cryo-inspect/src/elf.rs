@@ -1,8 +1,8 @@
 //! What is the same in ELF files of both classes, 32 and 64 bits, and in the crate `object` is asked of each by itself.
 
-use object::Endianness;
-use object::elf::{FileHeader32, FileHeader64, ProgramType};
+use object::elf::{FileHeader32, FileHeader64, NT_GNU_BUILD_ID, ProgramType};
 use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, ReadRef};
 
 /// One program header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Segment {
     pub size: u64,
     /// Its address by the file.
     pub vaddr: u64,
+    /// What may be done with it: PF_R, PF_W, PF_X.
+    pub flags: u32,
 }
 
 impl Segment {
@@ -26,8 +28,8 @@ impl Segment {
 }
 
 /// All program headers of a file; none if it is no ELF file, or a broken one.
-pub fn segments(file: &[u8]) -> Option<Vec<Segment>> {
-    fn of<H: FileHeader<Endian = Endianness>>(file: &[u8]) -> Option<Vec<Segment>> {
+pub fn segments<'d>(file: impl ReadRef<'d>) -> Option<Vec<Segment>> {
+    fn of<'d, H: FileHeader<Endian = Endianness>>(file: impl ReadRef<'d>) -> Option<Vec<Segment>> {
         let header = H::parse(file).ok()?;
         let endian = header.endian().ok()?;
         let all = header.program_headers(endian, file).ok()?.iter();
@@ -36,8 +38,27 @@ pub fn segments(file: &[u8]) -> Option<Vec<Segment>> {
             offset: p.p_offset(endian).into(),
             size: p.p_filesz(endian).into(),
             vaddr: p.p_vaddr(endian).into(),
+            flags: p.p_flags(endian).0,
         };
         Some(all.map(one).collect())
+    }
+    of::<FileHeader64<Endianness>>(file).or_else(|| of::<FileHeader32<Endianness>>(file))
+}
+
+/// The build-id of a file of which the heads are there, if it has one.
+pub fn build_id<'d>(file: impl ReadRef<'d>) -> Option<Vec<u8>> {
+    fn of<'d, H: FileHeader<Endian = Endianness>>(file: impl ReadRef<'d>) -> Option<Vec<u8>> {
+        let header = H::parse(file).ok()?;
+        let endian = header.endian().ok()?;
+        for p in header.program_headers(endian, file).ok()? {
+            let Ok(Some(mut notes)) = p.notes(endian, file) else { continue };
+            while let Ok(Some(note)) = notes.next() {
+                if note.name() == b"GNU" && note.n_type(endian).0 == NT_GNU_BUILD_ID.0 {
+                    return Some(note.desc().to_vec());
+                }
+            }
+        }
+        None
     }
     of::<FileHeader64<Endianness>>(file).or_else(|| of::<FileHeader32<Endianness>>(file))
 }

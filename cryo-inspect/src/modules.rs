@@ -147,7 +147,7 @@ impl Module {
 
     /// Addresses (as the process has them) and file offsets of what is loaded with such a program header.
     pub fn header(&self, kind: ProgramType) -> Option<(u64, &[u8])> {
-        let found = elf::segments(&self.bytes)?.into_iter().find(|s| s.kind == kind)?;
+        let found = elf::segments(&self.bytes[..])?.into_iter().find(|s| s.kind == kind)?;
         Some((found.vaddr.wrapping_add(self.bias), found.data(&self.bytes)?))
     }
 

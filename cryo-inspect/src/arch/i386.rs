@@ -1,7 +1,7 @@
 //! i386: 32-bit processes, under the kernel of x86-64.
 
 use cryo_format::section::regs::RegsI386;
-use cryo_format::section::tls::Tls;
+use cryo_format::section::tls::{Tls, TlsEntry};
 use object::elf;
 
 use super::{CoreNote, Dwarf, Procfs, Registers};
@@ -96,6 +96,18 @@ pub fn segment_notes(tls: &Tls) -> Vec<CoreNote> {
         None => [entry, 0, 0, TLS_EMPTY],
     });
     vec![(b"LINUX", elf::NT_386_TLS.0, entries.flat_map(u32::to_le_bytes).collect())]
+}
+
+/// And back: those that are in use.
+pub fn segments(note: &[u8]) -> Option<Tls> {
+    let of = |e: &[u8; 16]| {
+        let [entry, base, limit, flags] =
+            [0, 4, 8, 12].map(|at| u32::from_le_bytes([e[at], e[at + 1], e[at + 2], e[at + 3]]));
+        TlsEntry { entry, base, limit, flags }
+    };
+    let used = note.as_chunks().0.iter().map(of).filter(|e| (e.base, e.limit, e.flags) != (0, 0, TLS_EMPTY));
+    let entries: Vec<TlsEntry> = used.collect();
+    (!entries.is_empty()).then(|| Tls { entries: entries.into() })
 }
 
 /// What a siginfo_t tells besides its signal, by its code (siginfo_layout() in kernel/signal.c): (offset on x86-64, offset on i386, bytes on i386) of each

@@ -181,6 +181,35 @@ impl Arch {
         }
     }
 
+    /// The section of a thread's general registers, of which `value` gives one after another.
+    pub fn registers(self, value: impl Fn(usize) -> Option<u64>) -> Option<AnySection> {
+        match self {
+            Self::X86_64 => {
+                let mut r = RegsX86_64::default();
+                for (i, (_, register)) in x86_64::registers(&mut r).into_iter().enumerate() {
+                    *register = Addr(value(i)?);
+                }
+                Some(AnySection::RegsX86_64(r))
+            }
+            Self::I386 => {
+                let mut r = RegsI386::default();
+                for (i, (_, register)) in i386::registers(&mut r).into_iter().enumerate() {
+                    *register = value(i)? as u32;
+                }
+                Some(AnySection::RegsI386(r))
+            }
+        }
+    }
+
+    /// Is that the note in a core that has what FXSAVE has written?
+    pub fn is_fxsave(self, name: &[u8], kind: u32) -> bool {
+        let (by, of) = match self {
+            Self::X86_64 => (&b"CORE"[..], elf::NT_PRFPREG),
+            Self::I386 => (&b"LINUX"[..], elf::NT_PRXFPREG),
+        };
+        name == by && kind == of.0
+    }
+
     /// The notes in a core about x87 and SSE of a thread, of what FXSAVE has written.
     pub fn float_notes(self, fxsave: &[u8; 512], registers: &Registers) -> Vec<CoreNote> {
         match self {

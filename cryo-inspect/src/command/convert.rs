@@ -17,8 +17,8 @@ use crate::people::People;
 /// The core (--to core) has every thread with all its registers, what is mapped where, the auxiliary vector, and the memory that is at hand: in the image, or in files
 /// of this machine that are the same. Of a 32-bit process it is a 32-bit core. It takes its name when it is complete; a core that was there is replaced only with --force.
 ///
-/// Of a core of x86-64 (--from core: of gcore, of the kernel, of another program) a set is made, with what a core has: memory, threads, registers, the auxiliary
-/// vector, mapped files. It can be looked at with all commands; it has no descriptors, handlers and credentials, and cryo-thaw refuses it.
+/// Of a core of x86-64 or i386 (--from core: of gcore, of the kernel, of another program) a set is made, with what a core has: memory, threads, registers, the
+/// auxiliary vector, mapped files. It can be looked at with all commands; it has no descriptors, handlers and credentials, and cryo-thaw refuses it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cryo-inspect convert 4242.freeze --to core -o 4242.core && gdb /usr/bin/example 4242.core

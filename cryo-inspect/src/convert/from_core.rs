@@ -8,24 +8,25 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use cryo_format::header::EM_X86_64;
 use cryo_format::prim::{Addr, Raw};
+use cryo_format::section::AnySection;
 use cryo_format::section::extents::{Content, Extent};
 use cryo_format::section::mm::Mm;
 use cryo_format::section::notes::{FROM_CORE, Note, Notes};
 use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::origin::Origin;
 use cryo_format::section::process::Process;
-use cryo_format::section::regs::RegsX86_64;
 use cryo_format::section::thread::Thread;
+use cryo_format::section::tls::Tls;
 use cryo_format::section::vmas::Vmas;
 use cryo_format::section::xstate::{Component, Xstate};
 use cryo_format::write::Writer;
 use cryo_format::{Header, Profile, digest};
-use object::read::elf::{FileHeader as _, ProgramHeader as _};
-use object::{Endianness, ReadCache, elf};
+use object::read::elf::{FileHeader, ProgramHeader as _};
+use object::{Endianness, ReadCache, ReadRef, elf};
 
 use super::words::{self, Mapped, auxiliary};
+use crate::arch::{Arch, i386};
 use crate::rewrite::{files, random};
 
 const PAGE: u64 = 4096;
@@ -38,8 +39,6 @@ const PROCESS: u64 = 1;
 /// The heads of a file, in which its build-id stands, are looked for in so many of its first bytes.
 const HEADS: u64 = 64 << 10;
 
-type Core = elf::FileHeader64<Endianness>;
-
 /// A segment of a core: a range of memory, and where its bytes are.
 struct Segment {
     start: u64,
@@ -51,9 +50,17 @@ struct Segment {
     held: u64,
 }
 
-#[derive(Default)]
+/// What a core has of a thread.
+struct Held {
+    thread: Thread,
+    registers: AnySection,
+    xstate: Option<Xstate>,
+    tls: Option<Tls>,
+}
+
 struct Found {
-    threads: Vec<(Thread, RegsX86_64, Option<Xstate>)>,
+    arch: Arch,
+    threads: Vec<Held>,
     process: Process,
     /// What the main thread is called.
     name: Vec<u8>,
@@ -75,8 +82,9 @@ pub fn write(core: &Path, name: &Path) -> anyhow::Result<()> {
     // The main thread first, as everywhere. What others are called a core does not say.
     let pid = found.process.pid;
     let name_of = found.name.clone();
-    found.threads.iter_mut().filter(|(t, ..)| t.tid == pid).for_each(|(t, ..)| t.comm = name_of.clone().into());
-    found.threads.sort_by_key(|(t, ..)| t.tid != pid);
+    let main = found.threads.iter_mut().map(|held| &mut held.thread).filter(|thread| thread.tid == pid);
+    main.for_each(|thread| thread.comm = name_of.clone().into());
+    found.threads.sort_by_key(|held| held.thread.tid != pid);
     let (vmas, objects) = memory::memory(&file, &segments, &mut found)?;
     let mm = landmarks(&file, &segments, &mut found, &objects)?;
     let what = format!("{}, a core{}", cryo_format::text::message(&named()), ended(found.signal));
@@ -89,7 +97,7 @@ pub fn write(core: &Path, name: &Path) -> anyhow::Result<()> {
     let ids = [random()?, random()?];
     let header = |profile| {
         let id = if profile == Profile::Frore { ids[0] } else { ids[1] };
-        Ok(Header::new(profile, EM_X86_64, 12, id))
+        Ok(Header::new(profile, found.arch.elf().0, 12, id))
     };
     files(name, header, |profile, writer, link| {
         match profile {
@@ -100,17 +108,20 @@ pub fn write(core: &Path, name: &Path) -> anyhow::Result<()> {
             }
             Profile::Frost => {
                 writer.section(PROCESS, &found.process)?;
-                for (i, (thread, ..)) in found.threads.iter().enumerate() {
-                    writer.section(thread_id(i), thread)?;
+                for (i, held) in found.threads.iter().enumerate() {
+                    writer.section(thread_id(i), &held.thread)?;
                 }
                 writer.section(0, &Notes { notes: std::mem::take(&mut found.notes).into() })?;
                 writer.section(0, &origin)?;
             }
             Profile::Freeze => {
                 writer.section(0, link)?;
-                for (i, (_, registers, xstate)) in found.threads.iter().enumerate() {
-                    writer.section(thread_id(i), registers)?;
-                    if let Some(xstate) = xstate {
+                for (i, held) in found.threads.iter().enumerate() {
+                    writer.any(thread_id(i), &held.registers)?;
+                    if let Some(tls) = &held.tls {
+                        writer.section(thread_id(i), tls)?;
+                    }
+                    if let Some(xstate) = &held.xstate {
                         writer.section(thread_id(i), xstate)?;
                     }
                 }
@@ -134,20 +145,37 @@ fn ended(signal: u32) -> String {
 /// The notes, and the segments in ascending order.
 fn read(file: &File) -> anyhow::Result<(Found, Vec<Segment>)> {
     let cache = ReadCache::new(file);
-    let header = Core::parse(&cache).map_err(|_| anyhow::anyhow!("it is no ELF file of 64 bits"))?;
+    if let Ok(header) = elf::FileHeader64::parse(&cache) {
+        return read_class(header, Arch::X86_64, file, &cache);
+    }
+    let header = elf::FileHeader32::parse(&cache).map_err(|_| anyhow::anyhow!("it is no ELF file"))?;
+    read_class(header, Arch::I386, file, &cache)
+}
+
+/// The same of a core of one class, which is that of one machine.
+fn read_class<'d, H>(
+    header: &H,
+    arch: Arch,
+    file: &File,
+    data: impl ReadRef<'d>,
+) -> anyhow::Result<(Found, Vec<Segment>)>
+where
+    H: FileHeader<Endian = Endianness>,
+{
     let endian = header.endian()?;
     ensure!(header.e_type(endian) == elf::ET_CORE, "it is an ELF file, and no core");
-    ensure!(header.e_machine(endian) == elf::EM_X86_64, "it is a core of another machine than x86-64");
+    ensure!(header.e_machine(endian) == arch.elf(), "it is a core of another machine than x86-64 and i386");
     let size = file.metadata()?.len();
-    let mut found = Found::default();
+    let mut found = Found::new(arch);
     let mut segments: Vec<Segment> = Vec::new();
     let mut cut = false;
-    for p in header.program_headers(endian, &cache)? {
+    for p in header.program_headers(endian, data)? {
         if p.p_type(endian) == elf::PT_LOAD {
-            let (start, len) = (p.p_vaddr(endian), p.p_memsz(endian));
+            let (start, len): (u64, u64) = (p.p_vaddr(endian).into(), p.p_memsz(endian).into());
             // Above all that a program can map stands the kernel's own page of old, [vsyscall].
             let Some(end) = start.checked_add(len).filter(|end| *end <= USER) else { continue };
-            let (offset, held) = (p.p_offset(endian), p.p_filesz(endian).min(len));
+            let (offset, held): (u64, u64) = (p.p_offset(endian).into(), p.p_filesz(endian).into());
+            let held = held.min(len);
             let there = size.saturating_sub(offset).min(held);
             cut |= there < held;
             let prot = memory::prot(p.p_flags(endian).0);
@@ -156,7 +184,7 @@ fn read(file: &File) -> anyhow::Result<(Found, Vec<Segment>)> {
                 segments.push(Segment { start, end: end.next_multiple_of(PAGE), prot, offset, held: there });
             }
         }
-        let Some(mut notes) = p.notes(endian, &cache)? else { continue };
+        let Some(mut notes) = p.notes(endian, data)? else { continue };
         while let Some(note) = notes.next()? {
             found.note(note.name(), note.n_type(endian).0, note.desc())?;
         }
@@ -173,39 +201,57 @@ fn read(file: &File) -> anyhow::Result<(Found, Vec<Segment>)> {
 }
 
 impl Found {
+    fn new(arch: Arch) -> Self {
+        Self {
+            arch,
+            threads: Vec::new(),
+            process: Process::default(),
+            name: Vec::new(),
+            auxv: Vec::new(),
+            mapped: Vec::new(),
+            signal: 0,
+            notes: Vec::new(),
+        }
+    }
+
     /// Takes in one note. What is not known here says nothing that the set could keep.
     fn note(&mut self, name: &[u8], kind: u32, data: &[u8]) -> anyhow::Result<()> {
+        let arch = self.arch;
         let last = self.threads.last_mut();
         match (name, kind) {
             (b"CORE", k) if k == elf::NT_PRSTATUS.0 => {
-                let (thread, registers) = words::status(data).context("a note NT_PRSTATUS that is too short")?;
+                let (thread, registers) = words::status(arch, data).context("a note NT_PRSTATUS that is too short")?;
                 if self.threads.is_empty() {
                     self.signal = u32::from(data[12]);
-                    let id = |at: usize| u64::from(words::half(data, at).unwrap_or(0));
+                    let id = |i: usize| u64::from(words::half(data, arch.procfs().ids + 4 * i).unwrap_or(0));
                     // NT_PRPSINFO says it better, where there is one.
-                    (self.process.pid, self.process.ppid) = (id(32), id(36));
-                    (self.process.pgid, self.process.sid) = (id(40), id(44));
+                    (self.process.pid, self.process.ppid) = (id(0), id(1));
+                    (self.process.pgid, self.process.sid) = (id(2), id(3));
                 }
-                self.threads.push((Thread { process: PROCESS, altstack_flags: 2, ..thread }, registers, None));
+                let thread = Thread { process: PROCESS, altstack_flags: 2, ..thread };
+                self.threads.push(Held { thread, registers, xstate: None, tls: None });
             }
-            (b"CORE", k) if k == elf::NT_PRPSINFO.0 => self.name = words::info(data, &mut self.process),
-            (b"CORE", k) if k == elf::NT_AUXV.0 => {
-                self.auxv = data.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w)).collect();
-            }
+            (b"CORE", k) if k == elf::NT_PRPSINFO.0 => self.name = words::info(arch, data, &mut self.process),
+            (b"CORE", k) if k == elf::NT_AUXV.0 => self.auxv = words::words(arch, data),
             (b"CORE", k) if k == elf::NT_FILE.0 => {
-                let files = words::files(data).context("a note NT_FILE that is not whole")?;
+                let files = words::files(arch, data).context("a note NT_FILE that is not whole")?;
                 self.mapped =
                     files.into_iter().filter(|m| m.start < m.end && m.start % PAGE == 0 && m.end % PAGE == 0).collect();
                 self.mapped.sort_by_key(|m| m.start);
             }
-            (b"CORE", k) if k == elf::NT_PRFPREG.0 && data.len() == 512 => {
-                if let Some((.., state @ None)) = last {
-                    *state = Some(Xstate { xcr0: Addr(3), area: data.to_vec().into(), ..Xstate::default() });
+            (b"LINUX", k) if k == elf::NT_X86_XSTATE.0 && data.len() >= 576 => {
+                if let Some(held) = last {
+                    held.xstate = Some(xstate(data));
                 }
             }
-            (b"LINUX", k) if k == elf::NT_X86_XSTATE.0 && data.len() >= 576 => {
-                if let Some((.., state)) = last {
-                    *state = Some(xstate(data));
+            (b"LINUX", k) if k == elf::NT_386_TLS.0 && arch == Arch::I386 => {
+                if let Some(held) = last {
+                    held.tls = i386::segments(data);
+                }
+            }
+            _ if arch.is_fxsave(name, kind) && data.len() == 512 => {
+                if let Some(Held { xstate: state @ None, .. }) = last {
+                    *state = Some(Xstate { xcr0: Addr(3), area: data.to_vec().into(), ..Xstate::default() });
                 }
             }
             _ => {}
@@ -223,7 +269,7 @@ const LAYOUTS: [&[(u32, u32, u32)]; 3] = [
 
 /// The area, with the layout whose end is its own; else with Intel's, as far as that reaches.
 fn xstate(area: &[u8]) -> Xstate {
-    let xcr0 = words::word(area, 464).unwrap_or(3);
+    let xcr0 = words::double(area, 464).unwrap_or(3);
     let of = |layout: &'static [(u32, u32, u32)]| layout.iter().filter(move |c| xcr0 >> c.0 & 1 != 0);
     let ends = |layout: &&'static [(u32, u32, u32)]| of(layout).map(|c| c.1 + c.2).max();
     let fits = LAYOUTS.into_iter().find(|l| ends(l).is_some_and(|end| end as usize == area.len()));
@@ -249,10 +295,7 @@ fn landmarks(file: &File, segments: &[Segment], found: &mut Found, objects: &[Ob
     let Some(s) = segments.iter().find(|s| (s.start..s.end).contains(&name)) else { return Ok(mm) };
     let len = s.held.min(1 << 20);
     let start = s.start + s.held - len;
-    let stack: Vec<u64> = {
-        let raw = bytes(file, segments, start, len)?;
-        raw.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w)).collect()
-    };
+    let stack = words::words(found.arch, &bytes(file, segments, start, len)?);
     let vector = found.auxv.len().min(16);
     let Some(at) = stack.windows(vector.max(1)).rposition(|w| vector > 0 && w == &found.auxv[..vector]) else {
         return Ok(mm);
@@ -263,7 +306,7 @@ fn landmarks(file: &File, segments: &[Segment], found: &mut Found, objects: &[Ob
     let end = environment.saturating_sub(1);
     let arguments = (0..end).rev().find(|i| stack[*i] == (end - i - 1) as u64).map_or(end, |i| i + 1);
     let first = |from: usize, to: usize| stack.get(from).filter(|_| from < to).copied();
-    mm.start_stack = Addr(start + arguments.saturating_sub(1) as u64 * 8);
+    mm.start_stack = Addr(start + (arguments.saturating_sub(1) * found.arch.word()) as u64);
     mm.env_start = Addr(first(environment, at.saturating_sub(1)).unwrap_or(name));
     mm.env_end = Addr(name);
     mm.arg_start = Addr(first(arguments, end).unwrap_or(mm.env_start.0));

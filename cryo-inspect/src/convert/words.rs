@@ -1,9 +1,11 @@
-//! The structures in the notes of a core (sys/procfs.h), as x86-64 has them. None is read behind its end.
+//! The structures in the notes of a core (sys/procfs.h; `Procfs` says where their fields are). None is read behind its end.
 
 use cryo_format::prim::Addr;
+use cryo_format::section::AnySection;
 use cryo_format::section::process::Process;
-use cryo_format::section::regs::RegsX86_64;
 use cryo_format::section::thread::Thread;
+
+use crate::arch::Arch;
 
 /// Four bytes.
 pub fn half(data: &[u8], at: usize) -> Option<u32> {
@@ -11,8 +13,21 @@ pub fn half(data: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Eight bytes.
-pub fn word(data: &[u8], at: usize) -> Option<u64> {
+pub fn double(data: &[u8], at: usize) -> Option<u64> {
     data.get(at..)?.first_chunk().map(|b| u64::from_le_bytes(*b))
+}
+
+/// As many as the process has in a word.
+pub fn word(arch: Arch, data: &[u8], at: usize) -> Option<u64> {
+    match arch {
+        Arch::X86_64 => double(data, at),
+        Arch::I386 => half(data, at).map(u64::from),
+    }
+}
+
+/// All words of it.
+pub fn words(arch: Arch, data: &[u8]) -> Vec<u64> {
+    (0..data.len() / arch.word()).filter_map(|i| word(arch, data, i * arch.word())).collect()
 }
 
 /// A value of the auxiliary vector (getauxval(3)).
@@ -20,35 +35,35 @@ pub fn auxiliary(auxv: &[u64], kind: u64) -> Option<u64> {
     auxv.as_chunks::<2>().0.iter().find(|[k, _]| *k == kind).map(|[_, value]| *value)
 }
 
-/// struct elf_prstatus: a thread and its registers.
-pub fn status(data: &[u8]) -> Option<(Thread, RegsX86_64)> {
-    let mut registers = RegsX86_64::default();
-    for (i, (_, register)) in crate::arch::x86_64::registers(&mut registers).into_iter().enumerate() {
-        *register = Addr(word(data, 112 + 8 * i)?);
-    }
-    let thread = Thread { tid: half(data, 32)?.into(), sigmask: Addr(word(data, 24)?), ..Thread::default() };
-    Some((thread, registers))
+/// struct elf_prstatus: a thread and its registers. In one of 32 bits the mask has only the first 32 signals.
+pub fn status(arch: Arch, data: &[u8]) -> Option<(Thread, AnySection)> {
+    let at = arch.procfs();
+    let registers = arch.registers(|i| word(arch, data, at.registers + arch.word() * i))?;
+    let sigmask = Addr(word(arch, data, at.mask)?);
+    Some((Thread { tid: half(data, at.ids)?.into(), sigmask, ..Thread::default() }, registers))
 }
 
 /// struct elf_prpsinfo: who the process is, and what it is called.
-pub fn info(data: &[u8], process: &mut Process) -> Vec<u8> {
-    let id = |at: usize| half(data, at).map(u64::from);
-    if let (Some(pid), Some(ppid), Some(pgid), Some(sid)) = (id(24), id(28), id(32), id(36)) {
+pub fn info(arch: Arch, data: &[u8], process: &mut Process) -> Vec<u8> {
+    let at = arch.procfs();
+    let id = |i: usize| half(data, at.info_ids + 4 * i).map(u64::from);
+    if let (Some(pid), Some(ppid), Some(pgid), Some(sid)) = (id(0), id(1), id(2), id(3)) {
         (process.pid, process.ppid, process.pgid, process.sid) = (pid, ppid, pgid, sid);
     }
-    process.uid = [half(data, 16).unwrap_or(0); 4];
-    process.gid = [half(data, 20).unwrap_or(0); 4];
+    let owner =
+        |i: usize| half(data, at.owners + at.owner * i).map_or(0, |n| if at.owner == 2 { n & 0xffff } else { n });
+    (process.uid, process.gid) = ([owner(0); 4], [owner(1); 4]);
     (process.exit_signal, process.oom_score_adj) = (17, Addr(1000));
     let text = |at: usize, len: usize| {
         let raw = data.get(at..at + len).unwrap_or_default();
         raw.split(|b| *b == 0).next().unwrap_or_default().to_vec()
     };
     // Arguments, with spaces between them, cut off after 79 bytes.
-    let arguments = text(56, 80);
-    let arguments = if arguments.is_empty() { text(40, 16) } else { arguments };
+    let (name, arguments) = (text(at.name, 16), text(at.arguments, 80));
+    let arguments = if arguments.is_empty() { name.clone() } else { arguments };
     process.cmdline =
         arguments.trim_ascii_end().iter().map(|b| if *b == b' ' { 0 } else { *b }).collect::<Vec<_>>().into();
-    text(40, 16)
+    name
 }
 
 /// A range with a file mapped.
@@ -65,14 +80,16 @@ pub struct Mapped {
 }
 
 /// NT_FILE: which files are mapped where.
-pub fn files(data: &[u8]) -> Option<Vec<Mapped>> {
-    let (count, page) = (word(data, 0)?, word(data, 8)?);
+pub fn files(arch: Arch, data: &[u8]) -> Option<Vec<Mapped>> {
+    let size = arch.word();
+    let number = |i: usize| word(arch, data, size * i);
+    let (count, page) = (number(0)?, number(1)?);
     // Each takes three words, and at least an empty name.
-    let count = usize::try_from(count).ok().filter(|n| n.checked_mul(25).is_some_and(|len| len <= data.len()))?;
-    let mut names = data.get(16 + 24 * count..)?.split(|b| *b == 0);
+    let fits = |n: &usize| n.checked_mul(3 * size + 1).is_some_and(|len| len <= data.len());
+    let count = usize::try_from(count).ok().filter(fits)?;
+    let mut names = data.get(size * (2 + 3 * count)..)?.split(|b| *b == 0);
     let one = |i: usize| {
-        let at = 16 + 24 * i;
-        let (start, end, offset) = (word(data, at)?, word(data, at + 8)?, word(data, at + 16)?);
+        let (start, end, offset) = (number(2 + 3 * i)?, number(3 + 3 * i)?, number(4 + 3 * i)?);
         Some(Mapped { start, end, offset: offset.wrapping_mul(page), path: names.next()?.to_vec() })
     };
     (0..count).map(one).collect()

@@ -12,11 +12,12 @@ use cryo_format::prim::Addr;
 use cryo_format::section::notes::Note;
 use cryo_format::section::objects::{Object, ObjectKind};
 use cryo_format::section::vmas::{Backing, VmFlags, Vma};
-use object::read::elf::{FileHeader as _, ProgramHeader as _};
-use object::{Endianness, ReadCache, ReadRef, elf};
+use object::ReadCache;
+use object::elf::PT_LOAD;
 
-use super::{Core, Found, HEADS, PAGE, Segment, bytes, thread_id};
+use super::{Found, HEADS, PAGE, Segment, bytes, thread_id};
 use crate::convert::words::{Mapped, auxiliary};
+use crate::elf::{self, build_id};
 use crate::space::files_are_left_alone;
 
 /// The ranges with what is mapped in them, and the files.
@@ -142,15 +143,11 @@ fn object(id: u64, path: &[u8], head: &[u8], core: &File) -> anyhow::Result<(Obj
 fn rights(path: &[u8], offset: u64) -> u32 {
     let found = || {
         let cache = ReadCache::new(File::open(Path::new(OsStr::from_bytes(path))).ok()?);
-        let header = Core::parse(&cache).ok()?;
-        let endian = header.endian().ok()?;
-        let all = header.program_headers(endian, &cache).ok()?;
-        let within = |p: &&elf::ProgramHeader64<Endianness>| {
-            let start = p.p_offset(endian) & !(PAGE - 1);
-            let end = p.p_offset(endian).checked_add(p.p_filesz(endian));
-            p.p_type(endian) == elf::PT_LOAD && end.is_some_and(|end| (start..end).contains(&offset))
+        let within = |s: &elf::Segment| {
+            let (start, end) = (s.offset & !(PAGE - 1), s.offset.checked_add(s.size));
+            s.kind == PT_LOAD && end.is_some_and(|end| (start..end).contains(&offset))
         };
-        all.iter().find(within).map(|p| prot(p.p_flags(endian).0))
+        elf::segments(&cache)?.into_iter().find(within).map(|s| prot(s.flags))
     };
     found().unwrap_or(1)
 }
@@ -158,18 +155,4 @@ fn rights(path: &[u8], offset: u64) -> u32 {
 /// PF_R, PF_W and PF_X as PROT_READ, PROT_WRITE and PROT_EXEC.
 pub(super) fn prot(flags: u32) -> u32 {
     (flags & 4) >> 2 | flags & 2 | (flags & 1) << 2
-}
-
-fn build_id<'d>(data: impl ReadRef<'d>) -> Option<Vec<u8>> {
-    let header = Core::parse(data).ok()?;
-    let endian = header.endian().ok()?;
-    for p in header.program_headers(endian, data).ok()? {
-        let Ok(Some(mut notes)) = p.notes(endian, data) else { continue };
-        while let Ok(Some(note)) = notes.next() {
-            if note.name() == b"GNU" && note.n_type(endian).0 == elf::NT_GNU_BUILD_ID.0 {
-                return Some(note.desc().to_vec());
-            }
-        }
-    }
-    None
 }
