@@ -67,8 +67,8 @@ static int alone(void)
 {
 	int tries;
 
-	if (in_compat_syscall()) {
-		refused("a 32-bit process");
+	if (in_compat_syscall() && !is_32bit()) {
+		refused("a 32-bit call by a 64-bit process");
 		return -ENOEXEC;
 	}
 	if (!current->ptrace) {
@@ -106,7 +106,7 @@ static ssize_t overseer_write(struct file *file, const char __user *from, size_t
 	if (!err)
 		err = alone();
 	if (err)
-		return err;
+		goto out;
 	if (len > OVERSEER_MAX) {
 		refused("a template of %zu bytes", len);
 		return -EFBIG;
@@ -119,6 +119,9 @@ static ssize_t overseer_write(struct file *file, const char __user *from, size_t
 		return -ENOMEM;
 	err = copy_from_user(bytes, from, len) ? -EFAULT : remap(bytes, len, &session->wish);
 	kvfree(bytes);
+out:
+	if (err == -EINTR)
+		refused("a fatal signal");
 	return err ? err : len;
 }
 

@@ -381,7 +381,7 @@ static int try_out(struct job *job)
 			continue;
 		*tried |= bit;
 		at = vm_mmap(m.opened ? m.opened->file : NULL, 0, PAGE_SIZE, m.prot,
-			     m.flags & (MAP_PRIVATE | MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE), m.offset);
+			     (m.flags & (MAP_PRIVATE | MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE)) | anywhere(), m.offset);
 		if (IS_ERR_VALUE(at)) {
 			refused(RANGE ": it cannot be mapped (%ld)", v.start, v.end, -(long)at);
 			return at;
@@ -455,8 +455,15 @@ int remap(const u8 *bytes, size_t len, const struct wish *wish)
 	if (frore_link(&job->frore, job->at, &error))
 		goto broken;
 	err = -ENOEXEC;
-	if (job->frore.machine != FRORE_EM_X86_64 || job->frore.page_shift != PAGE_SHIFT) {
+	/* The template of a family with members of both is x86-64's. */
+	if ((job->frore.machine == FRORE_EM_386 && !is_32bit()) || job->frore.page_shift != PAGE_SHIFT) {
 		refused("a template of machine %u with pages of 2^%u bytes", job->frore.machine, job->frore.page_shift);
+		goto out;
+	}
+	/* By personality(2) ADDR_LIMIT_3GB: what lies above could not be taken away. */
+	err = -EINVAL;
+	if (current->mm->task_size > TASK_SIZE) {
+		refused("its address space ends above what its personality lets it map");
 		goto out;
 	}
 	err = survey(job);

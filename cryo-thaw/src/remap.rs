@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use cryo_format::section::vmas::{Backing, VmFlags, Vma};
 use cryo_tracee::remote::SCRATCH;
 use cryo_tracee::sysv::Segment;
-use cryo_tracee::{Arch, Batch, Host, fds, proc};
+use cryo_tracee::{Batch, Host, fds, proc};
 
 pub use huge::{pool_lacks, pool_too_small};
 pub use template::{Template, hole};
@@ -173,16 +173,6 @@ impl Remapper<'_> {
     fn by_module(&self, host: &mut Host, base: u64, list: &[Mapping], pidfd: &OwnedFd) -> Result<bool> {
         if self.road == Road::Inject {
             return Ok(false);
-        }
-        // The module refuses processes that call it by the interface of 32 bits. Our code in a 32-bit host calls by the other one, and would not be refused.
-        if host.arch() == Arch::I386 {
-            return match self.road {
-                Road::Auto => Ok(false),
-                _ => refuse(
-                    RefusalKind::Memory,
-                    "/dev/overseer re-maps 64-bit programs, and this is one of 32 bits: use --remap inject",
-                ),
-            };
         }
         let takes: Vec<&Mapping> = list.iter().filter(|m| overseer::takes(m)).collect();
         match overseer::remap(host, base, &takes, pidfd)? {

@@ -975,22 +975,48 @@ static void killed(void)
 	verdict("behind the point of no return: SIGKILL", WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%#x", status);
 }
 
-/* A writer that waits for another to leave its address space dies of SIGKILL at once. */
+/* Waits in a write for another to leave its address space. */
+static void waits_to_write(void)
+{
+	struct bytes b = plain_bytes();
+	int fd = open(DEVICE, O_WRONLY);
+
+	clone(wait_a_while, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	ptrace(PTRACE_TRACEME, 0, 0, 0);
+	raise(SIGSTOP);
+	for (;;)
+		write(fd, b.at, b.len);
+}
+
+/* A writer that waits dies of SIGKILL at once. Where it ends its tracer sees what the call gave, and that its maps are those of before. */
 static void interrupted(void)
 {
-	int status;
+	char path[40], line[200];
+	struct user_regs_struct r = { 0 };
+	int status, tries;
 	pid_t pid = fork();
 
-	if (pid == 0) {
-		clone(wait_a_while, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		for (;;)
-			good();
-	}
-	usleep(50000);
+	if (pid == 0)
+		waits_to_write();
+	waitpid(pid, &status, 0);
+	ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEEXIT);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	slurp(path, before, sizeof(before));
+	ptrace(PTRACE_CONT, pid, 0, 0);
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	for (tries = 0; tries < 5000 && strncmp(slurp(path, line, sizeof(line)), "1 ", 2); tries++)
+		usleep(1000);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
-	verdict("interrupted", WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%#x", status);
+	ptrace(PTRACE_GETREGS, pid, 0, &r);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	slurp(path, after, sizeof(after));
+	verdict("interrupted", status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8) && (long)r.rax == -EINTR, "%#x, %ld", status,
+		(long)r.rax);
+	verdict("interrupted: maps", *before && !strcmp(before, after), "before:\n%safter:\n%s", before, after);
+	ptrace(PTRACE_CONT, pid, 0, 0);
+	waitpid(pid, &status, 0);
+	verdict("interrupted: SIGKILL", WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%#x", status);
 }
 
 static char *kernel_log(void)
@@ -1008,32 +1034,59 @@ struct line {
 	int want;
 	int (*body)(void);
 	const char *text;
+	int untraced;
 };
 
 static const struct line rules[] = {
-	{ "log: rule 1", EBADMSG, bad_magic, "not a Cryo file (rule 1)" },
-	{ "log: rule 12", EBADMSG, flipped, "(rule 12)" },
-	{ "log: rule 16", EBADMSG, unknown_critical, "(rule 16)" },
-	{ "log: rule 19", EBADMSG, truncated, "(rule 19)" },
-	{ "log: rule 40", EBADMSG, overlapping, "overlap, are empty or out of order (rule 40)" },
-	{ "log: rule 41", EBADMSG, unaligned, "(rule 41)" },
-	{ "log: rule 51", EBADMSG, no_object, "(rule 51)" },
-	{ "log: several processes", EBADMSG, several_processes, "ranges of several processes" },
-	{ "log: no such process", EBADMSG, no_such_process, "no ranges of this process" },
-	{ "log: architecture", ENOEXEC, i386, "a template of machine 3" },
+	{ "log: rule 1", EBADMSG, bad_magic, "not a Cryo file (rule 1)", 0 },
+	{ "log: rule 12", EBADMSG, flipped, "(rule 12)", 0 },
+	{ "log: rule 16", EBADMSG, unknown_critical, "(rule 16)", 0 },
+	{ "log: rule 19", EBADMSG, truncated, "(rule 19)", 0 },
+	{ "log: rule 40", EBADMSG, overlapping, "overlap, are empty or out of order (rule 40)", 0 },
+	{ "log: rule 41", EBADMSG, unaligned, "(rule 41)", 0 },
+	{ "log: rule 51", EBADMSG, no_object, "(rule 51)", 0 },
+	{ "log: several processes", EBADMSG, several_processes, "ranges of several processes", 0 },
+	{ "log: no such process", EBADMSG, no_such_process, "no ranges of this process", 0 },
+	{ "log: architecture", ENOEXEC, i386, "a template of machine 3", 0 },
 };
 
 static const struct line others[] = {
-	{ "log: threads", EBUSY, threaded, "several threads" },
-	{ "log: too long", EFBIG, too_long, "a template of 33554433 bytes" },
-	{ "log: kernel address", EINVAL, kernel_address, "100000000001000: an address of the kernel's" },
-	{ "log: max_map_count", ENOMEM, too_many, "more than vm.max_map_count" },
-	{ "log: RLIMIT_AS", ENOMEM, beyond_as, "more than RLIMIT_AS or RLIMIT_DATA" },
-	{ "log: noexec", EPERM, noexec, "it cannot be mapped (1)" },
-	{ "log: missing file", ENOENT, missing, "10000002000-10000003000" },
-	{ "log: another inode", ESTALE, other_inode, "10000002000-10000003000" },
-	{ "log: sealed memfd", EPERM, seal_of_memfd, "it cannot be mapped (1)" },
-	{ "log: on the vDSO", EEXIST, on_vdso, "stays there" },
+	{ "log: threads", EBUSY, threaded, "several threads", 0 },
+	{ "log: too long", EFBIG, too_long, "a template of 33554433 bytes", 0 },
+	{ "log: kernel address", EINVAL, kernel_address, "100000000001000: an address of the kernel's", 0 },
+	{ "log: max_map_count", ENOMEM, too_many, "more than vm.max_map_count", 0 },
+	{ "log: RLIMIT_AS", ENOMEM, beyond_as, "more than RLIMIT_AS or RLIMIT_DATA", 0 },
+	{ "log: noexec", EPERM, noexec, "it cannot be mapped (1)", 0 },
+	{ "log: missing file", ENOENT, missing, "10000002000-10000003000", 0 },
+	{ "log: another inode", ESTALE, other_inode, "10000002000-10000003000", 0 },
+	{ "log: sealed memfd", EPERM, seal_of_memfd, "it cannot be mapped (1)", 0 },
+	{ "log: on the vDSO", EEXIST, on_vdso, "stays there", 0 },
+};
+
+/* What root may, as somebody else. */
+static int as_nobody(int (*body)(void))
+{
+	return setuid(65534) ? 202 : body();
+}
+
+static int nobodys_beyond_memlock(void)
+{
+	return as_nobody(beyond_memlock);
+}
+
+static int nobodys_unreadable(void)
+{
+	return as_nobody(unreadable);
+}
+
+static const struct line limits[] = {
+	{ "log: not under ptrace", EPERM, good, "not under ptrace", 1 },
+	{ "log: vfork", EBUSY, vforked, "(vfork)", 1 },
+	{ "log: a shared address space", EBUSY, shared_space, "another process shares its address space", 0 },
+	{ "log: RLIMIT_DATA", ENOMEM, beyond_data, "more than RLIMIT_AS or RLIMIT_DATA", 0 },
+	{ "log: RLIMIT_MEMLOCK", EAGAIN, nobodys_beyond_memlock, "more than RLIMIT_MEMLOCK", 0 },
+	{ "log: unreadable file", EACCES, nobodys_unreadable, "cannot be opened (13)", 0 },
+	{ "log: highest address", EINVAL, highest_address, "an address of the kernel's", 0 },
 };
 
 static void each_logged(const struct line *all, size_t count)
@@ -1042,7 +1095,7 @@ static void each_logged(const struct line *all, size_t count)
 	sleep(6);
 	for (const struct line *l = all; l < all + count; l++) {
 		klogctl(5, NULL, 0);
-		refuses(l->name, l->want, l->body);
+		refuses_if(l->name, l->want, l->body, !l->untraced);
 		verdict(l->name, strstr(kernel_log(), l->text) && strstr(kernel_log(), "not re-mapped: "), "%s", kernel_log());
 	}
 }
@@ -1053,6 +1106,10 @@ static void logged(void)
 
 	each_logged(rules, sizeof(rules) / sizeof(rules[0]));
 	each_logged(others, sizeof(others) / sizeof(others[0]));
+	each_logged(limits, sizeof(limits) / sizeof(limits[0]));
+	klogctl(5, NULL, 0);
+	interrupted();
+	verdict("log: interrupted", !!strstr(kernel_log(), "a fatal signal"), "%s", kernel_log());
 	klogctl(5, NULL, 0);
 	killed();
 	verdict("log: killed", !!strstr(kernel_log(), "killed: half re-mapped, then error 12"), "%s", kernel_log());

@@ -81,7 +81,7 @@ const BUILD: Duration = Duration::from_mins(20);
 const TESTS: Duration = Duration::from_mins(83);
 
 /// Of these, what the kernel module is tested with.
-const VM: [&str; 5] = ["gcc", "make", "libc6-dev", "qemu-system-x86", "busybox-static"];
+const VM: [&str; 6] = ["gcc", "gcc-multilib", "make", "libc6-dev", "qemu-system-x86", "busybox-static"];
 
 /// Installs them.
 pub fn vm_needs() -> Result<()> {

@@ -7,14 +7,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
 use cryo_format::Profile;
-use cryo_format::header::{EM_X86_64, Header};
+use cryo_format::header::Header;
 use cryo_format::limits::MIN_PAGE_SHIFT;
 use cryo_format::prim::{Addr, Raw};
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
 use cryo_format::write::Writer;
 use cryo_tracee::remote::SCRATCH;
-use cryo_tracee::{Host, fds};
+use cryo_tracee::{Arch, Host, fds};
 
 use super::mapping::{MAP_DROPPABLE, Mapping, Source};
 use crate::Result;
@@ -70,7 +70,7 @@ fn through(
     if done.word(version, 0) & 0xffff_ffff != INTERFACE {
         return Ok(Err("another version of the module".into()));
     }
-    let bytes = template(list, pidfd)?;
+    let bytes = template(host.arch(), list, pidfd)?;
     if bytes.len() > MAX {
         return Ok(Err(format!("a template of {} bytes", bytes.len())));
     }
@@ -91,7 +91,7 @@ fn through(
 }
 
 /// The list as a .frore, in which each file is the one that the host has open.
-fn template(list: &[&Mapping], pidfd: &OwnedFd) -> Result<Vec<u8>> {
+fn template(arch: Arch, list: &[&Mapping], pidfd: &OwnedFd) -> Result<Vec<u8>> {
     let mut objects: Vec<Object> = Vec::new();
     let mut files: HashMap<u64, u64> = HashMap::new();
     let mut vmas = Vec::with_capacity(list.len());
@@ -131,7 +131,7 @@ fn template(list: &[&Mapping], pidfd: &OwnedFd) -> Result<Vec<u8>> {
             ..Vma::default()
         });
     }
-    let header = Header::new(Profile::Frore, EM_X86_64, MIN_PAGE_SHIFT, Raw([0; 16]));
+    let header = Header::new(Profile::Frore, arch.elf(), MIN_PAGE_SHIFT, Raw([0; 16]));
     let mut writer = Writer::new(Vec::new(), &header)?;
     writer.section(0, &Objects { objects: objects.into() })?;
     writer.section(1, &Vmas { vmas: vmas.into() })?;
