@@ -10,8 +10,8 @@ use clap::Parser;
 use cryo_freeze::cli::Cli;
 use cryo_freeze::freeze::Target;
 use cryo_freeze::output;
-use cryo_freeze::{Frozen, Options, Progress, freeze};
-use cryo_tracee::report;
+use cryo_freeze::{Frozen, Options, Progress, freeze, only_we_may_trace};
+use cryo_tracee::{guardian, report};
 use hold::Hold;
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     let work = || match run(&cli) {
         Ok(()) => 0,
         // The command says so, which knows of which signal.
-        Err(e) if matches!(e.downcast_ref(), Some(cryo_freeze::Error::Asked)) => cryo_tracee::guardian::ASKED,
+        Err(e) if matches!(e.downcast_ref(), Some(cryo_freeze::Error::Asked)) => guardian::ASKED,
         Err(e) => {
             let kind = e.downcast_ref().and_then(cryo_freeze::Error::kind);
             match e.downcast_ref() {
@@ -91,7 +91,8 @@ fn main() -> ExitCode {
             2
         }
     };
-    match cryo_tracee::guardian::run(work) {
+    let done = if only_we_may_trace(cli.pid) { guardian::run_here(work) } else { guardian::run(work) };
+    match done {
         Ok(code) => ExitCode::from(code as u8),
         Err(e) => {
             if report::is_wanted() {

@@ -51,8 +51,8 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
     } else if let Some(scope) = yama() {
         let way = match scope {
             1 => {
-                "start the program by overseer run, which may trace it, or with prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); or run cryo-freeze as \
-                 root, or have root set it to 0"
+                "only its ancestors may trace it: freeze it by the process that started it, which becomes cryo-freeze (exec), or start it by overseer run; or \
+                 have it call prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY), run cryo-freeze as root, or have root set that to 0"
             }
             2 => "run cryo-freeze with CAP_SYS_PTRACE (as root), or have root set it to 0",
             _ => "it stays so until the next boot",
@@ -68,6 +68,13 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
         (Untraceable::Rights, "it is not dumpable (a set-user-id program, one without read permission, or prctl(PR_SET_DUMPABLE, 0)): freeze it as root".to_owned())
     };
     Error::Untraceable { why, text: format!("process {pid} ({comm}) cannot be traced: {text}") }
+}
+
+/// May we trace this process, and no child of ours? So Yama has it (ptrace_scope 1) with what descends from us.
+pub fn only_we_may_trace(pid: i32) -> bool {
+    let us = std::process::id() as i32;
+    let capable = || Status::of(us).is_ok_and(|ours| ours.hex("CapEff") >> CAP_SYS_PTRACE & 1 != 0);
+    yama() == Some(1) && parents(pid).any(|parent| parent == us) && !capable()
 }
 
 fn yama() -> Option<u32> {
@@ -93,9 +100,14 @@ pub fn name(pid: i32) -> String {
 
 /// Our ancestors: each would wait for us, and we for it to stand still.
 pub fn ancestors() -> Vec<i32> {
-    let parent = |of: &i32| Stat::of(*of).and_then(|s| s.field(4)).ok().map(|parent| parent as i32).filter(|p| *p > 1);
     // A pid of 1 is a container's first process, and that is nobody's shell.
-    std::iter::successors(parent(&(std::process::id() as i32)), parent).take(1000).collect()
+    parents(std::process::id() as i32).filter(|pid| *pid > 1).collect()
+}
+
+/// The parent of a process, and its parent, and so on.
+fn parents(pid: i32) -> impl Iterator<Item = i32> {
+    let parent = |of: &i32| Stat::of(*of).and_then(|s| s.field(4)).ok().map(|parent| parent as i32).filter(|p| *p > 0);
+    std::iter::successors(parent(&pid), parent).take(1000)
 }
 
 #[cfg(test)]

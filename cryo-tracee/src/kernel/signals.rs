@@ -85,9 +85,17 @@ pub(crate) fn release() {
     }
 }
 
-/// Has somebody sent the SIGTERM that a guardian, or [`Uninterrupted`], holds back?
+/// What asks a command to end.
+pub(crate) const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+
+/// Has somebody sent the SIGTERM that a guardian, or [`Uninterrupted`], holds back, or another signal of that kind that is held back?
 pub fn asked_to_end() -> bool {
-    is_pending(libc::SIGTERM)
+    asked().is_some()
+}
+
+/// Which one it is.
+pub(crate) fn asked() -> Option<i32> {
+    ENDING.into_iter().find(|signal| is_pending(*signal))
 }
 
 /// Has this signal, which we block, been sent to us?
@@ -107,35 +115,37 @@ pub struct Uninterrupted {
 impl Uninterrupted {
     /// From here on.
     pub fn begin() -> Self {
-        Self { _mask: Mask::change(libc::SIG_BLOCK) }
+        Self { _mask: Mask::change(libc::SIG_BLOCK, &[libc::SIGTERM]) }
     }
 }
 
-/// Lets SIGTERM end us at once while it lives: where we may be blocked for as long as somebody else likes, and have nothing to clean up.
+/// Lets SIGTERM, and what else asks to end, end us at once while it lives: where we may be blocked for as long as somebody else likes, and have nothing to clean up.
 pub struct Interruptible {
     _mask: Mask,
 }
 
 impl Interruptible {
-    /// From here on, for a SIGTERM that has come already, too.
+    /// From here on, for one that has come already, too.
     pub fn begin() -> Self {
-        Self { _mask: Mask::change(libc::SIG_UNBLOCK) }
+        Self { _mask: Mask::change(libc::SIG_UNBLOCK, &ENDING) }
     }
 }
 
-/// Puts SIGTERM back to how this thread had it.
+/// Puts signals back to how this thread had it.
 struct Mask {
     before: libc::sigset_t,
 }
 
 impl Mask {
-    fn change(how: libc::c_int) -> Self {
+    fn change(how: libc::c_int, signals: &[i32]) -> Self {
         // SAFETY: sigset_t is plain data, initialised by the calls; only this thread's mask changes.
         unsafe {
             let mut set: libc::sigset_t = zeroed();
             let mut before: libc::sigset_t = zeroed();
             libc::sigemptyset(&raw mut set);
-            libc::sigaddset(&raw mut set, libc::SIGTERM);
+            for signal in signals {
+                libc::sigaddset(&raw mut set, *signal);
+            }
             libc::pthread_sigmask(how, &raw const set, &raw mut before);
             Self { before }
         }

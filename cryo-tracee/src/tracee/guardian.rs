@@ -4,19 +4,19 @@
 //! names of files, a mapping that threads were in, connections. So the command that people start, interrupt and kill only waits; its child
 //! traces, in a session of its own, and keeps SIGTERM blocked. Signals that ask the command to end, and its death, come to the child as
 //! a SIGTERM, after which it looks where it can stop ([`crate::signals::asked_to_end`]).
+//!
+//! Where Yama lets only ancestors trace (its ptrace_scope is 1) the child may not: to the target it is a sibling. Then the command traces itself
+//! ([`run_here`]). The target is as safe as ever; what a SIGKILL of the command would leave behind is what a SIGKILL of a guardian leaves.
 
 use std::mem::zeroed;
 use std::ptr;
 
 use crate::error::refuse;
-use crate::signals::{self, Ended};
+use crate::signals::{self, ENDING, Ended};
 use crate::{Error, RefusalKind, Result, proc};
 
 /// The exit code of a guardian that has ended because it was asked to: that of a SIGTERM in the shell's manner.
 pub const ASKED: i32 = 128 + libc::SIGTERM;
-
-/// What asks a command to end.
-const ENDING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
 /// Runs `work` in a guardian and returns its exit code. Call it before any thread is started: it is refused afterwards.
 ///
@@ -28,6 +28,19 @@ pub fn run(work: impl FnOnce() -> i32) -> Result<i32> {
 /// The same where no signal asks us to end: what comes while we wait stays pending.
 pub fn run_undisturbed(work: impl FnOnce() -> i32) -> Result<i32> {
     start(work, &[])
+}
+
+/// Runs `work` in this very process: it is an ancestor of the target, which no guardian would be. What asks it to end is held back as it is in a guardian, and so
+/// is Ctrl-Z, from here on; for the rest see [`run`].
+pub fn run_here(work: impl FnOnce() -> i32) -> Result<i32> {
+    proc::one_thread("tracing")?;
+    block(&[&ENDING[..], &[libc::SIGTSTP]].concat());
+    // SAFETY: SIG_IGN is no handler.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    match work() {
+        ASKED => Err(Error::Asked(signals::asked().unwrap_or(libc::SIGTERM))),
+        code => Ok(code),
+    }
 }
 
 fn start(work: impl FnOnce() -> i32, ending: &[i32]) -> Result<i32> {
