@@ -2,6 +2,7 @@
 //!
 //! The safety tests count N upwards until a freeze succeeds, and so have been through a failure at every call site. Undoing is not
 //! counted: what puts the target back must not be made to fail by a test of whether it is put back. It is where we are to be killed.
+//! Where the number of operations differs from run to run, `CRYO_FAULT_SEEN=FILE` tells whether there was an N-th: the file is made when it fails.
 
 use std::cell::Cell;
 use std::io;
@@ -49,7 +50,12 @@ impl Drop for Undoing {
 /// Counts one operation; fails if it is the planned one.
 pub fn point() -> io::Result<()> {
     match plan() {
-        Some(Plan::Fail(n, errno)) if UNDOING.get() == 0 && count() == n => Err(io::Error::from_raw_os_error(errno)),
+        Some(Plan::Fail(n, errno)) if UNDOING.get() == 0 && count() == n => {
+            if let Some(seen) = std::env::var_os("CRYO_FAULT_SEEN") {
+                let _ = std::fs::write(seen, "");
+            }
+            Err(io::Error::from_raw_os_error(errno))
+        }
         Some(Plan::Kill(_)) => {
             moment();
             Ok(())
