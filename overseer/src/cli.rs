@@ -33,6 +33,9 @@ pub enum Command {
     Show(Show),
     /// Stand by a watched family whose overseer was killed: the exit status is the program's
     Attach(Attach),
+    /// Hold what makes the machine wait before it goes down: --freeze-on shutdown runs it
+    #[command(hide = true)]
+    HoldShutdown,
 }
 
 /// `overseer show`.
@@ -128,7 +131,8 @@ pub struct Keeping {
     pub every: Option<Duration>,
     /// Freeze it when this happens: a signal is sent to the overseer (SIGTERM, SIGUSR1, SIGPWR, ...; it does not reach the program); `memory=80%` of what its
     /// control groups or the machine have is in use; `pressure=20%` of the time some process waits for memory; the `load=N` is reached;
-    /// `deadline=TIME` (2026-11-26T12:00:00Z, `+2h` from now, `-5m` before the end of a Slurm job)
+    /// `deadline=TIME` (2026-11-26T12:00:00Z, `+2h` from now, `-5m` before the end of a Slurm job);
+    /// `shutdown`, where systemd-logind tells that the machine goes down
     #[arg(long, value_name = "WHAT", allow_hyphen_values = true)]
     pub freeze_on: Vec<Trigger>,
     /// Send each set there when it is complete: a directory, or one of another machine (by ssh, and `overseer receive` there). It is verified there, and

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Resume(resume) => policy::resume(&resume),
         Command::Receive(receive) => policy::take(&receive),
         Command::Show(show) => overseer::show(&show).map(|()| 0),
+        Command::HoldShutdown => policy::shutdown::hold().map(|()| 0),
         Command::Attach(attach) => watch::attach::attach(attach.pid),
     };
     match done {

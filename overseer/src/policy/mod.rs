@@ -1,6 +1,6 @@
 //! When a family is frozen, where its sets are kept, and what becomes of it then.
 //!
-//! A program is started, or continued from a set ([`thaw`]); signals, time and the machine ([`trigger`], [`gauges`]) say when it is frozen (`schedule`) into a
+//! A program is started, or continued from a set ([`thaw`]); signals, time and the machine ([`trigger`], [`gauges`], [`shutdown`]) say when it is frozen (`schedule`) into a
 //! directory ([`sets`]), and a set may be sent to another [`place`], where it is [received](receive).
 
 pub mod gauges;
@@ -9,6 +9,7 @@ pub mod receive;
 mod schedule;
 pub mod sets;
 pub mod show;
+pub mod shutdown;
 pub mod thaw;
 pub mod trigger;
 
@@ -24,6 +25,8 @@ use crate::say;
 use crate::watch::Watched;
 use schedule::Schedule;
 use sets::Sets;
+use shutdown::Lock;
+use trigger::Trigger;
 
 /// `overseer run`: returns the exit status.
 pub fn run(run: &Run) -> Result<i32> {
@@ -34,6 +37,7 @@ pub fn run(run: &Run) -> Result<i32> {
     let sets = keeping.dir.as_deref().map(|dir| Sets::open(dir, true)).transpose()?;
     tell_unready(keeping);
     signals::hold();
+    let lock = lock(keeping)?;
     let set = match &sets {
         Some(sets) if run.resume_if_any => sets.newest()?,
         _ => None,
@@ -53,7 +57,7 @@ pub fn run(run: &Run) -> Result<i32> {
             }
         }
     };
-    let code = stand_by(&mut watched, keeping, sets.as_ref())?;
+    let code = stand_by(&mut watched, keeping, sets.as_ref(), lock)?;
     // It is done: the same line, started again, begins anew.
     if let (Some(0), true, Some(sets)) = (code.own, run.resume_if_any, &sets) {
         sets.clear()?;
@@ -68,10 +72,11 @@ pub fn resume(resume: &Resume) -> Result<i32> {
     let into = keeping.dir.as_deref().map(|dir| Sets::open(dir, true)).transpose()?;
     tell_unready(keeping);
     signals::hold();
+    let lock = lock(keeping)?;
     let Some(set) = sets.newest()? else { bail!("{}: no complete set is there", sets.dir().display()) };
     say(&format!("continues {}", set.display()));
     let mut watched = thaw::thaw(&set, &keeping.thawing, resume.log.as_deref())?;
-    Ok(stand_by(&mut watched, keeping, Some(into.as_ref().unwrap_or(&sets)))?.ours)
+    Ok(stand_by(&mut watched, keeping, Some(into.as_ref().unwrap_or(&sets)), lock)?.ours)
 }
 
 /// `overseer receive`: returns the exit status.
@@ -94,14 +99,19 @@ struct Code {
 }
 
 /// Stands before the program until it ends.
-fn stand_by(watched: &mut Watched, keeping: &Keeping, sets: Option<&Sets>) -> Result<Code> {
+fn stand_by(watched: &mut Watched, keeping: &Keeping, sets: Option<&Sets>, lock: Option<Lock>) -> Result<Code> {
     let child = watched.child();
-    let mut schedule = Schedule::new(watched, keeping, sets);
+    let mut schedule = Schedule::new(watched, keeping, sets, lock);
     let code = foreground::wait_besides(child, None, &mut schedule)?;
     Ok(match schedule.frozen {
         Some(_) => Code { own: None, ours: keeping.exit_code.into() },
         None => Code { own: Some(code), ours: code },
     })
+}
+
+/// What makes the machine wait before it goes down, if that is a reason to freeze.
+fn lock(keeping: &Keeping) -> Result<Option<Lock>> {
+    keeping.freeze_on.contains(&Trigger::Shutdown).then(Lock::take).transpose()
 }
 
 /// Says early that sets cannot be sent. It is tried all the same when the time comes: another machine may be back by then.

@@ -10,6 +10,7 @@ use cryo_tracee::foreground::Besides;
 use cryo_tracee::{fds, proc, signals};
 
 use super::sets::{self, Sets};
+use super::shutdown::{self, Lock};
 use super::trigger::{self, Trigger};
 use crate::cli::{Keeping, Then};
 use crate::say;
@@ -29,6 +30,8 @@ pub struct Schedule<'a> {
     reached: Vec<Trigger>,
     /// When the machine is looked at again.
     next_look: Instant,
+    /// Makes the machine wait before it goes down, where that is a reason.
+    lock: Option<Lock>,
     /// Signals that ask for a freeze, not yet obeyed.
     asked: Vec<i32>,
     /// The set into which it was frozen to end with that.
@@ -37,7 +40,7 @@ pub struct Schedule<'a> {
 
 impl<'a> Schedule<'a> {
     /// For this program, which has just begun to run.
-    pub fn new(watched: &'a mut Watched, keeping: &'a Keeping, sets: Option<&'a Sets>) -> Self {
+    pub fn new(watched: &'a mut Watched, keeping: &'a Keeping, sets: Option<&'a Sets>, lock: Option<Lock>) -> Self {
         let next = keeping.every.map(|every| Instant::now() + every);
         let options = keeping.freezing.options();
         Self {
@@ -49,6 +52,7 @@ impl<'a> Schedule<'a> {
             next,
             reached: Vec::new(),
             next_look: Instant::now(),
+            lock,
             asked: Vec::new(),
             frozen: None,
         }
@@ -120,7 +124,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 impl Schedule<'_> {
     /// Looks at the machine if it is time to, and freezes for what has come to be so since. When it is to be looked at again, if ever.
     fn gauges(&mut self) -> Option<Instant> {
-        let mut gauges = self.keeping.freeze_on.iter().filter(|t| !matches!(t, Trigger::Signal(_))).peekable();
+        let mut gauges = self.keeping.freeze_on.iter().filter(|trigger| trigger.signal().is_none()).peekable();
         gauges.peek()?;
         if self.next_look > Instant::now() {
             return Some(self.next_look);
@@ -139,7 +143,7 @@ impl Schedule<'_> {
 
 impl Besides for Schedule<'_> {
     fn takes(&mut self, signal: i32) -> bool {
-        let ours = self.keeping.freeze_on.contains(&Trigger::Signal(signal));
+        let ours = self.keeping.freeze_on.iter().any(|trigger| trigger.signal() == Some(signal));
         if ours && !self.asked.contains(&signal) {
             self.asked.push(signal);
         }
@@ -151,8 +155,13 @@ impl Besides for Schedule<'_> {
             return None;
         }
         while let Some(signal) = self.asked.pop() {
-            let name = trigger::name(signal);
-            if !self.freeze(&name, self.keeping.then) {
+            let shutdown = self.keeping.freeze_on.contains(&Trigger::Shutdown) && signal == shutdown::SIGNAL;
+            let name = if shutdown { Trigger::Shutdown.to_string() } else { trigger::name(signal) };
+            let frozen = self.freeze(&name, self.keeping.then);
+            if shutdown {
+                // Nothing more is to be done before the machine goes down.
+                self.lock = None;
+            } else if !frozen {
                 // Who sent it wanted something of the program.
                 let _ = signals::kill(self.watched.pid(), signal);
             }

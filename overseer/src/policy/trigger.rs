@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::gauges;
+use super::{gauges, shutdown};
 
 /// Signals by which somebody may ask for a freeze, by their names without SIG. Not those that stop a program or let it go on, and not those that tell of a
 /// mistake in its own code.
@@ -43,14 +43,25 @@ pub enum Trigger {
     Load(f64),
     /// It is that late.
     Deadline(SystemTime),
+    /// The machine goes down ([`shutdown`](super::shutdown)).
+    Shutdown,
 }
 
 impl Trigger {
+    /// Does it come as a signal, at once? All else is looked for ([`is_due`](Self::is_due)).
+    pub fn signal(&self) -> Option<i32> {
+        match self {
+            Self::Signal(signal) => Some(*signal),
+            Self::Shutdown => Some(shutdown::SIGNAL),
+            _ => None,
+        }
+    }
+
     /// Is it so now, for process `pid`? Signals tell of themselves.
     pub fn is_due(&self, pid: i32) -> bool {
         let reached = |level: Option<f64>, limit: f64| level.is_some_and(|level| level >= limit);
         match *self {
-            Self::Signal(_) => false,
+            Self::Signal(_) | Self::Shutdown => false,
             Self::Memory(limit) => reached(gauges::memory(pid), limit),
             Self::Pressure(limit) => reached(gauges::pressure(pid), limit),
             Self::Load(limit) => reached(gauges::load(), limit),
@@ -67,6 +78,7 @@ impl fmt::Display for Trigger {
             Self::Pressure(limit) => write!(f, "pressure={limit}%"),
             Self::Load(limit) => write!(f, "load={limit}"),
             Self::Deadline(time) => write!(f, "deadline={}", humantime::format_rfc3339_seconds(*time)),
+            Self::Shutdown => f.write_str("shutdown"),
         }
     }
 }
@@ -89,13 +101,8 @@ impl FromStr for Trigger {
             Some(("deadline", time)) => deadline(time, std::env::var(BATCH_END).ok().as_deref()).map(Self::Deadline),
             _ => match SIGNALS.iter().find(|(known, _)| *known == signal) {
                 Some((_, signal)) => Ok(Self::Signal(*signal)),
-                None if text == "shutdown" => {
-                    Err("the end of the machine comes as a SIGTERM where the overseer is a service: use SIGTERM".into())
-                }
-                None => {
-                    Err("use a signal (SIGTERM, SIGPWR, SIGUSR1, ...), memory=80%, pressure=20%, load=8, deadline=TIME"
-                        .into())
-                }
+                None if text == "shutdown" => Ok(Self::Shutdown),
+                None => Err("use a signal (SIGTERM, SIGPWR, SIGUSR1, ...), memory=80%, pressure=20%, load=8, deadline=TIME, shutdown".into()),
             },
         }
     }
@@ -140,21 +147,12 @@ mod tests {
         assert_eq!(parse("memory=80%"), Ok(Trigger::Memory(80.0)));
         assert_eq!(parse("pressure=12.5%"), Ok(Trigger::Pressure(12.5)));
         assert_eq!(parse("load=3"), Ok(Trigger::Load(3.0)));
-        for wrong in [
-            "",
-            "SIGKILL",
-            "SIGSTOP",
-            "memory=80",
-            "memory=",
-            "load=-1",
-            "load=NaN",
-            "deadline=soon",
-            "shutdown",
-            "moon=full",
-        ] {
+        for wrong in
+            ["", "SIGKILL", "SIGSTOP", "memory=80", "memory=", "load=-1", "load=NaN", "deadline=soon", "moon=full"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
-        for text in ["SIGUSR1", "memory=80%", "pressure=5%", "load=8.5", "deadline=2026-11-26T12:00:00Z"] {
+        for text in ["SIGUSR1", "memory=80%", "pressure=5%", "load=8.5", "deadline=2026-11-26T12:00:00Z", "shutdown"] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
     }
