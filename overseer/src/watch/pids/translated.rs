@@ -1,4 +1,4 @@
-//! What [`translate`](super::translate) says is done to a stopped thread.
+//! What [`translate`] says is done to a stopped thread.
 
 use cryo_tracee::tracees::Call;
 use cryo_tracee::{Arch, Stopped};
