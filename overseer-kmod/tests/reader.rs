@@ -8,7 +8,9 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use cryo_format::header::{EM_386, EM_X86_64, Header};
+use cryo_format::chunk::{CHUNK_HEADER_LEN, ChunkFlags};
+use cryo_format::header::{EM_386, EM_X86_64, HEADER_LEN, Header};
+use cryo_format::index::FOOTER_LEN;
 use cryo_format::prim::{Addr, Raw, hex};
 use cryo_format::read::Stream;
 use cryo_format::rules::{Rule, Violation};
@@ -16,9 +18,10 @@ use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::vmas::{Backing, VmFlags, Vma, Vmas};
 use cryo_format::section::{AnySection, OldSection, Section, v1};
 use cryo_format::write::Writer;
-use cryo_format::{Error, Profile};
+use cryo_format::{Error, Kind, Profile};
 use hostile::Random;
 use hostile::mutate::mutant;
+use hostile::set::{Chunk, Set};
 use proptest::prelude::*;
 
 /// What the reader has for what is no broken rule (`frore.h`).
@@ -302,6 +305,13 @@ fn mutants_are_judged_the_same() {
 
 /// Small ones that break in many places, and the recorded ones.
 fn seeds() -> Vec<Vec<u8>> {
+    let mut all = recorded();
+    all.extend(vec![small(); all.len()]);
+    all
+}
+
+/// One with two objects and three ranges.
+fn small() -> Vec<u8> {
     let header = Header::new(Profile::Frore, EM_X86_64, 12, Raw([7; 16]));
     let object = |id| Object { id, path: "/bin/true".into(), build_id: vec![1, 2].into(), ..Object::default() };
     let vma = |n: u64, backing, object| Vma {
@@ -315,12 +325,158 @@ fn seeds() -> Vec<Vec<u8>> {
     };
     let vmas = vec![vma(1, Backing::ANONYMOUS, 0), vma(2, Backing::PRIVATE_FILE, 3), vma(3, Backing::SHARED, 4)];
     let objects = AnySection::Objects(Objects { objects: vec![object(3), object(4)].into() });
-    let one = write(&header, Some(&objects), &[(1, Vmas { vmas: vmas.into() })]);
-    let mut all = recorded();
-    for _ in 0..all.len() {
-        all.push(one.clone());
+    write(&header, Some(&objects), &[(1, Vmas { vmas: vmas.into() })])
+}
+
+/// What breaks a rule: a change of what is mended afterwards, and one of bytes that are not.
+type Breaks = (u16, fn(&mut Set), fn(&mut Vec<u8>));
+
+/// Each rule that the reader checks, and some of them in several ways. OBJS is the first chunk, VMAS the second.
+const BREAKS: [Breaks; 53] = [
+    (1, |_| (), |b| b[6] = 0),
+    (2, |_| (), |b| b[60] ^= 1),
+    (3, |s| s.files[0].header[9] = 4, |_| ()),
+    (4, |s| s.files[0].header[12] = 2, |_| ()),
+    (5, |s| s.files[0].header[23] = 0x80, |_| ()),
+    (6, |s| s.files[0].header[0x31] = 1, |_| ()),
+    (7, |s| s.files[0].header[10] = 183, |_| ()),
+    (8, |s| s.files[0].header[0x30] = 17, |_| ()),
+    (8, |s| s.files[0].header[0x30] = 11, |_| ()),
+    (10, |_| (), |b| b[FIRST + 44] ^= 1),
+    (11, |_| (), |b| put(b, FIRST, 36, &[1])),
+    (11, |s| s.files[0].chunks[0].flags = ChunkFlags(1 << 12 | 1), |_| ()),
+    (12, |_| (), |b| b[FIRST + CHUNK] ^= 1),
+    (13, |s| s.files[0].chunks.insert(0, chunk(*b"new.", ChunkFlags::NONE, &[1])), |b| b[FIRST + CHUNK + 1] = 1),
+    (14, |_| (), |b| put(b, FIRST, 16, &[&TOO_LONG[..], &TOO_LONG].concat())),
+    (15, |_| (), |b| put(b, FIRST, 24, &TOO_LONG)),
+    (15, |s| s.files[0].chunks[0].flags = ChunkFlags(ChunkFlags::ZSTD.0 | 1), |_| ()),
+    (16, |s| s.files[0].chunks.push(chunk(*b"NEW!", ChunkFlags::CRITICAL, &[])), |_| ()),
+    (17, |s| s.files[0].chunks[0].version = 9, |_| ()),
+    (17, |s| s.files[0].chunks[1].version = 0, |_| ()),
+    (18, |s| s.files[0].chunks.push(chunk(*b"THRD", ChunkFlags::CRITICAL, &[])), |_| ()),
+    (19, |_| (), |b| b.truncate(0)),
+    (19, |_| (), |b| b.truncate(FIRST - 1)),
+    (19, |_| (), |b| b.truncate(FIRST + CHUNK - 1)),
+    (19, |_| (), |b| b.truncate(FIRST + CHUNK + 1)),
+    (19, |_| (), |b| b.truncate(b.len() - 1)),
+    (
+        20,
+        |_| (),
+        |b| {
+            let end = b.len() - FOOTER_LEN - 40;
+            b[end + 32] += 1;
+            let crc = crc32c::crc32c(&b[end..end + 40]).to_le_bytes();
+            put(b, end - CHUNK, 32, &crc);
+        },
+    ),
+    (
+        22,
+        |_| (),
+        |b| {
+            let foot = b.len() - FOOTER_LEN;
+            b[foot] ^= 1;
+        },
+    ),
+    (
+        22,
+        |_| (),
+        |b| {
+            let foot = b.len() - FOOTER_LEN;
+            b[foot + 8] += 8;
+            let crc = crc32c::crc32c(&b[foot..foot + FOOTER_LEN - 4]).to_le_bytes();
+            b[foot + FOOTER_LEN - 4..].copy_from_slice(&crc);
+        },
+    ),
+    (23, |_| (), |b| b.push(0)),
+    (25, |s| s.files[0].chunks.push(chunk(*b"PAD ", ChunkFlags::NONE, &[1])), |_| ()),
+    (26, |s| s.files[0].chunks[0].flags = ChunkFlags::NONE, |_| ()),
+    (27, |s| again(s, 0), |_| ()),
+    (27, |s| again(s, 1), |_| ()),
+    (30, |s| s.files[0].chunks[0].payload.push(0), |_| ()),
+    (30, |s| s.files[0].chunks[1].payload.truncate(60), |_| ()),
+    (30, |s| s.files[0].chunks[1].payload[7] = 0x80, |_| ()),
+    (32, |s| s.files[0].chunks[0].payload[20] = 2, |_| ()),
+    (40, |s| with_vmas(s, |all| all[1].start = all[0].start), |_| ()),
+    (40, |s| with_vmas(s, |all| all[0].end = all[0].start), |_| ()),
+    (40, |s| with_vmas(s, |all| all.swap(0, 1)), |_| ()),
+    (41, |s| with_vmas(s, |all| all[0].end.0 += 1), |_| ()),
+    (41, |s| s.files[0].header[0x30] = 16, |_| ()),
+    (50, |s| with_objects(s, |all| all.swap(0, 1)), |_| ()),
+    (50, |s| with_objects(s, |all| all[0].id = 0), |_| ()),
+    (50, |s| with_objects(s, |all| all[1].id = all[0].id), |_| ()),
+    (51, |s| with_vmas(s, |all| all[1].object = 9), |_| ()),
+    (51, |s| with_vmas(s, |all| all[2].object = 0), |_| ()),
+    (56, |s| s.files[0].chunks[0].owner = 1, |_| ()),
+    (56, |s| s.files[0].chunks[1].owner = 0, |_| ()),
+    (PROFILE, |s| s.files[0].header[9] = 1, |_| ()),
+    (NONE, |s| s.files[0].chunks.truncate(1), |_| ()),
+    (
+        WHICH,
+        |s| {
+            again(s, 1);
+            s.files[0].chunks[2].owner = 2;
+        },
+        |_| (),
+    ),
+];
+
+/// Where the first chunk begins, and the length of the head of each.
+const FIRST: usize = HEADER_LEN;
+const CHUNK: usize = CHUNK_HEADER_LEN;
+/// More than a payload may have.
+const TOO_LONG: [u8; 8] = ((16_u64 << 20) + 1).to_le_bytes();
+
+/// Changes the head of the chunk that begins at `head`, and mends its checksum.
+fn put(b: &mut [u8], head: usize, at: usize, what: &[u8]) {
+    b[head + at..head + at + what.len()].copy_from_slice(what);
+    let crc = crc32c::crc32c(&b[head..head + CHUNK - 4]).to_le_bytes();
+    b[head + CHUNK - 4..head + CHUNK].copy_from_slice(&crc);
+}
+
+fn chunk(kind: [u8; 4], flags: ChunkFlags, payload: &[u8]) -> Chunk {
+    Chunk { kind: Kind(kind), version: 1, flags, owner: 0, payload: payload.to_vec(), raw: None, digest: false }
+}
+
+fn again(s: &mut Set, at: usize) {
+    let copy = s.files[0].chunks[at].clone();
+    s.files[0].chunks.push(copy);
+}
+
+fn with_vmas(s: &mut Set, change: fn(&mut Vec<Vma>)) {
+    s.edit(|section: &mut Vmas| {
+        let mut all: Vec<Vma> = section.vmas.iter().cloned().collect();
+        change(&mut all);
+        section.vmas = all.into();
+    })
+    .unwrap();
+}
+
+fn with_objects(s: &mut Set, change: fn(&mut Vec<Object>)) {
+    s.edit(|section: &mut Objects| {
+        let mut all: Vec<Object> = section.objects.iter().cloned().collect();
+        change(&mut all);
+        section.objects = all.into();
+    })
+    .unwrap();
+}
+
+/// A template that breaks one rule, for each that README.md says the reader checks; with checksums, index and root made right, as far as they are not what is broken.
+#[test]
+fn each_rule_is_judged_the_same() {
+    let mut reader = Reader::start();
+    let mut met = BTreeSet::new();
+    for (i, (rule, change, raw)) in BREAKS.iter().enumerate() {
+        let mut set = Set::read(&small());
+        assert_eq!(set.files[0].chunks.len(), 2);
+        change(&mut set);
+        let mut bytes = set.bytes();
+        raw(&mut bytes);
+        assert_eq!(understand(&bytes, 0), Err(*rule), "way {i} to break rule {rule}");
+        assert_eq!(reader.compare(&bytes, 0), Ok(()), "way {i} to break rule {rule}");
+        met.insert(*rule);
     }
-    all
+    let checked = (1..=8).chain(10..=20).chain([22, 23, 25, 26, 27, 30, 32, 40, 41, 50, 51, 56, PROFILE, NONE, WHICH]);
+    assert_eq!(met, checked.collect());
 }
 
 /// A few seconds of mutants under AddressSanitizer; CRYO_FUZZ makes them more.
