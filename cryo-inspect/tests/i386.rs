@@ -151,6 +151,16 @@ fn a_core_becomes_a_set() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     wedge.text(&["convert", &format!("core.{pid}"), "--from", "core", "-o", "gdbs"], 0);
     same(&wedge, "gdbs");
+    // One that has x87 only as FSAVE writes it, and that is said.
+    let mut bytes = std::fs::read(wedge.dir.path().join("img.core")).unwrap();
+    let notes: Vec<usize> = bytes.windows(6).enumerate().filter(|(_, w)| w == b"LINUX\0").map(|(at, _)| at).collect();
+    for at in notes {
+        bytes[at + 4] = b'Y';
+    }
+    std::fs::write(wedge.dir.path().join("fsave.core"), bytes).unwrap();
+    wedge.text(&["convert", "fsave.core", "--from", "core", "-o", "fsave"], 0);
+    let said = wedge.text(&["notes", "fsave"], 0);
+    assert!(said.contains("they are missing"), "{said}");
     // One that says it is of another machine.
     let mut bytes = std::fs::read(wedge.dir.path().join("img.core")).unwrap();
     bytes[18] = 62;

@@ -197,6 +197,15 @@ where
         let text = "it was cut off: memory that it should have is missing";
         found.notes.push(Note { object: "the core".into(), text: text.into() });
     }
+    // What saves it as FSAVE does, without NT_PRXFPREG, has neither the SSE registers nor a layout of ours.
+    let bare = found.threads.iter().filter(|held| held.xstate.is_none()).count();
+    if bare > 0 {
+        let text = format!(
+            "of {bare} of its {} threads it has no x87 and vector registers as FXSAVE or XSAVE write them: they are missing",
+            found.threads.len()
+        );
+        found.notes.push(Note { object: "the core".into(), text: text.as_str().into() });
+    }
     Ok((found, segments))
 }
 
