@@ -43,7 +43,7 @@ pub enum Trigger {
     Load(f64),
     /// It is that late.
     Deadline(SystemTime),
-    /// The machine goes down ([`shutdown`](super::shutdown)).
+    /// The machine goes down ([`shutdown`]).
     Shutdown,
 }
 
