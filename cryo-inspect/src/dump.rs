@@ -1,7 +1,7 @@
 //! The whole image as one tree: a summary, then every process with its threads, then what belongs to all of them. Nothing is left out: what nobody
 //! refers to, and what this program does not know, comes at the end.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
 use cryo_format::section::Section;
@@ -53,6 +53,46 @@ pub fn chosen(ice: &Ice, people: &People) -> Blocks {
         out.group(Group::one("shared", "of the whole image", late));
     }
     others(ice, &mut out);
+    out
+}
+
+/// The sections of these kinds: what is of the whole image, of these people, and of what they share.
+pub fn of_kinds(ice: &Ice, people: &People, kinds: &[Kind]) -> Blocks {
+    let all = People::of(ice);
+    let threads = |people: &People| -> HashMap<u64, u64> {
+        people
+            .processes
+            .iter()
+            .flat_map(|(process, threads)| threads.iter().map(|thread| (*thread, *process)))
+            .collect()
+    };
+    let (chosen, known) = (threads(people), threads(&all));
+    let mut out = Blocks::default();
+    for owner in ice.owners() {
+        let (who, process) = if owner == 0 {
+            ("the image".to_owned(), None)
+        } else if all.processes.contains_key(&owner) {
+            if !people.processes.contains_key(&owner) {
+                continue;
+            }
+            let pid = ice.get::<Process>(owner).map_or(String::new(), |p| format!(" {}", p.pid));
+            (format!("process{pid} (local id {owner})"), Some(owner))
+        } else if known.contains_key(&owner) || all.strangers.contains(&owner) {
+            if !chosen.contains_key(&owner) && !people.strangers.contains(&owner) {
+                continue;
+            }
+            let tid = ice.get::<Thread>(owner).map_or(String::new(), |t| format!(" {}", t.tid));
+            (format!("thread{tid} (local id {owner})"), chosen.get(&owner).copied())
+        } else {
+            (format!("local id {owner}"), None)
+        };
+        let cx = Cx { ice, owner, process };
+        let mut within = Blocks::default();
+        ice.of(owner).filter(|entry| kinds.contains(&entry.kind)).for_each(|entry| within.group(section(entry, &cx)));
+        if !within.is_empty() {
+            out.group(Group::many("owners", vec![("local_id", owner.into())], who, within));
+        }
+    }
     out
 }
 

@@ -29,6 +29,31 @@ fn a_set_from_a_pipe() {
     assert!(text.contains("-: .frost"), "{text}");
 }
 
+/// Each kind that the set has by itself, in JSON lines and on a terminal; one that is not there is nothing.
+#[test]
+fn sections_of_one_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    set().store(&dir.path().join("img"));
+    let lines = |kind: &str, more: &[&str]| -> Vec<serde_json::Value> {
+        let args = [&["dump", "img", "--format", "jsonl", "--kind", kind][..], more].concat();
+        stdout(&inspect(dir.path(), &args, b""), 0).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    for info in SECTIONS {
+        let kind = info.kind.to_string();
+        let found = lines(&kind.to_lowercase(), &[]);
+        assert!(found.iter().all(|line| line["kind"] == kind), "{kind}: {found:?}");
+        let text = stdout(&inspect(dir.path(), &["dump", "img", "--kind", &kind], b""), 0);
+        assert_eq!(text.is_empty(), found.is_empty(), "{kind}: {text}");
+    }
+    let (all, pid) = (lines("THRD", &[]), lines("PROC", &[])[0]["payload"]["pid"].to_string());
+    assert!(all.len() > 1 && lines("PROC", &["--pid", &pid]).len() == 1, "{all:?}");
+    let text =
+        stdout(&inspect(dir.path(), &["dump", "img", "--kind", "PROC", "--kind", "THRD", "--pid", &pid], b""), 0);
+    assert!(text.starts_with(&format!("process {pid} (local id ")) && text.contains("\nthread "), "{text}");
+    let wrong = inspect(dir.path(), &["dump", "img", "--kind", "NONE"], b"");
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+}
+
 /// The freezer was killed between the last renames of a replacement: the files of the set have not all got their names yet (spec/10-linking.md).
 #[test]
 fn a_set_whose_replacement_was_cut_short() {

@@ -1,8 +1,11 @@
 //! `dump`: all of it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use clap::Args;
+use cryo_format::Kind;
+use cryo_format::section::SECTIONS;
 
 use super::{Format, Look, Opened, piped};
 use crate::ice::Ice;
@@ -17,11 +20,24 @@ use crate::{Outcome, dump, json};
 #[command(after_help = "Examples:
   cryo-inspect dump 4242.freeze | less
   cryo-inspect dump 4242.freeze --pid 4243 --tid 4244
+  cryo-inspect dump 4242.freeze --kind SIGA --kind PTIM
   cryo-inspect dump 4242.freeze --format jsonl | jq 'select(.kind == \"VMAS\").payload.vmas[]'
   cryo-freeze 4242 -o - --leave-running | cryo-inspect dump -")]
 pub struct Dump {
     #[command(flatten)]
     look: Look,
+    /// Only sections of this kind: PROC, FDTB, VMAS, ... as spec/ names them (may be given more than once)
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    kind: Vec<Kind>,
+}
+
+/// A kind that there is.
+fn kind(text: &str) -> Result<Kind, String> {
+    let all = || SECTIONS.iter().map(|info| info.kind);
+    all().find(|kind| kind.to_string().eq_ignore_ascii_case(text)).ok_or_else(|| {
+        let known: BTreeSet<String> = all().map(|kind| kind.to_string()).collect();
+        format!("there are: {}", known.into_iter().collect::<Vec<_>>().join(", "))
+    })
 }
 
 impl Dump {
@@ -34,6 +50,9 @@ impl Dump {
                 None => json::read(image)?,
             };
             json::choose(&mut files, pid, tid)?;
+            if !self.kind.is_empty() {
+                files.iter_mut().for_each(|file| file.chunks.retain(|chunk| self.kind.contains(&chunk.kind)));
+            }
             json::draw(&files, *format, out)?;
             return Ok(Outcome::Good);
         }
@@ -44,6 +63,10 @@ impl Dump {
         let people = People::chosen(&ice, pid, tid)?;
         ice.look_at(people.processes.keys().copied());
         let opened = Opened { ice, people };
-        self.look.draw(&opened, dump::chosen(&opened.ice, &opened.people), out)
+        let blocks = match &self.kind[..] {
+            [] => dump::chosen(&opened.ice, &opened.people),
+            kinds => dump::of_kinds(&opened.ice, &opened.people, kinds),
+        };
+        self.look.draw(&opened, blocks, out)
     }
 }
