@@ -88,7 +88,9 @@ pub fn of_kinds(ice: &Ice, people: &People, kinds: &[Kind]) -> Blocks {
         };
         let cx = Cx { ice, owner, process };
         let mut within = Blocks::default();
-        ice.of(owner).filter(|entry| kinds.contains(&entry.kind)).for_each(|entry| within.group(section(entry, &cx)));
+        for entry in ice.of(owner).filter(|entry| kinds.contains(&entry.kind)) {
+            within.group(section(entry, &cx));
+        }
         if !within.is_empty() {
             out.group(Group::many("owners", vec![("local_id", owner.into())], who, within));
         }

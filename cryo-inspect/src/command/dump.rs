@@ -51,7 +51,9 @@ impl Dump {
             };
             json::choose(&mut files, pid, tid)?;
             if !self.kind.is_empty() {
-                files.iter_mut().for_each(|file| file.chunks.retain(|chunk| self.kind.contains(&chunk.kind)));
+                for file in &mut files {
+                    file.chunks.retain(|chunk| self.kind.contains(&chunk.kind));
+                }
             }
             json::draw(&files, *format, out)?;
             return Ok(Outcome::Good);
