@@ -168,9 +168,10 @@ pub fn restore(
     let parked: Vec<(u32, usize)> = inherited.into_iter().map(|(number, at)| (number, park(at))).collect();
     batch.call(libc::SYS_close_range, &[0, table.base - 1, 0]);
     let done = host.run(batch)?;
-    done.all().doing(|| "parking what is inherited, and closing all else".into())?;
+    let parking = || "parking what is inherited, and closing all else".into();
+    done.all().doing(parking)?;
     for (number, call) in parked {
-        table.inherited.insert(number, done.result(call)?);
+        table.inherited.insert(number, done.result(call).doing(parking)?);
     }
     if !table.is_alone() || !table.in_flight.is_empty() {
         make_all(host, table)?;
