@@ -210,8 +210,11 @@ impl<R: ReadAt> Image<R> {
         let at = self.at();
         let mut root = RootHasher::new(&at.array(0)?);
         let mut order = Order::default();
+        let mut behind = HEADER_LEN as u64;
         for entry in &self.chunks {
+            at.between(behind, entry.offset)?;
             let header = entry.header();
+            behind = entry.offset.saturating_add(header.span());
             let broken = |v| self.broken(entry, v);
             order.chunk(&header, entry.offset, &self.header).map_err(broken)?;
             let payload = if entry.kind == Kind::DATA { Vec::new() } else { self.payload(entry)? };
@@ -318,6 +321,20 @@ impl<R: ReadAt> At<'_, R> {
         });
         check.map_err(|v| self.broken(Some(kind), offset, v))?;
         self.payload(&IndexEntry::new(&header, offset))
+    }
+
+    /// What stands between two chunks that the index knows is padding, all zero, or a part of the index.
+    fn between(&self, mut offset: u64, next: u64) -> Result<()> {
+        while offset < next {
+            let header = self.chunk_header(offset)?;
+            if header.kind != Kind::INDX {
+                let payload = self.chunk_at(Kind::PAD, offset, next)?;
+                ensure(payload.iter().all(|b| *b == 0), Rule::PAD_ZERO, || "its payload is not zero")
+                    .map_err(|v| self.broken(Some(Kind::PAD), offset, v))?;
+            }
+            offset = offset.saturating_add(header.span());
+        }
+        Ok(())
     }
 
     /// All chunks, by following the INDX chunks from the last to the first.
