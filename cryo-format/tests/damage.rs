@@ -74,6 +74,23 @@ fn every_flipped_bit_of_the_small_files_is_seen() {
     }
 }
 
+/// What a thaw from files reads: all but the pages by [`Image::check`], and the pages.
+#[test]
+fn a_file_read_at_random_is_as_sure_as_one_read_from_end_to_end() {
+    let whole = small_set().freeze;
+    let read = |bytes: &[u8]| -> Result<()> {
+        let image = Image::new(bytes.to_vec(), "img")?;
+        image.check()?;
+        image.chunks().iter().filter(|e| e.kind == Kind::DATA).try_for_each(|e| image.payload(e).map(drop))
+    };
+    read(&whole).unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        assert!(read(&bytes).is_err(), "byte {at:#x}");
+    }
+}
+
 #[test]
 fn random_damage_is_seen() {
     let mut chance = Random::new();
