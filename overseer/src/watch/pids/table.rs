@@ -1,5 +1,7 @@
 //! Where pids are in which system calls: arguments, results, and memory that the kernel reads or writes. Each row is a part of one call, and all that fit hold.
 
+use cryo_tracee::tracees::When;
+
 /// How a number names somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum As {
@@ -32,19 +34,6 @@ pub enum Place {
     Link(u8, u8),
 }
 
-/// Of which calls this is true.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum If {
-    /// All.
-    Always,
-    /// Those whose argument is one of these.
-    In(u8, &'static [u32]),
-    /// Those whose argument has this bit.
-    Bit(u8, u32),
-    /// Those with these first two arguments.
-    Two(u32, u32, u8),
-}
-
 /// One place of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -52,18 +41,18 @@ pub struct Row {
     pub name: &'static str,
     /// Its number.
     pub number: u32,
-    /// When.
-    pub when: If,
+    /// When: all of these hold.
+    pub when: &'static [When],
     /// Where.
     pub place: Place,
 }
 
-const fn row(name: &'static str, number: u32, when: If, place: Place) -> Row {
+const fn row(name: &'static str, number: u32, when: &'static [When], place: Place) -> Row {
     Row { name, number, when, place }
 }
 
 const fn always(name: &'static str, number: u32, place: Place) -> Row {
-    row(name, number, If::Always, place)
+    row(name, number, &[], place)
 }
 
 use As::{One, Signed};
@@ -84,6 +73,9 @@ const SETS: &[u32] = &[0x5410, 0x8901, 0x8902];
 const GETS: &[u32] = &[0x540f, 0x5429, 0x8903, 0x8904];
 /// All of them.
 pub const IOCTLS: &[u32] = &[0x5410, 0x8901, 0x8902, 0x540f, 0x5429, 0x8903, 0x8904];
+/// getsockopt(2): SOL_SOCKET, SO_PEERCRED.
+const SOCKET: &[u32] = &[1];
+const PEERCRED: &[u32] = &[17];
 /// clone(2): CLONE_PARENT_SETTID.
 const PARENT_SETTID: u32 = 0x0010_0000;
 /// prctl(2): PR_SET_PTRACER.
@@ -105,7 +97,7 @@ pub const ROWS: &[Row] = &[
     always("rt_sigtimedwait", 128, Siginfo(1)),
     always("wait4", 61, In(0, Signed)),
     always("wait4", 61, Result(One)),
-    row("waitid", 247, If::In(0, WAIT), In(1, One)),
+    row("waitid", 247, &[When::In(0, WAIT)], In(1, One)),
     always("waitid", 247, Siginfo(2)),
     always("setpgid", 109, In(0, One)),
     always("setpgid", 109, In(1, One)),
@@ -115,17 +107,16 @@ pub const ROWS: &[Row] = &[
     always("getsid", 124, In(0, One)),
     always("getsid", 124, Result(One)),
     always("setsid", 112, Result(One)),
-    row("fcntl", 72, If::In(1, GETLK), Writes(2, 24)),
-    row("fcntl", 72, If::In(1, SETOWN), In(2, Signed)),
-    row("fcntl", 72, If::In(1, GETOWN), Result(Signed)),
-    row("fcntl", 72, If::In(1, SETOWN_EX), Reads(2, 8, 4)),
-    row("fcntl", 72, If::In(1, GETOWN_EX), Writes(2, 4)),
-    row("ioctl", 16, If::In(1, SETS), Reads(2, 4, 0)),
-    row("ioctl", 16, If::In(1, GETS), Writes(2, 0)),
-    // SOL_SOCKET, SO_PEERCRED
-    row("getsockopt", 55, If::Two(1, 17, 1), Writes(3, 0)),
+    row("fcntl", 72, &[When::In(1, GETLK)], Writes(2, 24)),
+    row("fcntl", 72, &[When::In(1, SETOWN)], In(2, Signed)),
+    row("fcntl", 72, &[When::In(1, GETOWN)], Result(Signed)),
+    row("fcntl", 72, &[When::In(1, SETOWN_EX)], Reads(2, 8, 4)),
+    row("fcntl", 72, &[When::In(1, GETOWN_EX)], Writes(2, 4)),
+    row("ioctl", 16, &[When::In(1, SETS)], Reads(2, 4, 0)),
+    row("ioctl", 16, &[When::In(1, GETS)], Writes(2, 0)),
+    row("getsockopt", 55, &[When::In(1, SOCKET), When::In(2, PEERCRED)], Writes(3, 0)),
     always("clone", 56, Result(One)),
-    row("clone", 56, If::Bit(0, PARENT_SETTID), Writes(2, 0)),
+    row("clone", 56, &[When::AnyOf(0, PARENT_SETTID)], Writes(2, 0)),
     always("fork", 57, Result(One)),
     always("vfork", 58, Result(One)),
     always("clone3", 435, Result(One)),
@@ -140,16 +131,16 @@ pub const ROWS: &[Row] = &[
     always("sched_setattr", 314, In(0, One)),
     always("sched_getattr", 315, In(0, One)),
     always("prlimit64", 302, In(0, One)),
-    row("getpriority", 140, If::In(0, PRIORITY), In(1, One)),
-    row("setpriority", 141, If::In(0, PRIORITY), In(1, One)),
-    row("ioprio_get", 252, If::In(0, IO_PRIORITY), In(1, One)),
-    row("ioprio_set", 251, If::In(0, IO_PRIORITY), In(1, One)),
+    row("getpriority", 140, &[When::In(0, PRIORITY)], In(1, One)),
+    row("setpriority", 141, &[When::In(0, PRIORITY)], In(1, One)),
+    row("ioprio_get", 252, &[When::In(0, IO_PRIORITY)], In(1, One)),
+    row("ioprio_set", 251, &[When::In(0, IO_PRIORITY)], In(1, One)),
     always("get_robust_list", 274, In(0, One)),
     always("process_vm_readv", 310, In(0, One)),
     always("process_vm_writev", 311, In(0, One)),
     always("kcmp", 312, In(0, One)),
     always("kcmp", 312, In(1, One)),
-    row("prctl", 157, If::In(0, PTRACER), In(1, One)),
+    row("prctl", 157, &[When::In(0, PTRACER)], In(1, One)),
     always("open", 2, Path(0)),
     always("openat", 257, Path(1)),
     always("openat2", 437, Path(1)),
@@ -169,13 +160,5 @@ pub const ROWS: &[Row] = &[
 
 /// The rows of a call with these arguments.
 pub fn of(number: u32, args: [u64; 6]) -> impl Iterator<Item = &'static Row> {
-    let fits = move |when: If| match when {
-        If::Always => true,
-        If::In(arg, values) => values.contains(&(args[usize::from(arg)] as u32)),
-        If::Bit(arg, bit) => args[usize::from(arg)] as u32 & bit != 0,
-        If::Two(first, second, arg) => {
-            (args[usize::from(arg)] as u32, args[usize::from(arg) + 1] as u32) == (first, second)
-        }
-    };
-    ROWS.iter().filter(move |row| row.number == number && fits(row.when))
+    ROWS.iter().filter(move |row| row.number == number && row.when.iter().all(|when| when.holds(&args)))
 }
