@@ -1,6 +1,7 @@
 //! The pages of a template, joined into huge ones where all are there: of 4 KiB pages fork(2) copies entry by entry, and one entry stands for 512 of them then.
 //! A copy that writes splits what it writes into, and has a page of 4 KiB for itself, as before.
 
+use cryo_format::ranges::joined;
 use cryo_format::section::vmas::{Backing, VmFlags, Vma};
 use cryo_tracee::{Host, proc};
 
@@ -20,7 +21,7 @@ pub fn join(host: &mut Host, vmas: &[Vma]) -> Result<()> {
     };
     for vma in vmas.iter().filter(plain) {
         let present = proc::present(&pagemap, vma.start.0, vma.end.0)?;
-        for (mut start, end) in whole(present.iter().map(|p| (p.start, p.end))) {
+        for (mut start, end) in whole(present.iter().map(|p| (p.start, p.end)).collect()) {
             while start < end {
                 let len = (end - start).min(AT_ONCE);
                 let mut batch = host.batch()?;
@@ -33,16 +34,9 @@ pub fn join(host: &mut Host, vmas: &[Vma]) -> Result<()> {
     Ok(())
 }
 
-/// Of ascending ranges of pages, those of huge pages of which nothing is missing.
-fn whole(present: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
-    let mut joined: Vec<(u64, u64)> = Vec::new();
-    for (start, end) in present {
-        match joined.last_mut() {
-            Some(last) if last.1 == start => last.1 = end,
-            _ => joined.push((start, end)),
-        }
-    }
-    let aligned = joined.into_iter().map(|(start, end)| (start.next_multiple_of(HUGE), end - end % HUGE));
+/// Of ranges of pages, those of huge pages of which nothing is missing.
+fn whole(present: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    let aligned = joined(present).into_iter().map(|(start, end)| (start.next_multiple_of(HUGE), end - end % HUGE));
     aligned.filter(|(start, end)| start < end).collect()
 }
 
@@ -62,7 +56,7 @@ mod tests {
             (&[(page, 3 * HUGE + page)], &[(HUGE, 3 * HUGE)]),
             (&[(0, HUGE), (2 * HUGE, 4 * HUGE)], &[(0, HUGE), (2 * HUGE, 4 * HUGE)]),
         ] {
-            assert_eq!(whole(present.iter().copied()), wanted, "{present:x?}");
+            assert_eq!(whole(present.to_vec()), wanted, "{present:x?}");
         }
     }
 }
