@@ -44,7 +44,7 @@ mod unlinked;
 pub mod vdso;
 
 pub use error::{Error, Refusal, RefusalKind, Refusals, Result};
-pub use notes::Notes;
+pub use notes::{Kept, Notes};
 pub use options::{Options, Pid, Road};
 pub use ready::{Handed, Ready, Thawed};
 pub use thaw::thaw;

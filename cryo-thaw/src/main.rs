@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 use cryo_thaw::cli::{Cli, WaitArg};
@@ -13,7 +12,7 @@ use cryo_thaw::original;
 use cryo_thaw::pid_file::PidFile;
 use cryo_thaw::stand::{Stand, Voice, stand};
 use cryo_thaw::templates::{caller, holder};
-use cryo_thaw::{FAILED, Notes, Options};
+use cryo_thaw::{FAILED, Kept, Notes, Options};
 use cryo_tracee::{namespace, report};
 
 fn run(cli: &Cli) -> anyhow::Result<i32> {
@@ -29,7 +28,12 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
         return copy(cli, name, pid_file);
     }
     let image = cli.image.as_deref().unwrap_or(Path::new("-"));
-    let options = Options { notes: Notes::to(keep), stopped: cli.stopped, detach: cli.detach, ..cli.choices.options() };
+    let options = Options {
+        notes: Notes::to(|note| NOTES.add(note)),
+        stopped: cli.stopped,
+        detach: cli.detach,
+        ..cli.choices.options()
+    };
     let ice = if image == Path::new("-") {
         let mut ice = Ice::stdin(&options)?;
         // Of a template each copy finds out for itself whether the original has ended; and that ends when the template stands.
@@ -106,7 +110,7 @@ impl Voice for Words {
     }
 
     fn forget(&self) {
-        NOTES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        NOTES.take();
     }
 
     fn say(&self, line: &str) {
@@ -145,17 +149,12 @@ fn say(text: &str) {
 }
 
 /// What is different now. It is true only of a program that goes on, and kept until that is certain.
-static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-fn keep(note: &str) {
-    NOTES.lock().unwrap_or_else(PoisonError::into_inner).push(note.to_owned());
-}
+static NOTES: Kept = Kept::new();
 
 /// The program goes on: this is so.
 fn say_notes() {
-    let notes = std::mem::take(&mut *NOTES.lock().unwrap_or_else(PoisonError::into_inner));
-    for note in &notes {
-        say(note);
+    for note in NOTES.take() {
+        say(&note);
     }
 }
 

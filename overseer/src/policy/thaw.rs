@@ -5,14 +5,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use clap::Parser;
 use cryo_thaw::cli::Cli;
 use cryo_thaw::ice::Ice;
 use cryo_thaw::stand::{Stand, Voice, stand};
-use cryo_thaw::{Error, FAILED, Notes, Options, Refusal, RefusalKind};
+use cryo_thaw::{Error, FAILED, Kept, Notes, Options, Refusal, RefusalKind};
 use cryo_tracee::{foreground, report, signals};
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::Value;
@@ -55,7 +54,7 @@ pub fn thaw(set: &Path, thawing: &Thawing, log: Option<&Path>) -> Result<Watched
 /// What that process does. Returns the program's exit status.
 fn front(set: &Path, cli: &Cli, translate: bool, log: Option<Log>) -> cryo_thaw::Result<i32> {
     let watch = Some(calls::filter(translate));
-    let options = Options { notes: Notes::to(note), watch, ..cli.choices.options() };
+    let options = Options { notes: Notes::to(|note| NOTES.add(note)), watch, ..cli.choices.options() };
     let ice = Ice::open(set, &options)?;
     let known = thawed::known(&ice);
     if translate && known.iter().any(|known| !known.is_native()) {
@@ -93,11 +92,13 @@ struct Words;
 
 impl Voice for Words {
     fn notes(&self) {
-        NOTES.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|note| tell(&note));
+        for note in NOTES.take() {
+            tell(&note);
+        }
     }
 
     fn forget(&self) {
-        NOTES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        NOTES.take();
     }
 
     fn say(&self, line: &str) {
@@ -111,8 +112,4 @@ impl Voice for Words {
 }
 
 /// What is different now, kept until it is certain that the program goes on.
-static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-fn note(note: &str) {
-    NOTES.lock().unwrap_or_else(PoisonError::into_inner).push(note.to_owned());
-}
+static NOTES: Kept = Kept::new();
