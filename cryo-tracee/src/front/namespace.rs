@@ -98,7 +98,6 @@ pub fn beside(
     work: impl FnOnce(&mut Start) -> std::result::Result<Runs, i32>,
 ) -> Result<std::result::Result<i32, i32>> {
     crate::proc::one_thread("starting a process beside us")?;
-    let pipe = || pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into());
     let ((result_out, result_in), (go_out, go_in)) = (pipe()?, pipe()?);
     let worker = fork(0, None).map_err(|e| Error::sys("starting a process beside us", e))?;
     if worker == 0 {
@@ -111,14 +110,7 @@ pub fn beside(
         unsafe { libc::_exit(code) };
     }
     drop((result_in, go_out));
-    let mut results = File::from(result_out);
-    let mut result = read_event(&mut results)?;
-    if let Some((READY, _)) = result {
-        signals::hold();
-        rustix::io::write(&go_in, b"g").about(|| "letting the program run".into())?;
-        result = read_event(&mut results)?;
-    }
-    match result {
+    match let_run(&mut File::from(result_out), &go_in)? {
         Some((RUNS | WATCHED, program)) => Ok(Ok(program)),
         other => {
             let _ = signals::wait_child(worker);
@@ -130,6 +122,19 @@ pub fn beside(
     }
 }
 
+fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())
+}
+
+/// Hears what has come of the work; of a program that is ready, when it was let run, with all our signals blocked.
+fn let_run(events: &mut File, gate: &OwnedFd) -> Result<Option<(u8, i32)>> {
+    let event = read_event(events)?;
+    let Some((READY, _)) = event else { return Ok(event) };
+    signals::hold();
+    rustix::io::write(gate, b"g").about(|| "letting the program run".into())?;
+    read_event(events)
+}
+
 /// Makes a namespace and runs `work` inside; it returns the program's pid there, or an exit code for us. `worker` is the pid that the worker
 /// shall have, one that the image does not use.
 ///
@@ -139,8 +144,7 @@ pub fn enter(
     worker: i32,
     work: impl FnOnce(&mut Start) -> std::result::Result<Runs, i32>,
 ) -> Result<std::result::Result<Namespace, i32>> {
-    let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
-    let (events_out, events_in) = pipe_with(PipeFlags::CLOEXEC).about(|| "making a pipe".into())?;
+    let ((gate_out, gate_in), (events_out, events_in)) = (pipe()?, pipe()?);
     let init = fork_init()?;
     if init == 0 {
         drop((gate_in, events_out));
@@ -152,13 +156,7 @@ pub fn enter(
     map_ids(init)?;
     rustix::io::write(&gate_in, b"g").about(|| "releasing the namespace's init".into())?;
     let mut events = File::from(events_out);
-    let mut event = read_event(&mut events)?;
-    if let Some((READY, _)) = event {
-        signals::hold();
-        rustix::io::write(&gate_in, b"g").about(|| "letting the program run".into())?;
-        event = read_event(&mut events)?;
-    }
-    match event {
+    match let_run(&mut events, &gate_in)? {
         Some((RUNS, inner)) => {
             let pid = outside(init, inner).ok_or(Error::Died(inner))?;
             drop(gate_in);
