@@ -188,7 +188,7 @@ pub fn collect(
     let at_once = if one_memory { 1 } else { scenes.len().max(1) };
     let mut adopt = Vec::with_capacity(scenes.len());
     for (processes, of) in members.chunks_mut(at_once).zip(scenes.chunks(at_once)) {
-        side_by_side(processes, of, &scenes, &mut adopt, &mut ids, &mut objects, out, held)?;
+        each_members_own(processes, of, &scenes, &mut adopt, &mut ids, &mut objects, out, held)?;
     }
     descriptors::collect(&scenes, &tables, &mut ids, &mut objects, out, held)?;
     let all = objects.finish(&scenes, out)?;
@@ -218,11 +218,7 @@ impl Look {
         let (maps, threads) = parallel::both(
             tids.len() >= parallel::THREADS,
             || Ok(cryo_tracee::proc::mappings(*live_tid)?),
-            || {
-                parallel::side_by_side(tids, parallel::THREADS, |tids| {
-                    Ok(tids.iter().map(|tid| Status::of(*tid)).collect::<cryo_tracee::Result<_>>()?)
-                })
-            },
+            || parallel::each(tids, parallel::THREADS, |tid| Ok(Status::of(*tid)?)),
         )?;
         let maps: Vec<_> = maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect();
         Ok(Self {
@@ -239,7 +235,7 @@ impl Look {
 /// Adds what is each member's own, of these: each makes its remote calls while the others are looked at. `adopt` says of all before them whether they
 /// [adopt](thread::Answers::adopts).
 #[allow(clippy::too_many_arguments)] // each of them says another thing
-fn side_by_side(
+fn each_members_own(
     processes: &mut [Process],
     scenes: &[Scene<'_>],
     all: &[Scene<'_>],

@@ -28,10 +28,7 @@ pub fn both<A: Send, B>(
 /// Does `work` on each of `items`, on one thread of ours for each `per_thread` of them, at most one per CPU: whoever is done with one takes the next. The
 /// results are in the order of the items; of several errors that of the first.
 pub fn each<T: Sync, R: Send>(items: &[T], per_thread: usize, work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
-    let threads = match items.len() / per_thread {
-        0 | 1 => return items.iter().map(work).collect(),
-        wanted => std::thread::available_parallelism().map_or(1, usize::from).min(wanted),
-    };
+    let Some(threads) = threads(items.len() / per_thread) else { return items.iter().map(work).collect() };
     let next = AtomicUsize::new(0);
     let take = || -> Vec<(usize, Result<R>)> {
         let mine = std::iter::from_fn(|| {
@@ -52,22 +49,24 @@ pub fn each<T: Sync, R: Send>(items: &[T], per_thread: usize, work: impl Fn(&T) 
     all.into_iter().map(|(_, done)| done).collect()
 }
 
+/// How many of ours it takes, where so many are wanted; `None`: we do it ourselves. How many CPUs there are is asked only where it matters: std reads through the
+/// cgroups for it.
+fn threads(wanted: usize) -> Option<usize> {
+    (wanted > 1).then(|| std::thread::available_parallelism().map_or(1, usize::from).min(wanted))
+}
+
 fn failed() -> Error {
     Refusal::new(RefusalKind::Internal, "a thread that looked at part of it failed").into()
 }
 
-/// Does `work` on `items` in several threads of ours, one for each `per_thread` items, at most one per CPU. The results are in the
-/// order of the items.
+/// Does `work` on parts of `items`, for work that is less on many at once, in several threads of ours: one for each `per_thread` items, at most one per CPU. The
+/// results are in the order of the items.
 pub fn side_by_side<T: Sync, R: Send>(
     items: &[T],
     per_thread: usize,
     work: impl Fn(&[T]) -> Result<Vec<R>> + Sync,
 ) -> Result<Vec<R>> {
-    // How many CPUs there are is asked only where it matters: std reads through the cgroups for it.
-    let threads = match items.len() / per_thread {
-        0 | 1 => return work(items),
-        wanted => std::thread::available_parallelism().map_or(1, usize::from).min(wanted),
-    };
+    let Some(threads) = threads(items.len() / per_thread) else { return work(items) };
     std::thread::scope(|scope| {
         let work = &work;
         let parts = items.chunks(items.len().div_ceil(threads));

@@ -133,8 +133,7 @@ pub fn threads(scene: &Scene<'_>, tids: &[i32]) -> Result<()> {
         return Ok(());
     }
     let common = namespaces(*first)?;
-    let look = |tids: &[i32]| -> Result<Vec<()>> { tids.iter().map(|tid| thread(scene.pid, *tid, &common)).collect() };
-    parallel::side_by_side(others, parallel::THREADS, look).map(drop)
+    parallel::each(others, parallel::THREADS, |tid| thread(scene.pid, *tid, &common)).map(drop)
 }
 
 fn thread(pid: i32, tid: i32, common: &[Vec<u8>]) -> Result<()> {
