@@ -1,7 +1,7 @@
 //! The whole image as one tree: a summary, then every process with its threads, then what belongs to all of them. Nothing is left out: what nobody
 //! refers to, and what this program does not know, comes at the end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use cryo_format::section::Section;
@@ -58,40 +58,21 @@ pub fn chosen(ice: &Ice, people: &People) -> Blocks {
 
 /// The sections of these kinds: what is of the whole image, of these people, and of what they share.
 pub fn of_kinds(ice: &Ice, people: &People, kinds: &[Kind]) -> Blocks {
-    let all = People::of(ice);
-    let threads = |people: &People| -> HashMap<u64, u64> {
-        people
-            .processes
-            .iter()
-            .flat_map(|(process, threads)| threads.iter().map(|thread| (*thread, *process)))
-            .collect()
-    };
-    let (chosen, known) = (threads(people), threads(&all));
+    let (chosen, all) = (people.owners(), People::of(ice).owners());
     let mut out = Blocks::default();
-    for owner in ice.owners() {
-        let (who, process) = if owner == 0 {
-            ("the image".to_owned(), None)
-        } else if all.processes.contains_key(&owner) {
-            if !people.processes.contains_key(&owner) {
-                continue;
-            }
-            let pid = ice.get::<Process>(owner).map_or(String::new(), |p| format!(" {}", p.pid));
-            (format!("process{pid} (local id {owner})"), Some(owner))
-        } else if known.contains_key(&owner) || all.strangers.contains(&owner) {
-            if !chosen.contains_key(&owner) && !people.strangers.contains(&owner) {
-                continue;
-            }
-            let tid = ice.get::<Thread>(owner).map_or(String::new(), |t| format!(" {}", t.tid));
-            (format!("thread{tid} (local id {owner})"), chosen.get(&owner).copied())
-        } else {
-            (format!("local id {owner}"), None)
-        };
-        let cx = Cx { ice, owner, process };
+    for owner in ice.owners().into_iter().filter(|owner| chosen.contains_key(owner) || !all.contains_key(owner)) {
+        let cx = Cx { ice, owner, process: chosen.get(&owner).copied().flatten() };
         let mut within = Blocks::default();
         for entry in ice.of(owner).filter(|entry| kinds.contains(&entry.kind)) {
             within.group(section(entry, &cx));
         }
         if !within.is_empty() {
+            let who = match (ice.get::<Process>(owner), ice.get::<Thread>(owner)) {
+                (Some(p), _) => format!("process {} (local id {owner})", p.pid),
+                (_, Some(t)) => format!("thread {} (local id {owner})", t.tid),
+                _ if owner == 0 => "the image".to_owned(),
+                _ => format!("local id {owner}"),
+            };
             out.group(Group::many("owners", vec![("local_id", owner.into())], who, within));
         }
     }

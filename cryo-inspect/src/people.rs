@@ -17,6 +17,14 @@ pub struct People {
 }
 
 impl People {
+    /// Their local ids, each with the process that it is of.
+    pub fn owners(&self) -> BTreeMap<u64, Option<u64>> {
+        let all = self.processes.iter().flat_map(|(process, threads)| {
+            std::iter::once(process).chain(threads).map(|owner| (*owner, Some(*process)))
+        });
+        all.chain(self.strangers.iter().map(|owner| (*owner, None))).collect()
+    }
+
     /// Those of an image.
     pub fn of(ice: &Ice) -> Self {
         let mut processes: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
