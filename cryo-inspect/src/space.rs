@@ -11,10 +11,10 @@ use cryo_format::section::forked::Forked;
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
 use cryo_format::section::vmas::{Backing, Vma, Vmas};
 use cryo_format::{Error, Profile, Result};
-use object::Object as _;
 use object::read::ReadCache;
 
 use crate::arch::Arch;
+use crate::elf::build_id;
 use crate::ice::Ice;
 use crate::source::{Source, io_error};
 
@@ -385,7 +385,7 @@ fn same_file(o: &Object) -> Option<File> {
     }
     if untouched
         && ((about.ino() == o.ino && about.dev() == o.dev)
-            || (!o.build_id.is_empty() && build_id(&file).as_deref() == Some(&o.build_id[..])))
+            || (!o.build_id.is_empty() && build_id(&ReadCache::new(&file)).as_deref() == Some(&o.build_id[..])))
     {
         return Some(file);
     }
@@ -396,13 +396,6 @@ fn same_file(o: &Object) -> Option<File> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(&file).ok()?;
     (hasher.finalize().as_bytes() == &o.digest.0).then_some(file)
-}
-
-/// The build-id of an ELF file, of which only the headers and the notes are read.
-fn build_id(file: &File) -> Option<Vec<u8>> {
-    let cache = ReadCache::new(file);
-    let elf = object::File::parse(&cache).ok()?;
-    elf.build_id().ok()?.map(<[u8]>::to_vec)
 }
 
 /// As many bytes as the file has; the rest of its last page is zero.
