@@ -6,17 +6,12 @@
  * Statically linked, and run as root and as an ordinary user, with GLIBC_TUNABLES=glibc.pthread.rseq=0: what is registered for rseq may not go away.
  * The last line is "suite: N passed, M failed".
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/klog.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -25,51 +20,15 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "../overseer.h"
+#include "suite.h"
 #include "template.h"
 
-#define DEVICE "/dev/overseer"
-#define PAGE 4096UL
 /* Where templates here put things: nothing of a static program is near. */
 #define AREA 0x10000000000UL
 /* Far enough from what is below it to grow: the kernel leaves a gap of 256 pages. */
 #define STACK (AREA + 1024 * PAGE)
-#define RW (PROT_READ | PROT_WRITE)
-#define RX (PROT_READ | PROT_EXEC)
-
-static int passed, failed;
-
-static void verdict(const char *name, int ok, const char *format, ...)
-{
-	va_list args;
-
-	ok ? passed++ : failed++;
-	printf("%s %s", ok ? "ok    " : "FAILED", name);
-	if (!ok) {
-		va_start(args, format);
-		printf(": ");
-		vprintf(format, args);
-		va_end(args);
-	}
-	printf("\n");
-	fflush(stdout);
-}
-
-static char *slurp(const char *path, char *room, size_t size)
-{
-	int fd = open(path, O_RDONLY);
-	size_t n = 0;
-	ssize_t got;
-
-	while (fd >= 0 && n < size - 1 && (got = read(fd, room + n, size - 1 - n)) > 0)
-		n += (size_t)got;
-	room[n] = 0;
-	if (fd >= 0)
-		close(fd);
-	return room;
-}
 
 static int spill(const char *path, const char *text)
 {
@@ -79,25 +38,6 @@ static int spill(const char *path, const char *text)
 	if (fd >= 0)
 		close(fd);
 	return ok;
-}
-
-static char before[1 << 16], after[1 << 16];
-
-/* The errno of writing `b`; the status of what ends with it. 200: the address space was changed all the same. */
-static int writes(int fd, const void *at, size_t len)
-{
-	ssize_t got;
-	int err;
-
-	slurp("/proc/self/maps", before, sizeof(before));
-	got = write(fd, at, len);
-	err = errno;
-	slurp("/proc/self/maps", after, sizeof(after));
-	if (strcmp(before, after)) {
-		printf("before:\n%safter:\n%s", before, after);
-		return 200;
-	}
-	return got == -1 ? err : 201;
 }
 
 static int write_template(struct template *t)
@@ -1130,8 +1070,7 @@ int main(int argc, char **argv)
 	frore_begin();
 	if (argc > 1 && !strcmp(argv[1], "rseq")) {
 		refuses("rseq is registered", EBUSY, good);
-		printf("suite: %d passed, %d failed\n", passed, failed);
-		return failed != 0;
+		return verdicts();
 	}
 	umask(0);
 	if (root) {
@@ -1230,6 +1169,5 @@ int main(int argc, char **argv)
 		logged();
 		verdict("all: nothing is left", flat("all", first, counts()), "see above");
 	}
-	printf("suite: %d passed, %d failed\n", passed, failed);
-	return failed != 0;
+	return verdicts();
 }

@@ -5,54 +5,23 @@
  *
  * Built with -m32, statically linked, and run as suite.c is. The last line is "suite: N passed, M failed".
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "../overseer.h"
+#include "suite.h"
 #include "template.h"
 
-#define DEVICE "/dev/overseer"
-#define PAGE 4096UL
 #define AREA 0x50000000UL
 #define STUB 0x20000000UL
 /* The last page that a 32-bit process can have, and the last below 3 GiB. */
 #define LAST 0xffffd000UL
 #define LAST_3GB 0xbffff000UL
-#define RW (PROT_READ | PROT_WRITE)
-#define RX (PROT_READ | PROT_EXEC)
-
-static int passed, failed;
-static char before[1 << 16], after[1 << 16];
-
-static void verdict(const char *name, int ok, const char *why)
-{
-	ok ? passed++ : failed++;
-	printf(ok ? "ok     %s\n" : "FAILED %s: %s\n", name, why);
-	fflush(stdout);
-}
-
-static char *slurp(const char *path, char *room, size_t size)
-{
-	int fd = open(path, O_RDONLY);
-	size_t n = 0;
-	ssize_t got;
-
-	while (fd >= 0 && n < size - 1 && (got = read(fd, room + n, size - 1 - n)) > 0)
-		n += (size_t)got;
-	room[n] = 0;
-	close(fd);
-	return room;
-}
 
 static struct template of_i386(void)
 {
@@ -66,25 +35,16 @@ static struct template of_i386(void)
 static void refuses(const char *name, int want, struct template t, unsigned long person)
 {
 	struct bytes b = finish(&t);
-	char why[40];
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		int fd = open(DEVICE, O_WRONLY), err;
-		ssize_t got;
-
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
 		personality(person);
-		slurp("/proc/self/maps", before, sizeof(before));
-		got = write(fd, b.at, b.len);
-		err = errno;
-		slurp("/proc/self/maps", after, sizeof(after));
-		_exit(strcmp(before, after) ? 200 : got == -1 ? err : 201);
+		_exit(writes(open(DEVICE, O_WRONLY), b.at, b.len));
 	}
 	waitpid(pid, &status, 0);
-	snprintf(why, sizeof(why), "status %#x", status);
-	verdict(name, WIFEXITED(status) && WEXITSTATUS(status) == want, why);
+	verdict(name, WIFEXITED(status) && WEXITSTATUS(status) == want, "status %#x", status);
 }
 
 /* Its lines of maps without what is the kernel's: start-end, rights, name. */
@@ -113,7 +73,7 @@ static void succeeds(const char *name, long cs, uint16_t machine)
 {
 	struct template t = template();
 	struct user_regs_struct r;
-	char want[500], why[sizeof(after) + 600];
+	char want[500];
 	struct bytes b;
 	int status;
 	pid_t pid;
@@ -152,8 +112,8 @@ static void succeeds(const char *name, long cs, uint16_t machine)
 	snprintf(want, sizeof(want), "%lx-%lx rwxp \n%lx-%lx rw-p \n%lx-%lx r-xp /tmp/file\n%lx-%lx r--p \n", STUB, STUB + 2 * PAGE, AREA,
 		 AREA + PAGE, AREA + 2 * PAGE, AREA + 3 * PAGE, LAST, LAST + PAGE);
 	maps(pid, after);
-	snprintf(why, sizeof(why), "status %#x, %ld of %zu\nwanted\n%sgot\n%s", status, (long)r.eax, b.len, want, after);
-	verdict(name, WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && r.eax == (long)b.len && !strcmp(want, after), why);
+	verdict(name, WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP && r.eax == (long)b.len && !strcmp(want, after),
+		"status %#x, %ld of %zu\nwanted\n%sgot\n%s", status, (long)r.eax, b.len, want, after);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
@@ -175,6 +135,5 @@ int main(void)
 	succeeds("by int 0x80", 0x23, FRORE_EM_386);
 	succeeds("in 64-bit code", 0x33, FRORE_EM_386);
 	succeeds("of a family's template", 0x33, FRORE_EM_X86_64);
-	printf("suite: %d passed, %d failed\n", passed, failed);
-	return failed != 0;
+	return verdicts();
 }
