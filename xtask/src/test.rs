@@ -213,15 +213,14 @@ struct Total {
     ignored: u64,
     /// What the failed ones said. They are hours of output away from the end, where people look.
     failures: Vec<String>,
-    /// Whether the next line belongs to it.
-    in_failures: bool,
-    /// Which have failed: the last block of a group's failures is their list.
+    /// Which these are.
     names: Vec<String>,
-    /// Those of the group that is read.
-    listed: Vec<String>,
-    /// How many of these lines are of groups that are over.
-    of_earlier_groups: usize,
+    /// What those of the group said that is read: it begins with FAILURES, and what is behind the last such line is their list.
+    saying: Vec<String>,
 }
+
+/// A line before what failed tests said, and before their names.
+const FAILURES: &str = "failures:";
 
 /// So many lines of one group's failures are said again at the end.
 const SAID_AGAIN: usize = 120;
@@ -239,20 +238,14 @@ impl std::fmt::Display for Total {
 impl Total {
     fn add(&mut self, line: &str) {
         let Some(counts) = line.strip_prefix("test result: ") else {
-            if line == "failures:" {
-                (self.in_failures, self.listed) = (true, Vec::new());
-            }
-            if self.in_failures {
-                self.failures.push(line.to_owned());
-                self.listed.extend(line.strip_prefix("    ").map(str::to_owned));
+            if line == FAILURES || !self.saying.is_empty() {
+                self.saying.push(line.to_owned());
             }
             return;
         };
-        if std::mem::take(&mut self.in_failures) {
-            self.failures.truncate(self.of_earlier_groups + SAID_AGAIN);
-            self.of_earlier_groups = self.failures.len();
-            self.names.append(&mut self.listed);
-        }
+        let list = self.saying.rsplit(|line| line == FAILURES).next().unwrap_or_default();
+        self.names.extend(list.iter().filter_map(|line| line.strip_prefix("    ")).map(str::to_owned));
+        self.failures.extend(self.saying.drain(..).take(SAID_AGAIN));
         self.groups += 1;
         for part in counts.split(['.', ';']) {
             match part.split_whitespace().collect::<Vec<_>>()[..] {
