@@ -24,8 +24,8 @@ use cryo_tracee::{Host, fds, proc};
 
 use super::table::{Table, wanted};
 use super::{
-    ancillary, epoll, eventfd, fanotify, files, inet, inotify, late, locks, mqueues, netlink, outside, owners, packet,
-    pidfd, pipes, ptys, raw, removed, sessions, signalfd, timerfd, unix,
+    ancillary, epoll, eventfd, fanotify, files, files_at_once, inet, inotify, late, locks, mqueues, netlink, outside,
+    owners, packet, pidfd, pipes, ptys, raw, removed, sessions, signalfd, timerfd, unix,
 };
 use crate::bound_files::BoundFiles;
 use crate::error::{Doing, RefusalKind, refuse};
@@ -210,7 +210,9 @@ fn make_all(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
     }
     // What is sent with messages of unix sockets is there before those are.
     let early: Vec<Descriptor> = ancillary::early(table);
-    for d in early.iter().chain(holders.into_iter().flat_map(|id| wanted(frost, id))) {
+    let all: Vec<&Descriptor> = early.iter().chain(holders.iter().flat_map(|id| wanted(frost, *id))).collect();
+    files_at_once::open(host, table, &all, true)?;
+    for d in all {
         if !seen.insert(d.description) || table.made.contains_key(&d.description) {
             continue;
         }
@@ -240,6 +242,9 @@ fn make_all(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
 /// one that is wanted: often that very number, and otherwise it is moved there at once. So a program with as many descriptors as it may have
 /// is thawed under the same limit.
 fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
+    if table.is_alone() {
+        files_at_once::open(host, table, &table.wanted.iter().collect::<Vec<_>>(), false)?;
+    }
     let mut batch = host.batch()?;
     // All that stands in the way is told at once.
     let mut refused = Vec::new();
@@ -252,6 +257,7 @@ fn settle(host: &mut Host, table: &mut Table<'_>) -> Result<()> {
         // Of a family, all is made by now.
         let rule = table.rule(d.fd).filter(|_| table.is_alone());
         let opened = match (rule, table.made.get(&d.description)) {
+            (None, Some(at)) if *at == fd => continue,
             (None, Some(at)) => {
                 batch.call(libc::SYS_dup3, &[*at, fd, flags]);
                 continue;

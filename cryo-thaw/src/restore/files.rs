@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::objects::{Object, ObjectKind};
-use cryo_tracee::Host;
+use cryo_tracee::{Batch, Host};
 
 use super::attributes;
 use super::history;
@@ -82,13 +82,40 @@ pub fn now(host: &mut Host, table: &Table<'_>, fd: u32, id: u64) -> Result<Optio
 }
 
 fn seek(host: &mut Host, file: &OpenFile, opened: u64) -> Result<()> {
+    let mut batch = host.batch()?;
+    add_seek(&mut batch, file, opened);
+    if batch.is_empty() { Ok(()) } else { Ok(host.run(batch)?.all()?) }
+}
+
+/// Adds the call that brings its offset back, if it takes one.
+pub fn add_seek(batch: &mut Batch, file: &OpenFile, opened: u64) {
     if file.offset != 0
         && file.open_flags.0 as i32 & libc::O_PATH == 0
         && matches!(file.mode & S_IFMT, S_IFREG | S_IFDIR)
     {
-        host.call(libc::SYS_lseek, [opened, file.offset, libc::SEEK_SET as u64, 0, 0, 0])?;
+        batch.call(libc::SYS_lseek, &[opened, file.offset, libc::SEEK_SET as u64]);
     }
-    Ok(())
+}
+
+/// Is it a file, a directory or a harmless device that its own path leads to, so that no more is to be known for opening it? See [`super::files_at_once`].
+pub fn is_plain(table: &Table<'_>, file: &OpenFile) -> bool {
+    let opened = match file.mode & S_IFMT {
+        S_IFREG | S_IFDIR => true,
+        S_IFCHR => HARMLESS.contains(&file.rdev),
+        _ => false,
+    };
+    opened
+        && file.object == 0
+        && file.open_flags.0 as i32 & libc::O_PATH == 0
+        && !file.path.starts_with(b"/proc/")
+        && paths::is_the_kernels(&file.path)
+        && table.options.mapped(&file.path).is_none()
+        && table.removed(file.dev, file.ino).is_none()
+}
+
+/// With which flags one that is not held by O_PATH is opened.
+pub fn flags(file: &OpenFile) -> i32 {
+    file.open_flags.0 as i32 & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY
 }
 
 fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Result<u64> {
@@ -114,22 +141,27 @@ fn by_path(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile) -> Resu
             );
         }
     }
-    found.open(host, table, flags & FLAGS | libc::O_CLOEXEC | libc::O_NOCTTY)
+    found.open(host, table, self::flags(file))
 }
 
 /// What is at this path, if it is what was frozen.
 fn frozen_file_at(host: &mut Host, table: &Table<'_>, fd: u32, file: &OpenFile, path: &[u8]) -> Result<Found> {
     let found = paths::find(host, table, fd, path)?;
-    // A device is what its number says, wherever its file is.
-    let device = matches!(file.mode & S_IFMT, S_IFCHR | S_IFBLK);
-    let right = found.must_be(file.mode, file.rdev);
-    match right.and_then(|()| if device { Ok(()) } else { found.must_be_file(file.into(), table) }) {
+    match must_be_frozen(&found, file, table) {
         Ok(()) => Ok(found),
         Err(e) => {
             host.call(libc::SYS_close, [found.handle, 0, 0, 0, 0, 0])?;
             Err(e)
         }
     }
+}
+
+/// Refuses what is not what was frozen.
+pub fn must_be_frozen(found: &Found, file: &OpenFile, table: &Table<'_>) -> Result<()> {
+    found.must_be(file.mode, file.rdev)?;
+    // A device is what its number says, wherever its file is.
+    let device = matches!(file.mode & S_IFMT, S_IFCHR | S_IFBLK);
+    if device { Ok(()) } else { found.must_be_file(file.into(), table) }
 }
 
 /// The frozen file, under another name that an overseer has seen.
@@ -158,7 +190,7 @@ fn of_ended_process(host: &mut Host, fd: u32, file: &OpenFile, like: &[u8]) -> R
 }
 
 /// A file that was written since is a note: one that has grown or shrunk, or, where it is the very inode, one with another time of modification.
-fn changed(notes: &Notes, fd: u32, file: &OpenFile, found: &Found, same_machine: bool) {
+pub fn changed(notes: &Notes, fd: u32, file: &OpenFile, found: &Found, same_machine: bool) {
     if found.mapped {
         return;
     }

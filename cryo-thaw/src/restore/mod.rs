@@ -12,6 +12,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod fanotify;
 pub mod files;
+mod files_at_once;
 pub mod final_steps;
 pub mod fs;
 pub mod generation;

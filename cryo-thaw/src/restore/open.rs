@@ -24,10 +24,15 @@ pub fn look(host: &mut Host, pidfd: &OwnedFd, path: &[u8], flags: i32) -> Result
         Ok(handle) => handle,
         Err(e) => return Ok(Err(e)),
     };
+    Ok(Ok(held(pidfd, path, handle)?))
+}
+
+/// What the host holds by an O_PATH descriptor: this path led to it.
+pub fn held(pidfd: &OwnedFd, path: &[u8], handle: u64) -> Result<Held> {
     let about = || format!("looking at {}", String::from_utf8_lossy(path));
     let ours = fds::take(pidfd, handle as i32)?;
     let made_up = magic::is_made_up(rustix::fs::fstatfs(&ours).about(about)?.f_type);
-    Ok(Ok(Held { handle, meta: File::from(ours).metadata().about(about)?, made_up }))
+    Ok(Held { handle, meta: File::from(ours).metadata().about(about)?, made_up })
 }
 
 /// Opens what a descriptor of the host refers to once more.

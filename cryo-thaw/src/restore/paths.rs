@@ -9,7 +9,7 @@ use cryo_format::section::process::Process;
 use cryo_tracee::Host;
 use rustix::fs::{major, minor};
 
-use super::open::{Held, look, open};
+use super::open::{Held, held, look, open};
 use super::table::Table;
 use crate::Result;
 use crate::error::{RefusalKind, refuse};
@@ -43,8 +43,7 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
     let shown = String::from_utf8_lossy(path).into_owned();
     let mut flags = 0;
     if mapped.is_none() {
-        let strange = |c: &[u8]| matches!(c, b"" | b"." | b"..");
-        if path != b"/" && (!path.starts_with(b"/") || path[1..].split(|b| *b == b'/').any(strange)) {
+        if !is_the_kernels(path) {
             return refuse(
                 RefusalKind::File,
                 format!("fd {fd} ({shown}): this is not a path as the kernel shows one: {way}"),
@@ -54,14 +53,18 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
         flags |= if own.is_some() { 0 } else { libc::O_NOFOLLOW };
     }
     match look(host, table.pidfd(), path, flags)? {
-        Ok(Held { handle, meta, made_up }) => {
-            Ok(Found { fd, path: shown, mapped: mapped.is_some(), handle, meta, made_up })
-        }
+        Ok(held) => Ok(Found::of(fd, path, mapped.is_some(), held)),
         Err(e) => refuse(
             RefusalKind::File,
             format!("fd {fd}: {e}: bring the file back, or use {} or {}", file_map::advice(path), &way[4..]),
         ),
     }
+}
+
+/// Is it a path as the kernel shows one: absolute, and nothing in it leads back?
+pub fn is_the_kernels(path: &[u8]) -> bool {
+    let strange = |c: &[u8]| matches!(c, b"" | b"." | b"..");
+    path == b"/" || (path.starts_with(b"/") && !path[1..].split(|b| *b == b'/').any(strange))
 }
 
 /// Of a path to something in /proc of a process: its pid, and the rest of the path.
@@ -116,6 +119,15 @@ pub fn of_ended_process(host: &mut Host, table: &Table<'_>, path: &[u8]) -> Resu
 }
 
 impl Found {
+    fn of(fd: u32, path: &[u8], mapped: bool, Held { handle, meta, made_up }: Held) -> Self {
+        Self { fd, path: String::from_utf8_lossy(path).into_owned(), mapped, handle, meta, made_up }
+    }
+
+    /// What the host holds by this handle: the path of an image led to it.
+    pub fn at(table: &Table<'_>, fd: u32, path: &[u8], handle: u64) -> Result<Self> {
+        Ok(Self::of(fd, path, false, held(table.pidfd(), path, handle)?))
+    }
+
     /// Refuses another type of file, or another device.
     pub fn must_be(&self, mode: u32, rdev: u64) -> Result<()> {
         if self.meta.mode() & S_IFMT == mode & S_IFMT && self.meta.rdev() == rdev {
