@@ -119,6 +119,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let mut quiet = std::mem::take(&mut held.quiet);
     let mut contents = done?;
     collect::history::collect(&contents.members, &options.histories, &mut collected);
+    collect::seen::translate(&options.seen, &mut collected);
     not_asked_to_end()?;
     let mut live = held.live.take();
     if let Some(live) = live.as_mut().filter(|_| held.no_copies) {

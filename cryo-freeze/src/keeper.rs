@@ -228,6 +228,7 @@ fn words(pid: i32, options: &Options) -> Vec<OsString> {
         progress: _,
         confirm: _,
         histories: _,
+        seen: _,
     } = options;
     let mut words: Vec<OsString> = vec!["cryo-freeze".into(), pid.to_string().into()];
     let mut add = |some: &[&str]| words.extend(some.iter().map(OsString::from));

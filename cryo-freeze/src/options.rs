@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use cryo_format::section::history::History;
 use cryo_format::section::outside::FdRule;
 
+use crate::collect::seen::Seen;
 use crate::confirm::Confirm;
 use crate::progress::Progress;
 
@@ -133,6 +134,8 @@ pub struct Options {
     pub confirm: Confirm,
     /// What an overseer has seen of processes, by their pids.
     pub histories: Vec<(i32, History)>,
+    /// The ids that they see, where an overseer translates them.
+    pub seen: Seen,
 }
 
 impl Default for Options {
@@ -155,6 +158,7 @@ impl Default for Options {
             progress: Progress::default(),
             confirm: Confirm::default(),
             histories: Vec::new(),
+            seen: Seen::new(),
         }
     }
 }

@@ -40,7 +40,10 @@ pub enum Ids {
 pub struct Decision {
     /// Which ids.
     pub ids: Ids,
-    why: Option<String>,
+    /// Why it is not simply the same.
+    pub why: Option<String>,
+    /// What may go wrong with new ones, and what can be done about it.
+    risk: Option<String>,
     /// Its own pid.
     pid: u64,
 }
@@ -56,16 +59,18 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Decision> {
     let groups = processes.iter().flat_map(|(_, p)| [p.pgid, p.sid]);
     let used: HashSet<u64> = tids.iter().copied().chain(groups).chain([process.pid]).collect();
     let worker = (2..i32::MAX).find(|n| !used.contains(&(*n as u64))).unwrap_or(2);
-    let decision = |ids, why| Ok(Decision { ids, why, pid: process.pid });
+    let decision = |ids, why| Ok(Decision { ids, why, risk: None, pid: process.pid });
+    let new = |why, risk: String| Ok(Decision { ids: Ids::New, why: Some(why), risk: Some(risk), pid: process.pid });
     match wanted {
-        Pid::New => {
-            let risk = "calls that take the id of another thread (pthread_kill, robust and PI mutexes) will fail";
-            if pids.len() > 1 {
-                let risk = "they know each other by the old ones (wait for a pid, kill)";
-                return decision(Ids::New, Some(format!("new ids for {} processes: {risk}", pids.len())));
-            }
-            return decision(Ids::New, (tids.len() > 1).then(|| format!("new ids for {} threads: {risk}", tids.len())));
+        Pid::New if pids.len() > 1 => {
+            let risk = "they know each other by the old ones (wait for a pid, kill)";
+            return new(format!("new ids for {} processes", pids.len()), risk.into());
         }
+        Pid::New if tids.len() > 1 => {
+            let risk = "calls that take the id of another thread (pthread_kill, robust and PI mutexes) will fail";
+            return new(format!("new ids for {} threads", tids.len()), risk.into());
+        }
+        Pid::New => return decision(Ids::New, None),
         Pid::Namespace => return decision(Ids::Namespace(worker), None),
         Pid::Same | Pid::Auto => {}
     }
@@ -78,13 +83,14 @@ pub fn decide(ice: &Ice, wanted: Pid) -> Result<Decision> {
     }
     match namespace::check() {
         Ok(()) => decision(Ids::Namespace(worker), Some(obstacle)),
-        Err(e) => decision(
-            Ids::New,
-            Some(format!(
-                "{obstacle}, and {e}: it has a new pid{}; one that remembers its pid (postgres, asyncio, a shell) goes wrong with that: thaw it as \
-                 root or where --pid same or --pid namespace is allowed, or say --pid new",
+        Err(e) => new(
+            format!("{obstacle}, and {e}"),
+            format!(
+                "it has a new pid{}; one that remembers its pid (postgres, asyncio, a shell) goes wrong with that: use \
+                 `overseer resume SET.freeze --pid translate`, which keeps the old one true, thaw it as root or where --pid same or --pid namespace is allowed, or \
+                 say --pid new",
                 if tids.len() > 1 { " and new thread ids" } else { "" }
-            )),
+            ),
         ),
     }
 }
@@ -103,7 +109,7 @@ impl Decision {
             Ids::Namespace(_) => format!("{which} in a pid namespace of its own"),
             Ids::New => "new ones".to_owned(),
         };
-        self.why.as_ref().map_or(found.clone(), |why| format!("{found}: {why}"))
+        self.whole().map_or(found.clone(), |why| format!("{found}: {why}"))
     }
 
     /// The line for the person who thaws, when the program runs, as `pid` for us.
@@ -115,8 +121,13 @@ impl Decision {
                  cryo-init stands above it and ends with it (--pid new: a new pid instead)",
                 self.pid
             ),
-            _ => why.clone(),
+            _ => self.whole()?,
         })
+    }
+
+    fn whole(&self) -> Option<String> {
+        let why = self.why.as_ref()?;
+        Some(self.risk.as_ref().map_or_else(|| why.clone(), |risk| format!("{why}: {risk}")))
     }
 }
 

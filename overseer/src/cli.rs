@@ -25,7 +25,7 @@ pub struct Cli {
 pub enum Command {
     /// Start a program and stand by it; it behaves as if it had been started alone
     Run(Run),
-    /// Continue the newest complete set of a directory
+    /// Continue the newest complete set of a directory, or the set that a .freeze is of
     Resume(Resume),
     /// Take a set from standard input into a directory, and verify it: what --to runs on another machine
     Receive(Receive),
@@ -92,8 +92,8 @@ pub struct Run {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: as of `overseer run`; 125 if nothing can be continued.")]
 pub struct Resume {
-    /// The directory of the sets (--dir of `overseer run`); further ones go there, too
-    #[arg(value_name = "DIR")]
+    /// The directory of the sets (--dir of `overseer run`); further ones go there, too. Or a set by itself, as cryo-freeze makes it
+    #[arg(value_name = "DIR|SET.freeze")]
     pub from: PathBuf,
     /// Write all that is watched there as it happens: lines of JSON
     #[arg(long, value_name = "FILE")]
@@ -180,7 +180,8 @@ pub enum Then {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)] // as on the command line
 pub struct Thawing {
-    /// Its ids: as of cryo-thaw; or `translate`: new ones, while it goes on to see the old ones, for where no namespace may be made
+    /// Its ids: as of cryo-thaw; or `translate`: new ones, while it goes on to see the old ones. `auto` does that, too, where the old ones cannot be had and no
+    /// namespace may be made
     #[arg(long, value_name = "auto|same|namespace|new|translate", default_value = "auto")]
     pub pid: String,
     /// A file (or all below a directory) that is elsewhere now
@@ -195,14 +196,10 @@ pub struct Thawing {
 }
 
 impl Thawing {
-    /// Does it go on to see its old pids, while it has new ones?
-    pub fn translates(&self) -> bool {
-        self.pid == "translate"
-    }
-
     /// As words of a command line.
     pub fn words(&self) -> Vec<OsString> {
-        let pid = if self.translates() { "new" } else { &self.pid };
+        // What it takes to translate is ours to do.
+        let pid = if self.pid == "translate" { "new" } else { &self.pid };
         let mut words: Vec<OsString> = vec!["--pid".into(), pid.into()];
         for map in &self.file_map {
             words.extend(["--file-map".into(), map.clone()]);

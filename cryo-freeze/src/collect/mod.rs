@@ -71,6 +71,7 @@ pub mod residence;
 mod scene;
 pub mod scheduling;
 pub mod seccomp;
+pub mod seen;
 pub mod semundo;
 mod session;
 pub mod sessions;

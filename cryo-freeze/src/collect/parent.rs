@@ -68,7 +68,7 @@ impl Parent {
     pub fn collect(&mut self, contents: &Contents, out: &mut Collected) -> Result<()> {
         let theirs = self.set.all::<Process>()?;
         let alone = |id: u64| (theirs.len() == 1 && contents.members.len() == 1).then_some(id);
-        let by_pid: HashMap<i64, u64> = theirs.iter().map(|(id, p)| (p.pid as i64, *id)).collect();
+        let by_pid: HashMap<u64, u64> = theirs.iter().map(|(id, p)| (p.pid, *id)).collect();
         let objects = self.set.get::<Objects>(0)?.unwrap_or_default();
         let key = |o: &Object| (o.kind, o.path.clone(), o.dev, o.ino);
         let by_key: HashMap<_, u64> = objects.objects.iter().map(|o| (key(o), o.id)).collect();
@@ -76,7 +76,10 @@ impl Parent {
         let mut owners = Vec::new();
         for owner in contents.all.keys() {
             let parent = match contents.members.iter().find(|m| m.id == *owner) {
-                Some(m) => by_pid.get(&i64::from(m.pid)).copied().or_else(|| alone(theirs.first()?.0)),
+                Some(m) => {
+                    let pid = out.section::<Process>(m.id).map_or(m.pid as u64, |p| p.pid);
+                    by_pid.get(&pid).copied().or_else(|| alone(theirs.first()?.0))
+                }
                 None => ours.objects.iter().find(|o| o.id == *owner).and_then(|o| by_key.get(&key(o)).copied()),
             };
             owners.extend(parent.map(|parent| Heir { owner: *owner, parent }));

@@ -196,3 +196,14 @@ pub fn wait_child(pid: i32) -> Result<Ended> {
         }
     }
 }
+
+/// The pid of its sender in a siginfo_t, if one is in it. In what one process has queued for another (SI_QUEUE) is what that wrote.
+pub fn sender(info: &mut [u8]) -> Option<&mut [u8; 4]> {
+    const USER: i32 = 0;
+    const MESSAGE_QUEUE: i32 = -3;
+    const THREAD: i32 = -6;
+    let word = |at: usize| info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, i32::from_le_bytes);
+    let (signal, code) = (word(0), word(8));
+    let sent = matches!(code, USER | MESSAGE_QUEUE | THREAD) || (signal == libc::SIGCHLD && code > 0);
+    if sent { info.get_mut(16..20)?.try_into().ok() } else { None }
+}

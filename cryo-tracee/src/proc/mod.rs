@@ -10,6 +10,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 mod fdinfo;
 mod maps;
 mod meminfo;
+mod numbers;
 mod pagemap;
 
 use crate::error::{refuse, unexpected};
@@ -17,6 +18,7 @@ use crate::{Error, RefusalKind, Result};
 pub use fdinfo::{FdDirs, FdInfo};
 pub use maps::{Mapping, mappings, parse_mappings, short_mappings};
 pub use meminfo::Meminfo;
+pub use numbers::{renumber, renumbered};
 pub use pagemap::{Entry, Present, entries, pagemap, present};
 pub(crate) use pagemap::{
     PAGE_IS_HUGE, PAGE_IS_PFNZERO, PAGE_IS_PRESENT, PAGE_IS_SWAPPED, PAGE_IS_WRITTEN, Question, Region, ask,

@@ -13,10 +13,13 @@ pub mod shutdown;
 pub mod thaw;
 pub mod trigger;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufReader, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use cryo_format::Profile;
 use cryo_format::section::outside::FdRule;
 use cryo_tracee::{foreground, proc, signals};
 
@@ -31,9 +34,7 @@ use trigger::Trigger;
 /// `overseer run`: returns the exit status.
 pub fn run(run: &Run) -> Result<i32> {
     let keeping = &run.keeping;
-    if keeping.dir.is_none() && (keeping.every.is_some() || !keeping.freeze_on.is_empty() || keeping.to.is_some()) {
-        bail!("--every, --freeze-on and --to need --dir DIR, where the sets are kept");
-    }
+    has_place(keeping)?;
     let sets = keeping.dir.as_deref().map(|dir| Sets::open(dir, true)).transpose()?;
     tell_unready(keeping);
     signals::hold();
@@ -68,15 +69,40 @@ pub fn run(run: &Run) -> Result<i32> {
 /// `overseer resume`: returns the exit status.
 pub fn resume(resume: &Resume) -> Result<i32> {
     let keeping = &resume.keeping;
-    let sets = Sets::open(&resume.from, false)?;
+    let single = single(&resume.from);
+    if single.is_some() {
+        has_place(keeping)?;
+    }
+    let sets = if single.is_none() { Some(Sets::open(&resume.from, false)?) } else { None };
     let into = keeping.dir.as_deref().map(|dir| Sets::open(dir, true)).transpose()?;
     tell_unready(keeping);
     signals::hold();
     let lock = lock(keeping)?;
-    let Some(set) = sets.newest()? else { bail!("{}: no complete set is there", sets.dir().display()) };
+    let set = match &sets {
+        Some(sets) => sets.newest()?,
+        None => single,
+    };
+    let Some(set) = set else { bail!("{}: no complete set is there", resume.from.display()) };
+    if let (None, Some(broken)) = (&sets, sets::broken(&set)) {
+        bail!("{}: {broken}", resume.from.display());
+    }
     say(&format!("continues {}", set.display()));
     let mut watched = thaw::thaw(&set, &keeping.thawing, resume.log.as_deref())?;
-    Ok(stand_by(&mut watched, keeping, Some(into.as_ref().unwrap_or(&sets)), lock)?.ours)
+    Ok(stand_by(&mut watched, keeping, into.as_ref().or(sets.as_ref()), lock)?.ours)
+}
+
+/// The name of a set that is given by its .freeze, and not by a directory.
+fn single(from: &Path) -> Option<PathBuf> {
+    (from.extension() == Some(OsStr::new(Profile::Freeze.extension())) && !from.is_dir())
+        .then(|| from.with_extension(""))
+}
+
+/// Is there a place for sets, if some are to be made?
+fn has_place(keeping: &Keeping) -> Result<()> {
+    if keeping.dir.is_none() && (keeping.every.is_some() || !keeping.freeze_on.is_empty() || keeping.to.is_some()) {
+        bail!("--every, --freeze-on and --to need --dir DIR, where the sets are kept");
+    }
+    Ok(())
 }
 
 /// `overseer receive`: returns the exit status.

@@ -10,8 +10,9 @@ use anyhow::{Result, bail};
 use clap::Parser;
 use cryo_thaw::cli::Cli;
 use cryo_thaw::ice::Ice;
+use cryo_thaw::ids::{self, Ids};
 use cryo_thaw::stand::{Stand, Voice, stand};
-use cryo_thaw::{Error, FAILED, Kept, Notes, Options, Refusal, RefusalKind};
+use cryo_thaw::{Error, FAILED, Kept, Notes, Options, Pid, Refusal, RefusalKind};
 use cryo_tracee::{foreground, report, signals};
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::Value;
@@ -31,7 +32,7 @@ pub fn thaw(set: &Path, thawing: &Thawing, log: Option<&Path>) -> Result<Watched
     let (report, into) = pipe_with(PipeFlags::CLOEXEC)?;
     let child = foreground::child(|| {
         let done = report::to(into.as_raw_fd()).map_err(Error::from);
-        done.and_then(|()| front(set, &cli, thawing.translates(), log)).unwrap_or_else(|e| Words.complain(e))
+        done.and_then(|()| front(set, &cli, &thawing.pid, log)).unwrap_or_else(|e| Words.complain(e))
     })?;
     drop(into);
     for line in BufReader::new(File::from(report)).lines() {
@@ -52,14 +53,15 @@ pub fn thaw(set: &Path, thawing: &Thawing, log: Option<&Path>) -> Result<Watched
 }
 
 /// What that process does. Returns the program's exit status.
-fn front(set: &Path, cli: &Cli, translate: bool, log: Option<Log>) -> cryo_thaw::Result<i32> {
-    let watch = Some(calls::filter(translate));
-    let options = Options { notes: Notes::to(|note| NOTES.add(note)), watch, ..cli.choices.options() };
+fn front(set: &Path, cli: &Cli, pid: &str, log: Option<Log>) -> cryo_thaw::Result<i32> {
+    let mut options = Options { notes: Notes::to(|note| NOTES.add(note)), ..cli.choices.options() };
     let ice = Ice::open(set, &options)?;
     let known = thawed::known(&ice);
-    if translate && known.iter().any(|known| !known.is_native()) {
-        let text = "--pid translate: a 32-bit program is in the set, whose calls are not translated yet: use --pid namespace, or thaw it as root";
-        return Err(Refusal::new(RefusalKind::Ids, text).into());
+    let translation = translation(&ice, &known, pid)?;
+    let translate = translation.is_some();
+    options.watch = Some(calls::filter(translate));
+    if translate {
+        options.pid = Pid::New;
     }
     let keep = Box::new(|tracees, handed: &[_]| {
         let pids = translate.then(|| thawed::pids(&known, handed));
@@ -68,9 +70,9 @@ fn front(set: &Path, cli: &Cli, translate: bool, log: Option<Log>) -> cryo_thaw:
     });
     let root = known.first().map_or(0, Known::pid);
     let announce = Box::new(|pid: i32, words: Option<String>| {
-        if translate {
+        if let Some(why) = &translation {
             tell(&format!(
-                "it runs as pid {pid} here, and sees pid {root} and the others that it had; not translated are {NOT_TRANSLATED}"
+                "{why}it runs as pid {pid} here, and sees pid {root} and the others that it had; not translated are {NOT_TRANSLATED}"
             ));
         } else if let Some(words) = &words {
             tell(words);
@@ -79,6 +81,24 @@ fn front(set: &Path, cli: &Cli, translate: bool, log: Option<Log>) -> cryo_thaw:
         false
     });
     stand(ice, Stand { options: &options, to_the_last: false, voice: &Words, announce, keep: Some(keep) })
+}
+
+/// Is it to see its old pids, while it has new ones? If so, why, if nobody has asked for it.
+fn translation(ice: &Ice, known: &[Known], pid: &str) -> cryo_thaw::Result<Option<String>> {
+    let native = known.iter().all(Known::is_native);
+    match pid {
+        "translate" if !native => {
+            let text = "--pid translate: a 32-bit program is in the set, whose calls are not translated yet: use --pid namespace, or thaw it as root";
+            Err(Refusal::new(RefusalKind::Ids, text).into())
+        }
+        "translate" => Ok(Some(String::new())),
+        "auto" if native => {
+            let decision = ids::decide(ice, Pid::Auto)?;
+            let why = decision.why.filter(|_| decision.ids == Ids::New);
+            Ok(why.map(|why| format!("{why}: its pids are translated (--pid translate): ")))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// A line for who waits for us to have thawed it, and escapes what is in it.

@@ -263,12 +263,10 @@ impl Keeper {
 
     /// Freezes a process of the family. All of the family stands still meanwhile.
     fn freeze(&mut self, order: &Order, mut pipe: Option<File>, who: &UnixStream) -> Value {
-        let done = if self.pids.is_some() {
-            let text = "its pids are translated (--pid translate), and the image would have the new ones: it cannot be frozen yet; thaw it with --pid namespace, or as root";
-            Err(Error::from(Refusal::new(RefusalKind::Ids, text)))
-        } else if self.halt() {
+        let done = if self.halt() {
             let mut options = order.options.clone();
             options.histories = compare::histories(&self.lists.now());
+            options.seen = self.pids.as_ref().map_or_else(HashMap::new, |pids| pids.all().clone());
             if order.confirm {
                 options.confirm = keeper::confirm(who).unwrap_or_else(|e| Confirm::by(move |_| Err(e.to_string())));
             }

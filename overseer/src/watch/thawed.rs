@@ -78,7 +78,12 @@ pub fn pids(known: &[Known], handed: &[Handed]) -> Pids {
             }
         }
     }
-    Pids::of(pairs)
+    let max = std::fs::read_to_string("/proc/sys/kernel/pid_max").ok().and_then(|text| text.trim().parse().ok());
+    let pids = Pids::of(pairs);
+    match max {
+        Some(max) => pids.below(max),
+        None => pids,
+    }
 }
 
 /// The lists of its processes, which are thawed and stand still yet.

@@ -9,8 +9,8 @@ pub mod translated;
 
 use std::collections::HashMap;
 
-/// Numbers above all pids of the kernel (PID_MAX_LIMIT): for who is born with the number that another one of the family is seen by.
-const MADE_UP: i32 = 1 << 22;
+/// PID_MAX_LIMIT.
+const PID_MAX: i32 = 1 << 22;
 
 /// What is not translated, for who wants to know before they rely on it.
 pub const NOT_TRANSLATED: &str = "futexes that hold thread ids for the kernel (PI, robust), pids in shared memory, in messages (SCM_CREDENTIALS), in what is \
@@ -21,15 +21,28 @@ pub const NOT_TRANSLATED: &str = "futexes that hold thread ids for the kernel (P
 pub struct Pids {
     kernel: HashMap<i32, i32>,
     seen: HashMap<i32, i32>,
+    /// For who is born with the number that another one of the family is seen by: so high that the kernel seldom comes there, but one that it could give, since it
+    /// is that of a process in an image.
     made_up: i32,
 }
 
 impl Pids {
     /// Of these: as seen, and as the kernel has it.
     pub fn of(pairs: impl IntoIterator<Item = (i32, i32)>) -> Self {
-        let mut pids = Self { made_up: MADE_UP, ..Self::default() };
+        let mut pids = Self { made_up: PID_MAX, ..Self::default() };
         pairs.into_iter().filter(|(seen, kernel)| *seen > 0 && *kernel > 0).for_each(|(s, k)| pids.know(s, k));
         pids
+    }
+
+    /// New numbers are below this one, the machine's /proc/sys/kernel/pid_max.
+    #[must_use]
+    pub fn below(self, pid_max: i32) -> Self {
+        Self { made_up: pid_max, ..self }
+    }
+
+    /// Those that are seen, by those that the kernel has.
+    pub fn all(&self) -> &HashMap<i32, i32> {
+        &self.seen
     }
 
     /// Two may be seen by one number: a group and a session that are outside, and were led by one process. The first is who is meant by it.
@@ -46,8 +59,9 @@ impl Pids {
             self.kernel.remove(&former);
         }
         if self.kernel.contains_key(&kernel) {
+            let taken = |n: &i32| self.kernel.contains_key(n) || self.seen.contains_key(n);
+            self.made_up = (1..self.made_up).rev().find(|n| !taken(n)).unwrap_or(PID_MAX);
             self.know(self.made_up, kernel);
-            self.made_up += 1;
         }
     }
 
@@ -68,14 +82,14 @@ mod tests {
 
     #[test]
     fn numbers_go_both_ways() {
-        let mut pids = Pids::of([(100, 7), (101, 100), (0, 5), (100, 9)]);
+        let mut pids = Pids::of([(100, 7), (101, 100), (0, 5), (100, 9)]).below(1000);
         assert_eq!((pids.kernel(100), pids.seen(9)), (7, 100));
         assert_eq!((pids.kernel(100), pids.kernel(101), pids.kernel(5)), (7, 100, 5));
         assert_eq!((pids.seen(7), pids.seen(100), pids.seen(200)), (100, 101, 200));
         // A new process has a number by which another one is seen: that one keeps it.
         pids.born(101);
         let other = pids.seen(101);
-        assert!(other > 4_000_000 && pids.kernel(other) == 101 && pids.kernel(101) == 100);
+        assert!(other == 999 && pids.kernel(other) == 101 && pids.kernel(101) == 100);
         // The kernel's number of one that is gone comes again.
         pids.born(7);
         assert_eq!((pids.seen(7), pids.kernel(7), pids.kernel(100)), (7, 7, 100));

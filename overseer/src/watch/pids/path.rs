@@ -1,18 +1,12 @@
 //! Pids in paths below /proc.
 
+use cryo_tracee::proc::{renumber, renumbered};
+
 use super::Pids;
 
-/// The same path by the kernel's numbers; none if that is no other one: `/proc/PID`, `/proc/PID/task/TID`, and what is below them.
+/// The same path by the kernel's numbers; none if that is no other one.
 pub fn to_kernel(path: &[u8], pids: &Pids) -> Option<Vec<u8>> {
-    let rest = path.strip_prefix(b"/proc/")?;
-    let mut parts: Vec<Vec<u8>> = rest.split(|b| *b == b'/').map(<[u8]>::to_vec).collect();
-    let mut changed = translate(parts.first_mut()?, |pid| pids.kernel(pid));
-    if parts.get(1).is_some_and(|part| part == b"task")
-        && let Some(tid) = parts.get_mut(2)
-    {
-        changed |= translate(tid, |tid| pids.kernel(tid));
-    }
-    changed.then(|| [&b"/proc/"[..], &parts.join(&b'/')].concat())
+    renumbered(path, |pid| pids.kernel(pid))
 }
 
 /// What readlink(2) says of `/proc/self` and `/proc/thread-self`, by the numbers that the family sees; none if that is no other one.
@@ -21,19 +15,8 @@ pub fn link_to_seen(path: &[u8], link: &[u8], pids: &Pids) -> Option<Vec<u8>> {
         return None;
     }
     let mut parts: Vec<Vec<u8>> = link.split(|b| *b == b'/').map(<[u8]>::to_vec).collect();
-    let changed = parts.iter_mut().fold(false, |changed, part| translate(part, |pid| pids.seen(pid)) | changed);
+    let changed = parts.iter_mut().fold(false, |changed, part| renumber(part, |pid| pids.seen(pid)) | changed);
     changed.then(|| parts.join(&b'/'))
-}
-
-/// Translates a part that is a number; false if it is none, or stays the same.
-fn translate(part: &mut Vec<u8>, by: impl Fn(i32) -> i32) -> bool {
-    let Some(number) = std::str::from_utf8(part).ok().and_then(|text| text.parse::<i32>().ok()) else { return false };
-    let other = by(number);
-    if other == number || part.starts_with(b"+") {
-        return false;
-    }
-    *part = other.to_string().into_bytes();
-    true
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! One call on its way in and out of the kernel.
 
+use cryo_tracee::signals;
+
 use super::table::{As, Place, of};
 use super::{Pids, path};
 
@@ -121,15 +123,9 @@ pub fn leave(pids: &Pids, (number, args): (u32, [u64; 6]), result: i64, memory: 
 /// Bytes of siginfo_t as far as a sender is in it.
 pub const SIGINFO: usize = 20;
 
-/// Translates the sender of a signal; false if none is in it, or stays the same. In what one process has queued for another (SI_QUEUE) is what that wrote.
+/// Translates the sender of a signal; false if none is in it, or stays the same.
 pub fn siginfo(info: &mut [u8], pids: &Pids) -> bool {
-    const USER: i32 = 0;
-    const MESSAGE_QUEUE: i32 = -3;
-    const THREAD: i32 = -6;
-    let word = |at: usize| info.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, i32::from_le_bytes);
-    let (signal, code) = (word(0), word(8));
-    let sent = matches!(code, USER | MESSAGE_QUEUE | THREAD) || (signal == libc::SIGCHLD && code > 0);
-    sent && number_at(info, 16, |pid| pids.seen(pid))
+    signals::sender(info).is_some_and(|sender| number_at(sender, 0, |pid| pids.seen(pid)))
 }
 
 fn at(memory: &impl Memory, base: u64, offset: u64, pids: &Pids) {
