@@ -10,6 +10,7 @@ use cryo_freeze::choices::Choices;
 
 use crate::policy::place::{Place, Receiver};
 use crate::policy::trigger::Trigger;
+use crate::watch::set_uid::SetUid;
 
 /// Start a program, stand by it, and freeze it in time: every ten minutes, when a signal asks for it, before memory or time are over.
 #[derive(Debug, Parser)]
@@ -77,9 +78,9 @@ pub struct Run {
     /// removed: the next start begins anew
     #[arg(long, requires = "dir")]
     pub resume_if_any: bool,
-    /// Write all that is watched there as it happens: lines of JSON
-    #[arg(long, value_name = "FILE")]
-    pub log: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // they are options of their own
+    pub watching: Watching,
     #[command(flatten)]
     #[allow(missing_docs)] // they are options of their own
     pub keeping: Keeping,
@@ -95,9 +96,9 @@ pub struct Resume {
     /// The directory of the sets (--dir of `overseer run`); further ones go there, too. Or a set by itself, as cryo-freeze makes it
     #[arg(value_name = "DIR|SET.freeze")]
     pub from: PathBuf,
-    /// Write all that is watched there as it happens: lines of JSON
-    #[arg(long, value_name = "FILE")]
-    pub log: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // they are options of their own
+    pub watching: Watching,
     #[command(flatten)]
     #[allow(missing_docs)] // they are options of their own
     pub keeping: Keeping,
@@ -118,6 +119,17 @@ pub struct Receive {
     /// Take nothing: say only whether a set could be taken
     #[arg(long)]
     pub ready: bool,
+}
+
+/// How a program is watched.
+#[derive(Args, Clone, Debug)]
+pub struct Watching {
+    /// Write all that is watched there as it happens: lines of JSON
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// What becomes of a program that would run with other rights than who executes it (set-user-ID, set-group-ID, file capabilities); it is told, and in the log
+    #[arg(long, value_enum, default_value_t = SetUid::Allow)]
+    pub set_uid: SetUid,
 }
 
 /// When a program is frozen, and what becomes of it.

@@ -46,13 +46,13 @@ pub fn run(run: &Run) -> Result<i32> {
     let mut watched = match set {
         Some(set) => {
             say(&format!("continues {}", set.display()));
-            thaw::thaw(&set, &keeping.thawing, run.log.as_deref())?
+            thaw::thaw(&set, &keeping.thawing, &run.watching)?
         }
         None => {
             if sets.is_some() {
                 tell_inherited(keeping);
             }
-            match Watched::start(&run.program, run.log.as_deref()) {
+            match Watched::start(&run.program, &run.watching) {
                 Err(e) => return not_started(&e),
                 started => started?,
             }
@@ -87,7 +87,7 @@ pub fn resume(resume: &Resume) -> Result<i32> {
         bail!("{}: {broken}", resume.from.display());
     }
     say(&format!("continues {}", set.display()));
-    let mut watched = thaw::thaw(&set, &keeping.thawing, resume.log.as_deref())?;
+    let mut watched = thaw::thaw(&set, &keeping.thawing, &resume.watching)?;
     Ok(stand_by(&mut watched, keeping, into.as_ref().or(sets.as_ref()), lock)?.ours)
 }
 

@@ -17,22 +17,24 @@ use cryo_tracee::{foreground, report, signals};
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::Value;
 
-use crate::cli::Thawing;
+use crate::cli::{Thawing, Watching};
 use crate::say;
 use crate::watch::log::Log;
 use crate::watch::pids::NOT_TRANSLATED;
+use crate::watch::set_uid::Rights;
 use crate::watch::thawed::Known;
-use crate::watch::{Watched, calls, keeper, thawed};
+use crate::watch::{Watched, keeper, thawed};
 
-/// Thaws a set that was verified. Each watched event is a line of `log`.
-pub fn thaw(set: &Path, thawing: &Thawing, log: Option<&Path>) -> Result<Watched> {
-    let log = log.map(Log::open).transpose()?;
+/// Thaws a set that was verified.
+pub fn thaw(set: &Path, thawing: &Thawing, watching: &Watching) -> Result<Watched> {
+    let log = watching.log.as_deref().map(Log::open).transpose()?;
+    let rights = Rights::new(watching.set_uid);
     let words: [OsString; 3] = ["cryo-thaw".into(), set.into(), "--no-verify".into()];
     let cli = Cli::try_parse_from(words.into_iter().chain(thawing.words()))?;
     let (report, into) = pipe_with(PipeFlags::CLOEXEC)?;
     let child = foreground::child(|| {
         let done = report::to(into.as_raw_fd()).map_err(Error::from);
-        done.and_then(|()| front(set, &cli, &thawing.pid, log)).unwrap_or_else(|e| Words.complain(e))
+        done.and_then(|()| front(set, &cli, &thawing.pid, (log, rights))).unwrap_or_else(|e| Words.complain(e))
     })?;
     drop(into);
     for line in BufReader::new(File::from(report)).lines() {
@@ -53,19 +55,19 @@ pub fn thaw(set: &Path, thawing: &Thawing, log: Option<&Path>) -> Result<Watched
 }
 
 /// What that process does. Returns the program's exit status.
-fn front(set: &Path, cli: &Cli, pid: &str, log: Option<Log>) -> cryo_thaw::Result<i32> {
+fn front(set: &Path, cli: &Cli, pid: &str, (log, rights): (Option<Log>, Rights)) -> cryo_thaw::Result<i32> {
     let mut options = Options { notes: Notes::to(|note| NOTES.add(note)), ..cli.choices.options() };
     let ice = Ice::open(set, &options)?;
     let known = thawed::known(&ice);
     let translation = translation(&ice, &known, pid)?;
     let translate = translation.is_some();
-    options.watch = Some(calls::filter(translate));
+    options.watch = Some(rights.filter(translate));
     if translate {
         options.pid = Pid::New;
     }
     let keep = Box::new(|tracees, handed: &[_]| {
         let pids = translate.then(|| thawed::pids(&known, handed));
-        let keep = keeper::thawed(tracees, handed, thawed::members(&known, handed), (pids, log));
+        let keep = keeper::thawed(tracees, handed, thawed::members(&known, handed), (pids, log, rights));
         keep.map_err(|error| Error::Io { what: "listening for who asks the keeper".into(), error })
     });
     let root = known.first().map_or(0, Known::pid);

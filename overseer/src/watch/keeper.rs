@@ -27,6 +27,7 @@ use super::lists::{Lists, Member, kind, link};
 use super::log::Log;
 use super::pids::{Pids, translated};
 use super::record::{Record, What};
+use super::set_uid::{Fate, Rights};
 
 /// Results by which the kernel says to itself that a call is made again (linux/errno.h).
 const RESTARTED: std::ops::RangeInclusive<i64> = -516..=-512;
@@ -46,18 +47,20 @@ pub struct Keeper {
     /// Has the root become its program?
     begun: bool,
     log: Option<Log>,
+    rights: Rights,
     /// Overseers that want to know how it ends.
     fronts: Vec<UnixStream>,
 }
 
 /// What the keeper's process of a program does that is started; returns its exit status.
-pub fn run(tracees: Tracees, log: Option<Log>) -> i32 {
+pub fn run(tracees: Tracees, (log, rights): (Option<Log>, Rights)) -> i32 {
     let root = tracees.root();
     let mut lists = Lists::default();
     lists.born(root, 0);
     let threads = HashMap::from([(root, root)]);
     let (pending, fronts) = (HashMap::new(), Vec::new());
-    let mut keeper = Keeper { tracees, threads, pending, pids: None, halting: None, lists, begun: false, log, fronts };
+    let mut keeper =
+        Keeper { tracees, threads, pending, pids: None, halting: None, lists, begun: false, log, rights, fronts };
     i32::from(listen().and_then(|listener| keeper.keep(&listener)).is_err())
 }
 
@@ -66,16 +69,17 @@ pub fn thawed(
     tracees: Tracees,
     handed: &[Handed],
     members: Vec<Member>,
-    (pids, log): (Option<Pids>, Option<Log>),
+    (pids, log, rights): (Option<Pids>, Option<Log>, Rights),
 ) -> std::io::Result<Box<dyn FnOnce() -> i32>> {
     let listener = listen()?;
     let lists = Lists::thawed(members);
     let threads = handed.iter().flat_map(|p| p.tids.iter().map(|tid| (*tid, p.pid))).collect();
     Ok(Box::new(move || {
-        let files: Vec<_> = log.iter().map(Log::fd).chain([listener.as_raw_fd()]).collect();
+        let files: Vec<_> = log.iter().map(Log::fd).chain(rights.fd()).chain([listener.as_raw_fd()]).collect();
         alone(&files);
         let (pending, fronts) = (HashMap::new(), Vec::new());
-        let mut keeper = Keeper { tracees, threads, pending, pids, halting: None, lists, begun: true, log, fronts };
+        let mut keeper =
+            Keeper { tracees, threads, pending, pids, halting: None, lists, begun: true, log, rights, fronts };
         i32::from(keeper.keep(&listener).is_err())
     }))
 }
@@ -120,6 +124,7 @@ impl Keeper {
         let tid = thread.tid();
         let pid = self.process(tid);
         let how = match event {
+            Event::Call(call) if self.refuses(&call, pid, &mut thread) => Resume::On,
             Event::Call(call) => {
                 let known = self.pids.as_ref().is_some_and(|pids| translated::enter(pids, pid, &call, &mut thread));
                 if call.result && !known {
@@ -183,6 +188,14 @@ impl Keeper {
         thread.resume(how);
     }
 
+    /// Was this call one that is not made (`--set-uid refuse`)?
+    fn refuses(&mut self, call: &Call, pid: i32, thread: &mut Stopped) -> bool {
+        let Some(what) = self.rights.executes(call, thread) else { return false };
+        let refused = matches!(what, What::SetUid { fate: Fate::Refused, .. });
+        self.note(pid, thread.tid(), what);
+        refused
+    }
+
     fn ended(&mut self, tid: i32, status: i32) {
         self.pending.remove(&tid);
         if self.threads.remove(&tid).is_none_or(|pid| pid != tid) {
@@ -191,6 +204,7 @@ impl Keeper {
         self.note(tid, tid, What::Ended { status });
         self.lists.ended(tid);
         if tid == self.tracees.root() {
+            self.rights.hush();
             for mut front in self.fronts.drain(..) {
                 let _ = front.write_all(format!("{}\n", json!({ "ended": status })).as_bytes());
             }

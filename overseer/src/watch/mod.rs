@@ -11,6 +11,7 @@ pub mod lists;
 pub mod log;
 pub mod pids;
 pub mod record;
+pub mod set_uid;
 pub mod show;
 pub mod thawed;
 
@@ -26,6 +27,9 @@ use cryo_tracee::guardian;
 use cryo_tracee::tracees::start;
 use log::Log;
 use rustix::fs::{MemfdFlags, memfd_create};
+use set_uid::Rights;
+
+use crate::cli::Watching;
 
 /// A program that was started or thawed here, with all that descend from it.
 pub struct Watched {
@@ -34,11 +38,12 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Starts it as our child. Signals to us may be held back by then; to the program they come. Each watched event is a line of `log`.
-    pub fn start(words: &[OsString], log: Option<&Path>) -> Result<Self> {
-        let log = log.map(Log::open).transpose()?;
-        let files: Vec<_> = log.iter().map(Log::fd).collect();
-        match start(words, &calls::filter(false), &files, |tracees| keeper::run(tracees, log)) {
+    /// Starts it as our child. Signals to us may be held back by then; to the program they come.
+    pub fn start(words: &[OsString], watching: &Watching) -> Result<Self> {
+        let log = watching.log.as_deref().map(Log::open).transpose()?;
+        let rights = Rights::new(watching.set_uid);
+        let files: Vec<_> = log.iter().map(Log::fd).chain(rights.fd()).collect();
+        match start(words, &rights.filter(false), &files, |tracees| keeper::run(tracees, (log, rights))) {
             Ok(started) => Ok(Self { pid: started.pid, child: started.pid }),
             // What execve(2) said, for who looks for it.
             Err(cryo_tracee::Error::Sys { what, error }) => Err(anyhow::Error::from(error).context(what)),

@@ -2,6 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
+use super::set_uid::Fate;
+
 /// Bytes of a path: text in the log, as well as it can be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathBytes(pub Vec<u8>);
@@ -68,6 +70,7 @@ pub enum What {
     Sysv { kind: String, key: i32, id: i32 },
     Execute { path: PathBytes },
     Executed,
+    SetUid { path: PathBytes, why: String, fate: Fate },
     Prctl { option: i32, value: u64 },
     Group { pid: i32, group: i32 },
     Session,

@@ -103,11 +103,14 @@ fn one(number: u32, watch: &Watch) -> Vec<libc::sock_filter> {
 
 /// A filter, ready to be installed.
 #[derive(Clone)]
-pub struct Filter(pub(super) Vec<libc::sock_filter>);
+pub struct Filter {
+    pub(super) lines: Vec<libc::sock_filter>,
+    pub(super) no_new_privs: bool,
+}
 
 impl std::fmt::Debug for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "a filter of {} instructions", self.0.len())
+        write!(f, "a filter of {} instructions", self.lines.len())
     }
 }
 
@@ -130,17 +133,23 @@ impl Filter {
         lines.push(op(RET_K, 0, 0, libc::SECCOMP_RET_ALLOW));
         lines.extend(native);
         lines.extend(i386);
-        Self(lines)
+        Self { lines, no_new_privs: false }
+    }
+
+    /// Who is under it gains no rights by execve(2) (prctl(PR_SET_NO_NEW_PRIVS)), even where it may be installed without that.
+    #[must_use]
+    pub fn without_privileges(self) -> Self {
+        Self { no_new_privs: true, ..self }
     }
 
     /// Installs it in this thread, for it and all that it begins. Without the right to do so otherwise, it is also kept from gaining any by execve(2).
     pub(super) fn install(&self) -> Result<()> {
-        let program = libc::sock_fprog { len: self.0.len() as u16, filter: self.0.as_ptr().cast_mut() };
+        let program = libc::sock_fprog { len: self.lines.len() as u16, filter: self.lines.as_ptr().cast_mut() };
         // SAFETY: the program lives as long as the call, which only reads it; the other takes numbers.
         let set = || unsafe {
             libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER as libc::c_long, 0_usize, &raw const program)
         };
-        if set() == 0 {
+        if !self.no_new_privs && set() == 0 {
             return Ok(());
         }
         // SAFETY: takes numbers.

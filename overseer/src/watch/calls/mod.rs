@@ -81,6 +81,11 @@ pub fn tell(call: &Call, result: i64, thread: &Stopped) -> Option<What> {
     tell(watch.name, call, result, thread)
 }
 
+/// The name of a call that is watched.
+pub fn name(call: &Call) -> Option<&'static str> {
+    find(call).map(|(watch, _)| watch.name)
+}
+
 fn find(call: &Call) -> Option<(&'static Watch, Tell)> {
     let number = |w: &Watch| if call.i386 { w.i386 } else { w.native };
     let find = |watched: &'static [Watch]| watched.iter().find(|w| number(w) == Some(call.number));
