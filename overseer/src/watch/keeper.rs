@@ -25,12 +25,23 @@ use super::calls;
 use super::compare;
 use super::lists::{Lists, Member, kind, link};
 use super::log::Log;
+use super::pace::Pace;
 use super::pids::{Pids, translated};
 use super::record::{Record, What};
 use super::set_uid::{Fate, Rights};
 
 /// Results by which the kernel says to itself that a call is made again (linux/errno.h).
 const RESTARTED: std::ops::RangeInclusive<i64> = -516..=-512;
+
+/// What is left when events have been handled.
+enum Events {
+    /// Nothing, for now.
+    Quiet,
+    /// There may be more.
+    More,
+    /// Nobody.
+    Over,
+}
 
 /// It, with all that it knows.
 pub struct Keeper {
@@ -48,6 +59,7 @@ pub struct Keeper {
     begun: bool,
     log: Option<Log>,
     rights: Rights,
+    pace: Pace,
     /// Overseers that want to know how it ends.
     fronts: Vec<UnixStream>,
 }
@@ -59,8 +71,19 @@ pub fn run(tracees: Tracees, (log, rights): (Option<Log>, Rights)) -> i32 {
     lists.born(root, 0);
     let threads = HashMap::from([(root, root)]);
     let (pending, fronts) = (HashMap::new(), Vec::new());
-    let mut keeper =
-        Keeper { tracees, threads, pending, pids: None, halting: None, lists, begun: false, log, rights, fronts };
+    let mut keeper = Keeper {
+        tracees,
+        threads,
+        pending,
+        pids: None,
+        halting: None,
+        lists,
+        begun: false,
+        log,
+        rights,
+        pace: Pace::default(),
+        fronts,
+    };
     i32::from(listen().and_then(|listener| keeper.keep(&listener)).is_err())
 }
 
@@ -78,8 +101,19 @@ pub fn thawed(
         let files: Vec<_> = log.iter().map(Log::fd).chain(rights.fd()).chain([listener.as_raw_fd()]).collect();
         alone(&files);
         let (pending, fronts) = (HashMap::new(), Vec::new());
-        let mut keeper =
-            Keeper { tracees, threads, pending, pids, halting: None, lists, begun: true, log, rights, fronts };
+        let mut keeper = Keeper {
+            tracees,
+            threads,
+            pending,
+            pids,
+            halting: None,
+            lists,
+            begun: true,
+            log,
+            rights,
+            pace: Pace::default(),
+            fronts,
+        };
         i32::from(keeper.keep(&listener).is_err())
     }))
 }
@@ -95,11 +129,13 @@ impl Keeper {
         let mut children = children_signal().map_err(std::io::Error::other)?;
         loop {
             let _ = children.read(&mut [0; 4096]);
-            if !self.events() {
-                return Ok(());
-            }
+            let wait = match self.events() {
+                Events::Over => return Ok(()),
+                Events::Quiet => None,
+                Events::More => Some(&Timespec { tv_sec: 0, tv_nsec: 0 }),
+            };
             let mut fds = [PollFd::new(&children, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
-            let _ = poll(&mut fds, None);
+            let _ = poll(&mut fds, wait);
             if !fds[1].revents().is_empty()
                 && let Ok((stream, _)) = listener.accept()
             {
@@ -108,14 +144,19 @@ impl Keeper {
         }
     }
 
-    /// Handles all that has happened; false if nobody is left.
-    fn events(&mut self) -> bool {
+    /// Handles what has happened. Who asks us something is not kept waiting by a family that always does something.
+    fn events(&mut self) -> Events {
+        let until = Instant::now() + Duration::from_millis(10);
         loop {
             match self.tracees.next_event() {
                 Ok(Next::Stopped(thread, event)) => self.stopped(thread, event),
                 Ok(Next::Ended(tid, status)) => self.ended(tid, status),
-                Ok(Next::Nobody) => return false,
-                Ok(Next::Nothing) | Err(_) => return true,
+                Ok(Next::Nobody) => return Events::Over,
+                Ok(Next::Nothing) | Err(_) if self.pace.waits() => {}
+                Ok(Next::Nothing) | Err(_) => return Events::Quiet,
+            }
+            if Instant::now() > until {
+                return Events::More;
             }
         }
     }
@@ -127,6 +168,11 @@ impl Keeper {
             Event::Call(call) if self.refuses(&call, pid, &mut thread) => Resume::On,
             Event::Call(call) => {
                 let known = self.pids.as_ref().is_some_and(|pids| translated::enter(pids, pid, &call, &mut thread));
+                if known {
+                    self.pace.answered(tid);
+                } else {
+                    self.pace.rest();
+                }
                 if call.result && !known {
                     self.pending.insert(tid, call);
                     Resume::ToResult
@@ -237,6 +283,7 @@ impl Keeper {
 
     /// Answers a question; see [`cryo_freeze::keeper`].
     fn answer(&mut self, mut stream: UnixStream) {
+        self.pace.rest();
         let ready = stream.set_nonblocking(false).and_then(|()| stream.set_read_timeout(Some(Duration::from_secs(1))));
         if ready.is_err() || !keeper::is_ours(&stream) {
             return;

@@ -9,6 +9,7 @@ pub mod compare;
 pub mod keeper;
 pub mod lists;
 pub mod log;
+mod pace;
 pub mod pids;
 pub mod record;
 pub mod set_uid;

@@ -1,12 +1,13 @@
 //! What a program takes under `overseer run`, beside itself alone and under strace, which is told to stop for the same calls.
 
 use std::{
+    io::Read,
     path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use overseer::watch::calls;
 
 use crate::run::{bare, check, root};
@@ -29,13 +30,16 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// What a translated getpid takes.
+const GETPID: &str = "getpid, translated, µs";
+
 pub const HEAD: &[&str] = &["watched", "alone, ms", "overseer", "strace", "overseer / alone", "overseer / strace"];
 
 /// Measures those with `only` in their name: cells of a table.
 pub fn rows(tools: &Path, rounds: usize, only: &str) -> Result<Vec<Vec<String>>> {
     let dir = tempfile::Builder::new().prefix("cryo-bench-").tempdir_in("/dev/shm")?;
     let chosen: Vec<_> = ROWS.iter().filter(|row| row.name.contains(only)).collect();
-    if chosen.is_empty() {
+    if chosen.is_empty() && !GETPID.contains(only) {
         return Ok(Vec::new());
     }
     let source = root().join("xtask/bench/watched.c");
@@ -61,18 +65,55 @@ pub fn rows(tools: &Path, rounds: usize, only: &str) -> Result<Vec<Vec<String>>>
                 }
             }
         }
-        let [alone, watched, traced] = times.map(|mut times| {
-            times.sort_by(f64::total_cmp);
-            times[times.len() / 2]
-        });
-        table.push(vec![
-            row.name.to_owned(),
-            format!("{alone:.0}"),
-            format!("{watched:.0}"),
-            format!("{traced:.0}"),
-            format!("{:.2}", watched / alone),
-            format!("{:.2}", watched / traced),
-        ]);
+        table.push(cells(row.name, times, 0));
+    }
+    if GETPID.contains(only) {
+        table.push(cells(GETPID, getpid(tools, dir.path(), rounds)?, 1));
     }
     Ok(table)
+}
+
+fn cells(name: &str, times: [Vec<f64>; 3], digits: usize) -> Vec<String> {
+    let [alone, watched, traced] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    let time = |time: f64| format!("{time:.digits$}");
+    let ratio = |to: f64| format!("{:.2}", watched / to);
+    vec![name.to_owned(), time(alone), time(watched), time(traced), ratio(alone), ratio(traced)]
+}
+
+/// Microseconds of one: alone, in a program that is continued with translated pids, and under strace that traces it.
+fn getpid(tools: &Path, dir: &Path, rounds: usize) -> Result<[Vec<f64>; 3]> {
+    eprintln!("{GETPID} ...");
+    let program = || {
+        let mut program = bare("./watched");
+        program.arg("getpid").current_dir(dir);
+        program
+    };
+    let mut original = program().stdout(Stdio::piped()).spawn()?;
+    let mut ready = [0; 6];
+    original.stdout.take().context("no stdout")?.read_exact(&mut ready)?;
+    let mut freeze = bare(tools.join("cryo-freeze"));
+    check(freeze.arg(original.id().to_string()).args(["-o", "asks"]).current_dir(dir).stdout(Stdio::null()), LIMIT)?;
+    original.wait()?;
+    std::fs::write(dir.join("go"), "")?;
+    let mut overseer = bare(tools.join("overseer"));
+    overseer.args(["resume", "asks.freeze", "--pid", "translate"]).current_dir(dir);
+    let mut strace = bare("strace");
+    strace
+        .args(["-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=getpid", "./watched", "getpid"])
+        .current_dir(dir);
+    let mut ways = [program(), overseer, strace];
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
+    for round in 0..=rounds {
+        for (way, times) in ways.iter_mut().zip(&mut times) {
+            let said = String::from_utf8(way.stdin(Stdio::null()).stderr(Stdio::null()).output()?.stdout)?;
+            let time = said.lines().last().context("it said nothing")?.parse()?;
+            if round > 0 {
+                times.push(time);
+            }
+        }
+    }
+    Ok(times)
 }
