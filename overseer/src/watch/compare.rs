@@ -47,7 +47,7 @@ fn descriptors(member: &Member, history: &mut History) {
             None | Some("?") => differs(
                 history,
                 &format!("fd {fd}"),
-                &format!("the overseer has not seen where it came from (a {is}): perhaps through a socket"),
+                &format!("the overseer has not seen where it came from (a {is}): perhaps from another process"),
             ),
             Some(seen) => {
                 differs(

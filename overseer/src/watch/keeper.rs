@@ -173,7 +173,7 @@ impl Keeper {
                 } else {
                     self.pace.rest();
                 }
-                if call.result && !known {
+                if call.result && !known && calls::matters(&call, &thread) {
                     self.pending.insert(tid, call);
                     Resume::ToResult
                 } else {

@@ -162,8 +162,9 @@ impl Lists {
         match what {
             What::Opened { fd, path, dir, flags, mode } => {
                 let absolute = Some(PathBytes(absolute(pid, *dir, path)));
-                let new =
-                    Descriptor { path: Some(path.clone()), absolute, flags: *flags, mode: *mode, ..made("file", None) };
+                let kind = if leads_on(&path.0) { link(pid, *fd).map(|link| kind(&link)) } else { None };
+                let made = made(kind.as_deref().unwrap_or("file"), None);
+                let new = Descriptor { path: Some(path.clone()), absolute, flags: *flags, mode: *mode, ..made };
                 member.descriptors.insert(*fd, new);
             }
             What::Made { fd, kind } => {
@@ -178,6 +179,9 @@ impl Lists {
             What::Accepted { fd, from } => {
                 member.descriptors.insert(*fd, made("socket", Some(*from)));
             }
+            What::Received { fds, kinds } => fds.iter().zip(kinds).for_each(|(fd, kind)| {
+                member.descriptors.insert(*fd, made(kind, None));
+            }),
             What::Duplicated { fd, from } => {
                 let mut new = member.descriptors.get(from).cloned().unwrap_or_else(|| made("?", None));
                 (new.order, new.from) = (order, Some(*from));
@@ -233,6 +237,11 @@ impl Lists {
         }
         members
     }
+}
+
+/// Is this path one by which another descriptor is opened, whatever that is (/dev/fd/63, /proc/self/fd/3)?
+fn leads_on(path: &[u8]) -> bool {
+    [&b"/dev/fd/"[..], b"/dev/std", b"/proc/"].iter().any(|begin| path.starts_with(begin))
 }
 
 /// A path of this process, from the root.

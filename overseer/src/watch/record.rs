@@ -56,6 +56,7 @@ pub enum What {
     Renamed { from: PathBytes, from_dir: i32, to: PathBytes, to_dir: i32 },
     Directory { path: PathBytes },
     Socket { fd: i32, domain: i32, kind: i32, protocol: i32 },
+    Received { fds: Vec<i32>, kinds: Vec<String> },
     Accepted { fd: i32, from: i32 },
     Bound { fd: i32, address: Vec<u8> },
     Connected { fd: i32, address: Vec<u8> },

@@ -10,6 +10,9 @@ const AT_FDCWD: i32 = -100;
 /// fcntl(2): F_DUPFD, F_DUPFD_CLOEXEC. All else it does the kernel's tables tell.
 const DUPLICATING: &[u32] = &[0, 1030];
 
+/// ioctl(2): TIOCGPTPEER, by which openpty(3) opens the other end.
+pub const PEER: u32 = 0x5441;
+
 pub const WATCHED: &[Watch] = &[
     result("open", 2, 5),
     result("openat", 257, 295),
@@ -21,6 +24,7 @@ pub const WATCHED: &[Watch] = &[
     result("dup3", 292, 330),
     watch("fcntl", 72, 55, When::In(1, DUPLICATING), true),
     watch("fcntl64", 0, 221, When::In(1, DUPLICATING), true),
+    watch("ioctl", 16, 54, When::In(1, &[PEER]), true),
     result("pipe", 22, 42),
     result("pipe2", 293, 331),
     result("eventfd", 284, 323),
@@ -90,8 +94,8 @@ pub fn tell(name: &str, call: &Call, result: i64, thread: &Stopped) -> Option<Wh
                 "memfd_create" | "memfd_secret" => "memfd",
                 "pidfd_open" => "pidfd",
                 "io_uring_setup" => "io_uring",
-                // A message queue looks like a file.
-                "mq_open" | "open_by_handle_at" => "file",
+                // A message queue looks like a file, and so does a terminal.
+                "ioctl" | "mq_open" | "open_by_handle_at" => "file",
                 // Whatever the other process has there.
                 "pidfd_getfd" => "?",
                 other => other,

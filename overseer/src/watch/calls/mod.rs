@@ -9,6 +9,8 @@ mod signals;
 mod sockets;
 mod timers;
 
+pub use files::PEER;
+
 use cryo_tracee::Stopped;
 use cryo_tracee::tracees::{Call, Filter, Watch, When};
 
@@ -79,6 +81,11 @@ pub fn tell(call: &Call, result: i64, thread: &Stopped) -> Option<What> {
         return None;
     }
     tell(watch.name, call, result, thread)
+}
+
+/// Is the result of this call, which says that it is, of interest indeed?
+pub fn matters(call: &Call, thread: &Stopped) -> bool {
+    sockets::matters(call, thread)
 }
 
 /// The name of a call that is watched.

@@ -71,8 +71,8 @@ const GETOWN_EX: &[u32] = &[16];
 /// ioctl(2): TIOCSPGRP, FIOSETOWN, SIOCSPGRP; TIOCGPGRP, TIOCGSID, FIOGETOWN, SIOCGPGRP.
 const SETS: &[u32] = &[0x5410, 0x8901, 0x8902];
 const GETS: &[u32] = &[0x540f, 0x5429, 0x8903, 0x8904];
-/// All of them.
-pub const IOCTLS: &[u32] = &[0x5410, 0x8901, 0x8902, 0x540f, 0x5429, 0x8903, 0x8904];
+/// All of them, and what is watched besides.
+pub const IOCTLS: &[u32] = &[0x5410, 0x8901, 0x8902, 0x540f, 0x5429, 0x8903, 0x8904, crate::watch::calls::PEER];
 /// getsockopt(2): SOL_SOCKET, SO_PEERCRED.
 const SOCKET: &[u32] = &[1];
 const PEERCRED: &[u32] = &[17];
