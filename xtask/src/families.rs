@@ -11,13 +11,19 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_mins(90);
 
-/// Freezes each at so many moments, and prints how many of them were right. The packages are those of `cargo xtask test`.
-pub fn families(moments: usize, filter: &[String]) -> Result<()> {
+/// Freezes each at so many moments, and prints how many of them were right. `watched`: real programs, too, and all are started by an overseer, whose view has to be
+/// the kernel's when they are frozen, once. The packages are those of `cargo xtask test`.
+pub fn families(moments: usize, watched: bool, filter: &[String]) -> Result<()> {
     crate::test::ready()?;
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("table");
     let mut test = cargo(&["test", "--locked", "--quiet", "-p", "fixtures", "--no-fail-fast"]);
-    test.args(["--test", "families", "--test", "family_servers", "--"]).args(filter);
+    test.args(["--test", "families", "--test", "family_servers"]);
+    if watched {
+        test.args(["--test", "real"]).env("CRYO_WATCHED", "1");
+    }
+    test.arg("--").args(filter);
+    let moments = if watched { 1 } else { moments };
     test.env("CRYO_TABLE", &path).env("CRYO_MOMENTS", moments.to_string());
     show(&test);
     let done = check(&mut test, LIMIT);

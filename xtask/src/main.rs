@@ -66,6 +66,9 @@ enum Chore {
         /// How many moments each
         #[arg(long, default_value_t = 10)]
         moments: usize,
+        /// Start them by an overseer, and real programs, too: its view and the kernel's have to be the same when they are frozen, once
+        #[arg(long)]
+        watched: bool,
         /// Passed on to the tests: parts of names
         #[arg(last = true)]
         args: Vec<String>,
@@ -95,7 +98,7 @@ fn main() -> ExitCode {
         Chore::TestVm { all, bench, args } => vm::test_vm(all, bench, &args),
         Chore::Ci => ci::ci(),
         Chore::Bench(args) => bench::bench(&args),
-        Chore::Families { moments, args } => families::families(moments, &args),
+        Chore::Families { moments, watched, args } => families::families(moments, watched, &args),
         Chore::Bless => bless::bless(),
         Chore::Man => man::man(),
         Chore::Released => released::released(),
