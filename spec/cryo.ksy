@@ -153,7 +153,8 @@ types:
             '"TMFD1"': timerfd
             '"PIDF1"': pidfd
             '"PIDD1"': dead_pidfd
-            '"EPOL1"': epoll
+            '"EPOL1"': epoll_v1
+            '"EPOL2"': epoll
             '"INOT1"': inotify
             '"FANO1"': fanotify
             '"UNIX1"': unix
@@ -1252,6 +1253,30 @@ types:
         repeat: expr
         repeat-expr: num_watches
   watch:
+    seq:
+      - id: fd
+        type: u4
+      - id: through
+        type: u4
+      - id: events
+        type: u4
+      - id: state
+        type: u4
+      - id: data
+        type: u8
+      - id: description
+        type: u8
+  epoll_v1:
+    seq:
+      - id: open_flags
+        type: u8
+      - id: num_watches
+        type: u8
+      - id: watches
+        type: watch_v1
+        repeat: expr
+        repeat-expr: num_watches
+  watch_v1:
     seq:
       - id: fd
         type: u4

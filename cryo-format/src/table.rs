@@ -55,7 +55,7 @@ macro_rules! for_each_section {
             timerfd     Timerfd     b"TMFD" 1 Frost  Description     CRITICAL;
             pidfd       Pidfd       b"PIDF" 1 Frost  Description     CRITICAL;
             pidfd       DeadPidfd   b"PIDD" 1 Frost  Description     CRITICAL;
-            epoll       Epoll       b"EPOL" 1 Frost  Description     CRITICAL;
+            epoll       Epoll       b"EPOL" 2 Frost  Description     CRITICAL;
             inotify     Inotify     b"INOT" 1 Frost  Description     CRITICAL;
             fanotify    Fanotify    b"FANO" 1 Frost  Description     CRITICAL;
             mqueues     Mqueue      b"MQUE" 1 Frost  Description     CRITICAL;
@@ -100,6 +100,7 @@ macro_rules! for_each_old_section {
             ThreadV1  v1 thread  Thread  b"THRD" 1 Frost Thread      CRITICAL => thread::Thread;
             PipeV1    v1 pipes   Pipe    b"PIPE" 1 Frost Description CRITICAL => pipes::Pipe;
             LocksV1   v1 locks   Locks   b"LOCK" 1 Frost Description CRITICAL => locks::Locks;
+            EpollV1   v1 epoll   Epoll   b"EPOL" 1 Frost Description CRITICAL => epoll::Epoll;
         }
     };
 }

@@ -56,7 +56,7 @@ SECTIONS = {
     "DATA": (None, CRITICAL), "PAD ": (None, 0), "INDX": (None, 0), "END ": (None, CRITICAL),
 }  # fmt: skip
 # Kinds that have more versions than the first.
-VERSIONS = {"OBJS": (1, 2), "MM  ": (1, 2), "PROC": (1, 2), "THRD": (1, 2), "PIPE": (1, 2), "LOCK": (1, 2)}
+VERSIONS = {"OBJS": (1, 2), "MM  ": (1, 2), "PROC": (1, 2), "THRD": (1, 2), "PIPE": (1, 2), "LOCK": (1, 2), "EPOL": (1, 2)}
 STRUCTURAL = ("DATA", "PAD ", "INDX", "END ")
 
 

@@ -4,7 +4,7 @@ use binrw::binrw;
 use serde::{Deserialize, Serialize};
 
 use crate::prim::{Addr, List};
-use crate::section::Validate;
+use crate::section::{Named, Validate};
 
 /// A set of watched descriptors.
 #[binrw]
@@ -32,6 +32,13 @@ pub struct Watch {
     pub state: u32,
     /// What epoll_wait(2) gives with an event.
     pub data: Addr,
+    /// Where the process has no descriptor of the file, since that travels with a message or another process has it: its description. Then `through` means
+    /// nothing. Otherwise 0.
+    pub description: u64,
 }
 
-impl Validate for Epoll {}
+impl Validate for Epoll {
+    fn names(&self) -> Vec<(Named, u64)> {
+        self.watches.iter().map(|w| (Named::Description, w.description)).collect()
+    }
+}

@@ -167,6 +167,7 @@ pub fn collect(
     }
     answers(refused)?;
     ancillary::collect(&mut cx);
+    epoll::settle(&mut cx);
     removed::cwd(&mut cx);
     sessions::collect(&mut cx)?;
     terminal::collect(&mut cx)?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::AsFd;
 
 use cryo_format::prim::Addr;
+use cryo_format::section::AnySection;
 use cryo_format::section::epoll::{Epoll, Watch};
 use cryo_tracee::fds;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -38,11 +39,11 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         let earlier = seen_so_far.entry(seen.fd).or_default();
         let found = find(cx, f, &seen, *earlier)?;
         *earlier += 1;
-        let Some(through) = found else {
+        let Some((through, description)) = found else {
             return refuse(
                 RefusalKind::Descriptor,
                 format!(
-                    "{} watches a file that was open as {} and that the process has no descriptor of any more: use --fd {}=null",
+                    "{} watches a file that was open as {} and that no process of the image has a descriptor of: use --fd {}=null",
                     f.name(),
                     seen.fd,
                     f.fd
@@ -57,10 +58,11 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         }
         watches.push(Watch {
             fd: seen.fd,
-            through: through.fd as u32,
+            through: if description == 0 { through.fd as u32 } else { seen.fd },
             events: seen.events,
             state,
             data: Addr(seen.data),
+            description,
         });
     }
     cx.out.add(d.id, Epoll { open_flags: f.open_flags(), watches: watches.into() });
@@ -87,34 +89,77 @@ impl Seen {
     }
 }
 
-/// A descriptor for the watched file: the number that it was added under, or another one.
-fn find<'c>(cx: &Cx<'c>, epoll: &Fd, seen: &Seen, earlier: u32) -> Result<Option<&'c Fd>> {
+/// A descriptor for the watched file: the number that it was added under, or another one of the process, both with 0; else one of another process, or of
+/// what travels with a message, with its description.
+fn find<'c>(cx: &Cx<'c>, epoll: &Fd, seen: &Seen, earlier: u32) -> Result<Option<(&'c Fd, u64)>> {
     use std::os::unix::fs::MetadataExt;
-    let pid = cx.of(epoll).live_tid;
+    let set = (cx.of(epoll).live_tid, epoll.fd);
     let is = |f: &Fd| -> Result<bool> {
         if f.meta.ino() != seen.ino {
             return Ok(false);
         }
-        match fds::is_watched(pid, f.fd, epoll.fd, seen.fd as i32, earlier) {
+        match fds::is_watched((cx.of(f).live_tid, f.fd), set, seen.fd as i32, earlier) {
             // A kernel that does not compare so: the inode must do.
             Err(e) if matches!(e.errno(), Some(libc::EOPNOTSUPP | libc::EINVAL)) => Ok(true),
             other => Ok(other?),
         }
     };
-    if let Some(f) = cx.beside(epoll, seen.fd as i32)
+    // By the numbers of the process that has the set it is made again; of us, who look at what travels, nobody knows the numbers.
+    let numbered = !cx.is_in_flight(epoll);
+    if let Some(f) = cx.beside(epoll, seen.fd as i32).filter(|_| numbered)
         && is(f)?
     {
-        return Ok(Some(f));
+        return Ok(Some((f, 0)));
     }
-    // Of the process that has the set: by its numbers the set is made again.
-    for d in cx.all {
+    for d in cx.all.iter().filter(|_| numbered) {
         if let Some(f) = d.fds.iter().find(|f| f.holder == epoll.holder)
             && is(f)?
         {
-            return Ok(Some(f));
+            return Ok(Some((f, 0)));
+        }
+    }
+    for d in cx.all {
+        if is(d.first())? {
+            late(epoll, seen, d.first())?;
+            return Ok(Some((d.first(), d.id)));
         }
     }
     Ok(None)
+}
+
+/// What is made when all processes are born, and then only for those who have it, is not there to be watched by others.
+fn late(epoll: &Fd, seen: &Seen, f: &Fd) -> Result<()> {
+    if !f.is_anon("pidfd") && !f.meta.is_file() {
+        return Ok(());
+    }
+    refuse(
+        RefusalKind::Descriptor,
+        format!(
+            "{} watches as {} what only another process has a descriptor of, and a pidfd or a file in /proc is not carried so: use --fd {}=null",
+            epoll.name(),
+            seen.fd,
+            epoll.fd
+        ),
+    )
+}
+
+/// Names the descriptions that sets watch as they stand in the image, when all do: what is outside may stand there by other ids than its own.
+pub fn settle(cx: &mut Cx<'_>) {
+    let placed = |d: &Description<'_>| {
+        let f = d.first();
+        let there = cx.table.iter().find(|(g, _)| (g.holder, g.fd) == (f.holder, f.fd)).map(|(_, id)| *id);
+        there.or_else(|| cx.sent.get(&f.fd).copied().filter(|_| cx.is_in_flight(f)))
+    };
+    let mut ids: HashMap<u64, u64> = HashMap::new();
+    for w in cx.out.sections::<Epoll>().flat_map(|set| &set.watches).filter(|w| w.description != 0) {
+        let id = cx.all.iter().find(|d| d.id == w.description).and_then(placed);
+        ids.extend(id.filter(|id| *id != w.description).map(|id| (w.description, id)));
+    }
+    for (_, section) in cx.out.sections.iter_mut().filter(|_| !ids.is_empty()) {
+        if let AnySection::Epoll(set) = section {
+            set.watches.iter_mut().for_each(|w| w.description = *ids.get(&w.description).unwrap_or(&w.description));
+        }
+    }
 }
 
 /// Which of these events a file has now.

@@ -37,7 +37,11 @@ impl Print for Epoll {
             out.list("watches");
             write!(out, "fd ");
             out.value("fd", Cell::number(w.fd.into()));
-            if w.through != w.fd {
+            if w.description != 0 {
+                write!(out, " (description ");
+                out.value("description", Cell::number(w.description));
+                write!(out, ")");
+            } else if w.through != w.fd {
                 write!(out, " (now ");
                 out.value("now", Cell::number(w.through.into()));
                 write!(out, ")");

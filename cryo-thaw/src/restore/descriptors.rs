@@ -14,6 +14,7 @@ use cryo_format::Kind;
 use cryo_format::model::FileModel;
 use cryo_format::section::attributes::Attributes;
 use cryo_format::section::descriptors::{Descriptor, ThreadDescriptors};
+use cryo_format::section::epoll::Epoll;
 use cryo_format::section::inet::Inet;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::outside::{FdRule, Instead, Outside};
@@ -97,7 +98,9 @@ pub fn table<'a>(
         frost.all::<ThreadDescriptors>().filter(|(_, own)| own.shared_with == 0).map(|(id, _)| id).collect();
     let holders = || processes.iter().chain(&threads);
     let all = || holders().flat_map(|id| wanted(frost, *id).iter().map(move |d| (*id, d)));
-    let highest = all().map(|(_, d)| d.fd).max().unwrap_or(0).max(2);
+    // A set watches by numbers that may be free; they are used while it is filled.
+    let watched = frost.all::<Epoll>().flat_map(|(_, set)| &set.watches.0).map(|w| w.fd);
+    let highest = all().map(|(_, d)| d.fd).chain(watched).max().unwrap_or(0).max(2);
     // Parking needs numbers above the image's own: the soft limit may be in the way until the image's is set.
     cryo_tracee::host::raise_file_limit(host.pid())?;
     let root = processes.first().copied().unwrap_or(0);
@@ -344,18 +347,19 @@ pub fn finish<'a>(host: &mut Host, table: &mut Table<'a>, id: u64, paths: Paths<
     late::place(host, table)?;
     // Locks and leases do not suffer a second opening of their file beside the program's own.
     table.contents.clear();
-    let mut parked: Vec<u64> = if table.processes.first() == Some(&id) {
-        table.only_in_flight().into_iter().map(|(_, at)| at).collect()
-    } else {
-        Vec::new()
-    };
+    let mut parked: Vec<u64> = epoll::borrowed(table).into_iter().filter_map(|id| table.at(id)).collect();
+    if table.processes.first() == Some(&id) {
+        parked.extend(table.only_in_flight().into_iter().map(|(_, at)| at));
+    }
+    parked.retain(|at| *at >= table.base);
     parked.sort_unstable();
+    parked.dedup();
     close_but(host, table.base, &parked)?;
     LATE.iter().try_for_each(|late| late(host, table))?;
     if parked.is_empty() { Ok(()) } else { close_but(host, table.base, &[]) }
 }
 
-/// Closes all descriptors from `first` on, but for some, which are sorted.
+/// Closes all descriptors from `first` on, but for some, which are sorted and not below it.
 fn close_but(host: &mut Host, first: u64, but: &[u64]) -> Result<()> {
     let mut batch = host.batch()?;
     let mut from = first;

@@ -30,7 +30,7 @@ const DEEPEST: usize = 5;
 
 /// Fills the sets, those that are watched by others first.
 pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
-    let mut left = table.all::<Epoll>();
+    let mut left: Vec<_> = table.all::<Epoll>().into_iter().filter(|(id, _)| table.number(*id).is_some()).collect();
     for depth in 0.. {
         if left.is_empty() {
             break;
@@ -43,9 +43,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         }
         let before = left.len();
         let empty: HashSet<u64> = left.iter().map(|(id, _)| *id).collect();
-        let waits = |epoll: &Epoll| {
-            epoll.watches.iter().any(|w| table.description(w.through).is_some_and(|d| empty.contains(&d)))
-        };
+        let waits = |epoll: &Epoll| epoll.watches.iter().any(|w| watched(table, w).is_some_and(|d| empty.contains(&d)));
         let (ready, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, epoll)| !waits(epoll));
         for (id, epoll) in &ready {
             if let Some(fd) = table.number(*id) {
@@ -58,6 +56,17 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The description that is watched.
+fn watched(table: &Table<'_>, w: &Watch) -> Option<u64> {
+    if w.description != 0 { Some(w.description) } else { table.description(w.through) }
+}
+
+/// Descriptions that the sets of whose turn it is watch and that it has no descriptors of.
+pub fn borrowed(table: &Table<'_>) -> Vec<u64> {
+    let sets = table.all::<Epoll>().into_iter().filter(|(id, _)| table.number(*id).is_some());
+    sets.flat_map(|(_, set)| &set.watches.0).map(|w| w.description).filter(|id| *id != 0).collect()
 }
 
 fn fill(host: &mut Host, table: &Table<'_>, epoll: u32, set: &Epoll) -> Result<()> {
@@ -84,7 +93,18 @@ fn fill(host: &mut Host, table: &Table<'_>, epoll: u32, set: &Epoll) -> Result<(
 
 /// Adds a watch under the number that it was added under, which may be another file's now, or nobody's.
 fn add(host: &mut Host, table: &Table<'_>, epoll: u32, w: &Watch, events: u32) -> Result<()> {
-    if w.fd == w.through {
+    let through = match w.description {
+        0 => u64::from(w.through),
+        id => match table.at(id) {
+            Some(at) => at,
+            None => {
+                let why =
+                    format!("fd {epoll} (epoll): what it watches as {} is not there: use --fd {epoll}=null", w.fd);
+                return refuse(RefusalKind::Descriptor, why);
+            }
+        },
+    };
+    if through == u64::from(w.fd) {
         return match control(host, libc::EPOLL_CTL_ADD, epoll, w, events) {
             Err(e) if table.ruled(w.through) => {
                 table.options.notes.add(format!("fd {epoll}: what stands at {} now cannot be watched: {e}", w.through));
@@ -98,7 +118,7 @@ fn add(host: &mut Host, table: &Table<'_>, epoll: u32, w: &Watch, events: u32) -
     let cloexec = table.wanted.iter().any(|d| d.fd == w.fd && d.flags & 1 != 0);
     let aside =
         if taken { Some(host.call(libc::SYS_fcntl, [fd, libc::F_DUPFD_CLOEXEC as u64, 0, 0, 0, 0])?) } else { None };
-    host.call(libc::SYS_dup2, [w.through.into(), fd, 0, 0, 0, 0])?;
+    host.call(libc::SYS_dup2, [through, fd, 0, 0, 0, 0])?;
     let added = control(host, libc::EPOLL_CTL_ADD, epoll, w, events);
     match aside {
         Some(aside) => {

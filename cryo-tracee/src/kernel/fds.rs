@@ -121,15 +121,21 @@ pub fn share(tid: i32, other: i32, what: Shared) -> bool {
     unsafe { libc::syscall(libc::SYS_kcmp, tid, other, what as i32, 0, 0) <= 0 }
 }
 
-/// Is the file of descriptor `fd` what the epoll set at `epoll` watches under the number `watched`? A number may stand there more than once:
-/// `nth` counts from 0 (KCMP_EPOLL_TFD).
-pub fn is_watched(pid: i32, fd: i32, epoll: i32, watched: i32, nth: u32) -> Result<bool> {
+/// Do two processes surely share it? No where the kernel does not tell us.
+pub fn surely_share(pid: i32, other: i32, what: Shared) -> bool {
+    // SAFETY: takes numbers only.
+    unsafe { libc::syscall(libc::SYS_kcmp, pid, other, what as i32, 0, 0) == 0 }
+}
+
+/// Is the file of a process's descriptor what the epoll set of another (or the same) watches under the number `watched`? A number may stand there more than
+/// once: `nth` counts from 0 (KCMP_EPOLL_TFD).
+pub fn is_watched((pid, fd): (i32, i32), (other, epoll): (i32, i32), watched: i32, nth: u32) -> Result<bool> {
     const KCMP_EPOLL_TFD: i32 = 7;
     let what = || format!("comparing fd {fd} with what fd {epoll} watches as {watched}");
     fault::point().map_err(|e| Error::sys(what(), e))?;
     let slot = [epoll as u32, watched as u32, nth];
     // SAFETY: `slot` is linux/kcmp.h's struct kcmp_epoll_slot, which the kernel reads.
-    match unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, fd as i64, slot.as_ptr()) } {
+    match unsafe { libc::syscall(libc::SYS_kcmp, pid, other, KCMP_EPOLL_TFD, fd as i64, slot.as_ptr()) } {
         0 => Ok(true),
         1 | 2 => Ok(false),
         _ => Err(Error::last(what())),
