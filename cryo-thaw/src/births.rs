@@ -187,7 +187,7 @@ impl<'a> Births<'a> {
     fn template(&self, i: usize) -> Result<Template<'a>> {
         let mut forked = vec![i];
         for step in &self.prepared.steps {
-            if let Step::Birth(child, Some(parent), Birth::Fork, _) = step
+            if let Step::Birth(child, Some(parent), Birth::Fork | Birth::Sibling, _) = step
                 && forked.contains(parent)
             {
                 forked.push(*child);
@@ -296,8 +296,12 @@ impl<'a> Births<'a> {
         let common = common::of_birth(ice, member.id, self.prepared.members[parent].id, how)?;
         let one_memory = common & libc::CLONE_VM as u64 != 0;
         let maker = self.maker(parent, session)?;
-        let mut host =
-            if how == Birth::Orphan { orphan(maker, pid, signal, common)? } else { maker.fork(pid, signal, common)? };
+        let mut host = match how {
+            Birth::Orphan => orphan(maker, pid, signal, common)?,
+            // Its parent is told as it is of who makes it.
+            Birth::Sibling => maker.fork(pid, 0, common | libc::CLONE_PARENT as u64)?,
+            _ => maker.fork(pid, signal, common)?,
+        };
         let unlinked: HashMap<u64, u64> = table
             .objects
             .iter()

@@ -16,7 +16,7 @@ const KNOWN: [(i32, &str); 4] = [
     (libc::CLONE_FS, "working directory and umask"),
 ];
 
-/// Flags of clone(2) for the birth of process `id`, the child of `parent`.
+/// Flags of clone(2) for the birth of process `id`, which `parent` makes.
 pub fn flags(ice: &Ice, id: u64, parent: u64) -> Result<u64> {
     let Some(family) = ice.get::<Family>(0) else { return Ok(0) };
     let mut flags = 0;
@@ -55,7 +55,7 @@ pub fn of_birth(ice: &Ice, id: u64, parent: u64, how: Birth) -> Result<u64> {
     let flags = flags(ice, id, parent)?;
     let ended = KNOWN.iter().find(|(flag, _)| *flag != libc::CLONE_FS && flags & *flag as u64 != 0);
     match ended {
-        Some((_, what)) if how != Birth::Fork => {
+        Some((_, what)) if !matches!(how, Birth::Fork | Birth::Sibling) => {
             let words = words(ice, id, parent, what)?;
             let why = if how == Birth::Orphan { "is not its parent" } else { "executes another program" };
             refuse(RefusalKind::Children, format!("{words}, which {why}: this release cannot bring that back"))

@@ -49,7 +49,7 @@ fn origins(steps: &[Step]) -> Vec<usize> {
     let mut all = Vec::new();
     for step in steps {
         match *step {
-            Step::Birth(_, Some(parent), Birth::Fork, _) => all.push(all[parent]),
+            Step::Birth(_, Some(parent), Birth::Fork | Birth::Sibling, _) => all.push(all[parent]),
             Step::Birth(i, ..) => all.push(i),
             _ => {}
         }

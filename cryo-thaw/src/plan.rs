@@ -33,6 +33,8 @@ pub enum Birth {
     Start,
     /// It has the program of its parent, with whose memory it begins.
     Fork,
+    /// The same, but it is who is named, another child of its parent, that makes it (CLONE_PARENT), and whose memory it has.
+    Sibling,
     /// It has executed another one.
     Exec,
     /// The same, and its parent is not in the set: the one that is named is only who makes it.
@@ -93,7 +95,10 @@ pub fn plan(members: &[Known<'_>], family: Option<&Family>) -> Result<Vec<Step>>
     for (i, m) in members.iter().enumerate().skip(1) {
         let (pid, ppid) = (m.process.pid, m.process.ppid);
         let (parent, how) = match places.get(&ppid).copied() {
-            Some(parent) if parent < i => (parent, birth(&members[parent], m)),
+            Some(parent) if parent < i => match sibling(members, i, parent, family) {
+                Some(sibling) => (sibling, Birth::Sibling),
+                None => (parent, birth(&members[parent], m)),
+            },
             None => {
                 let leader = born_in[i].and_then(|sid| places.get(&sid)).copied().filter(|leader| *leader < i);
                 (leader.unwrap_or(0), Birth::Orphan)
@@ -135,6 +140,23 @@ pub fn plan(members: &[Known<'_>], family: Option<&Family>) -> Result<Vec<Step>>
         groups(members, zombies, leaders.into_keys().collect(), &mut steps)?;
     }
     Ok(steps)
+}
+
+/// Another child of the parent, with which member `i` has its memory in common and not with the parent: the first of those before it. Their parent is told of
+/// their ends by one signal.
+fn sibling(members: &[Known<'_>], i: usize, parent: usize, family: Option<&Family>) -> Option<usize> {
+    let common = family.map_or(&[][..], |f| &f.common);
+    // All that have it in common name the first of them.
+    let first = |m: &Known<'_>| {
+        let with = common.iter().find(|c| c.process == m.id && c.flags & libc::CLONE_VM as u32 != 0);
+        with.map_or(m.id, |c| c.other)
+    };
+    let own = &members[i];
+    if first(own) == own.id || first(own) == first(&members[parent]) {
+        return None;
+    }
+    let told = |m: &Known<'_>| (m.process.ppid, m.process.exit_signal);
+    members[..i].iter().position(|m| first(m) == first(own) && told(m) == told(own))
 }
 
 /// The program of the parent, if nothing else has been executed since: the kernel puts the stack and the auxiliary vector with its random bytes elsewhere

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use cryo_format::section::family::{Family, Zombie};
+use cryo_format::section::family::{Common, Family, Zombie};
 use cryo_format::section::mm::Mm;
 use cryo_format::section::process::Process;
 use cryo_thaw::plan::{Birth, Known, Step, Who, plan};
@@ -137,7 +137,11 @@ fn execute(steps: &[Step], members: &[(u64, Paper)], zombies: &[(u64, Paper)]) -
                 continue;
             }
             Step::Birth(i, Some(parent), how, led) => {
-                let ppid = if how == Birth::Orphan { 1 } else { pid(parent) };
+                let ppid = match how {
+                    Birth::Orphan => 1,
+                    Birth::Sibling => world[&pid(parent)].ppid,
+                    _ => pid(parent),
+                };
                 let paper = Paper { ppid, ..world[&led.unwrap_or(pid(parent))].clone() };
                 assert!(world.insert(pid(i), paper).is_none(), "{} twice", pid(i));
                 continue;
@@ -219,7 +223,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_plan_leads_to_what_was(deeds in prop::collection::vec(deed(), 0..60)) {
+    fn the_plan_leads_to_what_was(
+        deeds in prop::collection::vec(deed(), 0..60),
+        pairs in prop::collection::vec((0..30_usize, 0..30_usize), 0..6),
+    ) {
         let world = live(&deeds);
         let (zombies, members): (Vec<_>, Vec<_>) = world.clone().into_iter().partition(|(_, p)| p.zombie);
         let processes: Vec<Process> = members
@@ -230,8 +237,22 @@ proptest! {
         let known: Vec<Known> =
             processes.iter().enumerate().map(|(i, process)| Known { id: i as u64 + 1, process, mm: &mm }).collect();
         let dead = zombies.iter().map(|(pid, p)| Zombie { pid: *pid, ppid: p.ppid, pgid: p.pgid, sid: p.sid, ..Zombie::default() });
-        let family = Family { root: 1, zombies: dead.collect::<Vec<_>>().into(), ..Family::default() };
+        // Some children of one parent have one memory.
+        let mut common: Vec<Common> = Vec::new();
+        for (first, other) in pairs {
+            let [Some((a, p)), Some((b, q))] = [members.get(first), members.get(other)] else { continue };
+            let (first, other) = (first as u64 + 1, other as u64 + 1);
+            let alike = (p.ppid, p.sid) == (q.ppid, q.sid) && world.contains_key(&p.ppid) && p.sid != *a && q.sid != *b;
+            let known = |c: &Common| c.process == other || c.process == first || c.other == other;
+            if first < other && alike && !common.iter().any(known) {
+                common.push(Common { process: other, other: first, flags: libc::CLONE_VM as u32, reserved: 0 });
+            }
+        }
+        let siblings = common.len();
+        let family = Family { root: 1, zombies: dead.collect::<Vec<_>>().into(), common: common.into() };
         let steps = plan(&known, Some(&family)).unwrap();
+        let made = steps.iter().filter(|step| matches!(step, Step::Birth(_, _, Birth::Sibling, _))).count();
+        prop_assert_eq!(made, siblings);
         // Where one that is alone runs is not planned.
         if world.len() > 1 {
             prop_assert_eq!(execute(&steps, &members, &zombies), world);

@@ -143,6 +143,18 @@ pub fn parent<'s>(scenes: &'s [Scene<'s>], of: &Scene<'_>) -> Option<&'s Scene<'
     scenes[..of.member].iter().find(|s| i64::from(s.pid) == ppid)
 }
 
+/// By whom a member is made: its parent, or, if it has its memory in common with another child of that and not with the parent, the first of those (CLONE_PARENT).
+/// The kernel has both tell their parent of their end by the same signal.
+pub fn born_of<'s>(scenes: &'s [Scene<'s>], of: &Scene<'_>, common: &[Common]) -> Option<&'s Scene<'s>> {
+    let parent = parent(scenes, of)?;
+    let signal = |s: &Scene<'_>| s.stat.field(38).ok();
+    let sibling = |s: &&Scene<'_>| {
+        common_memory(common, of.id, s.id) && s.stat.field(4).ok() == of.stat.field(4).ok() && signal(s) == signal(of)
+    };
+    let alone = !common_memory(common, of.id, parent.id);
+    scenes[..of.member].iter().filter(|_| alone).find(sibling).or(Some(parent))
+}
+
 /// Adds the section, if there is more than one process to tell of.
 pub fn collect(scenes: &[Scene<'_>], zombies: &[i32], out: &mut Collected) -> Result<()> {
     let Some((root, others)) = scenes.split_first() else { return Ok(()) };
@@ -231,15 +243,16 @@ fn shared(scenes: &[Scene<'_>]) -> Result<Vec<Common>> {
             }
         }
     }
-    // It comes about at a birth, as it did.
+    // It comes about at a birth, as it did. Of others than a parent and its children, or these among each other, nobody can be born so: whose parent has ended
+    // is a child of one who had no part in it, and to end in the same way a process in between would need memory, and a pid, that the family has not.
     for one in all.iter().filter(|c| c.flags & libc::CLONE_VM as u32 != 0) {
         let scene = |id| scenes.iter().find(|s| s.id == id);
         let (Some(own), Some(other)) = (scene(one.process), scene(one.other)) else { continue };
-        if !parent(scenes, own).is_some_and(|parent| common_memory(&all, own.id, parent.id)) {
+        if !born_of(scenes, own, &all).is_some_and(|of| common_memory(&all, own.id, of.id)) {
             return refuse(
                 RefusalKind::Children,
                 format!(
-                    "{} has its memory in common with {} (clone(2), CLONE_VM), which is not its parent: that is not carried yet",
+                    "{} has its memory in common with {} (clone(2), CLONE_VM), which is neither its parent nor another child of that: this is not carried",
                     own.name(),
                     other.name()
                 ),

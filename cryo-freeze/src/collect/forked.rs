@@ -58,7 +58,7 @@ fn of_member(
     memories: &[&Memory],
     common: &[Common],
 ) -> Result<Option<Forked>> {
-    let Some(parent) = family::parent(scenes, scene) else { return Ok(None) };
+    let Some(parent) = family::born_of(scenes, scene, common) else { return Ok(None) };
     let one_memory = family::common_memory(common, scene.id, parent.id);
     if !one_memory && !same_program(scene, parent, (memories[scene.member], memories[parent.member]))? {
         return Ok(None);
