@@ -1,5 +1,5 @@
-//! What processes have in common that fork(2) gives a copy of (clone(2): CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND). It comes about where it did: at the
-//! birth of a child of one of them.
+//! What processes have in common that fork(2) gives a copy of (clone(2): CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_SYSVSEM). It comes about where it did: at the
+//! birth of a child of one of them, or of a sibling.
 
 use cryo_format::section::family::Family;
 use cryo_format::section::process::Process;
@@ -9,11 +9,12 @@ use crate::error::{RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::plan::Birth;
 
-const KNOWN: [(i32, &str); 4] = [
+const KNOWN: [(i32, &str); 5] = [
     (libc::CLONE_VM, "memory"),
     (libc::CLONE_SIGHAND, "signal handlers"),
     (libc::CLONE_FILES, "descriptors"),
     (libc::CLONE_FS, "working directory and umask"),
+    (libc::CLONE_SYSVSEM, "list of what its end undoes to semaphores"),
 ];
 
 /// Flags of clone(2) for the birth of process `id`, which `parent` makes.
@@ -53,7 +54,8 @@ pub fn flags(ice: &Ice, id: u64, parent: u64) -> Result<u64> {
 /// The same for how it is born: an execve(2) ends most of that.
 pub fn of_birth(ice: &Ice, id: u64, parent: u64, how: Birth) -> Result<u64> {
     let flags = flags(ice, id, parent)?;
-    let ended = KNOWN.iter().find(|(flag, _)| *flag != libc::CLONE_FS && flags & *flag as u64 != 0);
+    let stays = |flag: i32| flag == libc::CLONE_FS || flag == libc::CLONE_SYSVSEM;
+    let ended = KNOWN.iter().find(|(flag, _)| !stays(*flag) && flags & *flag as u64 != 0);
     match ended {
         Some((_, what)) if !matches!(how, Birth::Fork | Birth::Sibling) => {
             let words = words(ice, id, parent, what)?;

@@ -54,7 +54,7 @@ pub struct Common {
     pub process: u64,
     /// Local id of the other one, which comes before it.
     pub other: u64,
-    /// Flags of clone(2): CLONE_VM 0x100, CLONE_FS 0x200, CLONE_FILES 0x400, CLONE_SIGHAND 0x800.
+    /// Flags of clone(2): CLONE_VM 0x100, CLONE_FS 0x200, CLONE_FILES 0x400, CLONE_SIGHAND 0x800, CLONE_SYSVSEM 0x40000.
     pub flags: u32,
     /// Must be zero.
     pub reserved: u32,
@@ -64,7 +64,9 @@ impl Validate for Family {
     fn validate(&self) -> Result<(), Violation> {
         for c in &self.common {
             ensure(c.reserved == 0, Rule::RESERVED, || "the reserved field is not zero")?;
-            ensure(c.flags & !0xf00 == 0, Rule::VALUE, || format!("{:#x} are no flags of clone(2) for it", c.flags))?;
+            ensure(c.flags & !0x4_0f00 == 0, Rule::VALUE, || {
+                format!("{:#x} are no flags of clone(2) for it", c.flags)
+            })?;
         }
         ascending(&self.zombies, |z| z.pid)
             .map_err(|i| Rule::SORTED.broken(format!("zombie {} is out of order", self.zombies[i].pid)))

@@ -125,7 +125,7 @@ fn mend(section: &mut AnySection) {
         AnySection::Family(s) => {
             s.zombies.sort_by_key(|z| z.pid);
             s.zombies.dedup_by_key(|z| z.pid);
-            s.common.iter_mut().for_each(|c| (c.flags, c.reserved) = (c.flags & 0xf00, 0));
+            s.common.iter_mut().for_each(|c| (c.flags, c.reserved) = (c.flags & 0x4_0f00, 0));
         }
         AnySection::Fs(s) => {
             s.reserved = 0;

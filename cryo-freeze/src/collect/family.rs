@@ -9,7 +9,7 @@ use cryo_tracee::fds::{self, Shared};
 use cryo_tracee::proc::{self, Stat, Status};
 use cryo_tracee::signals;
 
-use super::{Collected, RefusalKind, Scene, also, refuse};
+use super::{Collected, RefusalKind, Scene, also, refuse, semundo};
 use crate::options::{Also, Children};
 use crate::refused::{ancestors, name, short};
 use crate::{Error, Result, refused};
@@ -208,17 +208,19 @@ fn of_other_threads(scene: &Scene<'_>, out: &mut Collected) {
 
 /// What fork(2) would have given each a copy of, and several have together.
 fn shared(scenes: &[Scene<'_>]) -> Result<Vec<Common>> {
-    const WHAT: [(Shared, i32); 4] = [
+    const WHAT: [(Shared, i32); 5] = [
         (Shared::Memory, libc::CLONE_VM),
         (Shared::Files, libc::CLONE_FILES),
         (Shared::Fs, libc::CLONE_FS),
         (Shared::Handlers, libc::CLONE_SIGHAND),
+        (Shared::SemUndo, libc::CLONE_SYSVSEM),
     ];
     let mut all: Vec<Common> = Vec::new();
     for (what, flag) in WHAT {
         // As with descriptors: kcmp(2) orders, so that nobody has to be compared with everybody.
         let mut error = None;
-        let mut sorted: Vec<&Scene<'_>> = scenes.iter().collect();
+        let has_it = |s: &&Scene<'_>| what != Shared::SemUndo || semundo::has_list(s.live_tid);
+        let mut sorted: Vec<&Scene<'_>> = scenes.iter().filter(has_it).collect();
         let mut order = |a: &Scene<'_>, b: &Scene<'_>| {
             fds::order(a.live_tid, b.live_tid, what).unwrap_or_else(|e| {
                 error.get_or_insert(e);

@@ -4,9 +4,9 @@
 //! with ERANGE: so we ask for operations of which the last cannot be done, and learn from ERANGE instead of EAGAIN how large it is. Nothing is
 //! changed, nobody is woken, and nothing waits.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use cryo_format::section::family::{Common, Family};
 use cryo_format::section::semundo::{Adjustment, SemUndo};
 use cryo_tracee::Remote;
 use cryo_tracee::fds::{self, Shared};
@@ -45,12 +45,21 @@ fn sets() -> Vec<Set> {
     text.lines().filter_map(parse).collect()
 }
 
+/// Has a process a list of what its end undoes? Who has one thread and never asked for it has none, as the command that waits for us has none (we have: a
+/// thread is made with one).
+pub fn has_list(tid: i32) -> bool {
+    !fds::surely_share(tid, std::os::unix::process::parent_id() as i32, Shared::SemUndo)
+}
+
 /// Asks about all semaphores that the process may change.
 pub fn collect(remote: &mut Remote<'_>, scene: &Scene<'_>, out: &mut Collected) -> Result<()> {
-    // Who has one thread and never asked for it has no list of that, as the command that waits for us has none (we have: a thread is made with one). So not
-    // every member is asked about every semaphore of the machine (those of postgres).
-    let command = std::os::unix::process::parent_id() as i32;
-    if fds::order(scene.live_tid, command, Shared::SemUndo).is_ok_and(Ordering::is_eq) {
+    // So not every member is asked about every semaphore of the machine (those of postgres).
+    if !has_list(scene.live_tid) {
+        return Ok(());
+    }
+    // A list that several have (CLONE_SYSVSEM) is done once.
+    let again = |c: &Common| c.process == scene.id && c.flags & libc::CLONE_SYSVSEM as u32 != 0;
+    if out.sections::<Family>().any(|family| family.common.iter().any(again)) {
         return Ok(());
     }
     let (mut some, mut asked) = (Vec::new(), 0);
