@@ -175,6 +175,7 @@ pub fn collect(
             options,
         });
     }
+    scenes.iter().try_for_each(shared::check_process)?;
     family::collect(&scenes, &family.zombies, out)?;
     let directories = parted::look(&scenes, Shared::Fs, "its working directory and umask")?;
     let tables = parted::look(&scenes, Shared::Files, "its table of descriptors")?;

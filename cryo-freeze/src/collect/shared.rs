@@ -2,6 +2,7 @@
 //! program would have one of its own, and neither would hear of the other again. Pipes, sockets and SysV shared memory have collectors that
 //! know this of themselves.
 
+use cryo_tracee::fds;
 use cryo_tracee::proc::Mapping;
 
 use super::other_holders::Holder;
@@ -16,6 +17,25 @@ pub fn check_mapping(scene: &Scene<'_>, m: &Mapping, out: &mut Collected) -> Res
     let Some(other) = other else { return Ok(()) };
     let name = format!("memory {:x}-{:x} ({})", m.start, m.end, String::from_utf8_lossy(&m.path));
     found(scene, &name, &other, "content", None, out)
+}
+
+/// Refuses a process that clone(2) has made to have something in common with one that is not frozen. Its memory is not to be touched before.
+pub fn check_process(scene: &Scene<'_>) -> Result<()> {
+    let Some((what, other)) = scene.machine.others.sharer(scene.pid, scene.live_tid) else { return Ok(()) };
+    let what = match what {
+        fds::Shared::Memory => "memory (clone(2), CLONE_VM)",
+        fds::Shared::Files => "table of descriptors (clone(2), CLONE_FILES)",
+        fds::Shared::Fs => "working directory and umask (clone(2), CLONE_FS)",
+        fds::Shared::Handlers => "signal handlers (clone(2), CLONE_SIGHAND)",
+        fds::Shared::SemUndo => "list of what its end undoes to semaphores (clone(2), CLONE_SYSVSEM)",
+    };
+    refuse(
+        RefusalKind::Shared,
+        format!(
+            "{} has its {what} in common with {other}, which is not frozen with it: freeze the process from which both descend, or end that one first",
+            scene.name()
+        ),
+    )
 }
 
 /// `name` shares `what` with another process: refused, with the descriptor by which it can be answered, or noted.

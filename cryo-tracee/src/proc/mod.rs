@@ -62,6 +62,11 @@ pub fn tasks(pid: i32) -> Result<Vec<i32>> {
     Ok(tids)
 }
 
+/// A thread of a process that has not ended, the main one if that has not.
+pub fn living_task(pid: i32) -> Option<i32> {
+    tasks(pid).ok()?.into_iter().find(|tid| link(*tid, "exe").is_ok())
+}
+
 /// Refuses `what` where this process has more than one thread: of others a fork(2) keeps only locks that nobody opens any more, and namespaces are
 /// changed one thread at a time.
 pub(crate) fn one_thread(what: &str) -> Result<()> {
