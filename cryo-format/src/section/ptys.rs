@@ -45,10 +45,12 @@ impl PtyFlags {
     pub const LOCKED: u32 = 1;
     /// TIOCPKT.
     pub const PACKET: u32 = 2;
-    /// TIOCEXCL.
+    /// TIOCEXCL of the master.
     pub const EXCLUSIVE: u32 = 4;
     /// The other end was open and is closed.
     pub const HUNG_UP: u32 = 8;
+    /// TIOCEXCL of the other end.
+    pub const OTHER_EXCLUSIVE: u32 = 16;
 }
 
 impl Validate for Pty {}

@@ -160,6 +160,11 @@ fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<
     flag(PtyFlags::LOCKED, tty::ask(&taken, Question::LOCKED)?);
     flag(PtyFlags::PACKET, tty::ask(&taken, Question::PACKET)?);
     flag(PtyFlags::EXCLUSIVE, tty::ask(&taken, Question::EXCLUSIVE)?);
+    if let Some(other) =
+        cx.all.iter().find(|d| matches!(end(cx, d.first()), Some((End::Slave | End::DevTty, n)) if n == number))
+    {
+        flag(PtyFlags::OTHER_EXCLUSIVE, tty::ask(&cx.take(other.first())?, Question::EXCLUSIVE)?);
+    }
     let mut fds = [PollFd::new(&taken, PollFlags::empty())];
     rustix::event::poll(&mut fds, Some(&Timespec::default())).about(|| format!("looking at {}", f.name()))?;
     flag(PtyFlags::HUNG_UP, fds[0].revents().contains(PollFlags::HUP));

@@ -24,6 +24,7 @@ impl Print for Pty {
                 (PtyFlags::PACKET.into(), "packet mode"),
                 (PtyFlags::EXCLUSIVE.into(), "exclusive"),
                 (PtyFlags::HUNG_UP.into(), "hung up"),
+                (PtyFlags::OTHER_EXCLUSIVE.into(), "other end exclusive"),
             ];
             write!(out, ", {}", bits(self.flags.into(), names, ", "));
         }

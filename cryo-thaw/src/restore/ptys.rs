@@ -100,14 +100,15 @@ fn make(host: &mut Host, notes: &Notes, fd: u32, pty: &Pty) -> Result<u64> {
 
 /// What would have been in the way.
 pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
-    for (id, end) in table.all::<PtyEnd>().into_iter().filter(|(_, end)| end.master != 0) {
+    for (id, end) in table.all::<PtyEnd>() {
         let (Some(fd), Some(pty)) = (table.number(id), table.section::<Pty>(end.pty)) else { continue };
+        let master = end.master != 0;
         let mut batch = host.batch()?;
         let yes = batch.put(&1_u32.to_le_bytes());
-        if pty.flags & PtyFlags::EXCLUSIVE != 0 {
+        if pty.flags & if master { PtyFlags::EXCLUSIVE } else { PtyFlags::OTHER_EXCLUSIVE } != 0 {
             batch.call(libc::SYS_ioctl, &[fd.into(), TIOCEXCL, 0]);
         }
-        if pty.flags & PtyFlags::LOCKED != 0 {
+        if master && pty.flags & PtyFlags::LOCKED != 0 {
             batch.call(libc::SYS_ioctl, &[fd.into(), TIOCSPTLCK, yes.addr]);
         }
         host.run(batch)?.all()?;
