@@ -6,6 +6,7 @@ mod groups;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 
+use cryo_format::section::credentials::Credentials;
 use cryo_format::section::family::{Family, Zombie};
 use cryo_format::section::forked::Forked;
 use cryo_format::section::mm::Mm;
@@ -419,7 +420,13 @@ impl<'a> Births<'a> {
             reaps(near, Some(subreaper))?;
             near.forget_children()?;
         }
-        for (i, (host, parent)) in std::mem::take(&mut self.zombies) {
+        for (i, (mut host, parent)) in std::mem::take(&mut self.zombies) {
+            // Its parent is told as which user it ended: as that of the parent, which others are notes of the image.
+            let user = self.ice.get::<Credentials>(self.prepared.members[parent].id).map_or(0, |c| c.uid[0]);
+            if user != 0 && rustix::process::geteuid().is_root() {
+                host.call(libc::SYS_setresuid, [user.into(), user.into(), user.into(), 0, 0, 0])
+                    .doing(|| "becoming the user of a child that has ended".into())?;
+            }
             table.pids.insert(self.family_zombies()[i].pid, in_namespace(host.pid())?);
             self.ready.zombies.push((parent, self.family_zombies()[i].pid as i32, host.pid()));
             host.end_as(self.family_zombies()[i].status)?;

@@ -176,6 +176,7 @@ pub fn collect(scenes: &[Scene<'_>], zombies: &[i32], out: &mut Collected) -> Re
     }
     let mut dead = zombies.iter().map(|pid| zombie(*pid)).collect::<Result<Vec<_>>>()?;
     dead.sort_by_key(|z| z.pid);
+    zombies.iter().try_for_each(|pid| lost(*pid, out))?;
     let mut names: Vec<String> = scenes.iter().map(|s| format!("{} ({})", s.pid, s.comm())).collect();
     for scene in scenes {
         of_other_threads(scene, out);
@@ -298,6 +299,28 @@ fn zombie(pid: i32) -> Result<Zombie> {
         status: stat.field(52)? as u32,
         name: status.name().into(),
     })
+}
+
+/// Notes what its parent would have been told of a child that has ended, and will not be.
+fn lost(pid: i32, out: &mut Collected) -> Result<()> {
+    /// Of a wait status.
+    const DUMPED: u32 = 0x80;
+    let (status, stat) = (Status::of(pid)?, Stat::of(pid)?);
+    let name = format!("process {pid} ({})", String::from_utf8_lossy(&status.name()));
+    if stat.field(52)? as u32 & DUMPED != 0 {
+        out.note(
+            name.clone(),
+            "it has ended, and waits for its parent, which will not be told that it dumped core (WCOREDUMP)",
+        );
+    }
+    let user = status.ids("Uid")[0];
+    if user != Status::of(stat.field(4)? as i32)?.ids("Uid")[0] {
+        out.note(
+            name,
+            format!("it has ended as user {user}, and waits for its parent, which will be told its own user (si_uid)"),
+        );
+    }
+    Ok(())
 }
 
 /// Children that stay behind, for the notes.
