@@ -13,7 +13,7 @@ use super::open::{self, set_flags};
 use super::paths::{self, Found};
 use super::table::Table;
 use crate::Result;
-use crate::error::{RefusalKind, reason, refuse};
+use crate::error::{Doing, RefusalKind, reason, refuse};
 use crate::notes::Notes;
 use crate::unlinked;
 
@@ -84,7 +84,10 @@ pub fn now(host: &mut Host, table: &Table<'_>, fd: u32, id: u64) -> Result<Optio
 fn seek(host: &mut Host, file: &OpenFile, opened: u64) -> Result<()> {
     let mut batch = host.batch()?;
     add_seek(&mut batch, file, opened);
-    if batch.is_empty() { Ok(()) } else { Ok(host.run(batch)?.all()?) }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    host.run(batch)?.all().doing(|| format!("bringing back the offset of {}", file.path))
 }
 
 /// Adds the call that brings its offset back, if it takes one.
