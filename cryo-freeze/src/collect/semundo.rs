@@ -45,10 +45,12 @@ fn sets() -> Vec<Set> {
     text.lines().filter_map(parse).collect()
 }
 
-/// Has a process a list of what its end undoes? Who has one thread and never asked for it has none, as the command that waits for us has none (we have: a
-/// thread is made with one).
+/// Has a process a list of what its end undoes? Who has one thread and never asked for it has none (a thread is made with one).
+///
+/// Whether two have the same one, or none, is all that can be asked. The command that waits for us has none; but whose library this is may have another parent,
+/// which has: then it is asked by the side of who surely has none.
 pub fn has_list(tid: i32) -> bool {
-    !fds::surely_share(tid, std::os::unix::process::parent_id() as i32, Shared::SemUndo)
+    !fds::surely_share(tid, std::os::unix::process::parent_id() as i32, Shared::SemUndo) && fds::has_undo_list(tid)
 }
 
 /// Asks about all semaphores that the process may change.

@@ -127,6 +127,16 @@ pub fn surely_share(pid: i32, other: i32, what: Shared) -> bool {
     unsafe { libc::syscall(libc::SYS_kcmp, pid, other, what as i32, 0, 0) == 0 }
 }
 
+/// Has it a list of what its end undoes to SysV semaphores? A thread of ours that gives up its part in our own list (unshare(2)) has none to compare with.
+pub fn has_undo_list(tid: i32) -> bool {
+    let differs = || {
+        // SAFETY: takes flags. All other threads keep the list of this process, and so nothing is undone.
+        let none = unsafe { libc::unshare(libc::CLONE_SYSVSEM) } == 0;
+        !(none && surely_share(tid, rustix::thread::gettid().as_raw_nonzero().get(), Shared::SemUndo))
+    };
+    std::thread::scope(|scope| scope.spawn(differs).join()).unwrap_or(true)
+}
+
 /// Is the file of a process's descriptor what the epoll set of another (or the same) watches under the number `watched`? A number may stand there more than
 /// once: `nth` counts from 0 (KCMP_EPOLL_TFD).
 pub fn is_watched((pid, fd): (i32, i32), (other, epoll): (i32, i32), watched: i32, nth: u32) -> Result<bool> {
