@@ -100,7 +100,7 @@ pub fn add_seek(batch: &mut Batch, file: &OpenFile, opened: u64) {
     }
 }
 
-/// Is it a file, a directory or a harmless device that its own path leads to, so that no more is to be known for opening it? See [`super::files_at_once`].
+/// Is it a file, a directory or a harmless device that its own path leads to, so that no more is to be known for opening it? See `files_at_once.rs`.
 pub fn is_plain(table: &Table<'_>, file: &OpenFile) -> bool {
     let opened = match file.mode & S_IFMT {
         S_IFREG | S_IFDIR => true,
