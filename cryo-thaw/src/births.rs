@@ -23,6 +23,7 @@ use crate::host::{self, Executable};
 use crate::ice::{Ice, Pages};
 use crate::identity::Paths;
 use crate::ids::Ids;
+use crate::lazy;
 use crate::options::Options;
 use crate::personality;
 use crate::plan::{Birth, Step, Who};
@@ -367,10 +368,15 @@ impl<'a> Births<'a> {
         if let Some(pages) = pages {
             let (host, shape) = &self.ready.hosts[i];
             let vmas = &self.ice.need::<Vmas>(id)?.vmas;
+            let later = lazy::ranges(self.ice, pages, id, vmas, self.options);
             let targets = [Target { process: id, memory: host.memory(), vmas, shape }];
             // Objects of a set of one stand among its pages.
             let turn = if self.prepared.members.len() == 1 { Turn::Rest } else { Turn::Of(id) };
-            fill::fill(pages, &self.filler(&targets, table.contents()), turn)?;
+            let filler = Filler { later: &later, ..self.filler(&targets, table.contents()) };
+            fill::fill(pages, &filler, turn)?;
+            if let (Pages::File { image, .. }, false) = (pages, later.is_empty()) {
+                lazy::start(&mut self.ready.hosts[i].0, id, image, &later, vmas, self.options)?;
+            }
         }
         let (host, shape) = self.born(i)?;
         if let Some(bridge) = &shape.vdso {
@@ -395,7 +401,7 @@ impl<'a> Births<'a> {
         'a: 'f,
     {
         let options = self.options;
-        Filler { targets, files, notes: &options.notes, verify: !options.no_verify }
+        Filler { targets, files, notes: &options.notes, verify: !options.no_verify, later: &[] }
     }
 
     /// Gives the session that member `i` leads its terminal, if that is of the image.

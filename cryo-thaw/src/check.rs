@@ -28,7 +28,7 @@ use crate::options::{Options, Pid};
 use crate::restore::{clocks, credentials, inet_socket, limits, seccomp, xstate};
 use crate::same_file::{Hashes, same_file};
 use crate::vdso::MAX_VDSO;
-use crate::{Result, file_map, ids};
+use crate::{Result, file_map, ids, lazy};
 
 /// When the thawer asks for a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,7 @@ pub fn check(ice: &Ice, options: &Options) -> Result<()> {
 
 /// Refuses that, and what we may not bring back: before a host exists, and outside of any namespace.
 pub fn rights(ice: &Ice, options: &Options) -> Result<()> {
+    lazy::allowed(options)?;
     ask(ice, options, |when| when != When::InTime)
 }
 

@@ -60,6 +60,9 @@ pub struct Cli {
     /// Return when the program ends, with its status; or when `all` processes that were thawed with it have ended, with the same status
     #[arg(long, value_enum, default_value_t = WaitArg::Root, conflicts_with = "detach")]
     pub wait: WaitArg,
+    /// As root: let it run at once, and fill its memory behind it; what it waits for comes first
+    #[arg(long, conflicts_with_all = ["hold", "from"])]
+    pub lazy: bool,
     /// Leave it stopped (kill -CONT lets it go on; of a family each process, which are named)
     #[arg(long)]
     pub stopped: bool,

@@ -29,7 +29,7 @@ use crate::notes::Notes;
 use crate::remap::{Shape, pool_lacks, pool_too_small};
 use crate::stdin::Pipe;
 
-const PAGE: u64 = 4096;
+pub(crate) const PAGE: u64 = 4096;
 /// Two keep the kernel busy with first touch; up to two more compare digests meanwhile, where there are CPUs for them.
 const WORKERS: std::ops::RangeInclusive<usize> = 2..=4;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -65,6 +65,8 @@ pub struct Filler<'a> {
     pub notes: &'a Notes,
     /// Compare the digests of pages; their checksums always are.
     pub verify: bool,
+    /// What is filled in by others, later (see `lazy.rs`): addresses, of the only process.
+    pub later: &'a [(u64, u64)],
 }
 
 /// Fills in those whose turn it is. When it returns, each of their checksums and digests was right.
@@ -129,10 +131,37 @@ fn windows<'a>(processes: impl Iterator<Item = &'a [Vma]>) -> HashMap<u64, Vec<W
 }
 
 /// Bytes that this machine can give to a process now (proc_meminfo(5)); as much as it likes where it does not say.
-fn available() -> u64 {
+pub(crate) fn available() -> u64 {
     let meminfo = Meminfo::now();
     let swap = meminfo.bytes("SwapFree").unwrap_or(0);
     meminfo.bytes("MemAvailable").map_or(u64::MAX, |memory| memory + swap)
+}
+
+/// More is asked for than there is.
+pub(crate) fn lacks<T>(bytes: u64, left: u64) -> Result<T> {
+    refuse(
+        RefusalKind::Memory,
+        format!(
+            "the image asks for {} MiB of memory for pages that it does not hold, and this machine has {} MiB left",
+            bytes >> 20,
+            left >> 20
+        ),
+    )
+}
+
+/// The pages of the batch whose EXTS is chunk `i`, with the right checksum, and digest if that is to be verified. Returns how many bytes they have in the image.
+pub(crate) fn data(image: &Image<File>, i: usize, whole: &Extents, verify: bool, buf: &mut Vec<u8>) -> Result<u64> {
+    let chunks = image.chunks();
+    let Some(d) = following(whole, &chunks[i], chunks.get(i + 1))? else {
+        buf.clear();
+        return Ok(0);
+    };
+    buf.resize(d.raw as usize, 0);
+    image.data(d, buf)?;
+    if verify {
+        compare(whole, buf, &format_args!("{}: chunk DATA at offset {:#x}", image.name(), d.offset))?;
+    }
+    Ok(d.stored)
 }
 
 /// BLAKE3 of a batch as EXTS has it; zero where it was frozen with --no-digest.
@@ -157,10 +186,17 @@ fn from_file(image: &Image<File>, done: &mut HashSet<u64>, filler: &Work<'_>, tu
     if let Turn::Of(process) = turn {
         done.insert(process);
     }
+    let now = cryo_format::ranges::without(&[(0, u64::MAX)], filler.filler.later);
+    let process = filler.filler.targets.first().map(|target| target.process);
     spread(batches.len(), &|i, buf| {
         let i = batches[i];
         let extents: Extents = image.section(&chunks[i])?;
-        filler.stored(image, i, chunks[i].owner, &extents, &extents, buf)
+        let owner = chunks[i].owner;
+        if filler.filler.later.is_empty() || Some(owner) != process {
+            return filler.stored(image, i, owner, &extents, &extents, buf);
+        }
+        let part = Extents { extents: extents.within(&now, PAGE).into(), ..extents.clone() };
+        if part.extents.is_empty() { Ok(()) } else { filler.stored(image, i, owner, &extents, &part, buf) }
     })
 }
 
@@ -356,17 +392,10 @@ impl Work<'_> {
         part: &Extents,
         buf: &mut Vec<u8>,
     ) -> Result<()> {
-        let chunks = image.chunks();
         let needed = part.extents.iter().any(|e| e.content.is_stored()) || part == whole;
-        let data = following(whole, &chunks[i], chunks.get(i + 1))?.filter(|_| needed);
-        buf.resize(data.map_or(0, |d| d.raw as usize), 0);
-        if let Some(d) = data {
-            image.data(d, buf)?;
-            if self.filler.verify {
-                compare(whole, buf, &format_args!("{}: chunk DATA at offset {:#x}", image.name(), d.offset))?;
-            }
-        }
-        self.batch(owner, part, buf, data.map_or(0, |d| d.stored))
+        buf.clear();
+        let stored = if needed { data(image, i, whole, self.filler.verify, buf)? } else { 0 };
+        self.batch(owner, part, buf, stored)
     }
 
     /// An image gives content without having it: zero pages over a file, one stored page at many addresses, a megabyte that was compressed to a
@@ -375,14 +404,7 @@ impl Work<'_> {
         let drawn = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         match drawn {
             Ok(_) => Ok(()),
-            Err(left) => refuse(
-                RefusalKind::Memory,
-                format!(
-                    "the image asks for {} MiB of memory for pages that it does not hold, and this machine has {} MiB left",
-                    bytes >> 20,
-                    left >> 20
-                ),
-            ),
+            Err(left) => lacks(bytes, left),
         }
     }
 

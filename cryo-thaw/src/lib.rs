@@ -21,6 +21,7 @@ pub mod host;
 pub mod ice;
 mod identity;
 pub mod ids;
+mod lazy;
 mod nameless;
 pub mod notes;
 pub mod options;

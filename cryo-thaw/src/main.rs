@@ -32,6 +32,7 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
         notes: Notes::to(|note| NOTES.add(note)),
         stopped: cli.stopped,
         detach: cli.detach,
+        lazy: cli.lazy.then_some(say),
         ..cli.choices.options()
     };
     let ice = if image == Path::new("-") {

@@ -137,6 +137,8 @@ pub struct Options {
     pub trust: bool,
     /// Go on although this CPU lacks instructions that the program may have chosen at its start.
     pub ignore_cpu: bool,
+    /// It runs before all of its memory is there, and a process of ours fills behind it; who hears of it if that fails.
+    pub lazy: Option<fn(&str)>,
     /// It goes on watched: under this filter, traced by us, and as a child of our parent.
     pub watch: Option<Filter>,
 }

@@ -142,13 +142,18 @@ fn there() -> Question {
     }
 }
 
-fn command<T>(uffd: &OwnedFd, request: libc::c_ulong, argument: &mut T, what: impl Fn() -> String) -> Result<()> {
+pub(super) fn command<T>(
+    uffd: &impl AsRawFd,
+    request: libc::c_ulong,
+    argument: &mut T,
+    what: impl Fn() -> String,
+) -> Result<()> {
     fault::point().about(&what)?;
     ioctl(uffd, request, argument).about(what)
 }
 
 /// `argument` is the structure of linux/userfaultfd.h that belongs to `request`.
-fn ioctl<T>(uffd: &OwnedFd, request: libc::c_ulong, argument: &mut T) -> std::io::Result<()> {
+pub(super) fn ioctl<T>(uffd: &impl AsRawFd, request: libc::c_ulong, argument: &mut T) -> std::io::Result<()> {
     // SAFETY: the kernel reads and writes one structure of the type that the request names, and `argument` is of it.
     let done = unsafe { libc::ioctl(uffd.as_raw_fd(), request, std::ptr::from_mut(argument)) };
     if done < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
