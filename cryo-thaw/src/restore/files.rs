@@ -110,6 +110,7 @@ pub fn is_plain(table: &Table<'_>, file: &OpenFile) -> bool {
     opened
         && file.object == 0
         && file.open_flags.0 as i32 & libc::O_PATH == 0
+        && file.path.len() < libc::PATH_MAX as usize
         && !file.path.starts_with(b"/proc/")
         && paths::is_the_kernels(&file.path)
         && table.options.mapped(&file.path).is_none()
