@@ -9,7 +9,7 @@ use cryo_tracee::fds::{self, Shared};
 use cryo_tracee::proc::{self, Stat, Status};
 use cryo_tracee::signals;
 
-use super::{Collected, RefusalKind, Scene, also, refuse, semundo};
+use super::{Collected, RefusalKind, Scene, also, refuse};
 use crate::options::{Also, Children};
 use crate::refused::{ancestors, name, short};
 use crate::{Error, Result, refused};
@@ -174,9 +174,8 @@ pub fn collect(scenes: &[Scene<'_>], zombies: &[i32], out: &mut Collected) -> Re
             );
         }
     }
-    let mut dead = zombies.iter().map(|pid| zombie(*pid)).collect::<Result<Vec<_>>>()?;
+    let mut dead = zombies.iter().map(|pid| zombie(*pid, out)).collect::<Result<Vec<_>>>()?;
     dead.sort_by_key(|z| z.pid);
-    zombies.iter().try_for_each(|pid| lost(*pid, out))?;
     let mut names: Vec<String> = scenes.iter().map(|s| format!("{} ({})", s.pid, s.comm())).collect();
     for scene in scenes {
         of_other_threads(scene, out);
@@ -220,7 +219,7 @@ fn shared(scenes: &[Scene<'_>]) -> Result<Vec<Common>> {
     for (what, flag) in WHAT {
         // As with descriptors: kcmp(2) orders, so that nobody has to be compared with everybody.
         let mut error = None;
-        let has_it = |s: &&Scene<'_>| what != Shared::SemUndo || semundo::has_list(s.live_tid);
+        let has_it = |s: &&Scene<'_>| what != Shared::SemUndo || s.machine.undo_lists.has(s.live_tid);
         let mut sorted: Vec<&Scene<'_>> = scenes.iter().filter(has_it).collect();
         let mut order = |a: &Scene<'_>, b: &Scene<'_>| {
             fds::order(a.live_tid, b.live_tid, what).unwrap_or_else(|e| {
@@ -273,8 +272,10 @@ pub fn common_memory(all: &[Common], one: u64, other: u64) -> bool {
     first(one) == first(other)
 }
 
-/// A child that has ended, as /proc tells of it.
-fn zombie(pid: i32) -> Result<Zombie> {
+/// A child that has ended, as /proc tells of it. What its parent would have been told besides, and will not be, is noted.
+fn zombie(pid: i32, out: &mut Collected) -> Result<Zombie> {
+    /// Of a wait status.
+    const DUMPED: u32 = 0x80;
     let (status, stat) = (Status::of(pid)?, Stat::of(pid)?);
     let inner = |key, field| Ok::<u64, Error>(status.inner(key).unwrap_or(stat.field(field)? as u64));
     // The exit code is told to those who may look into the process (proc_pid_stat(5)), and is 0 to others.
@@ -289,38 +290,31 @@ fn zombie(pid: i32) -> Result<Zombie> {
             ),
         );
     }
-    let ppid = stat.field(4)? as i32;
-    Ok(Zombie {
-        pid: status.inner("NStgid").unwrap_or(pid as u64),
-        ppid: Status::of(ppid)?.inner("NStgid").unwrap_or(ppid as u64),
-        pgid: inner("NSpgid", 5)?,
-        sid: inner("NSsid", 6)?,
-        exit_signal: stat.field(38)? as u32,
-        status: stat.field(52)? as u32,
-        name: status.name().into(),
-    })
-}
-
-/// Notes what its parent would have been told of a child that has ended, and will not be.
-fn lost(pid: i32, out: &mut Collected) -> Result<()> {
-    /// Of a wait status.
-    const DUMPED: u32 = 0x80;
-    let (status, stat) = (Status::of(pid)?, Stat::of(pid)?);
+    let (ppid, exit_code) = (stat.field(4)? as i32, stat.field(52)? as u32);
+    let parent = Status::of(ppid)?;
     let name = format!("process {pid} ({})", String::from_utf8_lossy(&status.name()));
-    if stat.field(52)? as u32 & DUMPED != 0 {
+    if exit_code & DUMPED != 0 {
         out.note(
             name.clone(),
             "it has ended, and waits for its parent, which will not be told that it dumped core (WCOREDUMP)",
         );
     }
     let user = status.ids("Uid")[0];
-    if user != Status::of(stat.field(4)? as i32)?.ids("Uid")[0] {
+    if user != parent.ids("Uid")[0] {
         out.note(
             name,
             format!("it has ended as user {user}, and waits for its parent, which will be told its own user (si_uid)"),
         );
     }
-    Ok(())
+    Ok(Zombie {
+        pid: status.inner("NStgid").unwrap_or(pid as u64),
+        ppid: parent.inner("NStgid").unwrap_or(ppid as u64),
+        pgid: inner("NSpgid", 5)?,
+        sid: inner("NSsid", 6)?,
+        exit_signal: stat.field(38)? as u32,
+        status: exit_code,
+        name: status.name().into(),
+    })
 }
 
 /// Children that stay behind, for the notes.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use cryo_tracee::{cpu, proc, sched, timens};
 
 use super::other_holders::OtherHolders;
+use super::semundo::Lists;
 use crate::Result;
 use crate::error::About;
 
@@ -33,6 +34,8 @@ pub struct Machine {
     pub ours: HashMap<&'static str, Vec<u8>>,
     /// How far our clocks are ahead of the machine's.
     pub clocks_ahead: [i64; 2],
+    /// Who has a list of what its end undoes to semaphores.
+    pub undo_lists: Lists,
     /// What other processes have open and mapped.
     pub others: OtherHolders,
 }
@@ -42,6 +45,7 @@ impl Machine {
     pub fn look(pids: &[i32]) -> Result<Self> {
         cpu::brand_and_features(); // asked once, and kept there: under a hypervisor it takes a while
         let us = std::process::id() as i32;
+        let undo_lists = Lists::look();
         Ok(Self {
             online: sched::online()?,
             namespaces: namespaces(us)?,
@@ -50,7 +54,8 @@ impl Machine {
                 .map(|file| (file, proc::bytes(us, file).unwrap_or_default()))
                 .into(),
             clocks_ahead: timens::offsets_of(us)?,
-            others: OtherHolders::look(pids),
+            undo_lists,
+            others: OtherHolders::look(pids, undo_lists),
         })
     }
 

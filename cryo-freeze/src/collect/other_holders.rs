@@ -16,7 +16,7 @@ use cryo_tracee::proc::{self, FdInfo, Mapping, Status};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::path::DecInt;
 
-use super::semundo;
+use super::semundo::Lists;
 
 /// A descriptor of another process.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,7 @@ pub struct OtherHolders {
     frozen: Vec<i32>,
     /// All others.
     looked_at: Vec<i32>,
+    undo_lists: Lists,
     /// Those that clone(2) made with something in common with one that is frozen, and with which.
     sharers: Vec<(i32, i32, Shared)>,
     /// Those whose main thread has ended: /proc/PID shows nothing of what another thread of theirs has.
@@ -65,7 +66,7 @@ pub struct OtherHolders {
 
 impl OtherHolders {
     /// Looks, past these processes and us.
-    pub fn look(pids: &[i32]) -> Self {
+    pub fn look(pids: &[i32], undo_lists: Lists) -> Self {
         let mut passed_over: HashSet<i32> = pids.iter().copied().collect();
         passed_over.insert(std::process::id() as i32);
         // The command that waits for us (see [`cryo_tracee::guardian`]) has the descriptors that we have.
@@ -74,7 +75,7 @@ impl OtherHolders {
         if exe(&parent.to_string()) == exe("self") {
             passed_over.insert(parent);
         }
-        let mut all = Self { passed_over, frozen: pids.to_vec(), ..Self::default() };
+        let mut all = Self { passed_over, undo_lists, frozen: pids.to_vec(), ..Self::default() };
         if pids.iter().any(|pid| shared_maps(*pid).next().is_some()) {
             all.mapped = Some(HashMap::new());
         }
@@ -184,8 +185,8 @@ impl OtherHolders {
     }
 
     fn shares(&self, other: i32, tid: i32, what: Shared) -> bool {
-        let there = what != Shared::SemUndo || semundo::has_list(tid);
-        there && fds::surely_share(tid, self.shown_by(other), what)
+        // Those who have none are equal, too.
+        fds::surely_share(tid, self.shown_by(other), what) && (what != Shared::SemUndo || self.undo_lists.has(tid))
     }
 
     /// Another process that has something in common (clone(2)) with process `member`, of which this thread lives.

@@ -45,18 +45,30 @@ fn sets() -> Vec<Set> {
     text.lines().filter_map(parse).collect()
 }
 
-/// Has a process a list of what its end undoes? Who has one thread and never asked for it has none (a thread is made with one).
-///
-/// Whether two have the same one, or none, is all that can be asked. The command that waits for us has none; but whose library this is may have another parent,
-/// which has: then it is asked by the side of who surely has none.
-pub fn has_list(tid: i32) -> bool {
-    !fds::surely_share(tid, std::os::unix::process::parent_id() as i32, Shared::SemUndo) && fds::has_undo_list(tid)
+/// Who has a list of what its end undoes? Who has one thread and never asked for it has none (a thread is made with one). Whether two have the same one, or
+/// none, is all that kcmp(2) says: it takes somebody without one.
+#[derive(Clone, Copy, Default)]
+pub struct Lists {
+    without: Option<i32>,
+}
+
+impl Lists {
+    /// The command that waits for us has none, as a rule; but this may be the library of another program, which has a parent with one.
+    pub fn look() -> Self {
+        let parent = std::os::unix::process::parent_id() as i32;
+        Self { without: (!fds::has_undo_list(parent)).then_some(parent) }
+    }
+
+    /// Has this process one?
+    pub fn has(self, tid: i32) -> bool {
+        self.without.map_or_else(|| fds::has_undo_list(tid), |other| !fds::surely_share(tid, other, Shared::SemUndo))
+    }
 }
 
 /// Asks about all semaphores that the process may change.
 pub fn collect(remote: &mut Remote<'_>, scene: &Scene<'_>, out: &mut Collected) -> Result<()> {
     // So not every member is asked about every semaphore of the machine (those of postgres).
-    if !has_list(scene.live_tid) {
+    if !scene.machine.undo_lists.has(scene.live_tid) {
         return Ok(());
     }
     // A list that several have (CLONE_SYSVSEM) is done once.
