@@ -23,8 +23,8 @@ pub use kernel::{
     sysv, timens, tty,
 };
 pub use tracee::{
-    arch, family, fault, forked_copy, guardian, host, interrupted, mem, orphan, page_faults, process, remote, stopped,
-    tracees, tripwire, write_watch,
+    arch, family, fault, forked_copy, guardian, host, interrupted, kill_on_close, mem, orphan, page_faults, process,
+    remote, stopped, tracees, write_watch,
 };
 
 pub use arch::{Arch, Regs};
@@ -33,6 +33,7 @@ pub use family::{Family, NotSeized};
 pub use forked_copy::ForkedCopy;
 pub use fs_rights::FsRights;
 pub use host::Host;
+pub use kill_on_close::KillOnClose;
 pub use mem::Memory;
 pub use page_faults::PageFaults;
 pub use process::Process;
@@ -40,7 +41,6 @@ pub use refusal::{Refusal, RefusalKind, Refusals};
 pub use remote::{Batch, Remote};
 pub use stopped::{AWAY, Stopped, Xstate};
 pub use sys::{Dispatch, UserDesc, set_limit};
-pub use tripwire::Tripwire;
 pub use write_watch::WriteWatch;
 
 /// How long a thread may take to stop, or a remote call to return, before we give up and let everything go. A thread in

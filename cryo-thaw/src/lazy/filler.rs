@@ -2,7 +2,7 @@
 //!
 //! It must not leave the program with pages of zeros, whoever kills it. Its page faults end with the last descriptor of them; so there is a second process with
 //! the same table of descriptors, the guard, which ends the program when the filler has ended too soon. And when both have, the kernel kills the program before
-//! it closes them ([`cryo_tracee::Tripwire`]). Children that the program forks meanwhile are filled as it is; of these nobody knows the pid, and the
+//! it closes them ([`cryo_tracee::KillOnClose`]). Children that the program forks meanwhile are filled as it is; of these nobody knows the pid, and the
 //! guard ends each when it touches what nobody can bring.
 
 use std::fs::File;
@@ -10,9 +10,9 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use cryo_tracee::kill_on_close::BETWEEN;
 use cryo_tracee::page_faults::{Brought, Message, PageFaults};
-use cryo_tracee::tripwire::BETWEEN;
-use cryo_tracee::{Tripwire, background, fds, host, page_faults, signals};
+use cryo_tracee::{KillOnClose, background, fds, host, page_faults, signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::index::{Index, Reader};
@@ -44,7 +44,7 @@ struct Filler<'a> {
     index: &'a Index<'a>,
     reader: Reader,
     spaces: Vec<Space>,
-    tripwire: Tripwire,
+    killing: KillOnClose,
     /// Us, for the guard.
     own: OwnedFd,
     guard: OwnedFd,
@@ -56,11 +56,11 @@ impl<'a> Filler<'a> {
         let _ = background::Signals::block()?;
         host::raise_file_limit(std::process::id() as i32)?;
         let faults = faults.above(BETWEEN)?;
-        let tripwire = Tripwire::stretch(pid)?;
+        let killing = KillOnClose::of(pid)?;
         let own = fds::pidfd(std::process::id() as i32)?;
-        let guard = background::twin(|| guard(&own, &tripwire, say))?;
+        let guard = background::twin(|| guard(&own, &killing, say))?;
         let spaces = vec![Space::new(faults, index.ranges())];
-        Ok(Self { index, reader: Reader::default(), spaces, tripwire, own, guard, say })
+        Ok(Self { index, reader: Reader::default(), spaces, killing, own, guard, say })
     }
 
     fn fill(mut self, mut tell: File) -> Result<()> {
@@ -72,15 +72,15 @@ impl<'a> Filler<'a> {
             }
             for i in (0..self.spaces.len()).rev() {
                 if !self.advance(i)? {
-                    // Nothing is missing, or nobody misses it. The tripwire first: who is killed between the two kills nobody.
+                    // Nothing is missing, or nobody misses it. Disarmed first: who is killed between the two kills nobody.
                     if self.spaces[i].root {
-                        self.tripwire.loosen();
+                        self.killing.disarm();
                     }
                     self.spaces.swap_remove(i);
                 }
             }
             if readable(&self.guard, Duration::ZERO) {
-                self.guard = background::twin(|| guard(&self.own, &self.tripwire, self.say))?;
+                self.guard = background::twin(|| guard(&self.own, &self.killing, self.say))?;
             }
         }
         Ok(())
@@ -141,14 +141,14 @@ impl<'a> Filler<'a> {
 }
 
 /// What the guard does: nothing, until the filler has ended.
-fn guard(filler: &OwnedFd, tripwire: &Tripwire, say: fn(&str)) -> i32 {
+fn guard(filler: &OwnedFd, killing: &KillOnClose, say: fn(&str)) -> i32 {
     let _ = rustix::thread::set_name(c"cryo-guard");
     while !readable(filler, Duration::MAX) {}
     let Ok(mut left) = page_faults::ours() else { return 1 };
     if left.is_empty() {
         return 0;
     }
-    tripwire.pull();
+    killing.kill();
     say("the process that fills the program's memory has ended before all of it was there: the program is ended, too");
     while !left.is_empty() {
         let mut born = Vec::new();

@@ -4,24 +4,22 @@
 //! meanwhile (unmaps, moves, empties them, forks) it does not until we have read of it: what is brought after that is brought to the right place, and what
 //! was on its way fails with [`Brought::Changing`].
 //!
-//! When the last descriptor is closed nobody waits any more, and what is missing reads as zeros: see [`crate::tripwire`].
+//! When the last descriptor is closed nobody waits any more, and what is missing reads as zeros: see [`crate::kill_on_close`].
 
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use linux_raw_sys::general::{
-    UFFD_API, UFFD_EVENT_FORK, UFFD_EVENT_PAGEFAULT, UFFD_EVENT_REMAP, UFFD_EVENT_REMOVE, UFFD_EVENT_UNMAP,
+    UFFD_EVENT_FORK, UFFD_EVENT_PAGEFAULT, UFFD_EVENT_REMAP, UFFD_EVENT_REMOVE, UFFD_EVENT_UNMAP,
     UFFD_FEATURE_EVENT_FORK, UFFD_FEATURE_EVENT_REMAP, UFFD_FEATURE_EVENT_REMOVE, UFFD_FEATURE_EVENT_UNMAP,
-    UFFD_FEATURE_THREAD_ID, uffdio_api, uffdio_copy, uffdio_range, uffdio_register, uffdio_zeropage,
+    UFFD_FEATURE_THREAD_ID, uffdio_copy, uffdio_zeropage,
 };
 
-use super::write_watch::{Range, command, ioctl};
+use super::userfaultfd::{self, Range, ioctl};
 use crate::error::Context;
 use crate::{Error, Host, RefusalKind, Result, error::refuse, fault, fds};
 
-const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
-const UFFDIO_REGISTER: libc::c_ulong = 0xc020_aa00;
 const UFFDIO_WAKE: libc::c_ulong = 0x8010_aa02;
 const UFFDIO_COPY: libc::c_ulong = 0xc028_aa03;
 const UFFDIO_ZEROPAGE: libc::c_ulong = 0xc020_aa04;
@@ -109,8 +107,7 @@ impl PageFaults {
             | UFFD_FEATURE_EVENT_REMOVE
             | UFFD_FEATURE_EVENT_UNMAP
             | UFFD_FEATURE_THREAD_ID;
-        let mut api = uffdio_api { api: UFFD_API.into(), features: features.into(), ioctls: 0 };
-        allowed(command(&uffd, UFFDIO_API, &mut api, || "asking for page faults (userfaultfd)".into()))?;
+        allowed(userfaultfd::ask_for(&uffd, features, || "asking for page faults (userfaultfd)".into()))?;
         Ok(Self { uffd: uffd.into() })
     }
 
@@ -121,13 +118,9 @@ impl PageFaults {
     }
 
     /// From here on, who touches a missing page of this mapping waits for it.
-    pub fn add(&self, (start, end): Range) -> Result<()> {
-        let mut register = uffdio_register {
-            range: uffdio_range { start, len: end - start },
-            mode: UFFDIO_REGISTER_MODE_MISSING,
-            ioctls: 0,
-        };
-        command(&self.uffd, UFFDIO_REGISTER, &mut register, || format!("registering memory {start:#x}-{end:#x}"))
+    pub fn add(&self, range: Range) -> Result<()> {
+        let what = || format!("registering memory {:#x}-{:#x}", range.0, range.1);
+        userfaultfd::register(&self.uffd, range, UFFDIO_REGISTER_MODE_MISSING, what)
     }
 
     /// What has happened since this was asked last, as far as it is known: faults may come before what was done earlier.
@@ -158,7 +151,7 @@ impl PageFaults {
     /// Brings a page of zeros.
     pub fn zero(&self, at: u64) -> Result<Brought> {
         let at = at & !(PAGE - 1);
-        let range = uffdio_range { start: at, len: PAGE };
+        let range = userfaultfd::range((at, at + PAGE));
         let mut zero = uffdio_zeropage { range, mode: 0, zeropage: 0 };
         let done = self.bring(UFFDIO_ZEROPAGE, &mut zero, at)?;
         self.brought(done, zero.zeropage, at)
@@ -192,7 +185,7 @@ impl PageFaults {
         };
         if matches!(done, Brought::There | Brought::Unmapped) {
             // Who waits for it finds out by itself.
-            let mut page = uffdio_range { start: at, len: PAGE };
+            let mut page = userfaultfd::range((at, at + PAGE));
             let _ = ioctl(&self.uffd, UFFDIO_WAKE, &mut page);
         }
         Ok(done)

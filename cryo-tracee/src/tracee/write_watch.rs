@@ -7,28 +7,21 @@
 //! What is not noticed: a write through a page that is pinned (direct I/O that was under way when the page was protected).
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use linux_raw_sys::general::{
-    UFFD_API, UFFD_FEATURE_WP_ASYNC, UFFD_FEATURE_WP_UNPOPULATED, uffdio_api, uffdio_range, uffdio_register,
-    uffdio_writeprotect,
-};
+use linux_raw_sys::general::{UFFD_FEATURE_WP_ASYNC, UFFD_FEATURE_WP_UNPOPULATED, uffdio_writeprotect};
 
+use super::userfaultfd::{self, Range, ioctl};
 use crate::error::Context;
 use crate::proc::{
     self, PAGE_IS_HUGE, PAGE_IS_PFNZERO, PAGE_IS_PRESENT, PAGE_IS_SWAPPED, PAGE_IS_WRITTEN, Question, ask,
 };
 use crate::{Process, Remote, Result, fault};
 
-const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
-const UFFDIO_REGISTER: libc::c_ulong = 0xc020_aa00;
 const UFFDIO_WRITEPROTECT: libc::c_ulong = 0xc018_aa06;
 const UFFDIO_REGISTER_MODE_WP: u64 = 1 << 1;
 const PM_SCAN_WP_MATCHING: u64 = 1 << 0;
 const PM_SCAN_CHECK_WPASYNC: u64 = 1 << 1;
-
-/// Pages from the first address to before the second.
-pub type Range = (u64, u64);
 
 /// The watch over a program's memory. Dropping it takes all traces away.
 pub struct WriteWatch {
@@ -55,25 +48,16 @@ impl WriteWatch {
         let mut remote = Remote::enter(&mut process.threads[0], process.arch, &process.memory, maps, &rips)?;
         let uffd = remote.userfaultfd()?;
         drop(remote);
-        let mut api = uffdio_api {
-            api: UFFD_API.into(),
-            features: (UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED).into(),
-            ioctls: 0,
-        };
-        command(&uffd, UFFDIO_API, &mut api, || {
+        userfaultfd::ask_for(&uffd, UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED, || {
             "asking for write protection without waiting (userfaultfd, Linux 6.7)".into()
         })?;
         Ok(Self { uffd, pagemap })
     }
 
     /// Watches this mapping, all of it: a part would be split off.
-    pub fn add(&self, (start, end): Range) -> Result<()> {
-        let mut register = uffdio_register {
-            range: uffdio_range { start, len: end - start },
-            mode: UFFDIO_REGISTER_MODE_WP,
-            ioctls: 0,
-        };
-        command(&self.uffd, UFFDIO_REGISTER, &mut register, || format!("watching memory {start:#x}-{end:#x}"))
+    pub fn add(&self, range: Range) -> Result<()> {
+        let what = || format!("watching memory {:#x}-{:#x}", range.0, range.1);
+        userfaultfd::register(&self.uffd, range, UFFDIO_REGISTER_MODE_WP, what)
     }
 
     /// How much there is in a range.
@@ -118,8 +102,8 @@ impl WriteWatch {
     }
 
     /// Takes the protection off a range.
-    pub fn release(&self, (start, end): Range) {
-        let mut unprotect = uffdio_writeprotect { range: uffdio_range { start, len: end - start }, mode: 0 };
+    pub fn release(&self, range: Range) {
+        let mut unprotect = uffdio_writeprotect { range: userfaultfd::range(range), mode: 0 };
         fault::moment();
         // What fails here is done when the descriptor is closed.
         let _ = ioctl(&self.uffd, UFFDIO_WRITEPROTECT, &mut unprotect);
@@ -140,21 +124,4 @@ fn there() -> Question {
         inverted: PAGE_IS_PFNZERO,
         ..Question::default()
     }
-}
-
-pub(super) fn command<T>(
-    uffd: &impl AsRawFd,
-    request: libc::c_ulong,
-    argument: &mut T,
-    what: impl Fn() -> String,
-) -> Result<()> {
-    fault::point().about(&what)?;
-    ioctl(uffd, request, argument).about(what)
-}
-
-/// `argument` is the structure of linux/userfaultfd.h that belongs to `request`.
-pub(super) fn ioctl<T>(uffd: &impl AsRawFd, request: libc::c_ulong, argument: &mut T) -> std::io::Result<()> {
-    // SAFETY: the kernel reads and writes one structure of the type that the request names, and `argument` is of it.
-    let done = unsafe { libc::ioctl(uffd.as_raw_fd(), request, std::ptr::from_mut(argument)) };
-    if done < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
 }

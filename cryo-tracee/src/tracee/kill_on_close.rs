@@ -20,16 +20,16 @@ pub const BETWEEN: i32 = 128;
 const ABOVE: i32 = 900;
 const F_SETSIG: i32 = 10;
 
-/// Stretched. Dropping it kills, too.
-pub struct Tripwire {
+/// Whoever of us closes it last kills. Dropping it does, too.
+pub struct KillOnClose {
     /// Of each the writing end first.
     ends: [[OwnedFd; 2]; 2],
 }
 
-impl Tripwire {
+impl KillOnClose {
     /// Process `pid` is killed when all who have our descriptors have closed them.
-    pub fn stretch(pid: i32) -> Result<Self> {
-        let about = || "stretching a tripwire".to_owned();
+    pub fn of(pid: i32) -> Result<Self> {
+        let about = || "having a process killed when our descriptors are closed".to_owned();
         let pipe = |reading: i32, writing: i32| -> Result<[OwnedFd; 2]> {
             let (read, write) = pipe_with(PipeFlags::CLOEXEC).about(about)?;
             let read = fcntl_dupfd_cloexec(&read, reading).about(about)?;
@@ -48,15 +48,15 @@ impl Tripwire {
     }
 
     /// Nobody is killed any more.
-    pub fn loosen(&self) {
+    pub fn disarm(&self) {
         for [_, read] in &self.ends {
             // SAFETY: takes numbers.
             unsafe { libc::fcntl(read.as_raw_fd(), libc::F_SETFL, 0) };
         }
     }
 
-    /// Kills at once, unless it was loosened.
-    pub fn pull(&self) {
+    /// Kills at once, unless it was disarmed.
+    pub fn kill(&self) {
         let [write, _] = &self.ends[0];
         let _ = rustix::io::write(write, b"!");
     }
