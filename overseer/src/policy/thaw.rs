@@ -12,7 +12,7 @@ use cryo_thaw::cli::Cli;
 use cryo_thaw::ice::Ice;
 use cryo_thaw::ids::{self, Ids};
 use cryo_thaw::stand::{Stand, Voice, stand};
-use cryo_thaw::{Error, FAILED, Kept, Notes, Options, Pid, Refusal, RefusalKind};
+use cryo_thaw::{Error, FAILED, Kept, Notes, Options, Pid};
 use cryo_tracee::{foreground, report, signals};
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::Value;
@@ -59,7 +59,7 @@ fn front(set: &Path, cli: &Cli, pid: &str, (log, rights): (Option<Log>, Rights))
     let mut options = Options { notes: Notes::to(|note| NOTES.add(note)), ..cli.choices.options() };
     let ice = Ice::open(set, &options)?;
     let known = thawed::known(&ice);
-    let translation = translation(&ice, &known, pid)?;
+    let translation = translation(&ice, pid)?;
     let translate = translation.is_some();
     options.watch = Some(rights.filter(translate));
     if translate {
@@ -86,15 +86,10 @@ fn front(set: &Path, cli: &Cli, pid: &str, (log, rights): (Option<Log>, Rights))
 }
 
 /// Is it to see its old pids, while it has new ones? If so, why, if nobody has asked for it.
-fn translation(ice: &Ice, known: &[Known], pid: &str) -> cryo_thaw::Result<Option<String>> {
-    let native = known.iter().all(Known::is_native);
+fn translation(ice: &Ice, pid: &str) -> cryo_thaw::Result<Option<String>> {
     match pid {
-        "translate" if !native => {
-            let text = "--pid translate: a 32-bit program is in the set, whose calls are not translated yet: use --pid namespace, or thaw it as root";
-            Err(Refusal::new(RefusalKind::Ids, text).into())
-        }
         "translate" => Ok(Some(String::new())),
-        "auto" if native => {
+        "auto" => {
             let decision = ids::decide(ice, Pid::Auto)?;
             let why = decision.why.filter(|_| decision.ids == Ids::New);
             Ok(why.map(|why| format!("{why}: its pids are translated (--pid translate): ")))

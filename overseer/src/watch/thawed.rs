@@ -8,7 +8,6 @@ use cryo_format::section::ptimers::Ptimers;
 use cryo_format::section::thread::Thread;
 use cryo_thaw::Handed;
 use cryo_thaw::ice::Ice;
-use cryo_tracee::Arch;
 use cryo_tracee::proc::{self, Stat};
 
 use super::lists::{Descriptor, Handler, Member, given};
@@ -24,18 +23,12 @@ pub struct Known {
     ptimers: Ptimers,
     /// Its threads, the main thread first; without one that has exited.
     tids: Vec<i32>,
-    native: bool,
 }
 
 impl Known {
     /// Its pid in the image.
     pub fn pid(&self) -> u64 {
         self.process.pid
-    }
-
-    /// Is it a program of 64 bits?
-    pub fn is_native(&self) -> bool {
-        self.native
     }
 }
 
@@ -48,7 +41,6 @@ pub fn known(ice: &Ice) -> Vec<Known> {
         itimers: ice.get(id).cloned().unwrap_or_default(),
         ptimers: ice.get(id).cloned().unwrap_or_default(),
         tids: tids(ice, id, process.pid),
-        native: ice.arch(id) == Arch::X86_64,
     };
     ice.processes().into_iter().map(known).collect()
 }

@@ -60,9 +60,11 @@ pub fn filter(pids: bool) -> Filter {
 fn rows() -> Vec<Watch> {
     let mut all: Vec<Watch> = Vec::new();
     for row in ROWS {
-        if all.iter().all(|watch| watch.native != Some(row.number)) {
-            let when = if row.name == "ioctl" { When::In(1, IOCTLS) } else { When::Always };
-            all.push(watch(row.name, row.number, 0, when, true));
+        let when = if row.name == "ioctl" { When::In(1, IOCTLS) } else { When::Always };
+        let native = row.number(false).filter(|n| all.iter().all(|watch| watch.native != Some(*n)));
+        let i386 = row.number(true).filter(|n| all.iter().all(|watch| watch.i386 != Some(*n)));
+        if native.is_some() || i386.is_some() {
+            all.push(Watch { name: row.name, native, i386, when, result: true });
         }
     }
     all

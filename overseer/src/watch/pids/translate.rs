@@ -1,6 +1,7 @@
 //! One call on its way in and out of the kernel.
 
 use cryo_tracee::signals;
+use cryo_tracee::tracees::Call;
 
 use super::table::{As, Place, of};
 use super::{Pids, path};
@@ -44,11 +45,14 @@ const RED_ZONE: u64 = 128;
 const PATH: u64 = 4096 + 64;
 
 /// On the way in.
-pub fn enter(pids: &Pids, who: Caller, (number, args): (u32, [u64; 6]), memory: &impl Memory) -> Enter {
+pub fn enter(pids: &Pids, who: Caller, call: &Call, memory: &impl Memory) -> Enter {
+    let args = call.args;
     let mut changed = args;
     let mut any = false;
     let scratch = who.stack.wrapping_sub(RED_ZONE + PATH) & !15;
-    for row in of(number, args) {
+    // 64-bit code may call by `int 0x80`, to which it cannot give an address of its stack.
+    let place = |bytes: &[u8]| (!call.i386 || u32::try_from(scratch).is_ok()) && memory.poke(scratch, bytes);
+    for row in of(call) {
         any = true;
         match row.place {
             Place::Process => return Enter::Known(pids.seen(who.pid).into()),
@@ -62,7 +66,7 @@ pub fn enter(pids: &Pids, who: Caller, (number, args): (u32, [u64; 6]), memory: 
                 let mut bytes = [0; 16];
                 let bytes = &mut bytes[..size];
                 let whole = memory.peek(args[arg], bytes) == size;
-                if whole && number_at(bytes, offset, |pid| pids.kernel(pid)) && memory.poke(scratch, bytes) {
+                if whole && number_at(bytes, offset, |pid| pids.kernel(pid)) && place(bytes) {
                     changed[arg] = scratch;
                 }
             }
@@ -71,21 +75,22 @@ pub fn enter(pids: &Pids, who: Caller, (number, args): (u32, [u64; 6]), memory: 
                 let path = memory.peek_string(args[arg]).and_then(|path| path::to_kernel(&path, pids));
                 if let Some(mut path) = path {
                     path.push(0);
-                    if memory.poke(scratch, &path) {
+                    if place(&path) {
                         changed[arg] = scratch;
                     }
                 }
             }
-            Place::Result(_) | Place::Writes(..) | Place::Siginfo(_) | Place::Link(..) => {}
+            Place::Result(_) | Place::Writes(..) | Place::WritesBy(..) | Place::Siginfo(_) | Place::Link(..) => {}
         }
     }
     if any { Enter::Made(changed) } else { Enter::Nothing }
 }
 
 /// On the way out: what the kernel has written is translated, and the result that the program shall see is returned. `args` are the program's own.
-pub fn leave(pids: &Pids, (number, args): (u32, [u64; 6]), result: i64, memory: &impl Memory) -> i64 {
+pub fn leave(pids: &Pids, call: &Call, result: i64, memory: &impl Memory) -> i64 {
+    let args = call.args;
     let mut seen = result;
-    for row in of(number, args) {
+    for row in of(call) {
         match row.place {
             // Of F_GETOWN a group is negative, as an error is: what is no group of the family stays as it is.
             Place::Result(how) if result > 0 || how == As::Signed => {
@@ -95,11 +100,21 @@ pub fn leave(pids: &Pids, (number, args): (u32, [u64; 6]), result: i64, memory: 
                 }
             }
             Place::Writes(arg, offset) if result >= 0 => at(memory, args[usize::from(arg)], offset, pids),
-            Place::Siginfo(arg) if result >= 0 => {
-                let info = args[usize::from(arg)];
+            Place::WritesBy(arg, nth) if result >= 0 => {
+                let mut word = [0; 4];
+                if memory.peek(args[usize::from(arg)] + nth * 4, &mut word) == 4 {
+                    at(memory, u32::from_le_bytes(word).into(), 0, pids);
+                }
+            }
+            Place::Siginfo(arg) if result >= 0 && args[usize::from(arg)] != 0 => {
                 let mut bytes = [0; SIGINFO];
-                if info != 0 && memory.peek(info, &mut bytes) == SIGINFO && siginfo(&mut bytes, pids) {
-                    memory.poke(info, &bytes);
+                let (head, sender) = bytes.split_at_mut(SENDER);
+                let (info, behind) = (args[usize::from(arg)], if call.i386 { I386_SENDER } else { SENDER });
+                let place = info + behind as u64;
+                let whole =
+                    memory.peek(info, &mut head[..I386_SENDER]) == I386_SENDER && memory.peek(place, sender) == 4;
+                if whole && siginfo(&mut bytes, pids) {
+                    memory.poke(place, &bytes[SENDER..]);
                 }
             }
             Place::Link(path, buf) if result > 0 => {
@@ -120,8 +135,10 @@ pub fn leave(pids: &Pids, (number, args): (u32, [u64; 6]), result: i64, memory: 
     seen
 }
 
-/// Bytes of siginfo_t as far as a sender is in it.
-pub const SIGINFO: usize = 20;
+/// Bytes of siginfo_t as far as a sender is in it, and where that is: behind three numbers, and aligned.
+const SIGINFO: usize = SENDER + 4;
+const SENDER: usize = 16;
+const I386_SENDER: usize = 12;
 
 /// Translates the sender of a signal; false if none is in it, or stays the same.
 pub fn siginfo(info: &mut [u8], pids: &Pids) -> bool {
@@ -209,14 +226,18 @@ mod tests {
         Pids::of([(100, 7), (101, 8), (102, 9)])
     }
 
-    fn call(number: u32, args: &[i64]) -> (u32, [u64; 6]) {
+    fn call(number: u32, args: &[i64]) -> Call {
         let mut all = [0; 6];
         all.iter_mut().zip(args).for_each(|(word, arg)| *word = *arg as u64);
-        (number, all)
+        Call { i386: false, number, args: all, result: true }
     }
 
-    fn made(call: (u32, [u64; 6]), page: &Page) -> [i64; 6] {
-        match enter(&pids(), WHO, call, page) {
+    fn i386(number: u32, args: &[i64]) -> Call {
+        Call { i386: true, ..call(number, args) }
+    }
+
+    fn made(call: Call, page: &Page) -> [i64; 6] {
+        match enter(&pids(), WHO, &call, page) {
             Enter::Made(args) => args.map(|arg| arg as i64),
             other => panic!("{other:?}"),
         }
@@ -226,23 +247,23 @@ mod tests {
     fn numbers_in_arguments_and_results() {
         let page = Page::new(AT, &[]);
         let (getpid, gettid, write) = (39, 186, 1);
-        assert_eq!(enter(&pids(), WHO, call(getpid, &[]), &page), Enter::Known(100));
-        assert_eq!(enter(&pids(), WHO, call(gettid, &[]), &page), Enter::Known(101));
-        assert_eq!(enter(&pids(), WHO, call(write, &[100]), &page), Enter::Nothing);
+        assert_eq!(enter(&pids(), WHO, &call(getpid, &[]), &page), Enter::Known(100));
+        assert_eq!(enter(&pids(), WHO, &call(gettid, &[]), &page), Enter::Known(101));
+        assert_eq!(enter(&pids(), WHO, &call(write, &[100]), &page), Enter::Nothing);
         let kill = 62;
         for (to, wanted) in [(100, 7), (-102, -9), (0, 0), (-1, -1), (5000, 5000)] {
             assert_eq!(made(call(kill, &[to, 15]), &page)[..2], [wanted, 15], "kill {to}");
         }
         let (wait4, waitid) = (61, 247);
-        assert_eq!(leave(&pids(), call(wait4, &[-1]), 9, &page), 102);
-        assert_eq!(leave(&pids(), call(wait4, &[-1]), -10, &page), -10);
+        assert_eq!(leave(&pids(), &call(wait4, &[-1]), 9, &page), 102);
+        assert_eq!(leave(&pids(), &call(wait4, &[-1]), -10, &page), -10);
         // P_ALL, P_PID, P_PIDFD: only of the second the argument is a pid.
         for (which, wanted) in [(0, 102), (1, 9), (3, 102)] {
             assert_eq!(made(call(waitid, &[which, 102]), &page)[1], wanted, "waitid {which}");
         }
         let (fcntl, getown) = (72, 9);
         for (result, wanted) in [(7, 100), (-9, -102), (-22, -22), (0, 0)] {
-            assert_eq!(leave(&pids(), call(fcntl, &[3, getown]), result, &page), wanted, "{result}");
+            assert_eq!(leave(&pids(), &call(fcntl, &[3, getown]), result, &page), wanted, "{result}");
         }
     }
 
@@ -254,15 +275,15 @@ mod tests {
         // What the program has in memory stays as it is.
         assert_eq!((page.number(AT), page.number(args[2] as u64)), (102, 9));
         let page = Page::new(AT, &9_i32.to_le_bytes());
-        assert_eq!(leave(&pids(), call(ioctl, &[0, tiocgpgrp, AT as i64]), 0, &page), 0);
+        assert_eq!(leave(&pids(), &call(ioctl, &[0, tiocgpgrp, AT as i64]), 0, &page), 0);
         assert_eq!(page.number(AT), 102);
         // What failed has written nothing.
         let page = Page::new(AT, &9_i32.to_le_bytes());
-        leave(&pids(), call(ioctl, &[0, tiocgpgrp, AT as i64]), -25, &page);
+        leave(&pids(), &call(ioctl, &[0, tiocgpgrp, AT as i64]), -25, &page);
         assert_eq!(page.number(AT), 9);
         let (fcntl, getlk) = (72, 5);
         let page = Page::new(AT + 24, &9_i32.to_le_bytes());
-        leave(&pids(), call(fcntl, &[0, getlk, AT as i64]), 0, &page);
+        leave(&pids(), &call(fcntl, &[0, getlk, AT as i64]), 0, &page);
         assert_eq!(page.number(AT + 24), 102);
     }
 
@@ -285,6 +306,40 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_32_bit_code() {
+        let page = Page::new(AT, &[]);
+        let (getpid, kill, waitpid, fcntl64, socketcall) = (20, 37, 7, 221, 102);
+        assert_eq!(enter(&pids(), WHO, &i386(getpid, &[]), &page), Enter::Known(100));
+        // The number of getpid(2) is that of writev(2) there.
+        assert_eq!(enter(&pids(), WHO, &call(getpid, &[]), &page), Enter::Nothing);
+        assert_eq!(made(i386(kill, &[0xffff_ff9a, 15]), &page)[..2], [-9, 15], "kill -102");
+        assert_eq!(leave(&pids(), &i386(waitpid, &[-1]), 9, &page), 102);
+        for (command, offset) in [(5, 12), (12, 20), (36, 20)] {
+            let page = Page::new(AT + offset, &9_i32.to_le_bytes());
+            leave(&pids(), &i386(fcntl64, &[0, command, AT as i64]), 0, &page);
+            assert_eq!(page.number(AT + offset), 102, "fcntl64 {command}");
+        }
+        // getsockopt(3, SOL_SOCKET, SO_PEERCRED, at, len)
+        let who = AT + 64;
+        let words: Vec<u8> = [3_u32, 1, 17, who as u32, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let page = Page::new(AT, &words);
+        page.poke(who, &9_i32.to_le_bytes());
+        leave(&pids(), &i386(socketcall, &[15, AT as i64]), 0, &page);
+        assert_eq!(page.number(who), 102);
+        // siginfo_t: its sender is not aligned to a word of 64 bits.
+        let (waitid, p_all) = (284, 0);
+        let words: Vec<u8> = [libc::SIGCHLD, 0, 1, 9].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let page = Page::new(AT, &words);
+        leave(&pids(), &i386(waitid, &[p_all, 0, AT as i64]), 0, &page);
+        assert_eq!((page.number(AT + 12), page.number(AT + 16)), (102, 0));
+        // 64-bit code that calls by `int 0x80`: its stack is beyond what that can name.
+        let path = Page::new(AT, b"/proc/100/stat\0");
+        let far = Caller { stack: 1 << 40, ..WHO };
+        let open = i386(5, &[AT as i64]);
+        assert_eq!(enter(&pids(), far, &open, &path), Enter::Made(open.args));
+    }
+
+    #[test]
     fn paths() {
         let (open, readlink) = (2, 89);
         let page = Page::new(AT, b"/proc/100/stat\0");
@@ -294,7 +349,7 @@ mod tests {
         let page = Page::new(AT, b"/proc/self\0");
         let buf = AT + 64;
         page.poke(buf, b"7");
-        assert_eq!(leave(&pids(), call(readlink, &[AT as i64, buf as i64, 2]), 1, &page), 2);
+        assert_eq!(leave(&pids(), &call(readlink, &[AT as i64, buf as i64, 2]), 1, &page), 2);
         assert_eq!(page.peek_string(buf).unwrap(), b"10");
     }
 }

@@ -22,12 +22,9 @@ impl Memory for Stopped {
 
 /// A thread of process `pid` is about to make a call. True if it need not be made, and has its result. A thread that is gone was killed.
 pub fn enter(pids: &Pids, pid: i32, call: &Call, thread: &mut Stopped) -> bool {
-    if call.i386 {
-        return false;
-    }
     let Ok(mut regs) = thread.regs() else { return false };
     let who = Caller { tid: thread.tid(), pid, stack: regs.rsp };
-    match translate::enter(pids, who, (call.number, call.args), thread) {
+    match translate::enter(pids, who, call, thread) {
         Enter::Nothing => false,
         Enter::Known(result) => {
             // No call has this number: nothing is called.
@@ -35,7 +32,7 @@ pub fn enter(pids: &Pids, pid: i32, call: &Call, thread: &mut Stopped) -> bool {
             thread.set_regs(&regs).is_ok()
         }
         Enter::Made(args) => {
-            put(thread, args);
+            put(thread, call.i386, args);
             false
         }
     }
@@ -43,11 +40,8 @@ pub fn enter(pids: &Pids, pid: i32, call: &Call, thread: &mut Stopped) -> bool {
 
 /// It has a result. Returns the one that it is given; its arguments are its own again.
 pub fn leave(pids: &Pids, call: &Call, result: i64, thread: &mut Stopped) -> i64 {
-    if call.i386 {
-        return result;
-    }
-    put(thread, call.args);
-    let seen = translate::leave(pids, (call.number, call.args), result, thread);
+    put(thread, call.i386, call.args);
+    let seen = translate::leave(pids, call, result, thread);
     if seen != result
         && let Ok(mut regs) = thread.regs()
     {
@@ -65,14 +59,16 @@ pub fn sender(pids: &Pids, thread: &Stopped) {
     }
 }
 
-/// Gives it these arguments, where it has others.
-fn put(thread: &mut Stopped, args: [u64; 6]) {
+/// Gives it these arguments, where it has others. Of 32-bit code the kernel takes the lower halves.
+fn put(thread: &mut Stopped, i386: bool, args: [u64; 6]) {
     let Ok(mut regs) = thread.regs() else { return };
+    let (arch, bits) = if i386 { (Arch::I386, u32::MAX.into()) } else { (Arch::X86_64, u64::MAX) };
     let mut others = false;
     for (i, arg) in args.into_iter().enumerate() {
-        let now = Arch::X86_64.arg_mut(&mut regs, i);
-        others |= *now != arg;
-        *now = arg;
+        let now = arch.arg_mut(&mut regs, i);
+        if (*now ^ arg) & bits != 0 {
+            (*now, others) = (arg & bits, true);
+        }
     }
     if others {
         let _ = thread.set_regs(&regs);
