@@ -70,20 +70,7 @@ pub fn run(tracees: Tracees, (log, rights): (Option<Log>, Rights)) -> i32 {
     let mut lists = Lists::default();
     lists.born(root, 0);
     let threads = HashMap::from([(root, root)]);
-    let (pending, fronts) = (HashMap::new(), Vec::new());
-    let mut keeper = Keeper {
-        tracees,
-        threads,
-        pending,
-        pids: None,
-        halting: None,
-        lists,
-        begun: false,
-        log,
-        rights,
-        pace: Pace::default(),
-        fronts,
-    };
+    let mut keeper = Keeper::of(tracees, threads, lists, (log, rights));
     i32::from(listen().and_then(|listener| keeper.keep(&listener)).is_err())
 }
 
@@ -100,20 +87,7 @@ pub fn thawed(
     Ok(Box::new(move || {
         let files: Vec<_> = log.iter().map(Log::fd).chain(rights.fd()).chain([listener.as_raw_fd()]).collect();
         alone(&files);
-        let (pending, fronts) = (HashMap::new(), Vec::new());
-        let mut keeper = Keeper {
-            tracees,
-            threads,
-            pending,
-            pids,
-            halting: None,
-            lists,
-            begun: true,
-            log,
-            rights,
-            pace: Pace::default(),
-            fronts,
-        };
+        let mut keeper = Keeper { pids, begun: true, ..Keeper::of(tracees, threads, lists, (log, rights)) };
         i32::from(keeper.keep(&listener).is_err())
     }))
 }
@@ -125,6 +99,23 @@ fn listen() -> std::io::Result<UnixListener> {
 }
 
 impl Keeper {
+    /// One whose program has not begun yet, and sees the kernel's pids.
+    fn of(tracees: Tracees, threads: HashMap<i32, i32>, lists: Lists, (log, rights): (Option<Log>, Rights)) -> Self {
+        Self {
+            tracees,
+            threads,
+            pending: HashMap::new(),
+            pids: None,
+            halting: None,
+            lists,
+            begun: false,
+            log,
+            rights,
+            pace: Pace::default(),
+            fronts: Vec::new(),
+        }
+    }
+
     fn keep(&mut self, listener: &UnixListener) -> std::io::Result<()> {
         let mut children = children_signal().map_err(std::io::Error::other)?;
         loop {

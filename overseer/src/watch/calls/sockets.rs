@@ -79,8 +79,7 @@ fn controls(message: u64, i386: bool, thread: &Stopped) -> Option<(u64, usize)> 
 
 /// Is the result of this call of interest? Descriptors come only to who has room for them.
 pub fn matters(call: &Call, thread: &Stopped) -> bool {
-    let receives = if call.i386 { call.number == 372 } else { call.number == 47 };
-    !receives || controls(call.args[1], call.i386, thread).is_some()
+    super::name(call) != Some("recvmsg") || controls(call.args[1], call.i386, thread).is_some()
 }
 
 /// The descriptors that came with these messages.
