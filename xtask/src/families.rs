@@ -17,7 +17,7 @@ pub fn families(moments: usize, watched: bool, filter: &[String]) -> Result<()> 
     crate::test::ready()?;
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("table");
-    let mut test = cargo(&["test", "--locked", "--quiet", "-p", "fixtures", "--no-fail-fast"]);
+    let mut test = cargo(&["test", "--locked", "--quiet", "--workspace", "--no-fail-fast"]);
     test.args(["--test", "families", "--test", "family_servers"]);
     if watched {
         test.args(["--test", "real"]).env("CRYO_WATCHED", "1");

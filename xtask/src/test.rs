@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     install::{Need, ensure},
     kernel,
-    run::{cargo, check, show, wait},
+    run::{cargo, check, root, show, wait},
     vm,
 };
 
@@ -171,14 +171,17 @@ pub fn ready() -> Result<()> {
 }
 
 fn build() -> Result<()> {
-    // The tests run the tools themselves, and cargo builds binaries only for the tests of their own crate.
-    let mut build = cargo(&["build", "--workspace", "--locked"]);
+    // The tests run the tools themselves, and cargo builds binaries only for the tests of their own crate. With the tests, because these ask for features of
+    // other crates: without, all would be built twice.
+    let mut build = cargo(&["build", "--workspace", "--all-targets", "--locked"]);
     show(&build);
     check(&mut build, BUILD)
 }
 
 /// Runs `cargo test`, and adds its counts to the total.
 fn run(cmd: &mut Command, total: &mut Total) -> Result<()> {
+    // Else the first test that runs a tool builds it once more, with the features that the tools alone ask for.
+    cmd.env("CRYO_BIN_DIR", root().join("target/debug"));
     show(cmd);
     let mut child = cmd.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let pipe = child.stdout.take().context("no stdout")?;

@@ -38,7 +38,7 @@ pub fn test_vm(all: bool, bench: bool, args: &[String]) -> Result<()> {
     crate::test::vm_needs()?;
     crate::kernel::fetch();
     fetch();
-    let mut test = cargo(&["test", "-p", "fixtures", "--locked", "--test", "overseer", "--", "--nocapture"]);
+    let mut test = cargo(&["test", "--workspace", "--locked", "--test", "overseer", "--", "--nocapture"]);
     // One machine at a time: each takes a whole CPU, and there are limits.
     test.arg("--test-threads=1").args(args);
     if all {
