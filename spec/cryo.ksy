@@ -1593,9 +1593,10 @@ types:
         type: u8
       - id: master
         type: u4
-      - id: reserved
+      - id: exclusive
         type: u4
-        valid: 0
+        valid:
+          max: 'master == 0 ? 1 : 0'
   sessions:
     seq:
       - id: num_sessions

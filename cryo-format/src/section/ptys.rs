@@ -33,8 +33,8 @@ pub struct PtyEnd {
     pub open_flags: Addr,
     /// 1 for the master, 0 for the other end.
     pub master: u32,
-    /// Must be zero.
-    pub reserved: u32,
+    /// 1 if TIOCEXCL is in force of the other end; that of the master is in [`Pty::flags`]. It was reserved once, so that who does not know it refuses it.
+    pub exclusive: u32,
 }
 
 /// Bits of [`Pty::flags`].
@@ -49,15 +49,15 @@ impl PtyFlags {
     pub const EXCLUSIVE: u32 = 4;
     /// The other end was open and is closed.
     pub const HUNG_UP: u32 = 8;
-    /// TIOCEXCL of the other end.
-    pub const OTHER_EXCLUSIVE: u32 = 16;
 }
 
 impl Validate for Pty {}
 
 impl Validate for PtyEnd {
     fn validate(&self) -> Result<(), Violation> {
-        ensure(self.reserved == 0, Rule::RESERVED, || "the reserved field is not zero")
+        ensure(self.exclusive <= u32::from(self.master == 0), Rule::RESERVED, || {
+            format!("master {} and exclusive {}: that is not one of an end", self.master, self.exclusive)
+        })
     }
 
     fn names(&self) -> Vec<(Named, u64)> {

@@ -257,7 +257,10 @@ fn mend(section: &mut AnySection) {
         }
         AnySection::Pipe(s) => s.packets &= 1,
         AnySection::Eventfd(s) => s.reserved = 0,
-        AnySection::PtyEnd(s) => s.reserved = 0,
+        AnySection::PtyEnd(s) => {
+            s.master %= 2;
+            s.exclusive %= 2 - s.master;
+        }
         AnySection::Terminal(s) => s.reserved = 0,
         AnySection::Locks(s) => s.reserved = 0,
         AnySection::Owner(s) => {

@@ -128,7 +128,17 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         cx.out.note(f.name(), format!("{waiting} bytes that it had not read yet are not in the image"));
     }
     let open_flags = f.open_flags();
+    let exclusive = end != End::Master && tty::ask(&cx.take(f)?, Question::EXCLUSIVE)?;
     if end == End::DevTty && controlling(cx.of(f))? == Some(index) {
+        let by_name = |d: &Description<'_>| self::end(cx, d.first()) == Some((End::Slave, index));
+        if exclusive && !cx.all.iter().any(by_name) {
+            cx.out.note(
+                f.name(),
+                format!(
+                    "exclusive use of /dev/pts/{index} (TIOCEXCL) is not carried where it is open as /dev/tty only"
+                ),
+            );
+        }
         cx.out.add(d.id, DevTty { pty, open_flags });
         return Ok(true);
     }
@@ -138,7 +148,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
             format!("its terminal /dev/pts/{index} controls this session no more: it will be called so"),
         );
     }
-    cx.out.add(d.id, PtyEnd { pty, open_flags, master: u32::from(end == End::Master), reserved: 0 });
+    cx.out.add(d.id, PtyEnd { pty, open_flags, master: u32::from(end == End::Master), exclusive: exclusive.into() });
     Ok(true)
 }
 
@@ -160,11 +170,6 @@ fn add<'c>(cx: &mut Cx<'c>, master: &'c Description<'c>, number: u64) -> Result<
     flag(PtyFlags::LOCKED, tty::ask(&taken, Question::LOCKED)?);
     flag(PtyFlags::PACKET, tty::ask(&taken, Question::PACKET)?);
     flag(PtyFlags::EXCLUSIVE, tty::ask(&taken, Question::EXCLUSIVE)?);
-    if let Some(other) =
-        cx.all.iter().find(|d| matches!(end(cx, d.first()), Some((End::Slave | End::DevTty, n)) if n == number))
-    {
-        flag(PtyFlags::OTHER_EXCLUSIVE, tty::ask(&cx.take(other.first())?, Question::EXCLUSIVE)?);
-    }
     let mut fds = [PollFd::new(&taken, PollFlags::empty())];
     rustix::event::poll(&mut fds, Some(&Timespec::default())).about(|| format!("looking at {}", f.name()))?;
     flag(PtyFlags::HUNG_UP, fds[0].revents().contains(PollFlags::HUP));

@@ -24,7 +24,6 @@ impl Print for Pty {
                 (PtyFlags::PACKET.into(), "packet mode"),
                 (PtyFlags::EXCLUSIVE.into(), "exclusive"),
                 (PtyFlags::HUNG_UP.into(), "hung up"),
-                (PtyFlags::OTHER_EXCLUSIVE.into(), "other end exclusive"),
             ];
             write!(out, ", {}", bits(self.flags.into(), names, ", "));
         }
@@ -41,7 +40,11 @@ impl Print for PtyEnd {
     }
 
     fn print(&self, out: &mut Blocks, cx: &Cx<'_>) {
-        let end = if self.master != 0 { "master" } else { "slave" };
+        let end = match (self.master, self.exclusive) {
+            (0, 0) => "slave",
+            (0, _) => "slave (exclusive)",
+            _ => "master",
+        };
         write!(out, "{end}  {}  of ", open_flags(self.open_flags.0));
         match cx.ice.get::<Pty>(self.pty) {
             // What it is like is said once.

@@ -190,8 +190,8 @@ fn tcp(w: &mut Writer<Vec<u8>>) {
 
 /// A terminal of its own, both ends, and the one it runs on.
 fn terminals(w: &mut Writer<Vec<u8>>) {
-    w.section(43, &PtyEnd { pty: 47, open_flags: NONBLOCK, master: 1, reserved: 0 }).unwrap();
-    w.section(44, &PtyEnd { pty: 47, open_flags: Addr(2), master: 0, reserved: 0 }).unwrap();
+    w.section(43, &PtyEnd { pty: 47, open_flags: NONBLOCK, master: 1, exclusive: 0 }).unwrap();
+    w.section(44, &PtyEnd { pty: 47, open_flags: Addr(2), master: 0, exclusive: 1 }).unwrap();
     let settings = Settings {
         iflag: Addr(0o42_400),
         oflag: Addr(0o5),

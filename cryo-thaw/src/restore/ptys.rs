@@ -105,7 +105,7 @@ pub fn late(host: &mut Host, table: &Table<'_>) -> Result<()> {
         let master = end.master != 0;
         let mut batch = host.batch()?;
         let yes = batch.put(&1_u32.to_le_bytes());
-        if pty.flags & if master { PtyFlags::EXCLUSIVE } else { PtyFlags::OTHER_EXCLUSIVE } != 0 {
+        if end.exclusive != 0 || master && pty.flags & PtyFlags::EXCLUSIVE != 0 {
             batch.call(libc::SYS_ioctl, &[fd.into(), TIOCEXCL, 0]);
         }
         if master && pty.flags & PtyFlags::LOCKED != 0 {
