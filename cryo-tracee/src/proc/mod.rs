@@ -10,6 +10,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 mod fdinfo;
 mod maps;
 mod meminfo;
+mod memory_groups;
 mod numbers;
 mod pagemap;
 
@@ -18,6 +19,7 @@ use crate::{Error, RefusalKind, Result};
 pub use fdinfo::{FdDirs, FdInfo};
 pub use maps::{Mapping, mappings, parse_mappings, short_mappings};
 pub use meminfo::Meminfo;
+pub use memory_groups::MemoryGroup;
 pub use numbers::{renumber, renumbered};
 pub use pagemap::{Entry, Present, entries, pagemap, present};
 pub(crate) use pagemap::{
