@@ -7,7 +7,7 @@ use clap::Parser;
 
 use crate::choices::Choices;
 use crate::output;
-use crate::{Afterwards, Options};
+use crate::{Afterwards, Live, Options};
 
 /// Freeze a running program, with all processes that descend from it: its state goes into NAME.freeze, NAME.frore and NAME.frost, and the original ends when they are safe.
 ///
@@ -31,9 +31,13 @@ pub struct Cli {
     /// Leave the original stopped (kill -CONT lets it go on)
     #[arg(long)]
     pub leave_stopped: bool,
-    /// Copy pages while the program runs, and then stop it for a moment only: takes as much memory again as it has
-    #[arg(long, requires = "leave_running")]
+    /// Copy pages while the program runs, and then stop it for a moment only, also where it is not expected to be shorter: takes as much memory again as it has
+    /// [without either: a large program that goes on, if there is memory]
+    #[arg(long, requires = "leave_running", conflicts_with = "no_live")]
     pub live: bool,
+    /// Copy no pages while the program runs
+    #[arg(long)]
+    pub no_live: bool,
     /// Say which processes were frozen, and how many pages of each were read
     #[arg(short, long)]
     pub verbose: bool,
@@ -65,7 +69,11 @@ impl Cli {
                 _ => Afterwards::End,
             },
             force: self.force,
-            live: self.live,
+            live: match (self.live, self.no_live) {
+                (true, _) => Live::Always,
+                (_, true) => Live::Never,
+                _ => Live::Auto,
+            },
             ..self.choices.options()
         }
     }

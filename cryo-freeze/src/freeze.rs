@@ -24,9 +24,9 @@ use crate::collect::parent::Parent;
 use crate::collect::{self, Collected, Contents, Held};
 use crate::collect::{RefusalKind, refuse};
 use crate::confirm::PIPE;
-use crate::error::{About, not_asked_to_end};
-use crate::live::{Begun, Live, Still};
-use crate::options::{Afterwards, Children, Options};
+use crate::error::{About, Error, not_asked_to_end};
+use crate::live::{Begun, Live, Still, forecast};
+use crate::options::{self, Afterwards, Children, Options};
 use crate::output::{self, OutputFiles};
 use crate::pages::{self, Run};
 
@@ -50,7 +50,7 @@ pub struct Frozen {
     pub members: Vec<FrozenProcess>,
     /// What was left out or replaced.
     pub notes: Vec<String>,
-    /// How it was done, for who asks for a live freeze and more than the result (`-v`).
+    /// How it was done, for who asks for more than the result (`-v`).
     pub remarks: Vec<String>,
 }
 
@@ -65,11 +65,32 @@ pub struct FrozenProcess {
     pub pages: u64,
 }
 
+/// What went wrong.
+enum Failed {
+    /// The copying of pages while the program ran. Where it stands is not known by that: who begins anew sees.
+    Live(Error),
+    /// Anything else.
+    Freeze(Error),
+}
+
+impl Failed {
+    fn error(self) -> Error {
+        let (Self::Live(e) | Self::Freeze(e)) = self;
+        e
+    }
+}
+
+impl<E: Into<Error>> From<E> for Failed {
+    fn from(e: E) -> Self {
+        Self::Freeze(e.into())
+    }
+}
+
 /// Freezes process `pid`, with its descendants as [`Options::children`] says.
 ///
 /// Call it in a process that is asked to end by SIGTERM and killed only in need (see [`cryo_tracee::guardian`]): the target survives either, but
 /// only who is asked cleans up.
-pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen> {
+pub fn freeze(pid: i32, mut target: Target<'_>, options: &Options) -> Result<Frozen> {
     let _uninterrupted = Uninterrupted::begin();
     // The kernel keeps the first process of a pid namespace from every signal that comes from inside: we could not end it, nor stop it, and all
     // that is in the namespace ends with it.
@@ -83,6 +104,20 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     if let Some(keeper) = crate::keeper::Keeper::of(pid) {
         return keeper.freeze(pid, &target, options);
     }
+    match attempt(pid, &mut target, options) {
+        // Nobody has asked for a live freeze. Nothing is written yet, and nothing of it left: the program is stopped anew, and what is wrong with it is an error then.
+        Err(Failed::Live(e)) if options.live == options::Live::Auto && !matches!(e, Error::Asked) => {
+            let usual = Options { live: options::Live::Never, ..options.clone() };
+            let mut frozen = attempt(pid, &mut target, &usual).map_err(Failed::error)?;
+            frozen.remarks.push(format!("not live: {e}"));
+            Ok(frozen)
+        }
+        done => done.map_err(Failed::error),
+    }
+}
+
+/// The freeze, in one go.
+fn attempt(pid: i32, target: &mut Target<'_>, options: &Options) -> std::result::Result<Frozen, Failed> {
     // All that can fail without the target is done first.
     let (files, output) = match &target {
         Target::Name(name) => (Some(OutputFiles::create(name, options.force)?), Some(set::paths(name)[2].1.clone())),
@@ -91,8 +126,18 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     let mut parent = options.parent.as_deref().map(|name| Parent::open(name, output.as_deref())).transpose()?;
     let among = collect::family::check(pid, options.children, &options.also)?;
     let (mut live, mut remarks) = (None, Vec::new());
-    if options.live {
-        match Live::begin(collect::family::seize(pid, options.children, &options.also)?, options)? {
+    let expected = match options.live {
+        options::Live::Always => true,
+        options::Live::Auto if options.afterwards == Afterwards::Run => {
+            let why = forecast::why_not(&among);
+            remarks.extend(why.iter().map(|why| format!("not live: {why}")));
+            why.is_none()
+        }
+        options::Live::Auto | options::Live::Never => false,
+    };
+    if expected {
+        let seized = collect::family::seize(pid, options.children, &options.also);
+        match seized.and_then(|family| Live::begin(family, options)).map_err(Failed::Live)? {
             Begun::Live(begun) => live = Some(begun),
             Begun::Not(why) => remarks.push(format!("not live: {why}")),
         }
@@ -104,7 +149,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     // Declared before the processes, and so dropped after them: a copy takes its last trace out of an original that runs again.
     let mut held = Held::default();
     if let Some(live) = &mut live {
-        live.round()?;
+        live.round().map_err(Failed::Live)?;
     }
     let mut family = seize(pid, options)?;
     if let Some(live) = &mut live {
@@ -128,13 +173,14 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
             live.distrust();
         }
         let stills: Vec<_> = memories.iter().map(|memory| Still::Process(memory)).collect();
-        live.complete(&contents.runs(&stills), &memories, contents.members.last().map_or(0, |member| member.id))?;
+        let last = contents.members.last().map_or(0, |member| member.id);
+        live.complete(&contents.runs(&stills), &memories, last).map_err(Failed::Live)?;
     }
     let family = if held.no_copies || contents.copied(&held).is_some() {
         quiet.clear();
         let since = family.members.first().map(|root| root.since);
         drop(family);
-        if let Some(since) = since.filter(|_| options.live) {
+        if let Some(since) = since {
             remarks.push(format!("it stood still for {:.1} ms", since.elapsed().as_secs_f64() * 1e3));
         }
         None

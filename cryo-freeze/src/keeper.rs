@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use crate::cli::Cli;
 use crate::error::{About, Error, Refusal, RefusalKind, Refusals, Result};
 use crate::freeze::{Frozen, FrozenProcess, Target};
-use crate::{Afterwards, Also, Children, Confirm, Ends, Files, Landlock, Options, Shared, Tcp};
+use crate::{Afterwards, Also, Children, Confirm, Ends, Files, Landlock, Live, Options, Shared, Tcp};
 
 /// Where the keeper with this pid listens: a name that needs no file, and that another user may take; see [`Keeper::of`]. It is made of what is the same from every
 /// pid namespace: which one the keeper lives in, and its pid there.
@@ -139,7 +139,7 @@ impl Keeper {
         let reply = from_reply(&serde_json::from_slice(&line).unwrap_or_default());
         // The keeper knows only that the answer was no.
         let mut frozen = refused.map_or(reply, Err)?;
-        if options.live {
+        if options.live != Live::Never && options.afterwards == Afterwards::Run {
             frozen
                 .remarks
                 .push("not live: the process is under an overseer, which does not copy while it runs yet".into());
@@ -182,7 +182,9 @@ impl Order {
         let cli = Cli::try_parse_from(words.collect::<Option<Vec<_>>>()?).ok()?;
         let name = question.get("name").and_then(Value::as_str).and_then(bytes);
         let confirm = question["confirm"] == true;
-        Some(Self { pid: cli.pid, name: name.map(|n| OsString::from_vec(n).into()), options: cli.options(), confirm })
+        // The keeper never lets go of the family, and so copies nothing while it runs.
+        let options = Options { live: Live::Never, ..cli.options() };
+        Some(Self { pid: cli.pid, name: name.map(|n| OsString::from_vec(n).into()), options, confirm })
     }
 }
 

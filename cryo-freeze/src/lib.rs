@@ -20,6 +20,6 @@ mod refused;
 pub use confirm::Confirm;
 pub use error::{Error, Refusal, RefusalKind, Refusals, Result, Untraceable};
 pub use freeze::{Frozen, FrozenProcess, freeze};
-pub use options::{Afterwards, Also, Children, Ends, Files, Landlock, Options, Shared, Tcp};
+pub use options::{Afterwards, Also, Children, Ends, Files, Landlock, Live, Options, Shared, Tcp};
 pub use progress::Progress;
 pub use refused::only_we_may_trace;

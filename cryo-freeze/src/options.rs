@@ -85,6 +85,19 @@ pub enum Children {
     Refuse,
 }
 
+/// Whether pages are copied while the program runs, so that it stands still for a shorter time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Live {
+    /// Where the program goes on afterwards and that is expected to be shorter than to fork it. What stands in the way is no error, and an error in it none of the
+    /// freeze: it goes the usual way then.
+    #[default]
+    Auto,
+    /// Wherever that is possible; with [`Afterwards::Run`].
+    Always,
+    /// It stands still until its pages are written or it is forked.
+    Never,
+}
+
 /// Who is taken along besides the process and its descendants, with all that descend from them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Also {
@@ -124,8 +137,8 @@ pub struct Options {
     pub digests: bool,
     /// Compress the page data with zstd at this level ([`cryo_format::codec::LEVELS`]).
     pub compress: Option<i32>,
-    /// Copy pages while the program runs; with [`Afterwards::Run`].
-    pub live: bool,
+    /// Pages that are copied while the program runs.
+    pub live: Live,
     /// A set that was written before: what it has is not written again.
     pub parent: Option<PathBuf>,
     /// Who is told how far it has come.
@@ -153,7 +166,7 @@ impl Default for Options {
             force: false,
             digests: true,
             compress: None,
-            live: false,
+            live: Live::default(),
             parent: None,
             progress: Progress::default(),
             confirm: Confirm::default(),

@@ -40,6 +40,9 @@
 // Freeze: `/dev/null` in place of every descriptor that would be refused.
 #define CRYO_OUTSIDE_NULL (1 << 9)
 
+// Freeze: with CRYO_LEAVE_RUNNING, copy no pages while the process runs.
+#define CRYO_NO_LIVE (1 << 10)
+
 // Thaw: leave it stopped.
 #define CRYO_STOPPED (1 << 16)
 

@@ -30,6 +30,8 @@ pub const CRYO_UNIX_CLOSE: c_int = 1 << 7;
 pub const CRYO_SHARED_COPY: c_int = 1 << 8;
 /// Freeze: `/dev/null` in place of every descriptor that would be refused.
 pub const CRYO_OUTSIDE_NULL: c_int = 1 << 9;
+/// Freeze: with CRYO_LEAVE_RUNNING, copy no pages while the process runs.
+pub const CRYO_NO_LIVE: c_int = 1 << 10;
 /// Thaw: leave it stopped.
 pub const CRYO_STOPPED: c_int = 1 << 16;
 /// Thaw: a new pid.
@@ -53,6 +55,7 @@ const FREEZE: &[(c_int, &[&str])] = &[
     (CRYO_UNIX_CLOSE, &["--unix", "close"]),
     (CRYO_SHARED_COPY, &["--shared", "copy"]),
     (CRYO_OUTSIDE_NULL, &["--fd", "outside=null"]),
+    (CRYO_NO_LIVE, &["--no-live"]),
 ];
 const THAW: &[(c_int, &[&str])] = &[
     (CRYO_STOPPED, &["--stopped"]),

@@ -1,4 +1,4 @@
-//! A live freeze (`--live`): pages are copied while the program runs, in rounds, and then it stands still for a moment, in which only what changed since is
+//! A live freeze ([`crate::Live`]): pages are copied while the program runs, in rounds, and then it stands still for a moment, in which only what changed since is
 //! copied, and everything else is collected.
 //!
 //! It is stopped twice: once for what has to be done inside it to watch its pages ([`cryo_tracee::write_watch`]), and once for the freeze itself. Whatever is
@@ -6,12 +6,13 @@
 //! goes the way of every freeze, and why is said (`-v`). spec/rationale.md has why it is done so.
 
 mod copied;
+pub mod forecast;
 mod member;
 mod still;
 
 use std::collections::BTreeMap;
 
-use cryo_tracee::proc::{self, Mapping, Meminfo, Status};
+use cryo_tracee::proc::{self, Mapping, Status};
 use cryo_tracee::{Family, Memory};
 
 pub use copied::Copied;
@@ -96,7 +97,7 @@ impl Live {
         if watched < LEAST {
             return Ok(Some("it has too little memory of its own in small pages for that to be shorter".into()));
         }
-        if watched > available() {
+        if watched > forecast::available() {
             return Ok(Some("there is no memory free for a copy".into()));
         }
         self.rounds()?;
@@ -222,9 +223,4 @@ impl Live {
 fn own(tid: i32) -> u64 {
     let Ok(status) = Status::of(tid) else { return u64::MAX };
     ["RssAnon", "RssShmem", "VmSwap"].iter().filter_map(|key| status.number(key)).sum::<u64>() << 10
-}
-
-/// Bytes of memory that can be had without others being driven out.
-fn available() -> u64 {
-    Meminfo::now().bytes("MemAvailable").unwrap_or(0) / 10 * 9
 }
