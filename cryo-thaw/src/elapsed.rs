@@ -20,7 +20,12 @@ pub fn elapsed(ice: &Ice, options: &Options) -> Result<Duration> {
             "the .frost does not say when it was frozen (no ORIG section), so --time real has nothing to count from",
         );
     };
+    Ok(since(origin))
+}
+
+/// The time since the freeze, by the calendar; none where that is to come yet.
+pub fn since(origin: &Origin) -> Duration {
     let then = Duration::new(origin.time_sec.max(0) as u64, origin.time_nsec.min(999_999_999) as u32);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ok(now.saturating_sub(then))
+    now.saturating_sub(then)
 }

@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 
 use cryo_format::section::inet::{Inet, Kept, State};
+use cryo_format::section::origin::Origin;
 use cryo_tracee::repair::{
     self, RECEIVE, SEND, TCP, TCP_QUEUE_SEQ, TCP_REPAIR, TCP_REPAIR_OPTIONS, TCP_REPAIR_WINDOW, TCP_TIMESTAMP,
 };
@@ -13,6 +14,7 @@ use super::inet_socket::{Made, make, recorded};
 use super::sockets::{self, Wide};
 use super::table::Table;
 use crate::Result;
+use crate::elapsed::since;
 use crate::error::{RefusalKind, reason, refuse};
 use crate::options::Tcp;
 
@@ -140,7 +142,10 @@ fn revive(table: &Table<'_>, fd: u32, s: &Inet, kept: &Kept) -> Result<()> {
     let bytes: Vec<u8> =
         options.iter().flat_map(|(code, value)| [code.to_le_bytes(), value.to_le_bytes()].concat()).collect();
     set(TCP_REPAIR_OPTIONS, &bytes)?;
-    set(TCP_TIMESTAMP, &kept.timestamp.to_le_bytes())?;
+    // It counts milliseconds, and has gone on: what the quiet socket has sent again by itself bears the time of then, and the peer drops what is older (PAWS, RFC 7323).
+    // Since Linux 6.7 the lowest bit says that it counts microseconds, and stays.
+    let gone = table.all::<Origin>().first().map_or(0, |(_, origin)| since(origin).as_millis() as u32 & !1);
+    set(TCP_TIMESTAMP, &kept.timestamp.wrapping_add(gone).to_le_bytes())?;
 
     socket::set_option(&ours, SOL_SOCKET, RCVLOWAT, &i32::MAX.to_le_bytes())?;
     repair::queue(&ours, RECEIVE)?;
@@ -148,7 +153,10 @@ fn revive(table: &Table<'_>, fd: u32, s: &Inet, kept: &Kept) -> Result<()> {
     socket::set_option(&ours, SOL_SOCKET, RCVLOWAT, recorded(s, RCVLOWAT).unwrap_or(&1_i32.to_le_bytes()))?;
     let wide = Wide::new(&ours)?;
     repair::queue(&ours, SEND)?;
-    let (on_its_way, not_sent) = kept.sent.split_at(kept.sent.len().saturating_sub(kept.not_sent as usize));
+    // The quiet socket has sent what there was room for in the peer's window, when its timers said so (a small window, a loss probe; seen on Linux 6.1 when it was quiet for
+    // a second). Who acknowledges more than was sent, as the thawed one knows it, is not heard, and both send the same again for ever.
+    let may_be_sent = (kept.sent.len().saturating_sub(kept.not_sent as usize)).max(kept.send_window as usize);
+    let (on_its_way, not_sent) = kept.sent.split_at(may_be_sent.min(kept.sent.len()));
     put(&ours, on_its_way)?;
     let window = [kept.send_wl1, kept.send_window, kept.max_window, kept.receive_window, kept.receive_wup];
     set(TCP_REPAIR_WINDOW, &window.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>())?;
