@@ -25,7 +25,7 @@ pub fn families(moments: usize, watched: bool, filter: &[String]) -> Result<()> 
     test.arg("--").args(filter);
     let moments = if watched { 1 } else { moments };
     test.env("CRYO_TABLE", &path).env("CRYO_MOMENTS", moments.to_string());
-    show(&test);
+    show(crate::test::built(&mut test));
     let done = check(&mut test, LIMIT);
     let text = fs::read_to_string(&path).unwrap_or_default();
     // As they come to an end, so they are written; sorted, the two users of one are together.

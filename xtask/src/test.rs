@@ -170,7 +170,8 @@ pub fn ready() -> Result<()> {
     build()
 }
 
-fn build() -> Result<()> {
+/// Builds everything, with what the tests run.
+pub fn build() -> Result<()> {
     // The tests run the tools themselves, and cargo builds binaries only for the tests of their own crate. With the tests, because these ask for features of
     // other crates: without, all would be built twice.
     let mut build = cargo(&["build", "--workspace", "--all-targets", "--locked"]);
@@ -178,11 +179,14 @@ fn build() -> Result<()> {
     check(&mut build, BUILD)
 }
 
+/// Has the tests of a command take the tools that [`build`] has built: else the first that runs one builds it once more, with the features that the tools alone ask for.
+pub fn built(cmd: &mut Command) -> &mut Command {
+    cmd.env("CRYO_BIN_DIR", root().join("target/debug"))
+}
+
 /// Runs `cargo test`, and adds its counts to the total.
 fn run(cmd: &mut Command, total: &mut Total) -> Result<()> {
-    // Else the first test that runs a tool builds it once more, with the features that the tools alone ask for.
-    cmd.env("CRYO_BIN_DIR", root().join("target/debug"));
-    show(cmd);
+    show(built(cmd));
     let mut child = cmd.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let pipe = child.stdout.take().context("no stdout")?;
     let lines = thread::spawn(move || {

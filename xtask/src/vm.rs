@@ -38,6 +38,7 @@ pub fn test_vm(all: bool, bench: bool, args: &[String]) -> Result<()> {
     crate::test::vm_needs()?;
     crate::kernel::fetch();
     fetch();
+    crate::test::build()?;
     let mut test = cargo(&["test", "--workspace", "--locked", "--test", "overseer", "--", "--nocapture"]);
     // One machine at a time: each takes a whole CPU, and there are limits.
     test.arg("--test-threads=1").args(args);
@@ -47,7 +48,7 @@ pub fn test_vm(all: bool, bench: bool, args: &[String]) -> Result<()> {
     if bench {
         test.env("CRYO_BENCH", "1");
     }
-    show(&test);
+    show(crate::test::built(&mut test));
     check(&mut test, if all { ALL } else { TESTS })
 }
 
