@@ -88,7 +88,8 @@ pub fn finish<'a>(births: &mut Births<'a>, i: usize, table: &mut Table<'a>) -> R
         pending::restore(host, 0, &timers.others(p), false)?;
     }
     terminal::restore(host, foreground, job)?;
-    final_steps::restore(host, ice, id, &thread_ids, ids, i == 0, paths, options)?;
+    let listener = final_steps::restore(host, ice, id, &thread_ids, ids, i == 0, paths, options)?;
+    births.ready.listeners.extend(listener.map(|listener| (i, listener)));
     // Only now, when nothing has more rights than the program: these are the image's own calls.
     for ((i, (thread_id, _)), regs) in living(threads).zip(&mut registers) {
         if let Some(call) = syscall::Call::of(ice, host.arch(), *thread_id) {

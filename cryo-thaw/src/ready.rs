@@ -1,5 +1,6 @@
 //! Processes that are ready to run, and what becomes of them.
 
+use cryo_tracee::tracees::Listener;
 use cryo_tracee::{Host, Stopped};
 
 use crate::bound_files::BoundFiles;
@@ -14,7 +15,7 @@ pub struct Thawed {
 }
 
 /// A process that goes on, and that who thawed it watches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Handed {
     /// Its pid.
     pub pid: i32,
@@ -22,6 +23,8 @@ pub struct Handed {
     pub tids: Vec<i32>,
     /// Children of it that have ended: the pid of the image, and the one here.
     pub zombies: Vec<(i32, i32)>,
+    /// Where it asks, if it is watched so.
+    pub listener: Option<Listener>,
 }
 
 /// None yet, or processes that stand before their first own instruction, with all that they had. Dropping it ends them.
@@ -32,6 +35,8 @@ pub struct Ready {
     pub(crate) shm: Option<Made>,
     /// Zombies: the place of their parent, their pid in the image, and the one here.
     pub(crate) zombies: Vec<(usize, i32, i32)>,
+    /// Where processes ask that are watched: their places.
+    pub(crate) listeners: Vec<(usize, Listener)>,
 }
 
 impl Ready {
@@ -41,11 +46,18 @@ impl Ready {
     }
 
     /// Their processes with their threads, in the same order.
-    pub fn handed(&self) -> Vec<Handed> {
+    pub fn handed(&mut self) -> Vec<Handed> {
+        let mut listeners = std::mem::take(&mut self.listeners);
+        let mut listener = |of| listeners.iter().position(|(i, _)| *i == of).map(|at| listeners.swap_remove(at).1);
         let tids = |host: &Host| host.threads().iter().map(Stopped::tid).collect();
         let zombies =
             |of| self.zombies.iter().filter(move |(parent, ..)| *parent == of).map(|(_, old, new)| (*old, *new));
-        let handed = |(i, host)| Handed { pid: Host::pid(host), tids: tids(host), zombies: zombies(i).collect() };
+        let handed = |(i, host)| Handed {
+            pid: Host::pid(host),
+            tids: tids(host),
+            zombies: zombies(i).collect(),
+            listener: listener(i),
+        };
         self.hosts.iter().map(|(host, _)| host).enumerate().map(handed).collect()
     }
 

@@ -26,7 +26,7 @@ pub trait Voice {
 
 /// Watches a program that is thawed, in the process that does it ([`Options::watch`]): called before it runs, it returns what that process does from then on,
 /// and the exit status of that.
-pub type Keep<'a> = Box<dyn FnOnce(Tracees, &[Handed]) -> Result<Box<dyn FnOnce() -> i32>> + 'a>;
+pub type Keep<'a> = Box<dyn FnOnce(Tracees, Vec<Handed>) -> Result<Box<dyn FnOnce() -> i32>> + 'a>;
 
 /// How somebody stands before a program.
 pub struct Stand<'a> {
@@ -116,10 +116,10 @@ fn inside(
     keep: Option<Keep<'_>>,
     (voice, waiting): (&dyn Voice, &[Option<i32>]),
 ) -> std::result::Result<Runs, i32> {
-    let made = thaw().and_then(|ready| {
+    let made = thaw().and_then(|mut ready| {
         let handed = ready.handed();
         let root = handed.first().map_or(0, |root| root.pid);
-        let stay = keep.map(|keep| keep(Tracees::of(root), &handed)).transpose()?;
+        let stay = keep.map(|keep| keep(Tracees::of(root), handed)).transpose()?;
         start.wait()?;
         Ok((ready, stay))
     });

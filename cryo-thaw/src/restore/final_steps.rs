@@ -11,6 +11,7 @@ use cryo_format::section::seccomp::Seccomp;
 use cryo_format::section::semundo::SemUndo;
 use cryo_format::section::thread::Thread;
 use cryo_tracee::Host;
+use cryo_tracee::tracees::Listener;
 
 use super::ptimers::Timers;
 use super::{credentials, fs, itimers, limits, mm, process, scheduling, seccomp, semundo};
@@ -23,7 +24,7 @@ use crate::identity::Paths;
 use crate::ids::Ids;
 use crate::options::Options;
 
-/// For process `id` and its threads, whose local ids are `threads`. The `root`'s parent is not in the image.
+/// For process `id` and its threads, whose local ids are `threads`. The `root`'s parent is not in the image. Returns where it asks if it is watched.
 #[allow(clippy::too_many_arguments)] // each of them says another thing
 pub fn restore(
     host: &mut Host,
@@ -34,7 +35,7 @@ pub fn restore(
     root: bool,
     paths: Paths<'_>,
     options: &Options,
-) -> Result<()> {
+) -> Result<Option<Listener>> {
     let owner = ice.need::<Process>(id)?;
     // While we have more rights over it than later.
     if let Some(each) = each::<Scheduling>(ice, id, threads) {
@@ -55,8 +56,9 @@ pub fn restore(
     }
     mm::lock_future(host, ice.need::<Mm>(id)?)?;
     // The first of all that it is under.
+    let mut listener = None;
     if let Some(filter) = &options.watch {
-        host.put_under(filter).doing(|| "putting it under the overseer's filter".into())?;
+        listener = host.put_under(filter).doing(|| "putting it under the overseer's filter".into())?;
     }
     if let Some(each) = each::<Seccomp>(ice, id, threads) {
         seccomp::restore(host, &each)?;
@@ -69,7 +71,8 @@ pub fn restore(
     let orphan = root && (options.detach || matches!(ids, Ids::Namespace(_)));
     credentials::restore(host, &each, options, orphan)?;
     // Changes of credentials take away what these set.
-    process::finish(host, owner, common::memory_goes_on(ice, id))
+    process::finish(host, owner, common::memory_goes_on(ice, id))?;
+    Ok(listener)
 }
 
 /// Time runs from here on.

@@ -68,7 +68,7 @@ pub fn is_the_kernels(path: &[u8]) -> bool {
 }
 
 /// Of a path to something in /proc of a process: its pid, and the rest of the path.
-fn in_proc(path: &[u8]) -> Option<(u64, &[u8])> {
+pub fn in_proc(path: &[u8]) -> Option<(u64, &[u8])> {
     let rest = path.strip_prefix(b"/proc/")?;
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     let (pid, rest) = rest.split_at(digits);

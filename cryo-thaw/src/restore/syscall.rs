@@ -65,7 +65,7 @@ pub fn restore(host: &mut Host, i: usize, call: &Call, elapsed: Duration, regs: 
         let mut remote = host.remote_at(i)?;
         let mut batch = remote.batch();
         let at = batch.put(&usual.times.bytes(ns));
-        batch.call(libc::SYS_getpid, &[]);
+        batch.call_nothing();
         remote.run(batch)?;
         args[time] = at.addr;
     } else if let (libc::SYS_poll, Some(ns)) = (usual.number, left)

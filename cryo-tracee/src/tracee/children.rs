@@ -60,7 +60,7 @@ impl Host {
         };
         let at = batch.put(&args.words().map(u64::to_le_bytes).concat());
         // The arguments are written by a call that does nothing.
-        batch.call(libc::SYS_getpid, &[]);
+        batch.call_nothing();
         self.run(batch)?.all()?;
         let args = [at.addr, size_of::<CloneArgs>() as u64, 0, 0, 0, 0];
         self.remote_at(maker)?.call(libc::SYS_clone3, args)?;
@@ -77,7 +77,7 @@ impl Host {
         let list = list.into_iter().chain([0]).flat_map(u64::to_le_bytes).collect::<Vec<u8>>();
         let arguments = batch.put(&list);
         let environment = batch.put(&0_u64.to_le_bytes());
-        batch.call(libc::SYS_getpid, &[]);
+        batch.call_nothing();
         self.run(batch)?.all()?;
         let flags = libc::AT_EMPTY_PATH as u64;
         self.call(libc::SYS_execveat, [fd, empty.addr, arguments.addr, environment.addr, flags, 0])?;

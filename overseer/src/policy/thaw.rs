@@ -65,9 +65,10 @@ fn front(set: &Path, cli: &Cli, pid: &str, (log, rights): (Option<Log>, Rights))
     if translate {
         options.pid = Pid::New;
     }
-    let keep = Box::new(|tracees, handed: &[_]| {
-        let pids = translate.then(|| thawed::pids(&known, handed));
-        let keep = keeper::thawed(tracees, handed, thawed::members(&known, handed), (pids, log, rights));
+    let keep = Box::new(|tracees, handed: Vec<_>| {
+        let pids = translate.then(|| thawed::pids(&known, &handed));
+        let members = thawed::members(&known, &handed);
+        let keep = keeper::thawed(tracees, handed, members, (pids, log, rights));
         keep.map_err(|error| Error::Io { what: "listening for who asks the keeper".into(), error })
     });
     let root = known.first().map_or(0, Known::pid);

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,7 +16,7 @@ use cryo_freeze::keeper::{self, Order};
 use cryo_freeze::{Confirm, Error, Refusal, RefusalKind};
 use cryo_thaw::Handed;
 use cryo_tracee::proc::Status;
-use cryo_tracee::tracees::{Call, Event, Next, Resume, Tracees, alone, children_signal};
+use cryo_tracee::tracees::{Call, Event, Next, Question, Resume, Tracees, alone, children_signal};
 use cryo_tracee::{LIMIT, Stopped, signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
@@ -26,7 +26,8 @@ use super::compare;
 use super::lists::{Lists, Member, kind, link};
 use super::log::Log;
 use super::pace::Pace;
-use super::pids::{Pids, translated};
+use super::pids::answers::Answers;
+use super::pids::{Pids, translate, translated};
 use super::record::{Record, What};
 use super::set_uid::{Fate, Rights};
 
@@ -52,6 +53,8 @@ pub struct Keeper {
     pending: HashMap<i32, Call>,
     /// The numbers that the family sees, where they are not the kernel's.
     pids: Option<Pids>,
+    /// Where it asks for the numbers of its own.
+    answers: Answers,
     /// While the family is to stand still: who does.
     halting: Option<HashSet<i32>>,
     lists: Lists,
@@ -77,17 +80,19 @@ pub fn run(tracees: Tracees, (log, rights): (Option<Log>, Rights)) -> i32 {
 /// The same of one that is thawed: it listens when this returns, and what is returned goes on from there. `members` are its processes.
 pub fn thawed(
     tracees: Tracees,
-    handed: &[Handed],
+    handed: Vec<Handed>,
     members: Vec<Member>,
     (pids, log, rights): (Option<Pids>, Option<Log>, Rights),
 ) -> std::io::Result<Box<dyn FnOnce() -> i32>> {
     let listener = listen()?;
     let lists = Lists::thawed(members);
     let threads = handed.iter().flat_map(|p| p.tids.iter().map(|tid| (*tid, p.pid))).collect();
+    let answers = Answers::of(handed.into_iter().filter_map(|p| p.listener));
     Ok(Box::new(move || {
-        let files: Vec<_> = log.iter().map(Log::fd).chain(rights.fd()).chain([listener.as_raw_fd()]).collect();
+        let mut files: Vec<_> = log.iter().map(Log::fd).chain(rights.fd()).chain([listener.as_raw_fd()]).collect();
+        files.extend(answers.polled().map(|polled| polled.as_fd().as_raw_fd()));
         alone(&files);
-        let mut keeper = Keeper { pids, begun: true, ..Keeper::of(tracees, threads, lists, (log, rights)) };
+        let mut keeper = Keeper { pids, answers, begun: true, ..Keeper::of(tracees, threads, lists, (log, rights)) };
         i32::from(keeper.keep(&listener).is_err())
     }))
 }
@@ -106,6 +111,7 @@ impl Keeper {
             threads,
             pending: HashMap::new(),
             pids: None,
+            answers: Answers::default(),
             halting: None,
             lists,
             begun: false,
@@ -125,14 +131,34 @@ impl Keeper {
                 Events::Quiet => None,
                 Events::More => Some(&Timespec { tv_sec: 0, tv_nsec: 0 }),
             };
-            let mut fds = [PollFd::new(&children, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
-            let _ = poll(&mut fds, wait);
-            if !fds[1].revents().is_empty()
-                && let Ok((stream, _)) = listener.accept()
-            {
-                self.answer(stream);
-            }
+            while self.only_numbers(&children, listener, wait) {}
         }
+    }
+
+    /// Waits for what happens next. Did somebody ask for a number of its own, and nothing else happened?
+    fn only_numbers(&mut self, children: &File, listener: &UnixListener, wait: Option<&Timespec>) -> bool {
+        let mut fds = vec![PollFd::new(children, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
+        fds.extend(self.answers.polled());
+        let _ = poll(&mut fds, wait);
+        let happened: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
+        let (usual, asked) = happened.split_at(2);
+        let mut answers = std::mem::take(&mut self.answers);
+        answers.give(asked, |question| self.number(question));
+        self.answers = answers;
+        if !usual[1].is_empty()
+            && let Ok((stream, _)) = listener.accept()
+        {
+            self.answer(stream);
+        }
+        usual.iter().all(PollFlags::is_empty) && asked.iter().any(|flags| !flags.is_empty())
+    }
+
+    /// The number that somebody asks for.
+    fn number(&mut self, question: &Question) -> i64 {
+        let pid = self.process(question.tid);
+        let call = Call { i386: question.i386, number: question.number, args: [0; 6], result: false };
+        let own = |pids| translate::own(pids, pid, question.tid, &call);
+        self.pids.as_ref().and_then(own).unwrap_or(-i64::from(libc::ENOSYS))
     }
 
     /// Handles what has happened. Who asks us something is not kept waiting by a family that always does something.
@@ -140,10 +166,13 @@ impl Keeper {
         let until = Instant::now() + Duration::from_millis(10);
         loop {
             match self.tracees.next_event() {
-                Ok(Next::Stopped(thread, event)) => self.stopped(thread, event),
+                Ok(Next::Stopped(thread, event)) => {
+                    self.stopped(thread, event);
+                    self.pace.stopped();
+                }
                 Ok(Next::Ended(tid, status)) => self.ended(tid, status),
                 Ok(Next::Nobody) => return Events::Over,
-                Ok(Next::Nothing) | Err(_) if self.pace.waits() => {}
+                Ok(Next::Nothing) | Err(_) if self.pace.awake() => std::hint::spin_loop(),
                 Ok(Next::Nothing) | Err(_) => return Events::Quiet,
             }
             if Instant::now() > until {
@@ -155,15 +184,13 @@ impl Keeper {
     fn stopped(&mut self, mut thread: Stopped, event: Event) {
         let tid = thread.tid();
         let pid = self.process(tid);
+        if let (Event::Signal(_) | Event::JobControl(_) | Event::Still, Some(pids)) = (event, &self.pids) {
+            translated::complete(pids, pid, &mut thread);
+        }
         let how = match event {
             Event::Call(call) if self.refuses(&call, pid, &mut thread) => Resume::On,
             Event::Call(call) => {
                 let known = self.pids.as_ref().is_some_and(|pids| translated::enter(pids, pid, &call, &mut thread));
-                if known {
-                    self.pace.answered(tid);
-                } else {
-                    self.pace.rest();
-                }
                 if call.result && !known && calls::matters(&call, &thread) {
                     self.pending.insert(tid, call);
                     Resume::ToResult
@@ -274,7 +301,6 @@ impl Keeper {
 
     /// Answers a question; see [`cryo_freeze::keeper`].
     fn answer(&mut self, mut stream: UnixStream) {
-        self.pace.rest();
         let ready = stream.set_nonblocking(false).and_then(|()| stream.set_read_timeout(Some(Duration::from_secs(1))));
         if ready.is_err() || !keeper::is_ours(&stream) {
             return;

@@ -14,7 +14,7 @@ use crate::run::{bare, check, root};
 
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// A program and its arguments; `{}` is where `watched.c` was built.
+/// A program and its arguments; `{}` is where `watched.c` was built, `{kmod}` the sources of the kernel module.
 struct Row {
     name: &'static str,
     words: &'static [&'static str],
@@ -22,7 +22,8 @@ struct Row {
 
 const ROWS: &[Row] = &[
     Row { name: "compute loop", words: &["{}/watched", "compute"] },
-    Row { name: "compile of one C file", words: &["gcc", "-O2", "-c", "{}/watched.c", "-o", "{}/watched.o"] },
+    Row { name: "compile, 50 lines of C", words: &["gcc", "-O2", "-c", "{}/watched.c", "-o", "{}/watched.o"] },
+    Row { name: "compile, 480 lines of C", words: &["gcc", "-O2", "-c", "{kmod}/frore.c", "-o", "{}/frore.o"] },
     Row { name: "20,000 x open, close", words: &["{}/watched", "open"] },
     Row {
         name: "1,000 x /bin/true",
@@ -52,7 +53,9 @@ pub fn rows(tools: &Path, rounds: usize, only: &str) -> Result<Vec<Vec<String>>>
     for row in chosen {
         eprintln!("{} ...", row.name);
         let place = dir.path().display().to_string();
-        let words: Vec<String> = row.words.iter().map(|word| word.replace("{}", &place)).collect();
+        let kmod = root().join("overseer-kmod").display().to_string();
+        let words: Vec<String> =
+            row.words.iter().map(|word| word.replace("{}", &place).replace("{kmod}", &kmod)).collect();
         let mut times = [Vec::new(), Vec::new(), Vec::new()];
         // In turn, so that what else the machine does falls on all of them; the first round does not count.
         for round in 0..=rounds {

@@ -2,6 +2,8 @@
 //!
 //! The number is looked at before anything else, so that the kernel finds by trying (kernel/seccomp.c, seccomp_cache_prepare) which numbers are
 //! allowed whatever their arguments are, keeps them in a bitmap, and does not run the filter for those at all.
+//!
+//! Where a stop tells nothing but who asks, the call need not stop: the kernel passes it to a [`Listener`](super::Listener), which answers in a third of the time.
 
 use std::mem::offset_of;
 
@@ -43,8 +45,19 @@ pub struct Watch {
     pub i386: Option<u32>,
     /// Which of them.
     pub when: When,
-    /// Is its result of interest? It then stops a second time.
-    pub result: bool,
+    /// How often it stops.
+    pub stops: Stops,
+}
+
+/// How often a watched call stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stops {
+    /// Before it is made.
+    Once,
+    /// And once more: its result is of interest.
+    Twice,
+    /// Not at all, where the kernel can have it answered: it is not made, a [`Listener`](super::Listener) has its result. Otherwise it stops before it is made.
+    Never,
 }
 
 /// Data of a filter's answer that says that the result is of interest.
@@ -66,6 +79,11 @@ fn op(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
     libc::sock_filter { code, jt, jf, k }
 }
 
+/// Does this line pass a call to a listener?
+fn asks(line: &libc::sock_filter) -> bool {
+    line.code == RET_K && line.k == libc::SECCOMP_RET_USER_NOTIF
+}
+
 fn load(offset: usize) -> libc::sock_filter {
     op(LD_W_ABS, 0, 0, offset as u32)
 }
@@ -78,7 +96,12 @@ fn words(argument: u8) -> [usize; 2] {
 
 /// Those lines of the filter that answer for one call. The number is in the accumulator.
 fn one(number: u32, watch: &Watch) -> Vec<libc::sock_filter> {
-    let trace = op(RET_K, 0, 0, libc::SECCOMP_RET_TRACE | if watch.result { RESULT } else { 0 });
+    let answer = match watch.stops {
+        Stops::Once => libc::SECCOMP_RET_TRACE,
+        Stops::Twice => libc::SECCOMP_RET_TRACE | RESULT,
+        Stops::Never => libc::SECCOMP_RET_USER_NOTIF,
+    };
+    let trace = op(RET_K, 0, 0, answer);
     let allow = op(RET_K, 0, 0, libc::SECCOMP_RET_ALLOW);
     let body = match watch.when {
         When::Always => vec![trace],
@@ -134,6 +157,18 @@ impl Filter {
         lines.extend(native);
         lines.extend(i386);
         Self { lines, no_new_privs: false }
+    }
+
+    /// Has it calls that a listener answers?
+    pub(super) fn asks(&self) -> bool {
+        self.lines.iter().any(asks)
+    }
+
+    /// The same, but all that are watched stop.
+    #[must_use]
+    pub(super) fn without_listener(mut self) -> Self {
+        self.lines.iter_mut().filter(|line| asks(line)).for_each(|line| line.k = libc::SECCOMP_RET_TRACE);
+        self
     }
 
     /// Who is under it gains no rights by execve(2) (prctl(PR_SET_NO_NEW_PRIVS)), even where it may be installed without that.

@@ -5,12 +5,14 @@
 
 mod filter;
 mod hosts;
+mod listener;
 mod start;
 
 use std::io;
 use std::mem::{size_of, zeroed};
 
-pub use filter::{Filter, Watch, When};
+pub use filter::{Filter, Stops, Watch, When};
+pub use listener::{Listener, Question};
 pub use start::{Started, alone, start};
 
 use super::stopped::{PTRACE_EVENT_STOP, Stopped};
@@ -214,6 +216,14 @@ impl Stopped {
         // SAFETY: `local` is `bytes`, which the kernel only reads; it checks `remote` in the other process.
         let n = unsafe { libc::process_vm_writev(self.tid(), &raw const local, 1, &raw const remote, 1, 0) };
         n == bytes.len() as isize
+    }
+
+    /// The call that a signal or a stop has interrupted, if the kernel would make it again, or have it fail where a handler is called without SA_RESTART.
+    pub fn interrupted(&self) -> Option<Call> {
+        const ERESTARTSYS: i64 = 512;
+        let regs = self.regs().ok().filter(|regs| regs.rax as i64 == -ERESTARTSYS)?;
+        let i386 = info(self.tid())?.arch == filter::ARCH_I386;
+        Some(Call { i386, number: regs.orig_rax as u32, args: [0; 6], result: false })
     }
 
     /// The siginfo_t of the signal that is about to be delivered.

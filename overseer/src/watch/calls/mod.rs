@@ -12,9 +12,9 @@ mod timers;
 pub use files::PEER;
 
 use cryo_tracee::Stopped;
-use cryo_tracee::tracees::{Call, Filter, Watch, When};
+use cryo_tracee::tracees::{Call, Filter, Stops, Watch, When};
 
-use super::pids::table::{IOCTLS, ROWS};
+use super::pids::table::{IOCTLS, Place, ROWS};
 use super::record::What;
 
 /// What a call tells, when its result is there, or when it is about to be made for those whose result is of no interest. Nothing if it failed.
@@ -45,7 +45,8 @@ const fn watch(name: &'static str, native: u32, i386: u32, when: When, result: b
     const fn number(n: u32) -> Option<u32> {
         if n == 0 { None } else { Some(n) }
     }
-    Watch { name, native: number(native), i386: number(i386), when, result }
+    let stops = if result { Stops::Twice } else { Stops::Once };
+    Watch { name, native: number(native), i386: number(i386), when, stops }
 }
 
 /// The filter that stops all of them; and, if pids are translated, all that have one in them.
@@ -64,7 +65,8 @@ fn rows() -> Vec<Watch> {
         let native = row.number(false).filter(|n| all.iter().all(|watch| watch.native != Some(*n)));
         let i386 = row.number(true).filter(|n| all.iter().all(|watch| watch.i386 != Some(*n)));
         if native.is_some() || i386.is_some() {
-            all.push(Watch { name: row.name, native, i386, when, result: true });
+            let stops = if matches!(row.place, Place::Process | Place::Thread) { Stops::Never } else { Stops::Twice };
+            all.push(Watch { name: row.name, native, i386, when, stops });
         }
     }
     all

@@ -2,6 +2,7 @@
 //!
 //! [`table`] says where pids are in which calls, [`translate`] changes them on the way in and out by the numbers that [`Pids`] knows.
 
+pub mod answers;
 pub mod path;
 pub mod table;
 pub mod translate;

@@ -51,12 +51,14 @@ pub fn enter(pids: &Pids, who: Caller, call: &Call, memory: &impl Memory) -> Ent
     let mut any = false;
     let scratch = who.stack.wrapping_sub(RED_ZONE + PATH) & !15;
     // 64-bit code may call by `int 0x80`, to which it cannot give an address of its stack.
+    if let Some(result) = own(pids, who.pid, who.tid, call) {
+        return Enter::Known(result);
+    }
     let place = |bytes: &[u8]| (!call.i386 || u32::try_from(scratch).is_ok()) && memory.poke(scratch, bytes);
     for row in of(call) {
         any = true;
         match row.place {
-            Place::Process => return Enter::Known(pids.seen(who.pid).into()),
-            Place::Thread => return Enter::Known(pids.seen(who.tid).into()),
+            Place::Process | Place::Thread => {}
             Place::In(arg, how) => {
                 let arg = usize::from(arg);
                 changed[arg] = word(args[arg], how, |pid| pids.kernel(pid));
@@ -84,6 +86,15 @@ pub fn enter(pids: &Pids, who: Caller, call: &Call, memory: &impl Memory) -> Ent
         }
     }
     if any { Enter::Made(changed) } else { Enter::Nothing }
+}
+
+/// The result of a call that asks for nothing but the own number, in this process and thread.
+pub fn own(pids: &Pids, pid: i32, tid: i32, call: &Call) -> Option<i64> {
+    of(call).find_map(|row| match row.place {
+        Place::Process => Some(pids.seen(pid).into()),
+        Place::Thread => Some(pids.seen(tid).into()),
+        _ => None,
+    })
 }
 
 /// On the way out: what the kernel has written is translated, and the result that the program shall see is returned. `args` are the program's own.
@@ -122,10 +133,14 @@ pub fn leave(pids: &Pids, call: &Call, result: i64, memory: &impl Memory) -> i64
                 let Some(path) = memory.peek_string(args[usize::from(path)]) else { continue };
                 let mut link = vec![0; (result as usize).min(64)];
                 memory.peek(buf, &mut link);
+                let written = link.len();
                 if let Some(mut link) = path::link_to_seen(&path, &link, pids) {
                     link.truncate(room as usize);
+                    let len = link.len();
+                    // Of a longer number nothing is left: who has cleared the buffer takes the first zero for the end.
+                    link.resize(len.max(written), 0);
                     if memory.poke(buf, &link) {
-                        seen = link.len() as i64;
+                        seen = len as i64;
                     }
                 }
             }

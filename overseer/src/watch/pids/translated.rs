@@ -38,6 +38,16 @@ pub fn enter(pids: &Pids, pid: i32, call: &Call, thread: &mut Stopped) -> bool {
     }
 }
 
+/// A thread that was interrupted while it waited for its own number has it before anything else becomes of it: a handler would make an error of it (EINTR), and an
+/// image has a call that is made again.
+pub fn complete(pids: &Pids, pid: i32, thread: &mut Stopped) {
+    let Some(call) = thread.interrupted() else { return };
+    if let (Some(own), Ok(mut regs)) = (translate::own(pids, pid, thread.tid(), &call), thread.regs()) {
+        (regs.orig_rax, regs.rax) = (u64::MAX, own as u64);
+        let _ = thread.set_regs(&regs);
+    }
+}
+
 /// It has a result. Returns the one that it is given; its arguments are its own again.
 pub fn leave(pids: &Pids, call: &Call, result: i64, thread: &mut Stopped) -> i64 {
     put(thread, call.i386, call.args);
