@@ -27,6 +27,7 @@ use measure::{Bench, Figures};
 
 const NEEDS: &[Need] = &[
     Need { package: "gcc", proof: "/usr/bin/gcc", why: "compiles the program that is frozen" },
+    Need { package: "autoconf", proof: "/usr/bin/autoconf", why: "a configure script" },
     Need { package: "strace", proof: "/usr/bin/strace", why: "what an overseer is compared with" },
     Need { package: "libc6-dev", proof: "/usr/lib/x86_64-linux-gnu/libc.a", why: "it is a static one" },
 ];

@@ -29,6 +29,7 @@ const ROWS: &[Row] = &[
         name: "1,000 x /bin/true",
         words: &["sh", "-c", "i=0; while [ $i -lt 1000 ]; do /bin/true; i=$((i+1)); done"],
     },
+    Row { name: "configure script", words: &["sh", "-c", "cd {} && ./configure -q"] },
 ];
 
 /// What a translated getpid takes.
@@ -45,6 +46,8 @@ pub fn rows(tools: &Path, rounds: usize, only: &str) -> Result<Vec<Vec<String>>>
     }
     let source = root().join("xtask/bench/watched.c");
     std::fs::copy(&source, dir.path().join("watched.c"))?;
+    std::fs::copy(root().join("xtask/bench/configure.ac"), dir.path().join("configure.ac"))?;
+    check(bare("autoconf").current_dir(&dir), LIMIT)?;
     check(bare("gcc").args(["-O1", "-o"]).arg(dir.path().join("watched")).arg(&source), LIMIT)?;
     let overseer = [tools.join("overseer").display().to_string(), "run".into(), "--".into()];
     let trace = format!("trace={}", calls::names().join(","));

@@ -80,7 +80,7 @@ fn op(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
 }
 
 /// Does this line pass a call to a listener?
-fn asks(line: &libc::sock_filter) -> bool {
+fn asks(line: libc::sock_filter) -> bool {
     line.code == RET_K && line.k == libc::SECCOMP_RET_USER_NOTIF
 }
 
@@ -161,13 +161,13 @@ impl Filter {
 
     /// Has it calls that a listener answers?
     pub(super) fn asks(&self) -> bool {
-        self.lines.iter().any(asks)
+        self.lines.iter().copied().any(asks)
     }
 
     /// The same, but all that are watched stop.
     #[must_use]
     pub(super) fn without_listener(mut self) -> Self {
-        self.lines.iter_mut().filter(|line| asks(line)).for_each(|line| line.k = libc::SECCOMP_RET_TRACE);
+        self.lines.iter_mut().filter(|line| asks(**line)).for_each(|line| line.k = libc::SECCOMP_RET_TRACE);
         self
     }
 

@@ -58,7 +58,6 @@ pub fn enter(pids: &Pids, who: Caller, call: &Call, memory: &impl Memory) -> Ent
     for row in of(call) {
         any = true;
         match row.place {
-            Place::Process | Place::Thread => {}
             Place::In(arg, how) => {
                 let arg = usize::from(arg);
                 changed[arg] = word(args[arg], how, |pid| pids.kernel(pid));
@@ -82,7 +81,13 @@ pub fn enter(pids: &Pids, who: Caller, call: &Call, memory: &impl Memory) -> Ent
                     }
                 }
             }
-            Place::Result(_) | Place::Writes(..) | Place::WritesBy(..) | Place::Siginfo(_) | Place::Link(..) => {}
+            Place::Process
+            | Place::Thread
+            | Place::Result(_)
+            | Place::Writes(..)
+            | Place::WritesBy(..)
+            | Place::Siginfo(_)
+            | Place::Link(..) => {}
         }
     }
     if any { Enter::Made(changed) } else { Enter::Nothing }
