@@ -19,7 +19,11 @@ const EACH: u64 = 32 << 20;
 /// Why it is not, for these processes that go on afterwards; `None` if it is.
 pub fn why_not(pids: &[i32]) -> Option<String> {
     let (mut own, mut shared, mut swapped) = (0, 0, 0);
-    for status in pids.iter().filter_map(|pid| Status::of(*pid).ok()) {
+    for (pid, status) in pids.iter().filter_map(|pid| Some((pid, Status::of(*pid).ok()?))) {
+        // The same is asked again when it stands still: this spares it the first stop.
+        if status.number("Seccomp").unwrap_or(0) != 0 {
+            return Some(format!("process {pid} is under seccomp filters"));
+        }
         own += status.number("RssAnon").unwrap_or(0) << 10;
         shared += status.number("RssShmem").unwrap_or(0) << 10;
         swapped += status.number("VmSwap").unwrap_or(0) << 10;
