@@ -17,11 +17,11 @@ mod tracee;
 
 pub use front::report::say;
 pub use front::{background, foreground, namespace, report};
-pub(crate) use kernel::sys;
 pub use kernel::{
     cpu, fds, fs_rights, hugetlb, keys, limits, magic, mqueue, repair, sched, seccomp, signals, sock_diag, sockets,
     sysv, timens, tty,
 };
+pub(crate) use kernel::{sys, version};
 pub use tracee::{
     arch, family, fault, forked_copy, guardian, host, interrupted, kill_on_close, mem, orphan, page_faults, process,
     remote, stopped, tracees, write_watch,

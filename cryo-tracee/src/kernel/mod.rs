@@ -18,3 +18,4 @@ pub(crate) mod sys;
 pub mod sysv;
 pub mod timens;
 pub mod tty;
+pub(crate) mod version;

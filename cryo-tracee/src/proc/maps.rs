@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 
 use crate::error::Context;
 use crate::error::unexpected;
-use crate::{Error, Result};
+use crate::{Error, Result, version};
 
 /// One mapping of /proc/PID/smaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,16 +126,11 @@ pub fn mappings(pid: i32) -> Result<Vec<Mapping>> {
     let path = format!("/proc/{pid}/smaps");
     let file = fs::File::open(&path).map_err(|e| Error::sys(format!("reading {path}"), e))?;
     let mut all = parse_mappings(BufReader::with_capacity(64 << 10, file), &path)?;
-    if names_no_lock_on_fault(rustix::system::uname().release().to_bytes()) {
+    // Before 6.3 the kernel had no letters for VM_LOCKONFAULT, and showed `??`.
+    if version::is_before(6, 3) {
         all.iter_mut().for_each(Mapping::name_lock_on_fault);
     }
     Ok(all)
-}
-
-/// Before 6.3 the kernel had no letters for VM_LOCKONFAULT, and showed `??`.
-fn names_no_lock_on_fault(release: &[u8]) -> bool {
-    let mut numbers = release.split(|b| !b.is_ascii_digit()).map(|n| std::str::from_utf8(n).ok()?.parse::<u32>().ok());
-    matches!((numbers.next().flatten(), numbers.next().flatten()), (Some(major), Some(minor)) if (major, minor) < (6, 3))
 }
 
 /// The same without their flags and sizes, as `/proc/PID/maps` lists them: the kernel need not look at every page.
@@ -197,16 +192,6 @@ mod tests {
 
     #[test]
     fn old_kernels_have_no_name_for_locks_on_fault() {
-        for (release, old) in [
-            ("6.1.0-50-cloud-amd64", true),
-            ("6.2", true),
-            ("5.15.0", true),
-            ("6.3.0", false),
-            ("6.12.95+deb12", false),
-            ("7.2.13", false),
-        ] {
-            assert_eq!(names_no_lock_on_fault(release.as_bytes()), old, "{release}");
-        }
         let named = |flags: &str| {
             let mut m = Mapping {
                 flags: flags.split(' ').map(|f| f.as_bytes().try_into().unwrap()).collect(),

@@ -8,6 +8,7 @@ use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::filter::ARCH_I386;
+use crate::version;
 
 /// _IOW('!', 4, u64), linux/seccomp.h
 const SET_FLAGS: libc::Ioctl = 0x4008_2104;
@@ -31,10 +32,7 @@ pub struct Question {
 
 /// Does the kernel wake us on the processor of who asks? Where it does not, a stop is as fast.
 pub(super) fn wakes_here() -> bool {
-    let uname = rustix::system::uname();
-    let release = uname.release().to_string_lossy();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(6), Some(6))
+    !version::is_before(6, 6)
 }
 
 impl Listener {
