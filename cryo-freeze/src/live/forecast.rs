@@ -2,6 +2,7 @@
 
 use cryo_tracee::proc::{self, Meminfo, MemoryGroup, Status};
 
+use super::member::restricted;
 use super::{FORK_HUGE, FORK_SMALL};
 
 /// Bytes in small pages from which on it is worth while. A program stood still, on a busy machine with two processors (medians of 7, in ms):
@@ -21,8 +22,8 @@ pub fn why_not(pids: &[i32]) -> Option<String> {
     let (mut own, mut shared, mut swapped) = (0, 0, 0);
     for (pid, status) in pids.iter().filter_map(|pid| Some((pid, Status::of(*pid).ok()?))) {
         // The same is asked again when it stands still: this spares it the first stop.
-        if status.number("Seccomp").unwrap_or(0) != 0 {
-            return Some(format!("process {pid} is under seccomp filters"));
+        if let Some(why) = restricted(*pid, &status) {
+            return Some(why);
         }
         own += status.number("RssAnon").unwrap_or(0) << 10;
         shared += status.number("RssShmem").unwrap_or(0) << 10;

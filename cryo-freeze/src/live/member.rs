@@ -224,11 +224,16 @@ fn length(ranges: &[Range]) -> u64 {
     ranges.iter().map(|r| r.1 - r.0).sum()
 }
 
+/// That a process is under seccomp filters, which forbid what is done in it, if it is.
+pub fn restricted(pid: i32, status: &Status) -> Option<String> {
+    (status.number("Seccomp").unwrap_or(0) != 0).then(|| format!("process {pid} is under seccomp filters"))
+}
+
 /// Why the pages of a process cannot be copied while it runs; `None` if they can.
 pub fn unsuited(process: &Process) -> Result<Option<String>> {
     let pid = process.pid();
-    if Status::of(process.live_tid())?.number("Seccomp").unwrap_or(0) != 0 {
-        return Ok(Some(format!("process {pid} is under seccomp filters")));
+    if let Some(why) = restricted(pid, &Status::of(process.live_tid())?) {
+        return Ok(Some(why));
     }
     if process.arch != Arch::X86_64 {
         return Ok(Some(format!("process {pid} runs 32-bit code")));

@@ -131,12 +131,13 @@ impl Keeper {
                 Events::Quiet => None,
                 Events::More => Some(&Timespec { tv_sec: 0, tv_nsec: 0 }),
             };
-            while self.only_numbers(&children, listener, wait) {}
+            // Where more has happened already it is not waited for again: who asks all the time must not hold up who has stopped.
+            while self.answered_only(&children, listener, wait) && wait.is_none() {}
         }
     }
 
-    /// Waits for what happens next. Did somebody ask for a number of its own, and nothing else happened?
-    fn only_numbers(&mut self, children: &File, listener: &UnixListener, wait: Option<&Timespec>) -> bool {
+    /// Waits for what happens next, and answers. Did somebody ask for a number of its own, and nothing else happened?
+    fn answered_only(&mut self, children: &File, listener: &UnixListener, wait: Option<&Timespec>) -> bool {
         let mut fds = vec![PollFd::new(children, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
         fds.extend(self.answers.polled());
         let _ = poll(&mut fds, wait);

@@ -51,12 +51,12 @@ pub fn enter(pids: &Pids, who: Caller, call: &Call, memory: &impl Memory) -> Ent
     let mut any = false;
     let scratch = who.stack.wrapping_sub(RED_ZONE + PATH) & !15;
     // 64-bit code may call by `int 0x80`, to which it cannot give an address of its stack.
-    if let Some(result) = own(pids, who.pid, who.tid, call) {
-        return Enter::Known(result);
-    }
     let place = |bytes: &[u8]| (!call.i386 || u32::try_from(scratch).is_ok()) && memory.poke(scratch, bytes);
     for row in of(call) {
         any = true;
+        if let Some(result) = number(pids, who.pid, who.tid, row.place) {
+            return Enter::Known(result);
+        }
         match row.place {
             Place::In(arg, how) => {
                 let arg = usize::from(arg);
@@ -95,11 +95,16 @@ pub fn enter(pids: &Pids, who: Caller, call: &Call, memory: &impl Memory) -> Ent
 
 /// The result of a call that asks for nothing but the own number, in this process and thread.
 pub fn own(pids: &Pids, pid: i32, tid: i32, call: &Call) -> Option<i64> {
-    of(call).find_map(|row| match row.place {
+    of(call).find_map(|row| number(pids, pid, tid, row.place))
+}
+
+/// The own number, where this place is one.
+fn number(pids: &Pids, pid: i32, tid: i32, place: Place) -> Option<i64> {
+    match place {
         Place::Process => Some(pids.seen(pid).into()),
         Place::Thread => Some(pids.seen(tid).into()),
         _ => None,
-    })
+    }
 }
 
 /// On the way out: what the kernel has written is translated, and the result that the program shall see is returned. `args` are the program's own.
