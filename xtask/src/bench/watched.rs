@@ -3,7 +3,7 @@
 use std::{
     io::Read,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -65,7 +65,10 @@ pub fn rows(tools: &Path, rounds: usize, only: &str) -> Result<Vec<Vec<String>>>
             for (way, times) in [&[][..], &overseer, &strace].into_iter().zip(&mut times) {
                 let all: Vec<&String> = way.iter().chain(&words).collect();
                 let begin = Instant::now();
-                check(bare(all[0]).args(&all[1..]).stdout(Stdio::null()).stderr(Stdio::null()), LIMIT)?;
+                let mut program = Command::new(all[0]);
+                // Cargo's: more directories in which each program looks for each library.
+                program.args(&all[1..]).env_remove("LD_LIBRARY_PATH");
+                check(program.stdout(Stdio::null()).stderr(Stdio::null()), LIMIT)?;
                 if round > 0 {
                     times.push(begin.elapsed().as_secs_f64() * 1e3);
                 }
