@@ -29,6 +29,7 @@ use crate::live::{Begun, Live, Still, forecast};
 use crate::options::{self, Afterwards, Children, Options};
 use crate::output::{self, OutputFiles};
 use crate::pages::{self, Run};
+use crate::tracer::{Traced, Tracer};
 
 /// So often who reads the master of a pseudo-terminal gets the time to read what is in it.
 const UNREAD: usize = 25;
@@ -90,7 +91,19 @@ impl<E: Into<Error>> From<E> for Failed {
 ///
 /// Call it in a process that is asked to end by SIGTERM and killed only in need (see [`cryo_tracee::guardian`]): the target survives either, but
 /// only who is asked cleans up.
-pub fn freeze(pid: i32, mut target: Target<'_>, options: &Options) -> Result<Frozen> {
+pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen> {
+    if let Some(keeper) = crate::keeper::Keeper::of(pid) {
+        return keeper.freeze(pid, &target, options);
+    }
+    freeze_by(pid, target, options, &Traced::by_nobody())
+}
+
+/// The same for who traces the family of the process already: all of it stands still. Whether it does afterwards depends on how it went.
+pub fn freeze_traced(pid: i32, target: Target<'_>, options: &Options, tracer: &mut dyn Tracer) -> Result<Frozen> {
+    freeze_by(pid, target, options, &Traced::by(tracer))
+}
+
+fn freeze_by(pid: i32, mut target: Target<'_>, options: &Options, traced: &Traced<'_>) -> Result<Frozen> {
     let _uninterrupted = Uninterrupted::begin();
     // The kernel keeps the first process of a pid namespace from every signal that comes from inside: we could not end it, nor stop it, and all
     // that is in the namespace ends with it.
@@ -101,14 +114,12 @@ pub fn freeze(pid: i32, mut target: Target<'_>, options: &Options) -> Result<Fro
              is it, use --leave-running --only and end it from outside",
         );
     }
-    if let Some(keeper) = crate::keeper::Keeper::of(pid) {
-        return keeper.freeze(pid, &target, options);
-    }
-    match attempt(pid, &mut target, options) {
+    match attempt(pid, &mut target, options, traced) {
         // Nobody has asked for a live freeze. Nothing is written yet, and nothing of it left: the program is stopped anew, and what is wrong with it is an error then.
         Err(Failed::Live(e)) if options.live == options::Live::Auto && !matches!(e, Error::Asked) => {
             let usual = Options { live: options::Live::Never, ..options.clone() };
-            let mut frozen = attempt(pid, &mut target, &usual).map_err(Failed::error)?;
+            traced.halt()?;
+            let mut frozen = attempt(pid, &mut target, &usual, traced).map_err(Failed::error)?;
             frozen.remarks.push(format!("not live: {e}"));
             Ok(frozen)
         }
@@ -117,7 +128,12 @@ pub fn freeze(pid: i32, mut target: Target<'_>, options: &Options) -> Result<Fro
 }
 
 /// The freeze, in one go.
-fn attempt(pid: i32, target: &mut Target<'_>, options: &Options) -> std::result::Result<Frozen, Failed> {
+fn attempt(
+    pid: i32,
+    target: &mut Target<'_>,
+    options: &Options,
+    traced: &Traced<'_>,
+) -> std::result::Result<Frozen, Failed> {
     // All that can fail without the target is done first.
     let (files, output) = match &target {
         Target::Name(name) => (Some(OutputFiles::create(name, options.force)?), Some(set::paths(name)[2].1.clone())),
@@ -129,7 +145,7 @@ fn attempt(pid: i32, target: &mut Target<'_>, options: &Options) -> std::result:
     let expected = match options.live {
         options::Live::Always => true,
         options::Live::Auto if options.afterwards == Afterwards::Run => {
-            let why = forecast::why_not(&among);
+            let why = forecast::why_not(&among, traced.is_traced());
             remarks.extend(why.iter().map(|why| format!("not live: {why}")));
             why.is_none()
         }
@@ -137,7 +153,7 @@ fn attempt(pid: i32, target: &mut Target<'_>, options: &Options) -> std::result:
     };
     if expected {
         let seized = collect::family::seize(pid, options.children, &options.also);
-        match seized.and_then(|family| Live::begin(family, options)).map_err(Failed::Live)? {
+        match seized.and_then(|family| Live::begin(family, options, traced)).map_err(Failed::Live)? {
             Begun::Live(begun) => live = Some(begun),
             Begun::Not(why) => remarks.push(format!("not live: {why}")),
         }
@@ -149,7 +165,10 @@ fn attempt(pid: i32, target: &mut Target<'_>, options: &Options) -> std::result:
     // Declared before the processes, and so dropped after them: a copy takes its last trace out of an original that runs again.
     let mut held = Held::default();
     if let Some(live) = &mut live {
-        live.round().map_err(Failed::Live)?;
+        live.round(traced).map_err(Failed::Live)?;
+    }
+    if expected {
+        traced.halt()?;
     }
     let mut family = seize(pid, options)?;
     if let Some(live) = &mut live {
@@ -187,6 +206,10 @@ fn attempt(pid: i32, target: &mut Target<'_>, options: &Options) -> std::result:
     } else {
         Some(family)
     };
+    // Who stands still is not looked after.
+    let nobody = Traced::by_nobody();
+    let traced = if family.is_some() { &nobody } else { traced };
+    traced.attend();
     if let Some(live) = &mut live {
         live.release();
         remarks.push(if held.no_copies { live.told() } else { "not live: to fork it is quicker".into() });
@@ -214,14 +237,16 @@ fn attempt(pid: i32, target: &mut Target<'_>, options: &Options) -> std::result:
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
             let _interruptible = quiet.is_empty().then(Interruptible::begin);
-            let written = write(out, Ok, Ok, &collected, &runs, options, parent).and_then(|out| output::taken(out));
+            let written = write(out, Ok, Ok, &collected, &runs, options, parent, traced)
+                .and_then(|out| traced.during(|| output::taken(out)));
             written.map_err(|e| e.if_full("standard output"))?;
             None
         }
         (Target::Name(name), Some(files)) => {
             let frore = files.file(Profile::Frore)?;
             let (frost, freeze) = (|_| files.file(Profile::Frost), |_| files.file(Profile::Freeze));
-            let written = write(frore, frost, freeze, &collected, &runs, options, parent).and_then(|_| files.commit());
+            let written = write(frore, frost, freeze, &collected, &runs, options, parent, traced)
+                .and_then(|_| traced.during(|| files.commit()));
             Some(written.map_err(|e| e.if_full(&name.display().to_string()))?)
         }
         (Target::Name(_), None) => None,
@@ -290,6 +315,7 @@ fn frozen(contents: &Contents, runs: &[Run<'_>]) -> Vec<FrozenProcess> {
 }
 
 /// Writes the three files in their order; `frost` and `freeze` say where the next one goes.
+#[allow(clippy::too_many_arguments)] // all of what a set is made of, at one place
 fn write<W: Write + Send>(
     frore: W,
     frost: impl FnOnce(W) -> Result<W>,
@@ -298,6 +324,7 @@ fn write<W: Write + Send>(
     runs: &[Run<'_>],
     options: &Options,
     parent: Option<&Parent>,
+    traced: &Traced<'_>,
 ) -> Result<W> {
     let set = set_id()?;
     // That of its programs; a family with members of both has the larger one.
@@ -322,6 +349,7 @@ fn write<W: Write + Send>(
         pages::Treatment { digest: options.digests, compress: options.compress },
         parent.map_or_else(|| Ok(HashMap::new()), Parent::memories)?,
         &options.progress,
+        traced,
     )?;
     Ok(writer.finish()?.0)
 }

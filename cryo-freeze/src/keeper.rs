@@ -139,11 +139,6 @@ impl Keeper {
         let reply = from_reply(&serde_json::from_slice(&line).unwrap_or_default());
         // The keeper knows only that the answer was no.
         let mut frozen = refused.map_or(reply, Err)?;
-        if options.live != Live::Never && options.afterwards == Afterwards::Run {
-            frozen
-                .remarks
-                .push("not live: the process is under an overseer, which does not copy while it runs yet".into());
-        }
         // As it was named here.
         if let (Target::Name(name), Some(path)) = (target, &frozen.path) {
             frozen.path = path.file_name().map(|file| name.with_file_name(file));
@@ -182,9 +177,7 @@ impl Order {
         let cli = Cli::try_parse_from(words.collect::<Option<Vec<_>>>()?).ok()?;
         let name = question.get("name").and_then(Value::as_str).and_then(bytes);
         let confirm = question["confirm"] == true;
-        // The keeper never lets go of the family, and so copies nothing while it runs.
-        let options = Options { live: Live::Never, ..cli.options() };
-        Some(Self { pid: cli.pid, name: name.map(|n| OsString::from_vec(n).into()), options, confirm })
+        Some(Self { pid: cli.pid, name: name.map(|n| OsString::from_vec(n).into()), options: cli.options(), confirm })
     }
 }
 
@@ -211,7 +204,7 @@ pub fn confirm(stream: &UnixStream) -> std::io::Result<Confirm> {
 
 /// The command line that says the same.
 fn words(pid: i32, options: &Options) -> Vec<OsString> {
-    // Each field by name: a new one must not be forgotten. What is known besides is the keeper's own to say, and it copies nothing while the program runs.
+    // Each field by name: a new one must not be forgotten. What is known besides is the keeper's own to say.
     let Options {
         afterwards,
         files,
@@ -226,7 +219,7 @@ fn words(pid: i32, options: &Options) -> Vec<OsString> {
         digests,
         compress,
         parent,
-        live: _,
+        live,
         progress: _,
         confirm: _,
         histories: _,
@@ -266,6 +259,11 @@ fn words(pid: i32, options: &Options) -> Vec<OsString> {
     }
     if !digests {
         add(&["--no-digest"]);
+    }
+    match live {
+        Live::Auto => {}
+        Live::Always => add(&["--live"]),
+        Live::Never => add(&["--no-live"]),
     }
     if let Some(level) = compress {
         add(&[&format!("--compress={level}")]);

@@ -16,10 +16,12 @@ pub mod output;
 pub mod pages;
 pub mod progress;
 mod refused;
+mod tracer;
 
 pub use confirm::Confirm;
 pub use error::{Error, Refusal, RefusalKind, Refusals, Result, Untraceable};
-pub use freeze::{Frozen, FrozenProcess, freeze};
+pub use freeze::{Frozen, FrozenProcess, freeze, freeze_traced};
 pub use options::{Afterwards, Also, Children, Ends, Files, Landlock, Live, Options, Shared, Tcp};
 pub use progress::Progress;
 pub use refused::only_we_may_trace;
+pub use tracer::Tracer;

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use cryo_format::codec;
 use cryo_format::prim::{Addr, Raw};
@@ -19,6 +20,7 @@ use cryo_format::write::Writer;
 use crate::error::{Refusal, RefusalKind, not_asked_to_end, refuse};
 use crate::live::Still;
 use crate::progress::{Counter, Progress};
+use crate::tracer::{OFTEN, Traced};
 use crate::{Error, Result};
 
 /// Page size of x86.
@@ -80,13 +82,14 @@ pub struct Treatment {
 /// What a set that was written before has of each owner ([`crate::Options::parent`]).
 pub type Parents<'a> = HashMap<u64, cryo_format::memory::Memory<'a>>;
 
-/// Streams all `runs` (ascending within each owner) into `writer`.
-pub fn stream<W: Write + Send>(
+/// Streams all `runs` (ascending within each owner) into `writer`. The family runs meanwhile if it is `traced`.
+pub(crate) fn stream<W: Write + Send>(
     mut writer: Writer<W>,
     runs: &[Run<'_>],
     treatment: Treatment,
     mut parents: Parents<'_>,
     progress: &Progress,
+    traced: &Traced<'_>,
 ) -> Result<Writer<W>> {
     let total = runs.iter().map(|r| r.len).sum();
     let mut progress = progress.of(total);
@@ -96,7 +99,7 @@ pub fn stream<W: Write + Send>(
             batch.write(&mut writer)?;
             Ok(batch.buffer)
         };
-        return match Reader::new(&mut sink, treatment.digest).all(runs, &mut parents, &mut progress) {
+        return match Reader::new(&mut sink, treatment.digest, traced).all(runs, &mut parents, &mut progress) {
             Ok(()) => Ok(writer),
             Err(Stop::Error(e)) => Err(e),
             Err(Stop::Writer) => refuse(RefusalKind::Internal, "the writer stopped"),
@@ -129,10 +132,19 @@ pub fn stream<W: Write + Send>(
                 }
             };
             full.send(under).map_err(|_| Stop::Writer)?;
-            empties.recv().map_err(|_| Stop::Writer)
+            loop {
+                match empties.recv_timeout(if traced.is_traced() { OFTEN } else { Duration::MAX }) {
+                    Err(RecvTimeoutError::Timeout) => traced.attend(),
+                    other => return other.map_err(|_| Stop::Writer),
+                }
+            }
         };
-        let read = Reader::new(&mut sink, treatment.digest).all(runs, &mut parents, &mut progress);
+        let read = Reader::new(&mut sink, treatment.digest, traced).all(runs, &mut parents, &mut progress);
         drop((full, work));
+        while traced.is_traced() && !writing.is_finished() {
+            traced.attend();
+            std::thread::sleep(OFTEN);
+        }
         let written = writing.join().map_err(|_| Refusal::new(RefusalKind::Internal, "the writing thread failed"))?;
         // A reader that found the channel closed has only seen the writer's error.
         match (read, written) {
@@ -215,16 +227,17 @@ impl Batch {
     }
 }
 
-struct Reader<'a> {
+struct Reader<'a, 't> {
     sink: &'a mut Sink<'a>,
     batch: Option<Batch>,
     buffer: Vec<u8>,
     digest: bool,
+    traced: &'a Traced<'t>,
 }
 
-impl<'a> Reader<'a> {
-    fn new(sink: &'a mut Sink<'a>, digest: bool) -> Self {
-        Self { sink, batch: None, buffer: vec![0; RUN], digest }
+impl<'a, 't> Reader<'a, 't> {
+    fn new(sink: &'a mut Sink<'a>, digest: bool, traced: &'a Traced<'t>) -> Self {
+        Self { sink, batch: None, buffer: vec![0; RUN], digest, traced }
     }
 
     fn all(
@@ -257,6 +270,7 @@ impl<'a> Reader<'a> {
             let full = batch.used == RUN || batch.extents.len() >= EXTENTS;
             done += n as u64;
             progress.add(n as u64);
+            self.traced.attend();
             if full {
                 self.send()?;
             }

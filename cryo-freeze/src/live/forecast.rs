@@ -17,12 +17,12 @@ const LEAST: u64 = 256 << 20;
 /// The same for each further process: a userfaultfd is made in it at the first stop.
 const EACH: u64 = 32 << 20;
 
-/// Why it is not, for these processes that go on afterwards; `None` if it is.
-pub fn why_not(pids: &[i32]) -> Option<String> {
+/// Why it is not, for these processes that go on afterwards, and are `traced` by an overseer; `None` if it is.
+pub fn why_not(pids: &[i32], traced: bool) -> Option<String> {
     let (mut own, mut shared, mut swapped) = (0, 0, 0);
     for (pid, status) in pids.iter().filter_map(|pid| Some((pid, Status::of(*pid).ok()?))) {
         // The same is asked again when it stands still: this spares it the first stop.
-        if let Some(why) = restricted(*pid, &status) {
+        if let Some(why) = restricted(*pid, &status, traced) {
             return Some(why);
         }
         own += status.number("RssAnon").unwrap_or(0) << 10;

@@ -1,11 +1,12 @@
 //! One process of a live freeze.
 
 use cryo_tracee::proc::{self, FdInfo, Mapping, Stat, Status};
-use cryo_tracee::{Arch, Memory, Process, WriteWatch};
+use cryo_tracee::{Arch, Memory, Process, Stopped, WriteWatch};
 
 use super::copied::{Area, Copied, Range};
 use crate::Result;
 use crate::error::not_asked_to_end;
+use crate::tracer::Traced;
 
 /// Below it a mapping is copied while the program stands still.
 const LEAST: u64 = 1 << 20;
@@ -13,6 +14,8 @@ const LEAST: u64 = 1 << 20;
 const STRIDE: u64 = 64 << 20;
 /// Bytes that are copied at once.
 const PIECE: u64 = 4 << 20;
+/// The same where the program may wait for its tracer meanwhile, which is us.
+const PIECE_TRACED: u64 = 256 << 10;
 /// Mappings that are not watched: the main stack, which grows, and what is not memory.
 const NOT_WATCHED: [&[u8]; 5] = [b"[stack]", b"[vdso]", b"[vvar]", b"[vvar_vclock]", b"[vsyscall]"];
 /// Room for more than that is not touched before it is needed.
@@ -107,17 +110,19 @@ impl Member {
     }
 
     /// Copies what was written to since it was copied; returns how many bytes that were. What cannot be read is stale, and tried once more later.
-    pub fn round(&mut self) -> Result<u64> {
+    pub(crate) fn round(&mut self, traced: &Traced<'_>) -> Result<u64> {
         let (Some(watch), Some(memory)) = (&self.watch, &self.memory) else { return Ok(0) };
         let mut bytes = 0;
+        let most = if traced.is_traced() { PIECE_TRACED } else { PIECE };
         for area in &mut self.copied.areas {
             for stride in pieces(&[area.range], STRIDE) {
                 let written = watch.take_written(stride[0])?;
-                for some in pieces(&written, PIECE) {
+                for some in pieces(&written, most) {
                     if memory.read_each(&mut area.places(&some)).is_err() {
                         area.stale.extend(&some);
                     }
                     bytes += length(&some);
+                    traced.attend();
                     not_asked_to_end()?;
                 }
             }
@@ -224,15 +229,16 @@ fn length(ranges: &[Range]) -> u64 {
     ranges.iter().map(|r| r.1 - r.0).sum()
 }
 
-/// That a process is under seccomp filters, which forbid what is done in it, if it is.
-pub fn restricted(pid: i32, status: &Status) -> Option<String> {
-    (status.number("Seccomp").unwrap_or(0) != 0).then(|| format!("process {pid} is under seccomp filters"))
+/// That a process is under seccomp filters, which forbid what is done in it, if it is. The first one of a `traced` process is its overseer's, which forbids nothing.
+pub fn restricted(pid: i32, status: &Status, traced: bool) -> Option<String> {
+    let filters = status.number("Seccomp_filters").or(status.number("Seccomp")).unwrap_or(0);
+    (filters > u64::from(traced)).then(|| format!("process {pid} is under seccomp filters"))
 }
 
 /// Why the pages of a process cannot be copied while it runs; `None` if they can.
 pub fn unsuited(process: &Process) -> Result<Option<String>> {
     let pid = process.pid();
-    if let Some(why) = restricted(pid, &Status::of(process.live_tid())?) {
+    if let Some(why) = restricted(pid, &Status::of(process.live_tid())?, process.threads.iter().any(Stopped::is_watched)) {
         return Ok(Some(why));
     }
     if process.arch != Arch::X86_64 {

@@ -24,6 +24,7 @@ use crate::Result;
 use crate::error::not_asked_to_end;
 use crate::options::{Afterwards, Options};
 use crate::pages::{Run, Source};
+use crate::tracer::Traced;
 
 /// Less than that is copied at once as quickly as in rounds.
 const LEAST: u64 = 8 << 20;
@@ -57,19 +58,19 @@ pub struct Live {
 
 impl Live {
     /// Lets these processes, which stand still, go on, and copies their pages until another round would bring nothing.
-    pub fn begin(family: Family, options: &Options) -> Result<Begun> {
+    pub(crate) fn begin(family: Family, options: &Options, traced: &Traced<'_>) -> Result<Begun> {
         if options.afterwards != Afterwards::Run {
             return Ok(Begun::Not("the program does not go on afterwards (--leave-running)".into()));
         }
         let mut live = Self { members: Vec::new(), objects: BTreeMap::new(), rounds: 0, running: 0, still: 0 };
-        match live.watch(family)? {
+        match live.watch(family, traced)? {
             Some(why) => Ok(Begun::Not(why)),
             None => Ok(Begun::Live(live)),
         }
     }
 
     /// Begins; says why not.
-    fn watch(&mut self, mut family: Family) -> Result<Option<String>> {
+    fn watch(&mut self, mut family: Family, traced: &Traced<'_>) -> Result<Option<String>> {
         for process in &mut family.members {
             if let Some(why) = member::unsuited(process)? {
                 return Ok(Some(why));
@@ -80,6 +81,7 @@ impl Live {
             }
         }
         drop(family);
+        traced.attend();
         not_asked_to_end()?;
         let mut left = Vec::with_capacity(self.members.len());
         for mut member in std::mem::take(&mut self.members) {
@@ -100,14 +102,14 @@ impl Live {
         if watched > forecast::available() {
             return Ok(Some("there is no memory free for a copy".into()));
         }
-        self.rounds()?;
+        self.rounds(traced)?;
         Ok(None)
     }
 
-    fn rounds(&mut self) -> Result<()> {
+    fn rounds(&mut self, traced: &Traced<'_>) -> Result<()> {
         let mut last = u64::MAX;
         while self.rounds < ROUNDS {
-            let bytes = self.round()?;
+            let bytes = self.round(traced)?;
             if bytes < FEW || bytes > last / 4 * 3 {
                 break;
             }
@@ -117,11 +119,11 @@ impl Live {
     }
 
     /// Copies what was written to since the last round.
-    pub fn round(&mut self) -> Result<u64> {
+    pub(crate) fn round(&mut self, traced: &Traced<'_>) -> Result<u64> {
         not_asked_to_end()?;
         let mut bytes = 0;
         for member in &mut self.members {
-            match member.round() {
+            match member.round(traced) {
                 // It may have ended, or executed another program: that is seen when all stand still.
                 Err(crate::Error::Tracee(_)) => {}
                 other => bytes += other?,

@@ -3,6 +3,7 @@
 //! It needs nobody: when the overseer dies, the family runs on, watched as before, and another one takes over (`overseer attach`). It answers on a unix
 //! socket, the same user and root only. Its own end is the family's (PTRACE_O_EXITKILL), since watched calls without a tracer would fail.
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,11 +14,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cryo_freeze::freeze::Target;
 use cryo_freeze::keeper::{self, Order};
-use cryo_freeze::{Confirm, Error, Refusal, RefusalKind};
+use cryo_freeze::{Confirm, Error, Refusal, RefusalKind, Tracer};
 use cryo_thaw::Handed;
 use cryo_tracee::proc::Status;
 use cryo_tracee::tracees::{Call, Event, Next, Question, Resume, Tracees, alone, children_signal};
-use cryo_tracee::{LIMIT, Stopped, signals};
+use cryo_tracee::{LIMIT, Stopped};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
@@ -33,6 +34,9 @@ use super::set_uid::{Fate, Rights};
 
 /// Results by which the kernel says to itself that a call is made again (linux/errno.h).
 const RESTARTED: std::ops::RangeInclusive<i64> = -516..=-512;
+
+/// During a freeze the family is looked after for so long at once, at most.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// What is left when events have been handled.
 enum Events {
@@ -143,15 +147,20 @@ impl Keeper {
         let _ = poll(&mut fds, wait);
         let happened: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
         let (usual, asked) = happened.split_at(2);
-        let mut answers = std::mem::take(&mut self.answers);
-        answers.give(asked, |question| self.number(question));
-        self.answers = answers;
+        self.give(asked);
         if !usual[1].is_empty()
             && let Ok((stream, _)) = listener.accept()
         {
             self.answer(stream);
         }
         usual.iter().all(PollFlags::is_empty) && asked.iter().any(|flags| !flags.is_empty())
+    }
+
+    /// Answers who has asked for a number of its own, where polling said so.
+    fn give(&mut self, asked: &[PollFlags]) {
+        let mut answers = std::mem::take(&mut self.answers);
+        answers.give(asked, |question| self.number(question));
+        self.answers = answers;
     }
 
     /// The number that somebody asks for.
@@ -162,9 +171,19 @@ impl Keeper {
         self.pids.as_ref().and_then(own).unwrap_or(-i64::from(libc::ENOSYS))
     }
 
-    /// Handles what has happened. Who asks us something is not kept waiting by a family that always does something.
+    /// Handles what has happened, and what happens soon. Who asks us something is not kept waiting by a family that always does something.
     fn events(&mut self) -> Events {
         let until = Instant::now() + Duration::from_millis(10);
+        loop {
+            match self.handle(until) {
+                Events::Quiet if self.pace.awake() && Instant::now() < until => std::hint::spin_loop(),
+                events => return events,
+            }
+        }
+    }
+
+    /// Handles what has happened, until then.
+    fn handle(&mut self, until: Instant) -> Events {
         loop {
             match self.tracees.next_event() {
                 Ok(Next::Stopped(thread, event)) => {
@@ -173,7 +192,6 @@ impl Keeper {
                 }
                 Ok(Next::Ended(tid, status)) => self.ended(tid, status),
                 Ok(Next::Nobody) => return Events::Over,
-                Ok(Next::Nothing) | Err(_) if self.pace.awake() => std::hint::spin_loop(),
                 Ok(Next::Nothing) | Err(_) => return Events::Quiet,
             }
             if Instant::now() > until {
@@ -355,19 +373,16 @@ impl Keeper {
                 (None, None) => None,
             };
             // Whatever goes wrong there must not be the family's end.
-            let done = target
-                .map(|target| catch_unwind(AssertUnwindSafe(|| cryo_freeze::freeze(order.pid, target, &options))));
+            let done = target.map(|target| {
+                catch_unwind(AssertUnwindSafe(|| cryo_freeze::freeze_traced(order.pid, target, &options, self)))
+            });
             match done {
                 Some(Ok(done)) => done,
-                _ => Err(Refusal::new(
-                    RefusalKind::Internal,
-                    "the freeze failed in an unforeseen way; the program goes on",
-                )
-                .into()),
+                Some(Err(panic)) => Err(unforeseen(&*panic)),
+                None => Err(unforeseen(&"nowhere to write it to")),
             }
         } else {
-            let text = format!("not all of the family stopped within {} s: try again later", LIMIT.as_secs());
-            Err(Error::from(Refusal::new(RefusalKind::Busy, text)))
+            Err(busy())
         };
         self.let_go();
         keeper::reply(&done)
@@ -396,7 +411,7 @@ impl Keeper {
     }
 
     fn try_to_halt(&mut self) -> bool {
-        self.halting = Some(HashSet::new());
+        self.halting.get_or_insert_default();
         let begin = Instant::now();
         let mut asked = HashSet::new();
         loop {
@@ -432,9 +447,39 @@ impl Keeper {
         for tid in gone {
             self.ended(tid, libc::SIGKILL);
         }
-        // A SIGTERM that came too late was for this freeze.
-        let _ = signals::asked_to_end();
     }
+}
+
+impl Tracer for Keeper {
+    fn attend(&mut self) {
+        if self.halting.is_some() {
+            self.let_go();
+        }
+        self.handle(Instant::now() + MOMENT);
+        let mut fds: Vec<PollFd<'_>> = self.answers.polled().collect();
+        if fds.is_empty() {
+            return;
+        }
+        let _ = poll(&mut fds, Some(&Timespec::default()));
+        let asked: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
+        self.give(&asked);
+    }
+
+    fn halt(&mut self) -> cryo_freeze::Result<()> {
+        if Keeper::halt(self) { Ok(()) } else { Err(busy()) }
+    }
+}
+
+fn unforeseen(panic: &dyn Any) -> Error {
+    let what = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text =
+        format!("the freeze failed in an unforeseen way ({}); the program goes on", what.unwrap_or("it is not known how"));
+    Refusal::new(RefusalKind::Internal, text).into()
+}
+
+fn busy() -> Error {
+    let text = format!("not all of the family stopped within {} s: try again later", LIMIT.as_secs());
+    Refusal::new(RefusalKind::Busy, text).into()
 }
 
 fn nap() {

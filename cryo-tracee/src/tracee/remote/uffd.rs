@@ -20,6 +20,8 @@ const NONE: u64 = u64::MAX >> 1;
 /// Where the result of a call stands in its entry, and its first argument.
 const RESULT: u64 = 56;
 const ARGUMENT: u64 = 8;
+/// How it is made.
+const FLAGS: u64 = libc::O_CLOEXEC as u64 | UFFD_USER_MODE_ONLY as u64;
 
 impl Remote<'_> {
     /// Makes one, which handles no faults of the kernel, as is allowed to every user. All threads of the process stand still.
@@ -31,12 +33,23 @@ impl Remote<'_> {
         };
         let own_pid = ids(status).0;
         let pidfd = fds::pidfd(self.thread.tid())?;
+        if self.thread.is_watched() {
+            return self.watched_userfaultfd(&pidfd);
+        }
         for wait in WAITS {
             if let Some(fd) = self.userfaultfd_within(wait, own_pid, &pidfd)? {
                 return Ok(fd);
             }
         }
         Err(Error::NoRoom { pid, what: "its userfaultfd could not be taken over in time".into() })
+    }
+
+    /// The same in a family that ends with its tracer: nobody would be left with the descriptor.
+    fn watched_userfaultfd(&mut self, pidfd: &OwnedFd) -> Result<OwnedFd> {
+        let fd = self.call(libc::SYS_userfaultfd, [FLAGS, 0, 0, 0, 0, 0])?;
+        let taken = fds::take(pidfd, fd as i32);
+        self.call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
+        taken
     }
 
     fn userfaultfd_within(&mut self, micros: u64, own_pid: i32, pidfd: &OwnedFd) -> Result<Option<OwnedFd>> {
@@ -47,8 +60,7 @@ impl Remote<'_> {
         let (result, argument) =
             (batch.put(&words([entry(0) + RESULT, 8])), batch.put(&words([entry(3) + ARGUMENT, 8])));
         let time = batch.put(&words([0, micros * 1000]));
-        let flags = libc::O_CLOEXEC as u64 | u64::from(UFFD_USER_MODE_ONLY);
-        batch.call(libc::SYS_userfaultfd, &[flags]);
+        batch.call(libc::SYS_userfaultfd, &[FLAGS]);
         batch.call(libc::SYS_process_vm_writev, &[own_pid as u64, result.addr, 1, argument.addr, 1, 0]);
         batch.call(libc::SYS_ppoll, &[0, 0, time.addr, 0, 8]);
         batch.call(libc::SYS_close, &[u64::MAX]);
@@ -74,7 +86,11 @@ impl Remote<'_> {
         while u64::from_le_bytes(word) == NONE && begin.elapsed() < wait + Duration::from_secs(1) {
             self.mem.read(result_at, &mut word)?;
         }
-        let Ok(fd) = outcome(u64::from_le_bytes(word)) else { return Ok(None) };
+        let word = u64::from_le_bytes(word);
+        if word == NONE {
+            return Ok(None);
+        }
+        let Ok(fd) = outcome(word) else { return Ok(None) };
         match fds::take(pidfd, fd as i32) {
             Ok(taken) => {
                 let link = rustix::fs::readlink(

@@ -1,0 +1,72 @@
+//! Who traces the family already when it is to be frozen: the keeper of an overseer.
+//!
+//! The family makes its watched calls by leave of that tracer, and waits in each of them until it is heard. So whenever it runs during a freeze, the tracer has to
+//! look after it.
+
+use std::cell::RefCell;
+use std::thread;
+use std::time::Duration;
+
+use crate::Result;
+
+/// While something else is waited for, the family is looked after so often.
+pub(crate) const OFTEN: Duration = Duration::from_micros(200);
+
+/// A tracer, in the thread that traces.
+pub trait Tracer {
+    /// The family runs: sees to what it has done since. Called again and again, and to return soon.
+    fn attend(&mut self);
+
+    /// Has all of the family stand still again, as it did when the freeze began. An error if they do not.
+    fn halt(&mut self) -> Result<()>;
+}
+
+/// The tracer of the family, if it has one.
+pub(crate) struct Traced<'a>(Option<RefCell<&'a mut dyn Tracer>>);
+
+impl<'a> Traced<'a> {
+    /// Nobody traces it but we, now and then.
+    pub fn by_nobody() -> Self {
+        Self(None)
+    }
+
+    /// By this one.
+    pub fn by(tracer: &'a mut dyn Tracer) -> Self {
+        Self(Some(RefCell::new(tracer)))
+    }
+
+    /// Is there one?
+    pub fn is_traced(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// See [`Tracer::attend`].
+    pub fn attend(&self) {
+        if let Some(tracer) = &self.0 {
+            tracer.borrow_mut().attend();
+        }
+    }
+
+    /// See [`Tracer::halt`].
+    pub fn halt(&self) -> Result<()> {
+        self.0.as_ref().map_or(Ok(()), |tracer| tracer.borrow_mut().halt())
+    }
+
+    /// Does what may take long and needs no tracer, and looks after the family meanwhile.
+    pub fn during<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        if !self.is_traced() {
+            return work();
+        }
+        thread::scope(|scope| {
+            let working = scope.spawn(work);
+            while !working.is_finished() {
+                self.attend();
+                thread::sleep(OFTEN);
+            }
+            match working.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+}
