@@ -122,6 +122,21 @@ impl<'a, R: ReadAt> Memory<'a, R> {
         }
     }
 
+    /// What the image says of the page at `vaddr`, and of how many bytes from there on: as [`Memory::stored`] finds them, or zeros; none where it says nothing.
+    /// No page is read.
+    pub fn content(&self, vaddr: u64) -> Option<(Content, u64)> {
+        let page = self.image.header().page_size();
+        let (e, _) = self.find(vaddr, page)?;
+        let rest = e.pages * page - (vaddr - e.vaddr.0);
+        match e.content {
+            Content::PARENT => {
+                let (content, len) = self.below.as_ref()?.content(vaddr)?;
+                Some((content, len.min(rest)))
+            }
+            content => Some((content, rest)),
+        }
+    }
+
     /// The extent that covers `vaddr`, and the chunk with its pages.
     fn find(&self, vaddr: u64, page: u64) -> Option<(Extent, Option<IndexEntry>)> {
         let i = self.batches.partition_point(|b| b.extents.extents.first().is_some_and(|e| e.vaddr.0 <= vaddr));

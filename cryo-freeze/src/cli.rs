@@ -38,6 +38,9 @@ pub struct Cli {
     /// Copy no pages while the program runs
     #[arg(long)]
     pub no_live: bool,
+    /// Of a program under an overseer: keep watching what it writes to, so that the next freeze with --parent of this set looks only at that
+    #[arg(long, requires = "leave_running", conflicts_with = "no_live")]
+    pub keep_watch: bool,
     /// Say which processes were frozen, and how many pages of each were read
     #[arg(short, long)]
     pub verbose: bool,
@@ -74,6 +77,7 @@ impl Cli {
                 (_, true) => Live::Never,
                 _ => Live::Auto,
             },
+            keep_watch: self.keep_watch,
             ..self.choices.options()
         }
     }

@@ -25,10 +25,10 @@ use crate::collect::{self, Collected, Contents, Held};
 use crate::collect::{RefusalKind, refuse};
 use crate::confirm::PIPE;
 use crate::error::{About, Error, not_asked_to_end};
-use crate::live::{Begun, Live, Still, forecast};
+use crate::live::{Begun, Live, Remembered, SetId, Still, forecast};
 use crate::options::{self, Afterwards, Children, Options};
 use crate::output::{self, OutputFiles};
-use crate::pages::{self, Run};
+use crate::pages::{self, Parents, Run};
 use crate::tracer::{Traced, Tracer};
 
 /// So often who reads the master of a pseudo-terminal gets the time to read what is in it.
@@ -98,7 +98,7 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
     freeze_by(pid, target, options, &Traced::by_nobody())
 }
 
-/// The same for who traces the family of the process already: all of it stands still. Whether it does afterwards depends on how it went.
+/// The same for who traces the family of the process already. Whether it runs or stands still afterwards depends on how it went.
 pub fn freeze_traced(pid: i32, target: Target<'_>, options: &Options, tracer: &mut dyn Tracer) -> Result<Frozen> {
     freeze_by(pid, target, options, &Traced::by(tracer))
 }
@@ -118,7 +118,6 @@ fn freeze_by(pid: i32, mut target: Target<'_>, options: &Options, traced: &Trace
         // Nobody has asked for a live freeze. Nothing is written yet, and nothing of it left: the program is stopped anew, and what is wrong with it is an error then.
         Err(Failed::Live(e)) if options.live == options::Live::Auto && !matches!(e, Error::Asked) => {
             let usual = Options { live: options::Live::Never, ..options.clone() };
-            traced.halt()?;
             let mut frozen = attempt(pid, &mut target, &usual, traced).map_err(Failed::error)?;
             frozen.remarks.push(format!("not live: {e}"));
             Ok(frozen)
@@ -139,11 +138,18 @@ fn attempt(
         Target::Name(name) => (Some(OutputFiles::create(name, options.force)?), Some(set::paths(name)[2].1.clone())),
         Target::Pipe(_) => (None, None),
     };
-    let mut parent = options.parent.as_deref().map(|name| Parent::open(name, output.as_deref())).transpose()?;
+    let open = |name| Parent::open(name, output.as_deref());
+    let parent = traced.during(|| options.parent.as_deref().map(open).transpose())?;
+    let owners = traced.during(|| parent.as_ref().map(Parent::owners).transpose())?.unwrap_or_default();
     let among = collect::family::check(pid, options.children, &options.also)?;
     let (mut live, mut remarks) = (None, Vec::new());
+    let mut remembered = traced.take_remembered();
+    if !remembered.as_ref().is_some_and(|r| parent.as_ref().is_some_and(|parent| r.is_since(&parent.set()))) {
+        remembered.take().into_iter().for_each(Remembered::forget);
+    }
     let expected = match options.live {
         options::Live::Always => true,
+        options::Live::Auto if remembered.is_some() || options.keep_watch && traced.is_traced() => true,
         options::Live::Auto if options.afterwards == Afterwards::Run => {
             let why = forecast::why_not(&among, traced.is_traced());
             remarks.extend(why.iter().map(|why| format!("not live: {why}")));
@@ -152,8 +158,9 @@ fn attempt(
         options::Live::Auto | options::Live::Never => false,
     };
     if expected {
+        traced.halt()?;
         let seized = collect::family::seize(pid, options.children, &options.also);
-        match seized.and_then(|family| Live::begin(family, options, traced)).map_err(Failed::Live)? {
+        match seized.and_then(|family| Live::begin(family, options, traced, remembered.take())).map_err(Failed::Live)? {
             Begun::Live(begun) => live = Some(begun),
             Begun::Not(why) => remarks.push(format!("not live: {why}")),
         }
@@ -167,10 +174,7 @@ fn attempt(
     if let Some(live) = &mut live {
         live.round(traced).map_err(Failed::Live)?;
     }
-    if expected {
-        traced.halt()?;
-    }
-    let mut family = seize(pid, options)?;
+    let mut family = seize(pid, options, traced)?;
     if let Some(live) = &mut live {
         held.no_copies = live.is_shorter(&family);
     }
@@ -182,8 +186,9 @@ fn attempt(
     // Declared after the family (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut held.quiet);
     let mut contents = done?;
-    collect::history::collect(&contents.members, &options.histories, &mut collected);
-    collect::seen::translate(&options.seen, &mut collected);
+    let view = traced.view();
+    collect::history::collect(&contents.members, &view.histories, &mut collected);
+    collect::seen::translate(&view.ids, &mut collected);
     not_asked_to_end()?;
     let mut live = held.live.take();
     if let Some(live) = live.as_mut().filter(|_| held.no_copies) {
@@ -193,7 +198,11 @@ fn attempt(
         }
         let stills: Vec<_> = memories.iter().map(|memory| Still::Process(memory)).collect();
         let last = contents.members.last().map_or(0, |member| member.id);
-        live.complete(&contents.runs(&stills), &memories, last).map_err(Failed::Live)?;
+        // What members share is found by reading it.
+        let parent = parent.as_ref().filter(|_| contents.forked.is_empty());
+        let heirs = parent.map(|parent| parent.heirs(&contents, &collected)).transpose()?.unwrap_or_default();
+        let parents = Parent::memories(&heirs, &owners);
+        live.complete(&contents.runs(&stills), &memories, last, &parents).map_err(Failed::Live)?;
     }
     let family = if held.no_copies || contents.copied(&held).is_some() {
         quiet.clear();
@@ -211,7 +220,7 @@ fn attempt(
     let traced = if family.is_some() { &nobody } else { traced };
     traced.attend();
     if let Some(live) = &mut live {
-        live.release();
+        live.release(held.no_copies);
         remarks.push(if held.no_copies { live.told() } else { "not live: to fork it is quicker".into() });
     }
     let live = live.filter(|_| held.no_copies);
@@ -224,32 +233,31 @@ fn attempt(
     let stopped = || family.iter().flat_map(|family| family.members.iter().map(|member| &member.memory));
     let memories = copies.unwrap_or_else(|| stopped().map(Still::Process).collect());
     contents.fork(&memories, &mut collected)?;
-    if let Some(parent) = &mut parent {
-        parent.collect(&contents, &mut collected)?;
-    }
-    let parent = parent.as_ref();
+    let heirs =
+        parent.as_ref().map(|parent| parent.collect(&contents, &mut collected)).transpose()?.unwrap_or_default();
+    let parents = Parent::memories(&heirs, &owners);
     let mut runs = contents.runs(&memories);
     if let Some(live) = &live {
         live.read_copies(&mut runs);
     }
     let members = frozen(&contents, &runs);
-    let path = match (target, files) {
+    let (path, set) = match (target, files) {
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
             let _interruptible = quiet.is_empty().then(Interruptible::begin);
-            let written = write(out, Ok, Ok, &collected, &runs, options, parent, traced)
-                .and_then(|out| traced.during(|| output::taken(out)));
-            written.map_err(|e| e.if_full("standard output"))?;
-            None
+            let written = write(out, Ok, Ok, &collected, &runs, options, parents, traced)
+                .and_then(|(out, set)| traced.during(|| output::taken(out)).map(|()| set));
+            (None, Some(written.map_err(|e| e.if_full("standard output"))?))
         }
         (Target::Name(name), Some(files)) => {
             let frore = files.file(Profile::Frore)?;
             let (frost, freeze) = (|_| files.file(Profile::Frost), |_| files.file(Profile::Freeze));
-            let written = write(frore, frost, freeze, &collected, &runs, options, parent, traced)
-                .and_then(|_| traced.during(|| files.commit()));
-            Some(written.map_err(|e| e.if_full(&name.display().to_string()))?)
+            let written = write(frore, frost, freeze, &collected, &runs, options, parents, traced)
+                .and_then(|(_, set)| Ok((traced.during(|| files.commit())?, set)));
+            let (path, set) = written.map_err(|e| e.if_full(&name.display().to_string()))?;
+            (Some(path), Some(set))
         }
-        (Target::Name(_), None) => None,
+        (Target::Name(_), None) => (None, None),
     };
     if options.afterwards == Afterwards::End {
         options.confirm.ask(path.as_deref().unwrap_or(Path::new(PIPE)))?;
@@ -281,11 +289,16 @@ fn attempt(
             drop(family);
         }
     }
+    if let (Some(live), Some(set)) = (live, set) {
+        // If it cannot be, the next freeze has more to do.
+        traced.remember(live.remember(set).unwrap_or_default());
+    }
     Ok(Frozen { path, members, notes: collected.notes(), remarks })
 }
 
 /// Stops the process, with its descendants if they shall be taken along.
-fn seize(pid: i32, options: &Options) -> Result<Family> {
+fn seize(pid: i32, options: &Options, traced: &Traced<'_>) -> Result<Family> {
+    traced.halt()?;
     let mut family = collect::family::seize(pid, options.children, &options.also)?;
     // What was written to a terminal of theirs, and is not read yet, nobody could put back.
     for _ in 0..UNREAD {
@@ -293,8 +306,9 @@ fn seize(pid: i32, options: &Options) -> Result<Family> {
             break;
         }
         drop(family);
-        std::thread::sleep(Duration::from_millis(2));
+        traced.during(|| std::thread::sleep(Duration::from_millis(2)));
         not_asked_to_end()?;
+        traced.halt()?;
         family = collect::family::seize(pid, options.children, &options.also)?;
     }
     if options.afterwards != Afterwards::Run {
@@ -314,7 +328,7 @@ fn frozen(contents: &Contents, runs: &[Run<'_>]) -> Vec<FrozenProcess> {
     members.map(|m| FrozenProcess { pid: m.pid, comm: m.comm.clone(), pages: pages(&m.id) }).collect()
 }
 
-/// Writes the three files in their order; `frost` and `freeze` say where the next one goes.
+/// Writes the three files in their order; `frost` and `freeze` say where the next one goes. Returns that, and which set it is.
 #[allow(clippy::too_many_arguments)] // all of what a set is made of, at one place
 fn write<W: Write + Send>(
     frore: W,
@@ -323,9 +337,9 @@ fn write<W: Write + Send>(
     collected: &Collected,
     runs: &[Run<'_>],
     options: &Options,
-    parent: Option<&Parent>,
+    parents: Parents<'_>,
     traced: &Traced<'_>,
-) -> Result<W> {
+) -> Result<(W, SetId)> {
     let set = set_id()?;
     // That of its programs; a family with members of both has the larger one.
     let x86_64 = collected.sections::<RegsX86_64>().next().is_some();
@@ -347,11 +361,12 @@ fn write<W: Write + Send>(
         writer,
         runs,
         pages::Treatment { digest: options.digests, compress: options.compress },
-        parent.map_or_else(|| Ok(HashMap::new()), Parent::memories)?,
+        parents,
         &options.progress,
         traced,
     )?;
-    Ok(writer.finish()?.0)
+    let (out, root) = writer.finish()?;
+    Ok((out, (set, root)))
 }
 
 /// 128 random bits.

@@ -218,12 +218,11 @@ fn words(pid: i32, options: &Options) -> Vec<OsString> {
         force,
         digests,
         compress,
+        keep_watch,
         parent,
         live,
         progress: _,
         confirm: _,
-        histories: _,
-        seen: _,
     } = options;
     let mut words: Vec<OsString> = vec!["cryo-freeze".into(), pid.to_string().into()];
     let mut add = |some: &[&str]| words.extend(some.iter().map(OsString::from));
@@ -264,6 +263,9 @@ fn words(pid: i32, options: &Options) -> Vec<OsString> {
         Live::Auto => {}
         Live::Always => add(&["--live"]),
         Live::Never => add(&["--no-live"]),
+    }
+    if *keep_watch {
+        add(&["--keep-watch"]);
     }
     if let Some(level) = compress {
         add(&[&format!("--compress={level}")]);

@@ -24,4 +24,4 @@ pub use freeze::{Frozen, FrozenProcess, freeze, freeze_traced};
 pub use options::{Afterwards, Also, Children, Ends, Files, Landlock, Live, Options, Shared, Tcp};
 pub use progress::Progress;
 pub use refused::only_we_may_trace;
-pub use tracer::Tracer;
+pub use tracer::{Tracer, View};

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use cryo_format::section::history::History;
 use cryo_format::section::outside::FdRule;
 
-use crate::collect::seen::Seen;
 use crate::confirm::Confirm;
 use crate::progress::Progress;
 
@@ -139,16 +137,15 @@ pub struct Options {
     pub compress: Option<i32>,
     /// Pages that are copied while the program runs.
     pub live: Live,
+    /// With [`Afterwards::Run`], for who traces the family from one freeze to the next ([`crate::Tracer`]): its memory is watched from then on, so that the next
+    /// freeze with the new set as its parent need only look at what was written to since.
+    pub keep_watch: bool,
     /// A set that was written before: what it has is not written again.
     pub parent: Option<PathBuf>,
     /// Who is told how far it has come.
     pub progress: Progress,
     /// With [`Afterwards::End`]: who has the last word before the original ends.
     pub confirm: Confirm,
-    /// What an overseer has seen of processes, by their pids.
-    pub histories: Vec<(i32, History)>,
-    /// The ids that they see, where an overseer translates them.
-    pub seen: Seen,
 }
 
 impl Default for Options {
@@ -167,11 +164,10 @@ impl Default for Options {
             digests: true,
             compress: None,
             live: Live::default(),
+            keep_watch: false,
             parent: None,
             progress: Progress::default(),
             confirm: Confirm::default(),
-            histories: Vec::new(),
-            seen: Seen::new(),
         }
     }
 }

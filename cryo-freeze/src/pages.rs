@@ -18,7 +18,7 @@ use cryo_format::section::extents::{Content, Extent};
 use cryo_format::write::Writer;
 
 use crate::error::{Refusal, RefusalKind, not_asked_to_end, refuse};
-use crate::live::Still;
+use crate::live::{Since, Still};
 use crate::progress::{Counter, Progress};
 use crate::tracer::{OFTEN, Traced};
 use crate::{Error, Result};
@@ -57,6 +57,20 @@ pub struct Run<'a> {
     pub content: Content,
     /// Where from.
     pub source: Source<'a>,
+}
+
+impl Run<'_> {
+    /// What became of the pages from `at` on since the parent was made? And of how many bytes is that the answer?
+    fn since(&self, at: u64) -> (Since, u64) {
+        match self.source {
+            Source::Memory(still, shift) => {
+                let from = at.wrapping_add_signed(shift);
+                let (since, end) = still.since(from);
+                (since, end - from)
+            }
+            Source::File(..) => (Since::Unknown, u64::MAX),
+        }
+    }
 }
 
 struct Batch {
@@ -260,13 +274,31 @@ impl<'a, 't> Reader<'a, 't> {
         while done < run.len {
             let at = run.start + done;
             let batch = self.batch(run.owner)?;
-            let n = ((RUN - batch.used).min(PIECE) as u64).min(run.len - done) as usize;
+            let (since, len) = run.since(at);
+            let len = len.min(run.len - done);
+            if let (Since::Unchanged, Some((content, there))) =
+                (since, parent.as_deref().and_then(|parent| parent.content(at)))
+            {
+                let content = if content == Content::ZERO { content } else { Content::PARENT };
+                let len = len.min(there);
+                note(&mut batch.extents, at, content, 0, len / PAGE);
+                let full = batch.extents.len() >= EXTENTS;
+                done += len;
+                progress.add(len);
+                if full {
+                    self.send()?;
+                }
+                continue;
+            }
+            let n = ((RUN - batch.used).min(PIECE) as u64).min(len) as usize;
             let room = &mut batch.buffer[batch.used..batch.used + n];
             match run.source {
                 Source::Memory(memory, shift) => memory.read(at.wrapping_add_signed(shift), room)?,
                 Source::File(file, offset) => read_file(file, offset + done, room)?,
             }
-            sift(batch, n, at, run.content, parent.as_deref_mut())?;
+            // What was written to is not compared: the parent's pages would have to be read for it.
+            let parent = parent.as_deref_mut().filter(|_| since == Since::Unknown);
+            sift(batch, n, at, run.content, parent)?;
             let full = batch.used == RUN || batch.extents.len() >= EXTENTS;
             done += n as u64;
             progress.add(n as u64);
@@ -326,36 +358,36 @@ fn sift(
         if batch.buffer[from..from + page] == ZERO {
             // A zero page that is the file's own needs no extent: where the file is missing, what is not covered is zero, too.
             if content != Content::FILE_DATA {
-                note(&mut batch.extents, vaddr, Content::ZERO, 0);
+                note(&mut batch.extents, vaddr, Content::ZERO, 0, 1);
             }
         } else if let Some(parent) = &mut parent
             && parent.stored(vaddr)?.is_some_and(|(as_what, bytes)| {
                 as_what == content && bytes.get(..page) == Some(&batch.buffer[from..from + page])
             })
         {
-            note(&mut batch.extents, vaddr, Content::PARENT, 0);
+            note(&mut batch.extents, vaddr, Content::PARENT, 0, 1);
         } else {
             if keep != from {
                 batch.buffer.copy_within(from..from + page, keep);
             }
-            note(&mut batch.extents, vaddr, content, (keep / page) as u64);
+            note(&mut batch.extents, vaddr, content, (keep / page) as u64, 1);
             batch.used += page;
         }
     }
     Ok(())
 }
 
-/// Adds one page to the extents.
-fn note(extents: &mut Vec<Extent>, vaddr: u64, content: Content, reference: u64) {
+/// Adds pages to the extents.
+fn note(extents: &mut Vec<Extent>, vaddr: u64, content: Content, reference: u64, pages: u64) {
     if let Some(last) = extents.last_mut()
         && last.content == content
         && last.vaddr.0 + last.pages * PAGE == vaddr
         && (!content.is_stored() || last.reference + last.pages == reference)
     {
-        last.pages += 1;
+        last.pages += pages;
         return;
     }
-    extents.push(Extent { vaddr: Addr(vaddr), pages: 1, content, reserved: 0, reference });
+    extents.push(Extent { vaddr: Addr(vaddr), pages, content, reserved: 0, reference });
 }
 
 /// Reads what the file has; behind its end is zero, as in a mapping's last page.

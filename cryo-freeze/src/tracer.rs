@@ -7,15 +7,34 @@ use std::cell::RefCell;
 use std::thread;
 use std::time::Duration;
 
+use cryo_format::section::history::History;
+
 use crate::Result;
+use crate::collect::seen::Seen;
+use crate::live::Remembered;
 
 /// While something else is waited for, the family is looked after so often.
 pub(crate) const OFTEN: Duration = Duration::from_micros(200);
+
+/// What a tracer has seen of the family.
+#[derive(Debug, Default)]
+pub struct View {
+    /// What it knows of each process, by its pid.
+    pub histories: Vec<(i32, History)>,
+    /// The ids that they see, where they are translated.
+    pub ids: Seen,
+}
 
 /// A tracer, in the thread that traces.
 pub trait Tracer {
     /// The family runs: sees to what it has done since. Called again and again, and to return soon.
     fn attend(&mut self);
+
+    /// What it has seen of the family, which stands still.
+    fn view(&mut self) -> View;
+
+    /// Where it keeps, from one freeze to the next, what is watched ([`crate::Options::keep_watch`]).
+    fn remembered(&mut self) -> &mut Option<Remembered>;
 
     /// Has all of the family stand still again, as it did when the freeze began. An error if they do not.
     fn halt(&mut self) -> Result<()>;
@@ -44,6 +63,23 @@ impl<'a> Traced<'a> {
     pub fn attend(&self) {
         if let Some(tracer) = &self.0 {
             tracer.borrow_mut().attend();
+        }
+    }
+
+    /// See [`Tracer::view`].
+    pub fn view(&self) -> View {
+        self.0.as_ref().map_or_else(View::default, |tracer| tracer.borrow_mut().view())
+    }
+
+    /// What was watched since the last freeze.
+    pub fn take_remembered(&self) -> Option<Remembered> {
+        self.0.as_ref()?.borrow_mut().remembered().take()
+    }
+
+    /// This is watched until the next.
+    pub fn remember(&self, remembered: Option<Remembered>) {
+        if let Some(tracer) = &self.0 {
+            *tracer.borrow_mut().remembered() = remembered;
         }
     }
 

@@ -141,6 +141,10 @@ pub struct Keeping {
     /// Freeze it so often; it goes on
     #[arg(long, value_name = "TIME", value_parser = period)]
     pub every: Option<Duration>,
+    /// With --every: write only what has changed since the last set; every 16th is whole. What a large program writes to is watched in between, and nothing else
+    /// is looked at
+    #[arg(long, requires = "every", conflicts_with_all = ["parent", "to"])]
+    pub incremental: bool,
     /// Freeze it when this happens: a signal is sent to the overseer (SIGTERM, SIGUSR1, SIGPWR, ...; it does not reach the program); `memory=80%` of what its
     /// control groups or the machine have is in use; `pressure=20%` of the time some process waits for memory; the `load=N` is reached;
     /// `deadline=TIME` (2026-11-26T12:00:00Z, `+2h` from now, `-5m` before the end of a Slurm job);

@@ -2,7 +2,7 @@
 //!
 //! Pages are compared byte for byte with what the parent has of the same owner at the same address, so nothing depends on the guess who is who.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,8 @@ use cryo_format::chain;
 use cryo_format::image::Image;
 use cryo_format::limits::MAX_CHAIN;
 use cryo_format::memory::Memory;
+use cryo_format::section::Section;
+use cryo_format::section::extents::Extents;
 use cryo_format::section::objects::{Object, Objects};
 use cryo_format::section::parent::{Heir, ParentSet};
 use cryo_format::section::process::Process;
@@ -18,12 +20,16 @@ use cryo_format::set::{self, Set};
 use super::{Collected, Contents};
 use crate::Result;
 use crate::error::{About, RefusalKind, refuse};
+use crate::live::SetId;
 
 /// The set, opened.
 pub struct Parent {
     set: Set,
     section: ParentSet,
 }
+
+/// What a set has of its own owners, by their local ids there.
+pub type Owners<'a> = HashMap<u64, Memory<'a>>;
 
 impl Parent {
     /// Opens it with all that is below it. `output`: the .freeze that is about to be written.
@@ -64,8 +70,20 @@ impl Parent {
         Ok(Self { set, section })
     }
 
+    /// Which set it is.
+    pub fn set(&self) -> SetId {
+        (self.section.set, self.section.root)
+    }
+
     /// Looks who of the owners of pages is whom in the parent: a process by its pid, or the only one; an object by what it is.
-    pub fn collect(&mut self, contents: &Contents, out: &mut Collected) -> Result<()> {
+    pub fn collect(&self, contents: &Contents, out: &mut Collected) -> Result<Vec<Heir>> {
+        let heirs = self.heirs(contents, out)?;
+        out.add(0, ParentSet { owners: heirs.clone().into(), ..self.section.clone() });
+        Ok(heirs)
+    }
+
+    /// The same, and nothing is collected.
+    pub fn heirs(&self, contents: &Contents, out: &Collected) -> Result<Vec<Heir>> {
         let theirs = self.set.all::<Process>()?;
         let alone = |id: u64| (theirs.len() == 1 && contents.members.len() == 1).then_some(id);
         let by_pid: HashMap<u64, u64> = theirs.iter().map(|(id, p)| (p.pid, *id)).collect();
@@ -84,13 +102,19 @@ impl Parent {
             };
             owners.extend(parent.map(|parent| Heir { owner: *owner, parent }));
         }
-        self.section.owners = owners.into();
-        out.add(0, self.section.clone());
-        Ok(())
+        Ok(owners)
     }
 
-    /// The pages of those who have any there.
-    pub fn memories(&self) -> Result<HashMap<u64, Memory<'_>>> {
-        self.section.owners.iter().map(|heir| Ok((heir.owner, self.set.freeze.memory(heir.parent)?))).collect()
+    /// The pages of all that it has. It takes a while for a large set: all of its extents are read.
+    pub fn owners(&self) -> Result<Owners<'_>> {
+        let owners =
+            self.set.freeze.chunks().iter().filter(|entry| entry.kind == Extents::KIND).map(|entry| entry.owner);
+        let owners: BTreeSet<u64> = owners.collect();
+        owners.into_iter().map(|owner| Ok((owner, self.set.freeze.memory(owner)?))).collect()
+    }
+
+    /// Those of the heirs of these owners, by the ids of the heirs.
+    pub fn memories<'a>(heirs: &[Heir], owners: &Owners<'a>) -> HashMap<u64, Memory<'a>> {
+        heirs.iter().filter_map(|heir| Some((heir.owner, owners.get(&heir.parent)?.again()))).collect()
     }
 }

@@ -11,6 +11,17 @@ pub type Range = (u64, u64);
 /// Room that is made at once for pages that no area has a place for.
 const ROOM: usize = 16 << 20;
 
+/// What became of a page since the set was made that is the parent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// It is not known: it was copied.
+    Unknown,
+    /// It was written to, and copied.
+    Changed,
+    /// It is as it was, and was not copied.
+    Unchanged,
+}
+
 /// Memory that was copied, each byte at its address.
 #[derive(Default)]
 pub struct Copied {
@@ -38,13 +49,30 @@ pub struct Area {
     pub pages: MmapMut,
     /// What is not as it is in the process: found at the last look, or could not be read.
     pub stale: Vec<Range>,
+    /// What was written to since a set was made that has all of it; only that is copied. `None`: there is no such set.
+    pub changed: Option<Vec<Range>>,
 }
 
 impl Area {
     /// One of which nothing was copied yet; `dense`: most of it will be.
     pub fn new(range: Range, dense: bool) -> Result<Self> {
         let pages = room((range.1 - range.0) as usize, dense)?;
-        Ok(Self { range, pages, stale: Vec::new() })
+        Ok(Self { range, pages, stale: Vec::new(), changed: None })
+    }
+
+    /// All that it has is in a set now.
+    pub fn is_in_a_set(&mut self) -> Result<()> {
+        *self = Self { changed: Some(Vec::new()), ..Self::new(self.range, false)? };
+        Ok(())
+    }
+
+    /// These are not as they are in that set.
+    pub fn change(&mut self, written: &[Range]) {
+        if let Some(changed) = &mut self.changed {
+            changed.extend(written);
+            changed.sort_unstable();
+            *changed = cryo_format::ranges::joined(std::mem::take(changed));
+        }
     }
 
     /// Where these sorted parts of it are copied to.
@@ -61,6 +89,14 @@ impl Area {
 }
 
 impl Copied {
+    /// All that there is, is in a set now.
+    pub fn is_in_a_set(&mut self) -> Result<()> {
+        let mut areas = std::mem::take(&mut self.areas);
+        areas.iter_mut().try_for_each(Area::is_in_a_set)?;
+        *self = Self { areas, ..Self::default() };
+        Ok(())
+    }
+
     /// Makes room for so many bytes outside of areas, while there is time.
     pub fn prepare(&mut self, bytes: usize) -> Result<()> {
         let mut room = room(bytes.max(ROOM), true)?;
@@ -102,6 +138,21 @@ impl Copied {
             done += n;
         }
         Ok(())
+    }
+
+    /// What is known of the page at `addr`? And up to where is the answer the same?
+    pub fn since(&self, addr: u64) -> (Since, u64) {
+        let behind = self.areas.partition_point(|a| a.range.1 <= addr);
+        let Some(area) = self.areas.get(behind) else { return (Since::Unknown, u64::MAX) };
+        if addr < area.range.0 {
+            return (Since::Unknown, area.range.0);
+        }
+        let Some(changed) = &area.changed else { return (Since::Unknown, area.range.1) };
+        match changed.get(changed.partition_point(|c| c.1 <= addr)) {
+            None => (Since::Unchanged, area.range.1),
+            Some(next) if addr < next.0 => (Since::Unchanged, next.0),
+            Some(next) => (Since::Changed, next.1),
+        }
     }
 
     /// What is there from `addr` on, as far as it lies together.

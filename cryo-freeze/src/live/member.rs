@@ -1,11 +1,14 @@
 //! One process of a live freeze.
 
+use cryo_format::memory::Memory as Parent;
+use cryo_format::section::extents::Content;
 use cryo_tracee::proc::{self, FdInfo, Mapping, Stat, Status};
 use cryo_tracee::{Arch, Memory, Process, Stopped, WriteWatch};
 
 use super::copied::{Area, Copied, Range};
 use crate::Result;
 use crate::error::not_asked_to_end;
+use crate::pages::PAGE;
 use crate::tracer::Traced;
 
 /// Below it a mapping is copied while the program stands still.
@@ -54,26 +57,55 @@ impl Member {
             memory: Some(process.memory.again()?),
             ..Self::new(process.pid())
         };
-        for m in maps.iter().filter(|m| !m.shared && m.ino == 0 && m.end - m.start >= LEAST) {
-            if NOT_WATCHED.contains(&&m.path[..]) {
-                continue;
-            }
-            let range = (m.start, m.end);
-            let census = watch.census(range)?;
-            if census.small < LEAST {
-                continue;
-            }
-            let area = Area::new(range, census.small + census.huge >= (m.end - m.start) / 2);
-            if let Ok(area) = area
-                && watch.add(range).is_ok()
-            {
-                member.huge += census.huge;
-                member.watched += census.small;
-                member.copied.areas.push(area);
-            }
-        }
+        member.choose(&watch, &maps)?;
         member.watch = Some(watch);
         Ok(member)
+    }
+
+    /// Goes on with one that was watched since a set was made. It stands still.
+    pub fn resume(mut self, process: &mut Process) -> Result<Self> {
+        if let Some(watch) = self.watch.take().filter(|_| self.is(process.pid())) {
+            self.copied.areas.retain(|area| watch.written(area.range).is_ok());
+            // Without any it may be that all of its memory is another: it has executed a program.
+            if !self.copied.areas.is_empty() {
+                (self.huge, self.watched) = (0, 0);
+                for area in &self.copied.areas {
+                    let census = watch.census(area.range)?;
+                    self.huge += census.huge;
+                    self.watched += census.small;
+                }
+                self.choose(&watch, &proc::short_mappings(process.live_tid())?)?;
+                self.watch = Some(watch);
+                return Ok(self);
+            }
+        }
+        Self::begin(process)
+    }
+
+    /// Watches those of the mappings that are worth it, and are not watched yet.
+    fn choose(&mut self, watch: &WriteWatch, maps: &[Mapping]) -> Result<()> {
+        let watched: Vec<Range> = self.copied.areas.iter().map(|area| area.range).collect();
+        for m in maps.iter().filter(|m| !m.shared && m.ino == 0 && !NOT_WATCHED.contains(&&m.path[..])) {
+            for range in cryo_format::ranges::without(&[(m.start, m.end)], &watched) {
+                if range.1 - range.0 < LEAST {
+                    continue;
+                }
+                let census = watch.census(range)?;
+                if census.small < LEAST {
+                    continue;
+                }
+                let area = Area::new(range, census.small + census.huge >= (range.1 - range.0) / 2);
+                if let Ok(area) = area
+                    && watch.add(range).is_ok()
+                {
+                    self.huge += census.huge;
+                    self.watched += census.small;
+                    self.copied.areas.push(area);
+                }
+            }
+        }
+        self.copied.areas.sort_by_key(|area| area.range);
+        Ok(())
     }
 
     /// Is it this one?
@@ -117,6 +149,8 @@ impl Member {
         for area in &mut self.copied.areas {
             for stride in pieces(&[area.range], STRIDE) {
                 let written = watch.take_written(stride[0])?;
+                area.change(&written);
+                traced.attend();
                 for some in pieces(&written, most) {
                     if memory.read_each(&mut area.places(&some)).is_err() {
                         area.stale.extend(&some);
@@ -130,17 +164,51 @@ impl Member {
         Ok(bytes)
     }
 
-    /// The process stands still: what of its areas is to be copied? Areas that are not what they were are none any more. Returns the bytes.
-    pub fn look(&mut self) -> u64 {
+    /// The process stands still: what of its areas is to be copied? Areas that are not what they were are none any more. If the watch is to last longer than
+    /// this freeze, whatever is written from here on is new. Returns the bytes.
+    pub fn look(&mut self, lasting: bool) -> u64 {
         let Some(watch) = &self.watch else { return 0 };
         self.copied.areas.retain_mut(|area| {
             let Ok(written) = watch.written(area.range) else { return false };
+            if lasting && written.iter().any(|range| watch.take_written(*range).is_err()) {
+                return false;
+            }
+            area.change(&written);
             area.stale.extend(written);
             area.stale.sort_unstable();
             area.stale = cryo_format::ranges::joined(std::mem::take(&mut area.stale));
             true
         });
         self.copied.areas.iter().map(|area| length(&area.stale)).sum()
+    }
+
+    /// Has what this parent of the set lacks of these pages copied, too, though it was not written to. Without a parent that is all.
+    pub fn compare(&mut self, ranges: &[Range], parent: Option<&Parent<'_>>) {
+        for area in &mut self.copied.areas {
+            let Some(changed) = &area.changed else { continue };
+            let within = cryo_format::ranges::in_all(&[ranges, &[area.range]]);
+            let mut lacking = Vec::new();
+            for (mut at, end) in cryo_format::ranges::without(&within, changed) {
+                while at < end {
+                    let there = parent.and_then(|parent| parent.content(at));
+                    let len = there.map_or(PAGE, |(_, len)| len).min(end - at);
+                    if !there.is_some_and(|(content, _)| [Content::DATA, Content::ZERO].contains(&content)) {
+                        lacking.push((at, at + len));
+                    }
+                    at += len;
+                }
+            }
+            let lacking = cryo_format::ranges::joined(lacking);
+            area.change(&lacking);
+            area.stale.extend(lacking);
+            area.stale.sort_unstable();
+            area.stale = cryo_format::ranges::joined(std::mem::take(&mut area.stale));
+        }
+    }
+
+    /// What was copied is in a set now; what is watched goes on to be.
+    pub fn is_in_a_set(&mut self) -> Result<()> {
+        self.copied.is_in_a_set()
     }
 
     /// Copies these pages, of which the areas may have some already. The process stands still; `memory` is its own.
@@ -238,7 +306,9 @@ pub fn restricted(pid: i32, status: &Status, traced: bool) -> Option<String> {
 /// Why the pages of a process cannot be copied while it runs; `None` if they can.
 pub fn unsuited(process: &Process) -> Result<Option<String>> {
     let pid = process.pid();
-    if let Some(why) = restricted(pid, &Status::of(process.live_tid())?, process.threads.iter().any(Stopped::is_watched)) {
+    if let Some(why) =
+        restricted(pid, &Status::of(process.live_tid())?, process.threads.iter().any(Stopped::is_watched))
+    {
         return Ok(Some(why));
     }
     if process.arch != Arch::X86_64 {

@@ -12,18 +12,19 @@ mod still;
 
 use std::collections::BTreeMap;
 
+use cryo_format::prim::Raw;
 use cryo_tracee::proc::{self, Mapping, Status};
 use cryo_tracee::{Family, Memory};
 
-pub use copied::Copied;
 use copied::Range;
+pub use copied::{Copied, Since};
 use member::Member;
 pub use still::Still;
 
 use crate::Result;
 use crate::error::not_asked_to_end;
 use crate::options::{Afterwards, Options};
-use crate::pages::{Run, Source};
+use crate::pages::{Parents, Run, Source};
 use crate::tracer::Traced;
 
 /// Less than that is copied at once as quickly as in rounds.
@@ -54,28 +55,70 @@ pub struct Live {
     running: u64,
     /// Bytes copied while it stood still.
     still: u64,
+    /// Is the watch to last until the next freeze?
+    lasting: bool,
+}
+
+/// Memory that is watched from one freeze to the next: of a set that was made it is known what was written to since.
+pub struct Remembered {
+    set: SetId,
+    members: Vec<Member>,
+}
+
+/// A set, by its id and the root of its .freeze.
+pub type SetId = (Raw<16>, Raw<32>);
+
+impl Remembered {
+    /// Is it known what was written to since this set was made?
+    pub fn is_since(&self, set: &SetId) -> bool {
+        self.set == *set
+    }
+
+    /// Ends the watch.
+    pub fn forget(mut self) {
+        self.members.iter_mut().for_each(Member::release);
+    }
 }
 
 impl Live {
     /// Lets these processes, which stand still, go on, and copies their pages until another round would bring nothing.
-    pub(crate) fn begin(family: Family, options: &Options, traced: &Traced<'_>) -> Result<Begun> {
+    ///
+    /// Of those that are `remembered` only what was written to since is copied: the set that it is known of is the parent of the new one.
+    pub(crate) fn begin(
+        family: Family,
+        options: &Options,
+        traced: &Traced<'_>,
+        remembered: Option<Remembered>,
+    ) -> Result<Begun> {
         if options.afterwards != Afterwards::Run {
             return Ok(Begun::Not("the program does not go on afterwards (--leave-running)".into()));
         }
-        let mut live = Self { members: Vec::new(), objects: BTreeMap::new(), rounds: 0, running: 0, still: 0 };
-        match live.watch(family, traced)? {
+        let lasting = options.keep_watch && traced.is_traced();
+        let mut live = Self { members: Vec::new(), objects: BTreeMap::new(), rounds: 0, running: 0, still: 0, lasting };
+        match live.watch(family, traced, remembered)? {
             Some(why) => Ok(Begun::Not(why)),
             None => Ok(Begun::Live(live)),
         }
     }
 
     /// Begins; says why not.
-    fn watch(&mut self, mut family: Family, traced: &Traced<'_>) -> Result<Option<String>> {
+    fn watch(
+        &mut self,
+        mut family: Family,
+        traced: &Traced<'_>,
+        remembered: Option<Remembered>,
+    ) -> Result<Option<String>> {
+        let mut known = remembered.map_or_else(Vec::new, |remembered| remembered.members);
         for process in &mut family.members {
             if let Some(why) = member::unsuited(process)? {
                 return Ok(Some(why));
             }
-            match Member::begin(process) {
+            let at = known.iter().position(|member| member.is(process.pid()));
+            let begun = match at {
+                Some(at) => known.swap_remove(at).resume(process),
+                None => Member::begin(process),
+            };
+            match begun {
                 Ok(member) => self.members.push(member),
                 Err(e) => return Ok(Some(e.to_string())),
             }
@@ -141,7 +184,7 @@ impl Live {
         for process in &family.members {
             let at = known.iter().position(|member| member.is(process.pid()));
             let mut member = at.map_or_else(|| Member::new(process.pid()), |at| known.swap_remove(at));
-            let stale = member.look();
+            let stale = member.look(self.lasting);
             let watched: u64 = if member.copied.areas.is_empty() { 0 } else { member.watched };
             let own = own(process.live_tid());
             rest += stale.max(own.saturating_sub(watched));
@@ -164,8 +207,10 @@ impl Live {
         self.members.iter_mut().for_each(|member| member.copied.areas.clear());
     }
 
-    /// Copies what is missing of `runs`, while all stand still. `memories` are the members', the last of which has the local id `last`.
-    pub fn complete(&mut self, runs: &[Run<'_>], memories: &[&Memory], last: u64) -> Result<()> {
+    /// Copies what is missing of `runs`, while all stand still. `memories` are the members', the last of which has the local id `last`; `parents` have what they
+    /// have in the set since which it is known what was written to.
+    pub fn complete(&mut self, runs: &[Run<'_>], memories: &[&Memory], last: u64, parents: &Parents<'_>) -> Result<()> {
+        let mut owners = vec![0; memories.len()];
         let mut wanted: Vec<Vec<Range>> = memories.iter().map(|_| Vec::new()).collect();
         for run in runs {
             match run.source {
@@ -173,6 +218,10 @@ impl Live {
                     let Some(i) = memories.iter().position(|m| std::ptr::eq(*m, memory)) else { continue };
                     let start = run.start.wrapping_add_signed(shift);
                     wanted[i].push((start, start + run.len));
+                    // An object that is read through a mapping of it is no memory of its own.
+                    if run.owner <= last {
+                        owners[i] = run.owner;
+                    }
                 }
                 // A file that only the program can still write to; others are what is at their path.
                 Source::File(file, offset) if run.owner > last => {
@@ -184,8 +233,10 @@ impl Live {
             }
         }
         self.objects.values_mut().for_each(Copied::complete);
-        for ((member, wanted), memory) in self.members.iter_mut().zip(wanted).zip(memories) {
-            self.still += member.copy(memory, &cryo_format::ranges::joined(wanted))?;
+        for (i, ((member, wanted), memory)) in self.members.iter_mut().zip(wanted).zip(memories).enumerate() {
+            let wanted = cryo_format::ranges::joined(wanted);
+            member.compare(&wanted, parents.get(&owners[i]));
+            self.still += member.copy(memory, &wanted)?;
         }
         Ok(())
     }
@@ -204,9 +255,20 @@ impl Live {
         }
     }
 
-    /// Ends the watch, while the program runs.
-    pub fn release(&mut self) {
-        self.members.iter_mut().for_each(Member::release);
+    /// Ends the watch, while the program runs, unless it is to last, and pages were taken this way (`used`).
+    pub fn release(&mut self, used: bool) {
+        if !(self.lasting && used) {
+            self.members.iter_mut().for_each(Member::release);
+        }
+    }
+
+    /// Everything is in this set now: what is written to from the moment of the freeze on is remembered, if it is to be.
+    pub fn remember(mut self, set: SetId) -> Result<Option<Remembered>> {
+        if !self.lasting {
+            return Ok(None);
+        }
+        self.members.iter_mut().try_for_each(Member::is_in_a_set)?;
+        Ok(Some(Remembered { set, members: self.members }))
     }
 
     /// What was done, for people.

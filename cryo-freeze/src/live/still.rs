@@ -2,7 +2,7 @@
 
 use cryo_tracee::Memory;
 
-use super::copied::Copied;
+use super::copied::{Copied, Since};
 use crate::Result;
 
 /// Where it is read from.
@@ -15,6 +15,14 @@ pub enum Still<'a> {
 }
 
 impl Still<'_> {
+    /// See [`Copied::since`].
+    pub fn since(&self, addr: u64) -> (Since, u64) {
+        match self {
+            Self::Process(_) => (Since::Unknown, u64::MAX),
+            Self::Copied(copied) => copied.since(addr),
+        }
+    }
+
     /// Reads exactly `buf.len()` bytes at `addr`.
     pub fn read(&self, addr: u64, buf: &mut [u8]) -> Result<()> {
         match self {

@@ -20,7 +20,7 @@ pub fn join(host: &mut Host, vmas: &[Vma]) -> Result<()> {
         vma.backing == Backing::ANONYMOUS && ![VmFlags::HUGETLB, VmFlags::NOHUGEPAGE].iter().any(|f| vma.flags.has(*f))
     };
     for vma in vmas.iter().filter(plain) {
-        let present = proc::present(&pagemap, vma.start.0, vma.end.0)?;
+        let present = proc::present(&pagemap, vma.start.0, vma.end.0, true)?;
         for (mut start, end) in whole(present.iter().map(|p| (p.start, p.end)).collect()) {
             while start < end {
                 let len = (end - start).min(AT_ONCE);

@@ -19,11 +19,15 @@ pub struct Present {
 }
 
 /// Which pages of `start..end` hold something. PAGEMAP_SCAN where the kernel has it (6.7), /proc/PID/pagemap otherwise.
-pub fn present(pagemap: &fs::File, start: u64, end: u64) -> Result<Vec<Present>> {
+///
+/// Where nothing is mapped but the process's own pages (`own`), it is not asked whose each of them is: the kernel would look at 64 bytes more of each, which
+/// are in no cache (17 ms for 1 GiB, and 1 ms without).
+pub fn present(pagemap: &fs::File, start: u64, end: u64, own: bool) -> Result<Vec<Present>> {
     crate::fault::point().about(|| "reading the page map".into())?;
-    let scanned = match scan(pagemap, start, end, true) {
+    let told = if own { 0 } else { PAGE_IS_FILE };
+    let scanned = match scan(pagemap, start, end, told | PAGE_IS_GUARD) {
         // A kernel that has the scan but not this category (before 6.15).
-        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => scan(pagemap, start, end, false),
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => scan(pagemap, start, end, told),
         other => other,
     };
     match scanned {
@@ -161,13 +165,14 @@ pub(crate) fn ask(pagemap: &fs::File, start: u64, end: u64, question: Question) 
     Ok(out)
 }
 
-fn scan(pagemap: &fs::File, start: u64, end: u64, guards: bool) -> std::io::Result<Vec<Present>> {
+/// `told`: what of PAGE_IS_FILE and PAGE_IS_GUARD is to be told.
+fn scan(pagemap: &fs::File, start: u64, end: u64, told: u64) -> std::io::Result<Vec<Present>> {
     let question = Question {
-        any: PAGE_IS_PRESENT | PAGE_IS_SWAPPED | if guards { PAGE_IS_GUARD } else { 0 },
+        any: PAGE_IS_PRESENT | PAGE_IS_SWAPPED | told & PAGE_IS_GUARD,
         // The shared zero page, mapped when untouched memory is only read, is as good as absent.
         inverted: PAGE_IS_PFNZERO,
         all: PAGE_IS_PFNZERO,
-        told: PAGE_IS_FILE | if guards { PAGE_IS_GUARD } else { 0 },
+        told,
         ..Question::default()
     };
     let regions = ask(pagemap, start, end, question)?;
@@ -271,7 +276,7 @@ mod tests {
             memory[offset + page * 4096] = 1;
         }
         let file = pagemap(std::process::id() as i32).unwrap();
-        let one = present(&file, start, start + size as u64).unwrap();
+        let one = present(&file, start, start + size as u64, false).unwrap();
         let other = read_pagemap(&file, start, start + size as u64).unwrap();
         let pages = |all: &[Present]| {
             let page = |p: &Present| (p.start..p.end).step_by(4096);

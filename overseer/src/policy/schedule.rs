@@ -22,6 +22,8 @@ pub struct Schedule<'a> {
     sets: Option<&'a Sets>,
     watched: &'a mut Watched,
     options: Options,
+    /// The last set, and how many there have been since one that was whole.
+    last: Option<(PathBuf, u32)>,
     /// Was it said what is noted? Each set has it.
     noted: bool,
     /// When the next of the regular freezes is due.
@@ -48,6 +50,7 @@ impl<'a> Schedule<'a> {
             sets,
             watched,
             options,
+            last: None,
             noted: false,
             next,
             reached: Vec::new(),
@@ -64,6 +67,13 @@ impl<'a> Schedule<'a> {
         let Some(sets) = self.sets else { return false };
         let mut options = Options { afterwards, ..self.options.clone() };
         options.fds.extend(ours(self.watched.pid(), &options.fds));
+        let mut upon = 0;
+        if self.keeping.incremental {
+            options.keep_watch = then == Then::Continue;
+            if let Some((last, before)) = self.last.take().filter(|(_, before)| before + 1 < WHOLE) {
+                (options.parent, upon) = (Some(last), before + 1);
+            }
+        }
         let receiver = self.keeping.receiver();
         // Where it is sent before the program ends. The name that it got there comes from the process that freezes.
         let sent = match (&receiver, then) {
@@ -102,7 +112,10 @@ impl<'a> Schedule<'a> {
             }
         }
         let pruned = match sets::broken(&name) {
-            None => sets.prune(&name, self.keeping.keep),
+            None => {
+                self.last = Some((name.clone(), upon));
+                sets.prune(&name, self.keeping.keep)
+            }
             Some(broken) => {
                 say(&format!("{}: what was written is broken, older sets are kept: {broken}", name.display()));
                 Ok(())
@@ -118,6 +131,8 @@ impl<'a> Schedule<'a> {
     }
 }
 
+/// With --incremental one of so many sets is whole: all between it and the newest one have to be kept.
+const WHOLE: u32 = 16;
 /// So often the machine is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

@@ -1,12 +1,13 @@
 //! A directory of sets of one program, each a number higher than the one before: 000001.freeze, 000002.freeze, ...
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use cryo_format::section::parent::ParentSet;
 use cryo_format::{Profile, set, verify};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -88,16 +89,22 @@ impl Sets {
         Ok(None)
     }
 
-    /// Removes all but the last `keep` complete sets, the newest of which has just been verified.
+    /// Removes all but the last `keep` complete sets, the newest of which has just been verified, and those that they need.
     pub fn prune(&self, newest: &Path, keep: u32) -> Result<()> {
         let mut left = keep;
         let newest = number(newest);
+        // A set comes after its parent.
+        let mut needed = HashSet::new();
         for (number, files) in self.all()?.into_iter().rev() {
             if Some(number) > newest {
                 continue;
             }
-            if left > 0 && (Some(number) == newest || set::Set::open(self.name(number)).is_ok()) {
-                left -= 1;
+            let set = set::Set::open(self.name(number)).ok();
+            let is_needed = set.as_ref().is_some_and(|set| needed.contains(&set.freeze.header().set));
+            if is_needed || left > 0 && (Some(number) == newest || set.is_some()) {
+                left = left.saturating_sub(1);
+                let parent = set.and_then(|set| set.freeze.get::<ParentSet>(0).ok().flatten());
+                needed.extend(parent.map(|parent| parent.set));
             } else {
                 remove(files)?;
             }

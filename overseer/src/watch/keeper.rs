@@ -14,7 +14,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cryo_freeze::freeze::Target;
 use cryo_freeze::keeper::{self, Order};
-use cryo_freeze::{Confirm, Error, Refusal, RefusalKind, Tracer};
+use cryo_freeze::live::Remembered;
+use cryo_freeze::{Confirm, Error, Refusal, RefusalKind, Tracer, View};
 use cryo_thaw::Handed;
 use cryo_tracee::proc::Status;
 use cryo_tracee::tracees::{Call, Event, Next, Question, Resume, Tracees, alone, children_signal};
@@ -67,6 +68,8 @@ pub struct Keeper {
     log: Option<Log>,
     rights: Rights,
     pace: Pace,
+    /// What is watched from one freeze to the next.
+    remembered: Option<Remembered>,
     /// Overseers that want to know how it ends.
     fronts: Vec<UnixStream>,
 }
@@ -122,6 +125,7 @@ impl Keeper {
             log,
             rights,
             pace: Pace::default(),
+            remembered: None,
             fronts: Vec::new(),
         }
     }
@@ -358,31 +362,25 @@ impl Keeper {
         json!({ "root": self.tracees.root(), "keeper": std::process::id(), "members": members })
     }
 
-    /// Freezes a process of the family. All of the family stands still meanwhile.
+    /// Freezes a process of the family.
     fn freeze(&mut self, order: &Order, mut pipe: Option<File>, who: &UnixStream) -> Value {
-        let done = if self.halt() {
-            let mut options = order.options.clone();
-            options.histories = compare::histories(&self.lists.now());
-            options.seen = self.pids.as_ref().map_or_else(HashMap::new, |pids| pids.all().clone());
-            if order.confirm {
-                options.confirm = keeper::confirm(who).unwrap_or_else(|e| Confirm::by(move |_| Err(e.to_string())));
-            }
-            let target = match (&order.name, &mut pipe) {
-                (Some(name), _) => Some(Target::Name(name)),
-                (None, Some(file)) => Some(Target::Pipe(file)),
-                (None, None) => None,
-            };
-            // Whatever goes wrong there must not be the family's end.
-            let done = target.map(|target| {
-                catch_unwind(AssertUnwindSafe(|| cryo_freeze::freeze_traced(order.pid, target, &options, self)))
-            });
-            match done {
-                Some(Ok(done)) => done,
-                Some(Err(panic)) => Err(unforeseen(&*panic)),
-                None => Err(unforeseen(&"nowhere to write it to")),
-            }
-        } else {
-            Err(busy())
+        let mut options = order.options.clone();
+        if order.confirm {
+            options.confirm = keeper::confirm(who).unwrap_or_else(|e| Confirm::by(move |_| Err(e.to_string())));
+        }
+        let target = match (&order.name, &mut pipe) {
+            (Some(name), _) => Some(Target::Name(name)),
+            (None, Some(file)) => Some(Target::Pipe(file)),
+            (None, None) => None,
+        };
+        // Whatever goes wrong there must not be the family's end.
+        let done = target.map(|target| {
+            catch_unwind(AssertUnwindSafe(|| cryo_freeze::freeze_traced(order.pid, target, &options, self)))
+        });
+        let done = match done {
+            Some(Ok(done)) => done,
+            Some(Err(panic)) => Err(unforeseen(&*panic)),
+            None => Err(unforeseen(&"nowhere to write it to")),
         };
         self.let_go();
         keeper::reply(&done)
@@ -465,6 +463,17 @@ impl Tracer for Keeper {
         self.give(&asked);
     }
 
+    fn view(&mut self) -> View {
+        View {
+            histories: compare::histories(&self.lists.now()),
+            ids: self.pids.as_ref().map_or_else(HashMap::new, |pids| pids.all().clone()),
+        }
+    }
+
+    fn remembered(&mut self) -> &mut Option<Remembered> {
+        &mut self.remembered
+    }
+
     fn halt(&mut self) -> cryo_freeze::Result<()> {
         if Keeper::halt(self) { Ok(()) } else { Err(busy()) }
     }
@@ -472,8 +481,10 @@ impl Tracer for Keeper {
 
 fn unforeseen(panic: &dyn Any) -> Error {
     let what = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let text =
-        format!("the freeze failed in an unforeseen way ({}); the program goes on", what.unwrap_or("it is not known how"));
+    let text = format!(
+        "the freeze failed in an unforeseen way ({}); the program goes on",
+        what.unwrap_or("it is not known how")
+    );
     Refusal::new(RefusalKind::Internal, text).into()
 }
 
