@@ -24,8 +24,8 @@ use crate::collect::parent::Parent;
 use crate::collect::{self, Collected, Contents, Held};
 use crate::collect::{RefusalKind, refuse};
 use crate::confirm::PIPE;
-use crate::error::{About, Error, not_asked_to_end};
-use crate::live::{Begun, Live, Remembered, SetId, Still, forecast};
+use crate::error::{About, Error, Refusal, not_asked_to_end};
+use crate::live::{Begun, Live, Mappings, Remembered, SetId, Still, forecast};
 use crate::options::{self, Afterwards, Children, Options};
 use crate::output::{self, OutputFiles};
 use crate::pages::{self, Parents, Run};
@@ -70,14 +70,18 @@ pub struct FrozenProcess {
 enum Failed {
     /// The copying of pages while the program ran. Where it stands is not known by that: who begins anew sees.
     Live(Error),
+    /// What was known of its mappings before it stood still may not be what they were then.
+    Mappings,
     /// Anything else.
     Freeze(Error),
 }
 
 impl Failed {
     fn error(self) -> Error {
-        let (Self::Live(e) | Self::Freeze(e)) = self;
-        e
+        match self {
+            Self::Live(e) | Self::Freeze(e) => e,
+            Self::Mappings => Refusal::new(RefusalKind::Internal, "its mappings were looked at too soon").into(),
+        }
     }
 }
 
@@ -114,11 +118,15 @@ fn freeze_by(pid: i32, mut target: Target<'_>, options: &Options, traced: &Trace
              is it, use --leave-running --only and end it from outside",
         );
     }
-    match attempt(pid, &mut target, options, traced) {
+    let mut attempted = attempt(pid, &mut target, options, traced, Mappings::Before);
+    if let Err(Failed::Mappings) = attempted {
+        attempted = attempt(pid, &mut target, options, traced, Mappings::AtTheStop);
+    }
+    match attempted {
         // Nobody has asked for a live freeze. Nothing is written yet, and nothing of it left: the program is stopped anew, and what is wrong with it is an error then.
         Err(Failed::Live(e)) if options.live == options::Live::Auto && !matches!(e, Error::Asked) => {
             let usual = Options { live: options::Live::Never, ..options.clone() };
-            let mut frozen = attempt(pid, &mut target, &usual, traced).map_err(Failed::error)?;
+            let mut frozen = attempt(pid, &mut target, &usual, traced, Mappings::AtTheStop).map_err(Failed::error)?;
             frozen.remarks.push(format!("not live: {e}"));
             Ok(frozen)
         }
@@ -132,6 +140,7 @@ fn attempt(
     target: &mut Target<'_>,
     options: &Options,
     traced: &Traced<'_>,
+    mappings: Mappings,
 ) -> std::result::Result<Frozen, Failed> {
     // All that can fail without the target is done first.
     let (files, output) = match &target {
@@ -173,6 +182,9 @@ fn attempt(
     let mut held = Held::default();
     if let Some(live) = &mut live {
         live.round(traced).map_err(Failed::Live)?;
+        if mappings == Mappings::Before {
+            traced.during(|| live.look_at_mappings());
+        }
     }
     let mut family = seize(pid, options, traced)?;
     if let Some(live) = &mut live {
@@ -220,6 +232,9 @@ fn attempt(
     let traced = if family.is_some() { &nobody } else { traced };
     traced.attend();
     if let Some(live) = &mut live {
+        if traced.during(|| live.flags_have_changed()) {
+            return Err(Failed::Mappings);
+        }
         live.release(held.no_copies);
         remarks.push(if held.no_copies { live.told() } else { "not live: to fork it is quicker".into() });
     }

@@ -111,6 +111,7 @@ use cryo_tracee::{Process, Stopped};
 
 use crate::error::Result;
 pub(crate) use crate::error::{RefusalKind, refuse};
+use crate::live::Live;
 use crate::options::Options;
 use facts::Facts;
 use machine::Machine;
@@ -130,10 +131,10 @@ pub fn collect(
 ) -> Result<Contents> {
     let members = &mut family.members;
     let pids: Vec<i32> = members.iter().map(Process::pid).collect();
-    let tids: Vec<(i32, Vec<i32>)> =
-        members.iter().map(|m| (m.live_tid(), m.threads.iter().map(Stopped::tid).collect())).collect();
-    let ours = &machine.ours;
-    let mut looks = parallel::each(&tids, MEMBERS, |tids| Look::at(tids, ours))?;
+    let all_tids = |m: &Process| m.threads.iter().map(Stopped::tid).collect();
+    let tids: Vec<(i32, i32, Vec<i32>)> = members.iter().map(|m| (m.pid(), m.live_tid(), all_tids(m))).collect();
+    let (ours, live) = (&machine.ours, held.live.as_ref());
+    let mut looks = parallel::each(&tids, MEMBERS, |tids| Look::at(tids, ours, live))?;
     if let Some(live) = &held.live {
         for (look, pid) in looks.iter_mut().zip(&pids) {
             look.maps = live.unmark(*pid, std::mem::take(&mut look.maps));
@@ -215,11 +216,18 @@ struct Look {
 }
 
 impl Look {
-    /// At the process that /proc knows by the first id, and has these threads.
-    fn at((live_tid, tids): &(i32, Vec<i32>), ours: &HashMap<&'static str, Vec<u8>>) -> Result<Self> {
+    /// At a process that /proc knows by the second id, and has these threads.
+    fn at(
+        (pid, live_tid, tids): &(i32, i32, Vec<i32>),
+        ours: &HashMap<&'static str, Vec<u8>>,
+        live: Option<&Live>,
+    ) -> Result<Self> {
         let (maps, threads) = parallel::both(
             tids.len() >= parallel::THREADS,
-            || Ok(cryo_tracee::proc::mappings(*live_tid)?),
+            || match live.and_then(|live| live.mappings(*pid, *live_tid)) {
+                Some(maps) => Ok(maps),
+                None => Ok(cryo_tracee::proc::mappings(*live_tid)?),
+            },
             || parallel::each(tids, parallel::THREADS, |tid| Ok(Status::of(*tid)?)),
         )?;
         let maps: Vec<_> = maps.into_iter().filter(|m| m.path != b"[vsyscall]").collect();

@@ -18,7 +18,8 @@ const PAGES: u64 = 32 << 10;
 /// Present pages of each shared mapping that is not of a file on disk, by its first address.
 pub type Residence = HashMap<u64, Vec<Present>>;
 
-fn asked(m: &Mapping) -> bool {
+/// Is it asked for the pages of this mapping?
+pub fn asked(m: &Mapping) -> bool {
     m.shared && (m.path.ends_with(b" (deleted)") || m.path == b"/dev/zero")
 }
 

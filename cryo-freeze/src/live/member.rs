@@ -7,6 +7,7 @@ use cryo_tracee::{Arch, Memory, Process, Stopped, WriteWatch};
 
 use super::copied::{Area, Copied, Range};
 use crate::Result;
+use crate::collect::residence::asked;
 use crate::error::not_asked_to_end;
 use crate::pages::PAGE;
 use crate::tracer::Traced;
@@ -33,6 +34,8 @@ pub struct Member {
     /// Its memory, under that watch.
     memory: Option<Memory>,
     pub copied: Copied,
+    /// Its mappings, as they were shortly before it stood still.
+    before: Option<Vec<Mapping>>,
     /// Bytes in huge pages, when it was last counted.
     pub huge: u64,
     /// Bytes that its areas have.
@@ -42,7 +45,7 @@ pub struct Member {
 impl Member {
     /// One that nobody has watched.
     pub fn new(pid: i32) -> Self {
-        Self { pid, born: 0, watch: None, memory: None, copied: Copied::default(), huge: 0, watched: 0 }
+        Self { pid, born: 0, watch: None, memory: None, copied: Copied::default(), before: None, huge: 0, watched: 0 }
     }
 
     /// Begins to watch a process that stands still. An error where it, or the kernel, does not allow that.
@@ -228,6 +231,40 @@ impl Member {
         Ok(bytes)
     }
 
+    /// See [`super::Live::look_at_mappings`].
+    pub fn look_at_mappings(&mut self) {
+        let maps = proc::mappings(self.pid).ok().filter(|_| self.watch.is_some());
+        // Which pages of these there are depends on whether some are swapped out by now.
+        self.before = maps.filter(|maps| !maps.iter().any(asked));
+    }
+
+    /// It is to be looked at them when it stands still.
+    pub fn forget_mappings(&mut self) {
+        self.before = None;
+    }
+
+    /// See [`super::Live::mappings`].
+    pub fn mappings(&self, tid: i32) -> Option<Vec<Mapping>> {
+        let before = self.before.as_ref()?;
+        let now = proc::short_mappings(tid).ok()?;
+        let same = now.len() == before.len() && now.iter().zip(before).all(|(now, before)| is_same(now, before));
+        same.then(|| before.clone())
+    }
+
+    /// See [`super::Live::flags_have_changed`]. Of what is mapped no longer nothing is known any more.
+    pub fn flags_have_changed(&self) -> bool {
+        let Some(before) = &self.before else { return false };
+        let Ok(now) = proc::mappings(self.pid) else { return false };
+        // Whether a mapping is new (VM_SOFTDIRTY) is no flag of the program's.
+        let flags = |m: &Mapping| m.flags.iter().filter(|flag| *flag != b"sd").copied().collect::<Vec<_>>();
+        before.iter().any(|m| {
+            // It may have been taken apart since; what stood still had the flags that one of the parts has kept.
+            let parts = &now[now.partition_point(|now| now.end <= m.start)..];
+            let parts = &parts[..parts.partition_point(|now| now.start < m.end)];
+            !parts.is_empty() && parts.iter().all(|now| flags(now) != flags(m))
+        })
+    }
+
     /// Shows the mappings as they would be if nobody watched them.
     pub fn unmark(&self, maps: Vec<Mapping>) -> Vec<Mapping> {
         let Some(watch) = &self.watch else { return maps };
@@ -258,6 +295,12 @@ impl Member {
             pieces(&[area.range], STRIDE).for_each(|part| watch.release(part[0]));
         }
     }
+}
+
+/// Do both say the same, but for what only the second tells?
+fn is_same(short: &Mapping, long: &Mapping) -> bool {
+    let of = |m: &Mapping| (m.start, m.end, m.prot, m.shared, m.offset, m.dev, m.ino);
+    of(short) == of(long) && short.path == long.path
 }
 
 /// Would the kernel have one mapping of both?

@@ -59,6 +59,15 @@ pub struct Live {
     lasting: bool,
 }
 
+/// When it is looked at the mappings of a program that is frozen live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mappings {
+    /// Before it stands still, and after, if nothing is seen of a change.
+    Before,
+    /// When it stands still.
+    AtTheStop,
+}
+
 /// Memory that is watched from one freeze to the next: of a set that was made it is known what was written to since.
 pub struct Remembered {
     set: SetId,
@@ -191,7 +200,26 @@ impl Live {
             fork += own.saturating_sub(member.huge) / FORK_SMALL + member.huge / FORK_HUGE;
             self.members.push(member);
         }
-        rest <= fork.max(FEW)
+        let shorter = rest <= fork.max(FEW);
+        if !shorter {
+            self.members.iter_mut().for_each(Member::forget_mappings);
+        }
+        shorter
+    }
+
+    /// Looks at the mappings of all while they run: the kernel looks at each page for that, which would take longer than all the rest of a stop.
+    pub fn look_at_mappings(&mut self) {
+        self.members.iter_mut().for_each(Member::look_at_mappings);
+    }
+
+    /// The mappings of a member that stands still, if they are as they were when it ran.
+    pub fn mappings(&self, pid: i32, tid: i32) -> Option<Vec<Mapping>> {
+        self.members.iter().find(|member| member.pid == pid)?.mappings(tid)
+    }
+
+    /// All run again: has a mapping other flags than were taken for those that it had when it stood still?
+    pub fn flags_have_changed(&self) -> bool {
+        self.members.iter().any(Member::flags_have_changed)
     }
 
     /// The mappings of a member, as they are without us.
