@@ -25,7 +25,7 @@ use crate::collect::{self, Collected, Contents, Held};
 use crate::collect::{RefusalKind, refuse};
 use crate::confirm::PIPE;
 use crate::error::{About, Error, Refusal, not_asked_to_end};
-use crate::live::{Begun, Live, Mappings, Remembered, SetId, Still, forecast};
+use crate::live::{Begun, Live, Remembered, SetId, Smaps, Still, forecast};
 use crate::options::{self, Afterwards, Children, Options};
 use crate::output::{self, OutputFiles};
 use crate::pages::{self, Parents, Run};
@@ -70,8 +70,8 @@ pub struct FrozenProcess {
 enum Failed {
     /// The copying of pages while the program ran. Where it stands is not known by that: who begins anew sees.
     Live(Error),
-    /// What was known of its mappings before it stood still may not be what they were then.
-    Mappings,
+    /// A mapping may not have had the flags at the stop that were read before.
+    Flags,
     /// Anything else.
     Freeze(Error),
 }
@@ -80,7 +80,8 @@ impl Failed {
     fn error(self) -> Error {
         match self {
             Self::Live(e) | Self::Freeze(e) => e,
-            Self::Mappings => Refusal::new(RefusalKind::Internal, "its mappings were looked at too soon").into(),
+            // It is tried again, then with smaps as of the stop.
+            Self::Flags => Refusal::new(RefusalKind::Internal, "the flags of a mapping were read too soon").into(),
         }
     }
 }
@@ -96,13 +97,14 @@ impl<E: Into<Error>> From<E> for Failed {
 /// Call it in a process that is asked to end by SIGTERM and killed only in need (see [`cryo_tracee::guardian`]): the target survives either, but
 /// only who is asked cleans up.
 pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen> {
+    let _uninterrupted = Uninterrupted::begin();
     if let Some(keeper) = crate::keeper::Keeper::of(pid) {
         return keeper.freeze(pid, &target, options);
     }
     freeze_by(pid, target, options, &Traced::by_nobody())
 }
 
-/// The same for who traces the family of the process already. Whether it runs or stands still afterwards depends on how it went.
+/// The same for who traces the family of the process already. Whether that runs or stands still afterwards depends on how it went.
 pub fn freeze_traced(pid: i32, target: Target<'_>, options: &Options, tracer: &mut dyn Tracer) -> Result<Frozen> {
     freeze_by(pid, target, options, &Traced::by(tracer))
 }
@@ -118,15 +120,15 @@ fn freeze_by(pid: i32, mut target: Target<'_>, options: &Options, traced: &Trace
              is it, use --leave-running --only and end it from outside",
         );
     }
-    let mut attempted = attempt(pid, &mut target, options, traced, Mappings::Before);
-    if let Err(Failed::Mappings) = attempted {
-        attempted = attempt(pid, &mut target, options, traced, Mappings::AtTheStop);
+    let mut attempted = attempt(pid, &mut target, options, traced, Smaps::Before);
+    if let Err(Failed::Flags) = attempted {
+        attempted = attempt(pid, &mut target, options, traced, Smaps::AtTheStop);
     }
     match attempted {
         // Nobody has asked for a live freeze. Nothing is written yet, and nothing of it left: the program is stopped anew, and what is wrong with it is an error then.
         Err(Failed::Live(e)) if options.live == options::Live::Auto && !matches!(e, Error::Asked) => {
             let usual = Options { live: options::Live::Never, ..options.clone() };
-            let mut frozen = attempt(pid, &mut target, &usual, traced, Mappings::AtTheStop).map_err(Failed::error)?;
+            let mut frozen = attempt(pid, &mut target, &usual, traced, Smaps::AtTheStop).map_err(Failed::error)?;
             frozen.remarks.push(format!("not live: {e}"));
             Ok(frozen)
         }
@@ -140,7 +142,7 @@ fn attempt(
     target: &mut Target<'_>,
     options: &Options,
     traced: &Traced<'_>,
-    mappings: Mappings,
+    smaps: Smaps,
 ) -> std::result::Result<Frozen, Failed> {
     // All that can fail without the target is done first.
     let (files, output) = match &target {
@@ -153,19 +155,32 @@ fn attempt(
     let among = collect::family::check(pid, options.children, &options.also)?;
     let (mut live, mut remarks) = (None, Vec::new());
     let mut remembered = traced.take_remembered();
-    if !remembered.as_ref().is_some_and(|r| parent.as_ref().is_some_and(|parent| r.is_since(&parent.set()))) {
-        remembered.take().into_iter().for_each(Remembered::forget);
-    }
+    let is_since = |r: &Remembered| parent.as_ref().is_some_and(|parent| r.is_since(&parent.set()));
+    let is_known = remembered.as_ref().is_some_and(is_since);
     let expected = match options.live {
         options::Live::Always => true,
-        options::Live::Auto if remembered.is_some() || options.keep_watch && traced.is_traced() => true,
         options::Live::Auto if options.afterwards == Afterwards::Run => {
-            let why = forecast::why_not(&among, traced.is_traced());
+            let is_traced = traced.is_traced();
+            let why = traced.during(|| {
+                if is_known {
+                    None
+                } else if options.keep_watch && is_traced {
+                    forecast::lacks_memory(&among)
+                } else {
+                    forecast::why_not(&among, is_traced)
+                }
+            });
             remarks.extend(why.iter().map(|why| format!("not live: {why}")));
             why.is_none()
         }
         options::Live::Auto | options::Live::Never => false,
     };
+    if !(is_known && expected) {
+        remembered.take().into_iter().for_each(Remembered::forget);
+    }
+    if options.keep_watch && !traced.is_traced() {
+        remarks.push("nothing is watched until the next freeze: that takes an overseer (overseer run)".into());
+    }
     if expected {
         traced.halt()?;
         let seized = collect::family::seize(pid, options.children, &options.also);
@@ -173,18 +188,19 @@ fn attempt(
             Begun::Live(begun) => live = Some(begun),
             Begun::Not(why) => remarks.push(format!("not live: {why}")),
         }
+        traced.attend();
     }
-    let mut machine = Machine::look(&among)?;
+    let mut machine = traced.during(|| Machine::look(&among))?;
     let left = if options.children == Children::Leave { collect::family::left_behind(pid) } else { Vec::new() };
     not_asked_to_end()?;
     let mut collected = Collected::default();
     // Declared before the processes, and so dropped after them: a copy takes its last trace out of an original that runs again.
     let mut held = Held::default();
     if let Some(live) = &mut live {
-        live.round(traced).map_err(Failed::Live)?;
-        if mappings == Mappings::Before {
-            traced.during(|| live.look_at_mappings());
+        if smaps == Smaps::Before {
+            traced.during(|| live.read_smaps());
         }
+        live.round(traced).map_err(Failed::Live)?;
     }
     let mut family = seize(pid, options, traced)?;
     if let Some(live) = &mut live {
@@ -233,12 +249,13 @@ fn attempt(
     traced.attend();
     if let Some(live) = &mut live {
         if traced.during(|| live.flags_have_changed()) {
-            return Err(Failed::Mappings);
+            return Err(Failed::Flags);
         }
         live.release(held.no_copies);
         remarks.push(if held.no_copies { live.told() } else { "not live: to fork it is quicker".into() });
     }
     let live = live.filter(|_| held.no_copies);
+    let shares = !contents.forked.is_empty();
     let copies = live.as_ref().map(Live::memories).or_else(|| contents.copied(&held));
     let mut quiet = quiet;
     let keeper = match options.afterwards {
@@ -247,7 +264,12 @@ fn attempt(
     };
     let stopped = || family.iter().flat_map(|family| family.members.iter().map(|member| &member.memory));
     let memories = copies.unwrap_or_else(|| stopped().map(Still::Process).collect());
-    contents.fork(&memories, &mut collected)?;
+    if live.is_some() {
+        traced.during(|| contents.fork(&memories, &mut collected))?;
+    } else {
+        // Who reads a process is to be its tracer.
+        contents.fork(&memories, &mut collected)?;
+    }
     let heirs =
         parent.as_ref().map(|parent| parent.collect(&contents, &mut collected)).transpose()?.unwrap_or_default();
     let parents = Parent::memories(&heirs, &owners);
@@ -304,7 +326,8 @@ fn attempt(
             drop(family);
         }
     }
-    if let (Some(live), Some(set)) = (live, set) {
+    // What members share is found by reading it all.
+    if let (Some(live), Some(set), false) = (live, set, shares) {
         // If it cannot be, the next freeze has more to do.
         traced.remember(live.remember(set).unwrap_or_default());
     }

@@ -31,6 +31,8 @@ const RUN: usize = 1 << 20;
 const PIECE: usize = 256 << 10;
 /// Up to here a second thread costs more than it brings.
 const SMALL: u64 = 8 << 20;
+/// So many bytes that were written to together are compared with the parent's all the same.
+const COMPARED: u64 = 2 << 20;
 /// Buffers under way.
 const BUFFERS: usize = 4;
 /// Extents of one EXTS chunk: bounds what a sparse process costs us in memory.
@@ -96,7 +98,7 @@ pub struct Treatment {
 /// What a set that was written before has of each owner ([`crate::Options::parent`]).
 pub type Parents<'a> = HashMap<u64, cryo_format::memory::Memory<'a>>;
 
-/// Streams all `runs` (ascending within each owner) into `writer`. The family runs meanwhile if it is `traced`.
+/// Streams all `runs` (ascending within each owner) into `writer`. A family that is `traced` runs meanwhile.
 pub(crate) fn stream<W: Write + Send>(
     mut writer: Writer<W>,
     runs: &[Run<'_>],
@@ -107,7 +109,8 @@ pub(crate) fn stream<W: Write + Send>(
 ) -> Result<Writer<W>> {
     let total = runs.iter().map(|r| r.len).sum();
     let mut progress = progress.of(total);
-    if total <= SMALL {
+    // Who is traced is to be looked after whatever the writer waits for.
+    if total <= SMALL && !traced.is_traced() {
         let mut sink = |batch: Batch| {
             let batch = batch.compressed(treatment.compress);
             batch.write(&mut writer)?;
@@ -148,7 +151,10 @@ pub(crate) fn stream<W: Write + Send>(
             full.send(under).map_err(|_| Stop::Writer)?;
             loop {
                 match empties.recv_timeout(if traced.is_traced() { OFTEN } else { Duration::MAX }) {
-                    Err(RecvTimeoutError::Timeout) => traced.attend(),
+                    Err(RecvTimeoutError::Timeout) => {
+                        traced.attend();
+                        not_asked_to_end()?;
+                    }
                     other => return other.map_err(|_| Stop::Writer),
                 }
             }
@@ -285,6 +291,7 @@ impl<'a, 't> Reader<'a, 't> {
                 let full = batch.extents.len() >= EXTENTS;
                 done += len;
                 progress.add(len);
+                self.traced.attend();
                 if full {
                     self.send()?;
                 }
@@ -296,8 +303,8 @@ impl<'a, 't> Reader<'a, 't> {
                 Source::Memory(memory, shift) => memory.read(at.wrapping_add_signed(shift), room)?,
                 Source::File(file, offset) => read_file(file, offset + done, room)?,
             }
-            // What was written to is not compared: the parent's pages would have to be read for it.
-            let parent = parent.as_deref_mut().filter(|_| since == Since::Unknown);
+            // A page that was written to is not compared: all of a chunk of the parent would be read for it. Huge ones are always taken for written.
+            let parent = parent.as_deref_mut().filter(|_| since == Since::Unknown || len >= COMPARED);
             sift(batch, n, at, run.content, parent)?;
             let full = batch.used == RUN || batch.extents.len() >= EXTENTS;
             done += n as u64;

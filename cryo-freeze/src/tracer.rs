@@ -36,7 +36,7 @@ pub trait Tracer {
     /// Where it keeps, from one freeze to the next, what is watched ([`crate::Options::keep_watch`]).
     fn remembered(&mut self) -> &mut Option<Remembered>;
 
-    /// Has all of the family stand still again, as it did when the freeze began. An error if they do not.
+    /// Has all of the family stand still, whoever of it does already. An error if it does not.
     fn halt(&mut self) -> Result<()>;
 }
 

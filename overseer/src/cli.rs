@@ -141,8 +141,8 @@ pub struct Keeping {
     /// Freeze it so often; it goes on
     #[arg(long, value_name = "TIME", value_parser = period)]
     pub every: Option<Duration>,
-    /// With --every: write only what has changed since the last set; every 16th is whole. What a large program writes to is watched in between, and nothing else
-    /// is looked at
+    /// With --every: write only what has changed since the last set; every 16th is whole, and so is one with which the program ends. What a program writes to its large
+    /// mappings is watched in between
     #[arg(long, requires = "every", conflicts_with_all = ["parent", "to"])]
     pub incremental: bool,
     /// Freeze it when this happens: a signal is sent to the overseer (SIGTERM, SIGUSR1, SIGPWR, ...; it does not reach the program); `memory=80%` of what its

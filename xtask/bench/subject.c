@@ -68,6 +68,62 @@ static void random_memory(long mib)
 	fill_random(map(mib * MIB, 0), mib * MIB);
 }
 
+/* Small pages, of which so many in a hundred are written to in each 100 ms, one after another. */
+static struct {
+	char *at;
+	long pages, percent;
+} written;
+
+static void *writer(void *unused)
+{
+	struct timespec ms = { 0, 1000000 };
+	for (long page = 0;; nanosleep(&ms, NULL))
+		for (long i = 0; i < written.pages * written.percent / 10000; i++, page += 7919)
+			written.at[page % written.pages * 4096]++;
+	return unused;
+}
+
+static void small_pages(long mib, long percent)
+{
+	written.at = map(mib * MIB, 0);
+	written.pages = mib * MIB / 4096;
+	written.percent = percent;
+	madvise(written.at, mib * MIB, MADV_NOHUGEPAGE);
+	fill_random((uint64_t *)written.at, mib * MIB);
+}
+
+static void written_by(long mib, long percent)
+{
+	pthread_t thread;
+	small_pages(mib, percent);
+	if (pthread_create(&thread, NULL, writer, NULL) != 0)
+		_exit(4);
+}
+
+static void written_1(long mib)
+{
+	written_by(mib, 1);
+}
+
+static void written_10(long mib)
+{
+	written_by(mib, 10);
+}
+
+/* One page in a hundred is written to when a signal asks for it. */
+static void write_some(int signal)
+{
+	(void)signal;
+	for (long page = 0; page < written.pages; page += 100)
+		written.at[page * 4096]++;
+}
+
+static void written_when_asked(long mib)
+{
+	small_pages(mib, 0);
+	signal(SIGUSR1, write_some);
+}
+
 /* Every page is touched; one in ten, spread evenly, is not zero. */
 static void zero_memory(long mib)
 {
@@ -198,7 +254,8 @@ static const struct {
 	{ "random", random_memory }, { "zero", zero_memory }, { "untouched", untouched_memory },
 	{ "threads", threads }, { "maps", maps }, { "descriptors", descriptors },
 	{ "children", small_children }, { "large-children", large_children }, { "heirs", heirs },
-	{ "births", births },
+	{ "births", births }, { "written-1", written_1 }, { "written-10", written_10 },
+	{ "written-when-asked", written_when_asked },
 };
 
 int main(int argc, char **argv)

@@ -77,7 +77,7 @@ pub fn pages(pid: i32, maps: &[Mapping]) -> Result<Vec<Present>> {
     let pagemap = proc::pagemap(pid)?;
     let mut pages = Vec::new();
     for m in maps.iter().filter(|m| !cryo_tracee::host::is_special(m)) {
-        pages.extend(proc::present(&pagemap, m.start, m.end, !m.shared && m.ino == 0)?);
+        pages.extend(proc::present(&pagemap, m.start, m.end, !m.shared && m.ino == 0 && !m.path.starts_with(b"/"))?);
     }
     Ok(pages)
 }

@@ -1,6 +1,7 @@
 //! `--parent`: a set that has been written before, whose pages are not written again (`PRNT`).
 //!
-//! Pages are compared byte for byte with what the parent has of the same owner at the same address, so nothing depends on the guess who is who.
+//! Pages are compared byte for byte with what the parent has of the same owner at the same address, so nothing depends on the guess who is who; but of those that a
+//! tracer has watched since the parent was made ([`crate::live::Remembered`]) it is known.
 
 use std::collections::{BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt;

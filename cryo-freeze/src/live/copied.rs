@@ -61,16 +61,21 @@ impl Area {
     }
 
     /// All that it has is in a set now.
-    pub fn is_in_a_set(&mut self) -> Result<()> {
+    pub fn set_made(&mut self) -> Result<()> {
         *self = Self { changed: Some(Vec::new()), ..Self::new(self.range, false)? };
         Ok(())
+    }
+
+    /// These are to be copied, whether they were or not.
+    pub fn copy_again(&mut self, ranges: Vec<Range>) {
+        self.stale.extend(ranges);
+        self.stale = cryo_format::ranges::joined(std::mem::take(&mut self.stale));
     }
 
     /// These are not as they are in that set.
     pub fn change(&mut self, written: &[Range]) {
         if let Some(changed) = &mut self.changed {
             changed.extend(written);
-            changed.sort_unstable();
             *changed = cryo_format::ranges::joined(std::mem::take(changed));
         }
     }
@@ -90,9 +95,9 @@ impl Area {
 
 impl Copied {
     /// All that there is, is in a set now.
-    pub fn is_in_a_set(&mut self) -> Result<()> {
+    pub fn set_made(&mut self) -> Result<()> {
         let mut areas = std::mem::take(&mut self.areas);
-        areas.iter_mut().try_for_each(Area::is_in_a_set)?;
+        areas.iter_mut().try_for_each(Area::set_made)?;
         *self = Self { areas, ..Self::default() };
         Ok(())
     }

@@ -54,11 +54,19 @@ pub fn why_not(pids: &[i32], traced: bool) -> Option<String> {
             "much of its memory is the same in several processes, and would be copied for each of them".into(),
         );
     }
-    // A set on a tmpfs is as large again; and nobody has asked for this.
-    if own + swapped > available() / 2 {
-        return Some("there is not twice as much memory free".into());
-    }
-    None
+    lacks(own + swapped)
+}
+
+/// Why there is too little memory for a live freeze of these processes that nobody has asked for; `None` if there is enough.
+pub fn lacks_memory(pids: &[i32]) -> Option<String> {
+    let statuses = pids.iter().filter_map(|pid| Status::of(*pid).ok());
+    let kib = |status: &Status| ["RssAnon", "VmSwap"].iter().filter_map(|key| status.number(key)).sum::<u64>();
+    lacks(statuses.map(|status| kib(&status) << 10).sum())
+}
+
+/// A set on a tmpfs is as large again as the copy.
+fn lacks(bytes: u64) -> Option<String> {
+    (bytes > available() / 2).then(|| "there is not twice as much memory free".into())
 }
 
 /// Bytes that we can have without others being driven out, us or the program among them.

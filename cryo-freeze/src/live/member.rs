@@ -1,5 +1,7 @@
 //! One process of a live freeze.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use cryo_format::memory::Memory as Parent;
 use cryo_format::section::extents::Content;
 use cryo_tracee::proc::{self, FdInfo, Mapping, Stat, Status};
@@ -35,7 +37,9 @@ pub struct Member {
     memory: Option<Memory>,
     pub copied: Copied,
     /// Its mappings, as they were shortly before it stood still.
-    before: Option<Vec<Mapping>>,
+    smaps: Option<Vec<Mapping>>,
+    /// Were these taken for those of the stop?
+    smaps_used: AtomicBool,
     /// Bytes in huge pages, when it was last counted.
     pub huge: u64,
     /// Bytes that its areas have.
@@ -45,7 +49,17 @@ pub struct Member {
 impl Member {
     /// One that nobody has watched.
     pub fn new(pid: i32) -> Self {
-        Self { pid, born: 0, watch: None, memory: None, copied: Copied::default(), before: None, huge: 0, watched: 0 }
+        Self {
+            pid,
+            born: 0,
+            watch: None,
+            memory: None,
+            copied: Copied::default(),
+            smaps: None,
+            smaps_used: AtomicBool::new(false),
+            huge: 0,
+            watched: 0,
+        }
     }
 
     /// Begins to watch a process that stands still. An error where it, or the kernel, does not allow that.
@@ -61,6 +75,7 @@ impl Member {
             ..Self::new(process.pid())
         };
         member.choose(&watch, &maps)?;
+        member.copied.areas.sort_by_key(|area| area.range);
         member.watch = Some(watch);
         Ok(member)
     }
@@ -77,7 +92,11 @@ impl Member {
                     self.huge += census.huge;
                     self.watched += census.small;
                 }
+                let known = self.copied.areas.len();
                 self.choose(&watch, &proc::short_mappings(process.live_tid())?)?;
+                // What is left of an area that is none any more is still protected, and would not be told as written to.
+                self.copied.areas[known..].iter().for_each(|area| watch.release(area.range));
+                self.copied.areas.sort_by_key(|area| area.range);
                 self.watch = Some(watch);
                 return Ok(self);
             }
@@ -85,7 +104,7 @@ impl Member {
         Self::begin(process)
     }
 
-    /// Watches those of the mappings that are worth it, and are not watched yet.
+    /// Watches those of the mappings that are worth it, and are not watched yet: they come last.
     fn choose(&mut self, watch: &WriteWatch, maps: &[Mapping]) -> Result<()> {
         let watched: Vec<Range> = self.copied.areas.iter().map(|area| area.range).collect();
         for m in maps.iter().filter(|m| !m.shared && m.ino == 0 && !NOT_WATCHED.contains(&&m.path[..])) {
@@ -107,7 +126,6 @@ impl Member {
                 }
             }
         }
-        self.copied.areas.sort_by_key(|area| area.range);
         Ok(())
     }
 
@@ -127,7 +145,9 @@ impl Member {
         let areas = &self.copied.areas;
         for m in proc::mappings(pid)? {
             let ours = areas.iter().any(|a| a.range.0 < m.end && m.start < a.range.1);
-            if m.has("um") || (m.has("uw") && !ours) {
+            // What is left of an area that is none any more is watched, too.
+            let is_left = || self.watch.as_ref().is_some_and(|watch| watch.is_ours((m.start, m.end)));
+            if m.has("um") || (m.has("uw") && !ours && !is_left()) {
                 return Ok(Some(format!("process {pid} uses userfaultfd itself")));
             }
             if m.path == b"/[aio] (deleted)" {
@@ -151,7 +171,15 @@ impl Member {
         let most = if traced.is_traced() { PIECE_TRACED } else { PIECE };
         for area in &mut self.copied.areas {
             for stride in pieces(&[area.range], STRIDE) {
-                let written = watch.take_written(stride[0])?;
+                let written = match watch.take_written(stride[0]) {
+                    Ok(written) => written,
+                    Err(e) => {
+                        // Some of it may be protected by now, and not be told again.
+                        area.change(&[area.range]);
+                        area.stale = vec![area.range];
+                        return Err(e.into());
+                    }
+                };
                 area.change(&written);
                 traced.attend();
                 for some in pieces(&written, most) {
@@ -177,23 +205,28 @@ impl Member {
                 return false;
             }
             area.change(&written);
-            area.stale.extend(written);
-            area.stale.sort_unstable();
-            area.stale = cryo_format::ranges::joined(std::mem::take(&mut area.stale));
+            area.copy_again(written);
             true
         });
         self.copied.areas.iter().map(|area| length(&area.stale)).sum()
     }
 
-    /// Has what this parent of the set lacks of these pages copied, too, though it was not written to. Without a parent that is all.
-    pub fn compare(&mut self, ranges: &[Range], parent: Option<&Parent<'_>>) {
+    /// Has what this parent of the set lacks of these pages copied, too, though it was not written to. Without a parent that is all, and nothing is known of what
+    /// was written to.
+    pub fn copy_lacking(&mut self, ranges: &[Range], parent: Option<&Parent<'_>>) {
         for area in &mut self.copied.areas {
             let Some(changed) = &area.changed else { continue };
             let within = cryo_format::ranges::in_all(&[ranges, &[area.range]]);
+            let unchanged = cryo_format::ranges::without(&within, changed);
+            let Some(parent) = parent else {
+                area.changed = None;
+                area.copy_again(unchanged);
+                continue;
+            };
             let mut lacking = Vec::new();
-            for (mut at, end) in cryo_format::ranges::without(&within, changed) {
+            for (mut at, end) in unchanged {
                 while at < end {
-                    let there = parent.and_then(|parent| parent.content(at));
+                    let there = parent.content(at);
                     let len = there.map_or(PAGE, |(_, len)| len).min(end - at);
                     if !there.is_some_and(|(content, _)| [Content::DATA, Content::ZERO].contains(&content)) {
                         lacking.push((at, at + len));
@@ -203,15 +236,13 @@ impl Member {
             }
             let lacking = cryo_format::ranges::joined(lacking);
             area.change(&lacking);
-            area.stale.extend(lacking);
-            area.stale.sort_unstable();
-            area.stale = cryo_format::ranges::joined(std::mem::take(&mut area.stale));
+            area.copy_again(lacking);
         }
     }
 
     /// What was copied is in a set now; what is watched goes on to be.
-    pub fn is_in_a_set(&mut self) -> Result<()> {
-        self.copied.is_in_a_set()
+    pub fn set_made(&mut self) -> Result<()> {
+        self.copied.set_made()
     }
 
     /// Copies these pages, of which the areas may have some already. The process stands still; `memory` is its own.
@@ -231,32 +262,33 @@ impl Member {
         Ok(bytes)
     }
 
-    /// See [`super::Live::look_at_mappings`].
-    pub fn look_at_mappings(&mut self) {
+    /// See [`super::Live::read_smaps`].
+    pub fn read_smaps(&mut self) {
         let maps = proc::mappings(self.pid).ok().filter(|_| self.watch.is_some());
         // Which pages of these there are depends on whether some are swapped out by now.
-        self.before = maps.filter(|maps| !maps.iter().any(asked));
+        self.smaps = maps.filter(|maps| !maps.iter().any(asked));
     }
 
     /// It is to be looked at them when it stands still.
-    pub fn forget_mappings(&mut self) {
-        self.before = None;
+    pub fn forget_smaps(&mut self) {
+        self.smaps = None;
     }
 
     /// See [`super::Live::mappings`].
     pub fn mappings(&self, tid: i32) -> Option<Vec<Mapping>> {
-        let before = self.before.as_ref()?;
+        let before = self.smaps.as_ref()?;
         let now = proc::short_mappings(tid).ok()?;
         let same = now.len() == before.len() && now.iter().zip(before).all(|(now, before)| is_same(now, before));
+        self.smaps_used.store(same, Ordering::Relaxed);
         same.then(|| before.clone())
     }
 
     /// See [`super::Live::flags_have_changed`]. Of what is mapped no longer nothing is known any more.
     pub fn flags_have_changed(&self) -> bool {
-        let Some(before) = &self.before else { return false };
+        let Some(before) = self.smaps.as_ref().filter(|_| self.smaps_used.load(Ordering::Relaxed)) else {
+            return false;
+        };
         let Ok(now) = proc::mappings(self.pid) else { return false };
-        // Whether a mapping is new (VM_SOFTDIRTY) is no flag of the program's.
-        let flags = |m: &Mapping| m.flags.iter().filter(|flag| *flag != b"sd").copied().collect::<Vec<_>>();
         before.iter().any(|m| {
             // It may have been taken apart since; what stood still had the flags that one of the parts has kept.
             let parts = &now[now.partition_point(|now| now.end <= m.start)..];
@@ -303,10 +335,13 @@ fn is_same(short: &Mapping, long: &Mapping) -> bool {
     of(short) == of(long) && short.path == long.path
 }
 
+/// Its flags. Whether a mapping is new (VM_SOFTDIRTY) is none of the program's.
+fn flags(m: &Mapping) -> Vec<[u8; 2]> {
+    m.flags.iter().filter(|flag| *flag != b"sd").copied().collect()
+}
+
 /// Would the kernel have one mapping of both?
 fn continues(last: &Mapping, next: &Mapping) -> bool {
-    // Whether a mapping is new (VM_SOFTDIRTY) is no difference.
-    let flags = |m: &Mapping| m.flags.iter().filter(|flag| *flag != b"sd").copied().collect::<Vec<_>>();
     let same = |m: &Mapping| (m.prot, m.shared, m.dev, m.ino, m.page_size);
     last.end == next.start
         && last.ino == 0

@@ -11,6 +11,7 @@ mod member;
 mod still;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cryo_format::prim::Raw;
 use cryo_tracee::proc::{self, Mapping, Status};
@@ -55,13 +56,15 @@ pub struct Live {
     running: u64,
     /// Bytes copied while it stood still.
     still: u64,
+    /// For how long it stood still to begin with.
+    begun: Duration,
     /// Is the watch to last until the next freeze?
     lasting: bool,
 }
 
-/// When it is looked at the mappings of a program that is frozen live.
+/// When smaps is read of a program that is frozen live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mappings {
+pub enum Smaps {
     /// Before it stands still, and after, if nothing is seen of a change.
     Before,
     /// When it stands still.
@@ -103,7 +106,15 @@ impl Live {
             return Ok(Begun::Not("the program does not go on afterwards (--leave-running)".into()));
         }
         let lasting = options.keep_watch && traced.is_traced();
-        let mut live = Self { members: Vec::new(), objects: BTreeMap::new(), rounds: 0, running: 0, still: 0, lasting };
+        let mut live = Self {
+            members: Vec::new(),
+            objects: BTreeMap::new(),
+            rounds: 0,
+            running: 0,
+            still: 0,
+            begun: Duration::ZERO,
+            lasting,
+        };
         match live.watch(family, traced, remembered)? {
             Some(why) => Ok(Begun::Not(why)),
             None => Ok(Begun::Live(live)),
@@ -132,13 +143,16 @@ impl Live {
                 Err(e) => return Ok(Some(e.to_string())),
             }
         }
+        let since = family.members.first().map(|root| root.since);
         drop(family);
+        self.begun = since.map_or(Duration::ZERO, |since| since.elapsed());
         traced.attend();
         not_asked_to_end()?;
         let mut left = Vec::with_capacity(self.members.len());
         for mut member in std::mem::take(&mut self.members) {
             let aside = own(member.pid).saturating_sub(member.watched);
-            match member.writes_unseen().and_then(|why| member.prepare(aside).map(|()| why)) {
+            let prepared = traced.during(|| member.writes_unseen().and_then(|why| member.prepare(aside).map(|()| why)));
+            match prepared {
                 Ok(None) => left.push(member),
                 Ok(Some(why)) => return Ok(Some(why)),
                 // A child that has ended meanwhile.
@@ -202,14 +216,14 @@ impl Live {
         }
         let shorter = rest <= fork.max(FEW);
         if !shorter {
-            self.members.iter_mut().for_each(Member::forget_mappings);
+            self.members.iter_mut().for_each(Member::forget_smaps);
         }
         shorter
     }
 
-    /// Looks at the mappings of all while they run: the kernel looks at each page for that, which would take longer than all the rest of a stop.
-    pub fn look_at_mappings(&mut self) {
-        self.members.iter_mut().for_each(Member::look_at_mappings);
+    /// Reads smaps of all while they run: the kernel looks at each page for that, which would take longer than all the rest of a stop.
+    pub fn read_smaps(&mut self) {
+        self.members.iter_mut().for_each(Member::read_smaps);
     }
 
     /// The mappings of a member that stands still, if they are as they were when it ran.
@@ -263,7 +277,7 @@ impl Live {
         self.objects.values_mut().for_each(Copied::complete);
         for (i, ((member, wanted), memory)) in self.members.iter_mut().zip(wanted).zip(memories).enumerate() {
             let wanted = cryo_format::ranges::joined(wanted);
-            member.compare(&wanted, parents.get(&owners[i]));
+            member.copy_lacking(&wanted, parents.get(&owners[i]));
             self.still += member.copy(memory, &wanted)?;
         }
         Ok(())
@@ -295,7 +309,7 @@ impl Live {
         if !self.lasting {
             return Ok(None);
         }
-        self.members.iter_mut().try_for_each(Member::is_in_a_set)?;
+        self.members.iter_mut().try_for_each(Member::set_made)?;
         Ok(Some(Remembered { set, members: self.members }))
     }
 
@@ -303,10 +317,11 @@ impl Live {
     pub fn told(&self) -> String {
         let mib = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
         format!(
-            "live: {} copied while it ran, in {} rounds, and {} while it stood still",
+            "live: {} copied while it ran, in {} rounds, and {} while it stood still; to begin it had stood still for {:.1} ms",
             mib(self.running),
             self.rounds,
-            mib(self.still)
+            mib(self.still),
+            self.begun.as_secs_f64() * 1e3
         )
     }
 }

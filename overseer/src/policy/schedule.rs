@@ -68,8 +68,9 @@ impl<'a> Schedule<'a> {
         let mut options = Options { afterwards, ..self.options.clone() };
         options.fds.extend(ours(self.watched.pid(), &options.fds));
         let mut upon = 0;
-        if self.keeping.incremental {
-            options.keep_watch = then == Then::Continue;
+        // The last one is whole: it is to be a set that needs no other.
+        if self.keeping.incremental && then == Then::Continue {
+            options.keep_watch = true;
             if let Some((last, before)) = self.last.take().filter(|(_, before)| before + 1 < WHOLE) {
                 (options.parent, upon) = (Some(last), before + 1);
             }

@@ -7,8 +7,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use cryo_format::image::Image;
 use cryo_format::section::parent::ParentSet;
-use cryo_format::{Profile, set, verify};
+use cryo_format::verify::{self, Finding};
+use cryo_format::{Profile, chain, set};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
@@ -81,7 +83,7 @@ impl Sets {
     pub fn newest(&self) -> Result<Option<PathBuf>> {
         for number in self.all()?.keys().rev() {
             let name = self.name(*number);
-            match broken(&name) {
+            match broken_with_parents(&name) {
                 None => return Ok(Some(name)),
                 Some(why) => say(&format!("{}: not complete, passed over: {why}", name.display())),
             }
@@ -89,27 +91,25 @@ impl Sets {
         Ok(None)
     }
 
-    /// Removes all but the last `keep` complete sets, the newest of which has just been verified, and those that they need.
+    /// Removes all but the last `keep` complete sets, the newest of which has just been verified, and those that they need. Where it is not known what they
+    /// need, none is removed.
     pub fn prune(&self, newest: &Path, keep: u32) -> Result<()> {
         let mut left = keep;
         let newest = number(newest);
         // A set comes after its parent.
-        let mut needed = HashSet::new();
-        for (number, files) in self.all()?.into_iter().rev() {
-            if Some(number) > newest {
-                continue;
-            }
-            let set = set::Set::open(self.name(number)).ok();
-            let is_needed = set.as_ref().is_some_and(|set| needed.contains(&set.freeze.header().set));
-            if is_needed || left > 0 && (Some(number) == newest || set.is_some()) {
+        let (mut needed, mut removed) = (HashSet::new(), Vec::new());
+        for (number, files) in self.all()?.into_iter().rev().filter(|(number, _)| Some(*number) <= newest) {
+            let name = self.name(number);
+            let freeze = Image::open(name.with_extension(Profile::Freeze.extension()));
+            let is_needed = freeze.as_ref().is_ok_and(|freeze| needed.contains(&freeze.header().set));
+            if is_needed || Some(number) == newest || left > 0 && set::Set::open(&name).is_ok() {
                 left = left.saturating_sub(1);
-                let parent = set.and_then(|set| set.freeze.get::<ParentSet>(0).ok().flatten());
-                needed.extend(parent.map(|parent| parent.set));
+                needed.extend(freeze?.get::<ParentSet>(0)?.map(|parent| parent.set));
             } else {
-                remove(files)?;
+                removed.extend(files);
             }
         }
-        Ok(())
+        remove(removed)
     }
 
     /// Removes one of them.
@@ -124,12 +124,31 @@ impl Sets {
     }
 }
 
-/// What is wrong with a set, if anything is.
+/// What is wrong with a set, if anything is. The sets that it needs are there, and are the right ones.
 pub fn broken(name: &Path) -> Option<String> {
-    match verify::verify_set(name) {
+    found(verify::verify_set(name)).or_else(|| parents(name).err().map(|e| e.to_string()))
+}
+
+/// The same, and the pages of the sets that it needs are looked at, too.
+fn broken_with_parents(name: &Path) -> Option<String> {
+    broken(name).or_else(|| match parents(name) {
+        Ok(parents) => parents.iter().find_map(|parent| found(verify::verify_file(parent))),
+        Err(e) => Some(e.to_string()),
+    })
+}
+
+fn found(verified: cryo_format::Result<Vec<Finding>>) -> Option<String> {
+    match verified {
         Ok(findings) => findings.first().map(|f| format!("{} at byte {}: {}", f.file, f.offset, f.message)),
         Err(e) => Some(e.to_string()),
     }
+}
+
+/// The .freeze of each set that it needs.
+fn parents(name: &Path) -> cryo_format::Result<Vec<PathBuf>> {
+    let mut freeze = Image::open(name.with_extension(Profile::Freeze.extension()))?;
+    chain::attach(&mut freeze, name.parent().unwrap_or(Path::new("")), &|path| Image::open(path))?;
+    Ok(freeze.ancestors().map(|image| PathBuf::from(image.name())).collect())
 }
 
 /// The .freeze first: without it the others are no set.

@@ -380,7 +380,7 @@ impl Keeper {
         let done = match done {
             Some(Ok(done)) => done,
             Some(Err(panic)) => Err(unforeseen(&*panic)),
-            None => Err(unforeseen(&"nowhere to write it to")),
+            None => Err(Refusal::new(RefusalKind::Argument, "it is not said where the set is to go").into()),
         };
         self.let_go();
         keeper::reply(&done)
@@ -409,7 +409,9 @@ impl Keeper {
     }
 
     fn try_to_halt(&mut self) -> bool {
-        self.halting.get_or_insert_default();
+        // Who stood still may have been let go with the family that was frozen.
+        let standing = self.halting.get_or_insert_default();
+        standing.retain(|tid| self.tracees.standing(*tid).map(Stopped::leave).is_some());
         let begin = Instant::now();
         let mut asked = HashSet::new();
         loop {

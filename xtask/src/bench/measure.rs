@@ -30,6 +30,7 @@ pub struct Bench {
 #[derive(Clone)]
 pub struct Figures {
     pub freeze_ms: f64,
+    pub freeze_cpu_ms: f64,
     /// Not a number where the image does not say.
     pub stopped_ms: f64,
     pub seen_ms: f64,
@@ -48,7 +49,10 @@ pub struct Timed {
     pub end: i64,
     pub wall_ms: f64,
     pub peak_kib: u64,
+    /// Time of processors.
+    pub cpu_ms: f64,
     pub stdout: String,
+    pub stderr: String,
 }
 
 impl Bench {
@@ -115,6 +119,7 @@ impl Bench {
 
         Ok(Figures {
             freeze_ms: freeze.wall_ms,
+            freeze_cpu_ms: freeze.cpu_ms,
             stopped_ms,
             seen_ms,
             thaw_ms: (awake.end - thaw.start) as f64 / MS,
@@ -158,11 +163,19 @@ impl Bench {
             _ => bail!("timed {}: {status}", line(cmd)),
         };
         // The wait status of who exits.
-        let &[start, end, wall, peak, ended] = numbers.as_slice() else { bail!("timed {}: no report", line(cmd)) };
+        let &[start, end, wall, peak, ended, cpu] = numbers.as_slice() else { bail!("timed {}: no report", line(cmd)) };
         if ended != code << 8 {
             bail!("`{}` failed: {}", line(cmd), fs::read_to_string(&err)?.trim());
         }
-        Ok(Timed { start, end, wall_ms: wall as f64 / MS, peak_kib: peak as u64, stdout: fs::read_to_string(&out)? })
+        Ok(Timed {
+            start,
+            end,
+            wall_ms: wall as f64 / MS,
+            peak_kib: peak as u64,
+            cpu_ms: cpu as f64 / 1e3,
+            stdout: fs::read_to_string(&out)?,
+            stderr: fs::read_to_string(&err)?,
+        })
     }
 
     /// ORIG's word, wherever in the JSON it is.
@@ -190,11 +203,11 @@ impl Bench {
 const SET: [&str; 3] = ["freeze", "frore", "frost"];
 
 /// The size of a set.
-fn stored(image: &Path) -> Result<u64> {
+pub fn stored(image: &Path) -> Result<u64> {
     SET.iter().map(|ext| Ok(fs::metadata(image.with_extension(ext))?.len())).sum()
 }
 
-fn remove_set(image: &Path) -> Result<()> {
+pub fn remove_set(image: &Path) -> Result<()> {
     SET.iter().try_for_each(|ext| Ok(fs::remove_file(image.with_extension(ext))?))
 }
 
@@ -234,6 +247,7 @@ impl Figures {
     pub const HEAD: &'static [&'static str] = &[
         "",
         "freeze ms",
+        "CPU ms",
         "/ cp",
         "stopped ms",
         "seen ms",
@@ -256,6 +270,7 @@ impl Figures {
         };
         Self {
             freeze_ms: of(|f| f.freeze_ms),
+            freeze_cpu_ms: of(|f| f.freeze_cpu_ms),
             stopped_ms: of(|f| f.stopped_ms),
             seen_ms: of(|f| f.seen_ms),
             thaw_ms: of(|f| f.thaw_ms),
@@ -286,6 +301,7 @@ impl Figures {
         vec![
             name.to_owned(),
             ms(self.freeze_ms),
+            ms(self.freeze_cpu_ms),
             format!("{:.2}", self.freeze_ms / self.cp_ms),
             ms(self.stopped_ms),
             ms(self.seen_ms),
@@ -304,6 +320,7 @@ impl Figures {
         json!({
             "name": name,
             "freeze_ms": self.freeze_ms,
+            "freeze_cpu_ms": self.freeze_cpu_ms,
             "stopped_ms": self.stopped_ms,
             "seen_ms": self.seen_ms,
             "thaw_ms": self.thaw_ms,

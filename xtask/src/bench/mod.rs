@@ -8,12 +8,20 @@
 #![allow(clippy::cast_precision_loss)]
 
 mod inspect;
+mod live;
 mod measure;
 mod subject;
 mod templates;
 mod watched;
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
@@ -85,8 +93,10 @@ struct Aim {
 
 /// The value, and what it is to be below.
 const AIMS: &[Aim] = &[
-    Aim { row: "tiny, static", text: "freeze, ms", value: |f, _| Some((f.freeze_ms, 5.0)) },
+    Aim { row: "tiny, static", text: "freeze, ms", value: |f, _| Some((f.freeze_ms, 3.0)) },
+    Aim { row: "tiny, static", text: "thaw, ms", value: |f, _| Some((f.thaw_ms, 3.0)) },
     Aim { row: "tiny, static", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 1.0)) },
+    Aim { row: "1 GiB random", text: "freeze, CPU ms", value: |f, _| Some((f.freeze_cpu_ms, 500.0)) },
     Aim { row: "1 GiB random", text: "freeze / cp", value: |f, _| Some((f.freeze_ms / f.cp_ms, 1.3)) },
     Aim { row: "1 GiB random", text: "thaw / cp", value: |f, _| Some((f.thaw_ms / f.cp_ms, 1.3)) },
     Aim {
@@ -110,10 +120,12 @@ const AIMS: &[Aim] = &[
         value: |f, of| Some((f.peak() as f64 / of("64 MiB random")?.peak() as f64, 1.1)),
     },
     Aim { row: "64 threads", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 5.0)) },
+    Aim { row: "64 threads", text: "thaw, ms", value: |f, _| Some((f.thaw_ms, 8.0)) },
     Aim { row: "1,000 threads", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 60.0)) },
     Aim { row: "30,000 maps", text: "stopped / reading smaps", value: |f, _| Some((f.stopped_ms / f.smaps_ms, 3.0)) },
     Aim { row: "1,000 descriptors", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 20.0)) },
-    Aim { row: "10,000 descriptors", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 200.0)) },
+    Aim { row: "10,000 descriptors", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 100.0)) },
+    Aim { row: "10,000 descriptors", text: "thaw, ms", value: |f, _| Some((f.thaw_ms, 400.0)) },
     Aim { row: "16 children x 8 MiB", text: "stopped, ms", value: |f, _| Some((f.stopped_ms, 15.0)) },
     Aim { row: "16 children x 8 MiB", text: "freeze, ms", value: |f, _| Some((f.freeze_ms, 60.0)) },
     Aim { row: "16 children x 8 MiB", text: "thaw, ms", value: |f, _| Some((f.thaw_ms, 40.0)) },
@@ -127,6 +139,28 @@ const AIMS: &[Aim] = &[
     },
 ];
 
+/// Work for every processor, for as long as it lives.
+struct Busy {
+    over: Arc<AtomicBool>,
+}
+
+impl Busy {
+    fn begin() -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            let over = Arc::clone(&over);
+            std::thread::spawn(move || while !over.load(Ordering::Relaxed) {});
+        }
+        Self { over }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
 /// How to run and report.
 #[derive(clap::Args)]
 pub struct Args {
@@ -136,6 +170,9 @@ pub struct Args {
     /// Only rows with this in their name
     #[arg(long, default_value = "")]
     only: String,
+    /// While all processors have other work to do
+    #[arg(long)]
+    busy: bool,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -169,6 +206,7 @@ pub fn bench(args: &Args) -> Result<()> {
         "overseer",
     ];
     check(&mut cargo(&tools), Duration::from_mins(20))?;
+    let _others = args.busy.then(Busy::begin);
     let load = fs::read_to_string("/proc/loadavg")?;
     let load = load.split(' ').next().unwrap_or("?");
     let bench = Bench::new(&root().join("target/release"))?;
@@ -179,6 +217,8 @@ pub fn bench(args: &Args) -> Result<()> {
         done.push((row, bench.row(row, args.rounds)));
     }
     let inspected = inspect::rows(&bench, args.rounds, &args.only)?;
+    let live = live::rows(&bench, args.rounds, &args.only)?;
+    let upon = live::upon(&bench, args.rounds, &args.only)?;
     let templates = templates::rows(&bench, args.rounds, &args.only)?;
     let watched = watched::rows(&root().join("target/release"), args.rounds, &args.only)?;
     let of = |name: &str| done.iter().find(|(r, _)| r.name == name).and_then(|(_, f)| f.as_ref().ok().cloned());
@@ -196,13 +236,20 @@ pub fn bench(args: &Args) -> Result<()> {
                 serde_json::to_string_pretty(&json!({
                     "machine": machine()?, "load": load, "rounds": args.rounds, "rows": rows,
                     "inspect": inspected.iter().map(|row| row.json(&inspected)).collect::<Vec<_>>(),
+                    "live": live,
+                    "upon": upon,
                     "templates": templates,
                     "watched": watched,
                 }))?
             );
         }
         Format::Text => {
-            println!("\n{}, load before {load}. Medians of {} rounds, on tmpfs.\n", machine()?, args.rounds);
+            println!(
+                "\n{}, load before {load}{}. Medians of {} rounds, on tmpfs.\n",
+                machine()?,
+                if args.busy { ", all processors busy with other work" } else { "" },
+                args.rounds
+            );
             let rows: Vec<_> = done.iter().filter_map(|(row, f)| Some(f.as_ref().ok()?.cells(row.name))).collect();
             if !rows.is_empty() {
                 println!("{}", table(Figures::HEAD, &rows));
@@ -212,6 +259,12 @@ pub fn bench(args: &Args) -> Result<()> {
             if !inspected.is_empty() {
                 let rows: Vec<_> = inspected.iter().map(|row| row.cells(&inspected)).collect();
                 println!("\n{}", table(inspect::HEAD, &rows));
+            }
+            if !live.is_empty() {
+                println!("\n{}", table(live::HEAD, &live));
+            }
+            if !upon.is_empty() {
+                println!("\n{}", table(live::UPON_HEAD, &upon));
             }
             if !templates.is_empty() {
                 println!("\n{}", table(templates::HEAD, &templates));
@@ -230,7 +283,7 @@ pub fn bench(args: &Args) -> Result<()> {
 }
 
 const LEGEND: &str = "
-freeze   cryo-freeze from its start to its end, the original ended
+freeze   cryo-freeze from its start to its end, the original ended; CPU: the time of processors that it took
 stopped  how long the process stood still until everything but its pages was collected, by the image's own word (ORIG): a process
          that goes on (--leave-running) goes on then, another one ends when its pages are written
 seen     the longest that the process itself did not run during a --leave-running freeze

@@ -20,7 +20,7 @@ const NONE: u64 = u64::MAX >> 1;
 /// Where the result of a call stands in its entry, and its first argument.
 const RESULT: u64 = 56;
 const ARGUMENT: u64 = 8;
-/// How it is made.
+/// The flags of userfaultfd(2).
 const FLAGS: u64 = libc::O_CLOEXEC as u64 | UFFD_USER_MODE_ONLY as u64;
 
 impl Remote<'_> {
