@@ -4,7 +4,7 @@
 //! fail with ENOSYS. A line of JSON goes there, and one comes back:
 //!
 //! * `{"freeze": ["cryo-freeze", "4242", "--force"], "name": "/tmp/ice"}`: the options as on the command line; without a name the set goes into the
-//!   descriptor that comes along;
+//!   descriptor that comes along; with `"links": [[1, "/tmp/out"]]` those that are [expected](Options::links);
 //! * `{"frozen": ..., "members": ..., "notes": ...}` or `{"error": ..., "kind": ...}`;
 //! * before that, if the question had `"confirm": true`, `{"complete": PATH}` (`-` of a pipe), which is answered by `{"end": true}` or `{"end": false}`: the program
 //!   ends, or goes on ([`Confirm`]).
@@ -97,7 +97,8 @@ impl Keeper {
         let what = || format!("asking process {}, which traces process {pid}", self.pid);
         let words: Vec<String> =
             words(self.theirs(pid).unwrap_or(pid), options).iter().map(|w| lossless(w.as_bytes())).collect();
-        let mut question = json!({ "freeze": words, "confirm": options.confirm.is_asked() });
+        let links: Vec<Value> = options.links.iter().map(|(fd, link)| json!([fd, lossless(link)])).collect();
+        let mut question = json!({ "freeze": words, "confirm": options.confirm.is_asked(), "links": links });
         let out = match target {
             Target::Name(name) => {
                 let name = std::path::absolute(name).about(what)?;
@@ -177,7 +178,10 @@ impl Order {
         let cli = Cli::try_parse_from(words.collect::<Option<Vec<_>>>()?).ok()?;
         let name = question.get("name").and_then(Value::as_str).and_then(bytes);
         let confirm = question["confirm"] == true;
-        Some(Self { pid: cli.pid, name: name.map(|n| OsString::from_vec(n).into()), options: cli.options(), confirm })
+        let link = |link: &Value| Some((i32::try_from(link[0].as_i64()?).ok()?, bytes(link[1].as_str()?)?));
+        let links = question["links"].as_array().into_iter().flatten().map(link).collect::<Option<Vec<_>>>()?;
+        let options = Options { links, ..cli.options() };
+        Some(Self { pid: cli.pid, name: name.map(|n| OsString::from_vec(n).into()), options, confirm })
     }
 }
 
@@ -209,6 +213,7 @@ fn words(pid: i32, options: &Options) -> Vec<OsString> {
         afterwards,
         files,
         fds,
+        links: _,
         tcp,
         unix,
         shared,

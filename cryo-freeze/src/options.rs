@@ -117,6 +117,9 @@ pub struct Options {
     pub files: Files,
     /// Descriptors to be replaced.
     pub fds: Vec<FdRule>,
+    /// What the links of descriptors of the process (/proc/PID/fd) said when the rules for them were made; a freeze that finds something else is refused
+    /// ([`crate::RefusalKind::Busy`]): a shell parks its standard output elsewhere for a moment when it redirects that of one command.
+    pub links: Vec<(i32, Vec<u8>)>,
     /// Unix sockets to other processes.
     pub unix: Ends,
     /// TCP connections to other processes.
@@ -154,6 +157,7 @@ impl Default for Options {
             afterwards: Afterwards::default(),
             files: Files::default(),
             fds: Vec::new(),
+            links: Vec::new(),
             unix: Ends::default(),
             tcp: Tcp::default(),
             shared: Shared::default(),

@@ -89,6 +89,13 @@ pub fn collect(
         let whose = if scenes.len() > 1 { " and its descendants have" } else { " has" };
         return refuse(RefusalKind::Argument, format!("--fd {fd}: process {}{whose} no such descriptor", root.pid));
     }
+    let now = |fd: i32| fds.iter().find(|f| f.holder == 0 && f.fd == fd).map_or(&[][..], |f| &f.link[..]);
+    if let Some((fd, _)) = root.options.links.iter().find(|(fd, link)| now(*fd) != link) {
+        return refuse(
+            RefusalKind::Busy,
+            format!("fd {fd} of process {} has just become another: try again", root.pid),
+        );
+    }
     // A rule of the person's comes first, then what we can carry. A number means the descriptor of the process that was asked for, and whoever has got
     // that by fork(2); of the others' own one that would be refused.
     let rule = |f: &Fd| FdRule::of(rules, f.fd as u32);

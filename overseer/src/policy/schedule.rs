@@ -1,11 +1,14 @@
 //! Decides while the program runs when it is frozen, and freezes it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use cryo_format::section::outside::{FdRule, Instead};
-use cryo_freeze::{Afterwards, Confirm, Options};
+use cryo_freeze::{Afterwards, Confirm, Frozen, Options};
 use cryo_tracee::foreground::Besides;
 use cryo_tracee::{fds, proc, signals};
 
@@ -66,7 +69,6 @@ impl<'a> Schedule<'a> {
         let afterwards = if then == Then::Exit { Afterwards::End } else { Afterwards::Run };
         let Some(sets) = self.sets else { return false };
         let mut options = Options { afterwards, ..self.options.clone() };
-        options.fds.extend(ours(self.watched.pid(), &options.fds));
         let mut upon = 0;
         // The last one is whole: it is to be a set that needs no other.
         if self.keeping.incremental && then == Then::Continue {
@@ -88,7 +90,7 @@ impl<'a> Schedule<'a> {
             }
             (receiver, _) => receiver.as_ref(),
         };
-        let frozen = sets.next().and_then(|name| Ok((self.watched.freeze(&name, &options)?, name)));
+        let frozen = sets.next().and_then(|name| Ok((self.try_for_a_while(&name, &options)?, name)));
         let name = match frozen {
             Ok((frozen, name)) => {
                 for note in frozen.notes.iter().filter(|_| !self.noted) {
@@ -99,7 +101,7 @@ impl<'a> Schedule<'a> {
             }
             Err(e) => {
                 // One that has ended by itself needs no message.
-                if proc::state(self.watched.pid()).is_some_and(|state| !state.starts_with('Z')) {
+                if self.runs() {
                     say(&format!("{why}: not frozen, the program goes on: {e:#}"));
                 }
                 return false;
@@ -132,8 +134,34 @@ impl<'a> Schedule<'a> {
     }
 }
 
+/// For so long it is tried again what was refused, after such pauses.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
 /// With --incremental one of so many sets is whole: all between it and the newest one have to be kept.
 const WHOLE: u32 = 16;
+impl Schedule<'_> {
+    /// What stands in the way may be gone in a moment: a shell that redirects the output of one command has its own elsewhere.
+    fn try_for_a_while(&mut self, name: &Path, options: &Options) -> Result<Frozen> {
+        let begin = Instant::now();
+        loop {
+            let mut options = options.clone();
+            options.links = standard(self.watched.pid());
+            options.fds.extend(ours(self.watched.pid(), &options.fds));
+            let frozen = self.watched.freeze(name, &options);
+            // A set that was complete was not taken by whom it was sent to.
+            let given_up = begin.elapsed() > PATIENCE || name.with_extension("freeze").exists();
+            if frozen.is_ok() || given_up || !self.runs() {
+                return frozen;
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn runs(&self) -> bool {
+        proc::state(self.watched.pid()).is_some_and(|state| !state.starts_with('Z'))
+    }
+}
+
 /// So often the machine is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -197,6 +225,15 @@ impl Besides for Schedule<'_> {
         }
         self.next.into_iter().chain(gauges).min().map(|next| next.saturating_duration_since(Instant::now()))
     }
+}
+
+/// What the links of its standard descriptors say.
+fn standard(pid: i32) -> Vec<(i32, Vec<u8>)> {
+    let link = |fd: i32| {
+        fs::read_link(format!("/proc/{pid}/fd/{fd}"))
+            .map_or_else(|_| Vec::new(), |path| path.into_os_string().into_vec())
+    };
+    (0..3).map(|fd| (fd, link(fd))).collect()
 }
 
 /// Standard descriptors that the program has from us, and that are files: who continues it gives it others. (Terminals and pipes are so anyway.)
