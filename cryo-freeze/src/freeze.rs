@@ -251,7 +251,8 @@ fn attempt(
         if traced.during(|| live.flags_have_changed()) {
             return Err(Failed::Flags);
         }
-        live.release(held.no_copies);
+        let used = held.no_copies;
+        traced.during(|| live.release(used));
         remarks.push(if held.no_copies { live.told() } else { "not live: to fork it is quicker".into() });
     }
     let live = live.filter(|_| held.no_copies);
@@ -370,8 +371,8 @@ fn frozen(contents: &Contents, runs: &[Run<'_>]) -> Vec<FrozenProcess> {
 #[allow(clippy::too_many_arguments)] // all of what a set is made of, at one place
 fn write<W: Write + Send>(
     frore: W,
-    frost: impl FnOnce(W) -> Result<W>,
-    freeze: impl FnOnce(W) -> Result<W>,
+    frost: impl FnOnce(W) -> Result<W> + Send,
+    freeze: impl FnOnce(W) -> Result<W> + Send,
     collected: &Collected,
     runs: &[Run<'_>],
     options: &Options,
@@ -384,17 +385,20 @@ fn write<W: Write + Send>(
     let machine = if x86_64 { EM_X86_64 } else { EM_386 };
     let header = |profile| Header::new(profile, machine, pages::PAGE.trailing_zeros() as u8, set);
 
-    let mut writer = Writer::new(frore, &header(Profile::Frore))?;
-    collected.write(&mut writer)?;
-    let (out, frore_root) = writer.finish()?;
+    let writer = traced.during(|| -> Result<_> {
+        let mut writer = Writer::new(frore, &header(Profile::Frore))?;
+        collected.write(&mut writer)?;
+        let (out, frore_root) = writer.finish()?;
 
-    let mut writer = Writer::new(frost(out)?, &header(Profile::Frost))?;
-    collected.write(&mut writer)?;
-    let (out, frost_root) = writer.finish()?;
+        let mut writer = Writer::new(frost(out)?, &header(Profile::Frost))?;
+        collected.write(&mut writer)?;
+        let (out, frost_root) = writer.finish()?;
 
-    let mut writer = Writer::new(freeze(out)?, &header(Profile::Freeze))?;
-    writer.section(0, &Link { frore_set: set, frore_root, frost_root })?;
-    collected.write(&mut writer)?;
+        let mut writer = Writer::new(freeze(out)?, &header(Profile::Freeze))?;
+        writer.section(0, &Link { frore_set: set, frore_root, frost_root })?;
+        collected.write(&mut writer)?;
+        Ok(writer)
+    })?;
     let writer = pages::stream(
         writer,
         runs,
@@ -403,7 +407,7 @@ fn write<W: Write + Send>(
         &options.progress,
         traced,
     )?;
-    let (out, root) = writer.finish()?;
+    let (out, root) = traced.during(|| writer.finish())?;
     Ok((out, (set, root)))
 }
 
