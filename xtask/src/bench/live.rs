@@ -1,14 +1,14 @@
 //! Programs that go on, and write meanwhile: for how long they stand still when they are frozen live (`--live`) and when not; and what a set upon another one
 //! costs (`--parent`), where all is compared and where it is watched what is written to (`--keep-watch`, under an overseer).
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use super::measure::{Bench, Timed, path, remove_set, stored};
 use super::subject::Subject;
-use crate::run::{Guard, end_family};
+use crate::run::{Guard, bare, end_family};
 
 /// Name, kind and MiB of subject.c, and for how many milliseconds it is to stand still at most.
 const ROWS: &[(&str, &str, &str, u32)] = &[
@@ -142,7 +142,7 @@ impl Overseer {
     fn start(bench: &Bench) -> Result<Self> {
         let log = bench.dir().join("log");
         let _ = std::fs::remove_file(&log);
-        let mut command = Command::new(bench.program("overseer"));
+        let mut command = bare(bench.program("overseer"));
         command.args(["run", "--"]).arg(bench.dir().join("static")).arg(&log).args(["written-when-asked", "1024"]);
         let null = || Stdio::null();
         let overseer: Child = command.stdin(null()).stdout(null()).stderr(null()).spawn()?;
