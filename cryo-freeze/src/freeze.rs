@@ -106,11 +106,11 @@ pub fn freeze(pid: i32, target: Target<'_>, options: &Options) -> Result<Frozen>
 
 /// The same for who traces the family of the process already. Whether that runs or stands still afterwards depends on how it went.
 pub fn freeze_traced(pid: i32, target: Target<'_>, options: &Options, tracer: &mut dyn Tracer) -> Result<Frozen> {
+    let _uninterrupted = Uninterrupted::begin();
     freeze_by(pid, target, options, &Traced::by(tracer))
 }
 
 fn freeze_by(pid: i32, mut target: Target<'_>, options: &Options, traced: &Traced<'_>) -> Result<Frozen> {
-    let _uninterrupted = Uninterrupted::begin();
     // The kernel keeps the first process of a pid namespace from every signal that comes from inside: we could not end it, nor stop it, and all
     // that is in the namespace ends with it.
     if pid == 1 && options.afterwards != Afterwards::Run {
@@ -251,12 +251,12 @@ fn attempt(
         if traced.during(|| live.flags_have_changed()) {
             return Err(Failed::Flags);
         }
-        let used = held.no_copies;
-        traced.during(|| live.release(used));
+        // What members share is found by reading it all.
+        let lasts = held.no_copies && contents.forked.is_empty();
+        traced.during(|| live.release(lasts));
         remarks.push(if held.no_copies { live.told() } else { "not live: to fork it is quicker".into() });
     }
     let live = live.filter(|_| held.no_copies);
-    let shares = !contents.forked.is_empty();
     let copies = live.as_ref().map(Live::memories).or_else(|| contents.copied(&held));
     let mut quiet = quiet;
     let keeper = match options.afterwards {
@@ -327,8 +327,7 @@ fn attempt(
             drop(family);
         }
     }
-    // What members share is found by reading it all.
-    if let (Some(live), Some(set), false) = (live, set, shares) {
+    if let (Some(live), Some(set)) = (live, set) {
         // If it cannot be, the next freeze has more to do.
         traced.remember(live.remember(set).unwrap_or_default());
     }

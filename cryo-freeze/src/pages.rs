@@ -31,8 +31,8 @@ const RUN: usize = 1 << 20;
 const PIECE: usize = 256 << 10;
 /// Up to here a second thread costs more than it brings.
 const SMALL: u64 = 8 << 20;
-/// So many bytes that were written to together are compared with the parent's all the same.
-const COMPARED: u64 = 2 << 20;
+/// Where so many bytes that were written to follow, they are compared with the parent's all the same.
+const COMPARED: u64 = 64 << 10;
 /// Buffers under way.
 const BUFFERS: usize = 4;
 /// Extents of one EXTS chunk: bounds what a sparse process costs us in memory.
@@ -161,11 +161,8 @@ pub(crate) fn stream<W: Write + Send>(
         };
         let read = Reader::new(&mut sink, treatment.digest, traced).all(runs, &mut parents, &mut progress);
         drop((full, work));
-        while traced.is_traced() && !writing.is_finished() {
-            traced.attend();
-            std::thread::sleep(OFTEN);
-        }
-        let written = writing.join().map_err(|_| Refusal::new(RefusalKind::Internal, "the writing thread failed"))?;
+        let written =
+            traced.join(writing).map_err(|_| Refusal::new(RefusalKind::Internal, "the writing thread failed"))?;
         // A reader that found the channel closed has only seen the writer's error.
         match (read, written) {
             (Err(Stop::Error(e)), _) | (_, Err(e)) => Err(e),

@@ -4,7 +4,7 @@
 //! look after it.
 
 use std::cell::RefCell;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use cryo_format::section::history::History;
@@ -88,21 +88,23 @@ impl<'a> Traced<'a> {
         self.0.as_ref().map_or(Ok(()), |tracer| tracer.borrow_mut().halt())
     }
 
+    /// Waits for the end of a thread, and looks after the family meanwhile.
+    pub fn join<T>(&self, working: ScopedJoinHandle<'_, T>) -> thread::Result<T> {
+        while self.is_traced() && !working.is_finished() {
+            self.attend();
+            thread::sleep(OFTEN);
+        }
+        working.join()
+    }
+
     /// Does what may take long and needs no tracer, and looks after the family meanwhile.
     pub fn during<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         if !self.is_traced() {
             return work();
         }
-        thread::scope(|scope| {
-            let working = scope.spawn(work);
-            while !working.is_finished() {
-                self.attend();
-                thread::sleep(OFTEN);
-            }
-            match working.join() {
-                Ok(done) => done,
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+        thread::scope(|scope| match self.join(scope.spawn(work)) {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
         })
     }
 }

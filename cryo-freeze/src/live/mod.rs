@@ -297,9 +297,10 @@ impl Live {
         }
     }
 
-    /// Ends the watch, while the program runs, unless it is to last, and pages were taken this way (`used`).
-    pub fn release(&mut self, used: bool) {
-        if !(self.lasting && used) {
+    /// Ends the watch, while the program runs, unless it is to last and can (`lasts`).
+    pub fn release(&mut self, lasts: bool) {
+        self.lasting &= lasts;
+        if !self.lasting {
             self.members.iter_mut().for_each(Member::release);
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::measure::{Bench, Timed, path, remove_set, stored};
+use super::measure::{Bench, Timed, median, path, remove_set, stored};
 use super::subject::Subject;
 use crate::run::{Guard, bare, end_family};
 
@@ -165,9 +165,4 @@ impl Drop for Overseer {
     fn drop(&mut self) {
         end_family(self.program);
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -220,6 +220,12 @@ pub fn pss_kib(pid: u32) -> u64 {
     own.unwrap_or(0) + children.split_whitespace().filter_map(|child| Some(pss_kib(child.parse().ok()?))).sum::<u64>()
 }
 
+/// The one in the middle; not a number where there are none.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// As an argument.
 pub fn path(p: &Path) -> Result<&str> {
     p.to_str().context("a path that is not UTF-8")
@@ -263,11 +269,7 @@ impl Figures {
 
     /// Each figure's median.
     fn median(rounds: &[Self]) -> Self {
-        let of = |figure: fn(&Self) -> f64| {
-            let mut values: Vec<f64> = rounds.iter().map(figure).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-        };
+        let of = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure).collect());
         Self {
             freeze_ms: of(|f| f.freeze_ms),
             freeze_cpu_ms: of(|f| f.freeze_cpu_ms),

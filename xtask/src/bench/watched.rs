@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, Result};
 use overseer::watch::calls;
 
+use super::measure::median;
 use crate::run::{bare, check, root};
 
 const LIMIT: Duration = Duration::from_mins(5);
@@ -83,10 +84,7 @@ pub fn rows(tools: &Path, rounds: usize, only: &str) -> Result<Vec<Vec<String>>>
 }
 
 fn cells(name: &str, times: [Vec<f64>; 3], digits: usize) -> Vec<String> {
-    let [alone, watched, traced] = times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    });
+    let [alone, watched, traced] = times.map(median);
     let time = |time: f64| format!("{time:.digits$}");
     let ratio = |to: f64| format!("{:.2}", watched / to);
     vec![name.to_owned(), time(alone), time(watched), time(traced), ratio(alone), ratio(traced)]
