@@ -2,9 +2,13 @@
 //! only then makes its own children, who so begin with what fork(2) gives them.
 
 mod groups;
+mod root;
+
+pub use root::{CopiedRoot, HeldRoot};
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::rc::Rc;
 
 use cryo_format::section::credentials::Credentials;
 use cryo_format::section::family::{Family, Zombie};
@@ -12,11 +16,11 @@ use cryo_format::section::forked::Forked;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::objects::Objects;
 use cryo_format::section::vmas::Vmas;
-use cryo_tracee::{FsRights, Host, fds};
+use cryo_tracee::{FsRights, Host};
 
 use crate::Result;
 use crate::common;
-use crate::error::{About, Doing, RefusalKind, refuse};
+use crate::error::{Doing, RefusalKind, refuse};
 use crate::fill::{self, Filler, Target, Turn};
 use crate::foreground::Foreground;
 use crate::host::{self, Executable};
@@ -27,7 +31,6 @@ use crate::lazy;
 use crate::options::Options;
 use crate::personality;
 use crate::plan::{Birth, Step, Who};
-use crate::posix_shm::Made;
 use crate::prepared::Prepared;
 use crate::ready::Ready;
 use crate::remap::{Remapper, Shape, Template};
@@ -58,19 +61,9 @@ pub struct Births<'a> {
     /// Who leads a group whose own leader has ended, or holds one: the number, the process, and who made it.
     pub stand_ins: Vec<(u64, Host, Who)>,
     /// What is executed: the root's first.
-    pub executables: Vec<Executable>,
+    pub executables: Rc<Vec<Executable>>,
     /// The root, if it is a copy of one that has its memory already.
-    pub copy: Option<CopiedRoot>,
-}
-
-/// A copy of a process that has its memory, and nothing else yet.
-pub struct CopiedRoot {
-    /// It.
-    pub host: Host,
-    /// What became of the template of its memory.
-    pub shape: Shape,
-    /// What it has of whoever asked for it, by the numbers there.
-    pub lent: Vec<(u32, u64)>,
+    pub copy: Option<CopiedRoot<'a>>,
 }
 
 impl<'a> Births<'a> {
@@ -172,19 +165,6 @@ impl<'a> Births<'a> {
         self.ice.get::<Family>(0).map_or(&[][..], |f| &f.zombies)
     }
 
-    /// One for each object that is executed by one who was not forked from its parent.
-    fn find_executables(&mut self) -> Result<()> {
-        for step in &self.prepared.steps {
-            let Step::Birth(i, _, Birth::Start | Birth::Exec | Birth::Orphan, _) = step else { continue };
-            let id = self.prepared.members[*i].id;
-            let object = self.ice.need::<Mm>(id)?.exe;
-            if self.executables.is_empty() || self.executables.iter().all(|e| e.object != object) {
-                self.executables.push(Executable::of(self.ice, id, &self.rights[*i], self.options)?);
-            }
-        }
-        Ok(())
-    }
-
     /// The template of a member, with what is forked from it.
     fn template(&self, i: usize) -> Result<Template<'a>> {
         let mut forked = vec![i];
@@ -197,91 +177,6 @@ impl<'a> Births<'a> {
         }
         let ids: Vec<u64> = forked[1..].iter().map(|i| self.prepared.members[*i].id).collect();
         Template::with_descendants(self.ice, self.prepared.members[i].id, &ids)
-    }
-
-    /// Makes the root and fills its memory, and does nothing else: what copies are made of. It is to be the only member.
-    pub fn memory(&mut self, pages: &mut Option<Pages>) -> Result<(Host, Shape)> {
-        let (mut host, shape) = self.shaped()?;
-        let id = self.prepared.members[0].id;
-        mm::restore(&mut host, self.ice.need(id)?)?;
-        let pidfd = fds::pidfd(host.pid())?;
-        let file = |(object, fd): (&u64, &u64)| Ok((*object, fds::take(&pidfd, *fd as i32)?.into()));
-        let files: HashMap<u64, File> = shape.unlinked.iter().map(file).collect::<Result<_>>()?;
-        if let Some(pages) = pages {
-            let vmas = &self.ice.need::<Vmas>(id)?.vmas;
-            let targets = [Target { process: id, memory: host.memory(), vmas, shape: &shape }];
-            fill::fill(pages, &self.filler(&targets, &files), Turn::Rest)?;
-        }
-        if let Some(bridge) = &shape.vdso {
-            bridge.build(&host)?;
-        }
-        fill::trim(&host, &files, &self.ice.need::<Objects>(0)?.objects)?;
-        Ok((host, shape))
-    }
-
-    /// A root in the shape of its template, without pages.
-    fn shaped(&mut self) -> Result<(Host, Shape)> {
-        self.find_executables()?;
-        let (ice, options, paths) = (self.ice, self.options, self.paths(0));
-        let member = &self.prepared.members[0];
-        let executes = |step: &Step| matches!(step, Step::Birth(_, _, Birth::Exec | Birth::Orphan, _));
-        let Some(own) = self.executables.first() else { return refuse(RefusalKind::Internal, "no executable") };
-        let handed_down = if self.prepared.steps.iter().any(executes) { &self.executables[..] } else { &[] };
-        let mut host = host::start(ice, member.id, self.ids, own, handed_down, options)?;
-        limits::lift(host.pid(), ice.get(member.id))?;
-        let road = options.remap;
-        let remapper =
-            Remapper { road, paths, executable: own.embedded(), notes: &options.notes, unlinked: &HashMap::new() };
-        let shape = remapper.remap(&mut host, &self.template(0)?)?;
-        mempolicy::ranges(&mut host, ice.get(member.id), &options.notes)?;
-        Ok((host, shape))
-    }
-
-    fn root(&mut self) -> Result<Table<'a>> {
-        let (ice, options, paths) = (self.ice, self.options, self.paths(0));
-        let (mut host, shape, lent) = match self.copy.take() {
-            Some(copy) => (copy.host, copy.shape, Some(copy.lent)),
-            None => {
-                let (host, shape) = self.shaped()?;
-                (host, shape, None)
-            }
-        };
-        let ids: Vec<u64> = self.prepared.members.iter().map(|m| m.id).collect();
-        let mut table = descriptors::table(&host, &ice.frore, &ice.frost, &ids, paths, options)?;
-        for (object, file) in self.ready.shm.iter().flat_map(Made::files) {
-            table.fill_through(object, file.try_clone().about(|| "POSIX shared memory".into())?);
-        }
-        descriptors::restore(&mut host, &mut table, &shape.unlinked, lent.as_deref())?;
-        self.ready.hosts.push((host, shape));
-        self.make_unlinked(&mut table)?;
-        self.settle(&mut table, 0)?;
-        Ok(table)
-    }
-
-    /// Files without a name that only other members have mapped, or execute: the root makes them, and all are born with them.
-    fn make_unlinked(&mut self, table: &mut Table<'a>) -> Result<()> {
-        let ice = self.ice;
-        for (object, fd) in self.executables.iter().filter_map(Executable::embedded) {
-            let parked = table.inherited(fd as u32).filter(|_| table.parked(object, 0).is_none());
-            if let Some(parked) = parked {
-                table.remember(object, 0, parked);
-                table.fill_through(object, fds::take(table.pidfd(), parked as i32)?.into());
-            }
-        }
-        for member in &self.prepared.members[1..] {
-            for vma in &ice.need::<Vmas>(member.id)?.vmas {
-                let Ok(object) = table.objects.binary_search_by_key(&vma.object, |o| o.id) else { continue };
-                let object = &table.objects[object];
-                if !unlinked::is(object) || table.parked(object.id, 0).is_some() {
-                    continue;
-                }
-                let host = self.host(0)?;
-                let made = unlinked::make(host, object)?;
-                let parked = table.keep(host, object.id, 0, made)?;
-                table.fill_through(object.id, fds::take(table.pidfd(), parked as i32)?.into());
-            }
-        }
-        Ok(())
     }
 
     /// Makes member `i` of its parent, or of who leads its session for the time being, in the shape of its template and with its descriptors.
@@ -317,8 +212,9 @@ impl<'a> Births<'a> {
             self.born(parent)?.1.in_common()
         } else if how == Birth::Fork {
             let parents = &ice.need::<Vmas>(self.prepared.members[parent].id)?.vmas;
+            let forked = ice.get::<Forked>(member.id).map_or(&[][..], |f| &f.ranges);
             let (_, shaped) = self.born(parent)?;
-            remapper.remap_forked(&mut host, (parents, shaped), &template, ice.get::<Forked>(member.id))?
+            remapper.remap_forked(&mut host, (parents, shaped), &template, forked)?
         } else {
             let exe = ice.need::<Mm>(member.id)?.exe;
             let Some(executable) = self.executables.iter().find(|e| e.object == exe) else {
@@ -326,7 +222,7 @@ impl<'a> Births<'a> {
             };
             table.keep_across_exec(&mut host)?;
             personality::begin(&mut host, &member.process)?;
-            host::exec(&mut host, (executable, ice.arch(member.id)), |fd| table.inherited(fd))?;
+            host::exec(&mut host, (executable, ice.arch(member.id)), |fd| table.handed_down(fd))?;
             remapper.remap(&mut host, &template)?
         };
         if !one_memory {
@@ -401,7 +297,7 @@ impl<'a> Births<'a> {
         'a: 'f,
     {
         let options = self.options;
-        Filler { targets, files, notes: &options.notes, verify: !options.no_verify, later: &[] }
+        Filler { targets, files, notes: &options.notes, verify: !options.no_verify, later: &[], keep: None }
     }
 
     /// Gives the session that member `i` leads its terminal, if that is of the image.

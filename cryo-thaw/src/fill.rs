@@ -25,6 +25,7 @@ use cryo_tracee::{Host, Memory, hugetlb};
 use crate::Result;
 use crate::error::{About, Error, RefusalKind, refuse};
 use crate::ice::Pages;
+use crate::kept_pages::{Keep, KeptPages, Piece};
 use crate::notes::Notes;
 use crate::remap::{Shape, pool_lacks, pool_too_small};
 use crate::stdin::Pipe;
@@ -67,12 +68,16 @@ pub struct Filler<'a> {
     pub verify: bool,
     /// What is filled in by others, later (see `lazy.rs`): addresses, of the only process.
     pub later: &'a [(u64, u64)],
+    /// What is not filled in, but kept.
+    pub keep: Option<&'a Keep>,
 }
 
 /// Fills in those whose turn it is. When it returns, each of their checksums and digests was right.
 pub fn fill(pages: &mut Pages, filler: &Filler<'_>, turn: Turn) -> Result<()> {
     let windows = if turn == Turn::Rest { windows(filler.targets.iter().map(|t| t.vmas)) } else { HashMap::new() };
-    let work = Work { filler, windows, left: AtomicU64::new(available()), elsewhere: Mutex::default() };
+    // What was kept was drawn on when that was done.
+    let left = if matches!(pages, Pages::Kept { .. }) { u64::MAX } else { available() };
+    let work = Work { filler, windows, left: AtomicU64::new(left), elsewhere: Mutex::default() };
     let below = match pages {
         Pages::File { image, done } => {
             from_file(image, done, &work, turn)?;
@@ -82,6 +87,7 @@ pub fn fill(pages: &mut Pages, filler: &Filler<'_>, turn: Turn) -> Result<()> {
             from_pipe(stream, next, &work, turn)?;
             below.as_deref()
         }
+        Pages::Kept { kept, done } => return from_kept(kept, done, &work, turn),
     };
     from_parents(below, &work)
 }
@@ -197,6 +203,20 @@ fn from_file(image: &Image<File>, done: &mut HashSet<u64>, filler: &Work<'_>, tu
         }
         let part = Extents { extents: extents.within(&now, PAGE).into(), ..extents.clone() };
         if part.extents.is_empty() { Ok(()) } else { filler.stored(image, i, owner, &extents, &part, buf) }
+    })
+}
+
+/// What was kept when others were filled in.
+fn from_kept(kept: &KeptPages, done: &mut HashSet<u64>, filler: &Work<'_>, turn: Turn) -> Result<()> {
+    let owners: Vec<u64> = match turn {
+        Turn::Of(process) => vec![process],
+        Turn::Rest => kept.owners().filter(|owner| !done.contains(owner)).collect(),
+    };
+    let pieces: Vec<(u64, &Piece)> = owners.iter().flat_map(|o| kept.of(*o).iter().map(|piece| (*o, piece))).collect();
+    done.extend(owners);
+    spread(pieces.len(), &|i, _| {
+        let (owner, piece) = pieces[i];
+        filler.place(owner, (piece.start, piece.end), piece.content, piece.bytes.as_deref())
     })
 }
 
@@ -445,12 +465,44 @@ impl Work<'_> {
                     );
                 }
             };
-            match self.filler.targets.iter().find(|t| t.process == owner) {
-                Some(target) => self.memory(target, e.vaddr.0, end, e.content, bytes)?,
-                None => self.object(owner, e.vaddr.0, bytes)?,
+            let range = (e.vaddr.0, end);
+            match self.filler.keep {
+                Some(keep) => self.place_or_keep(keep, owner, range, e.content, bytes)?,
+                None => self.place(owner, range, e.content, bytes)?,
             }
         }
         Ok(())
+    }
+
+    fn place_or_keep(
+        &self,
+        keep: &Keep,
+        owner: u64,
+        (start, end): (u64, u64),
+        content: Content,
+        bytes: Option<&[u8]>,
+    ) -> Result<()> {
+        let part = |(from, to): (u64, u64)| bytes.map(|b| &b[(from - start) as usize..(to - start) as usize]);
+        let filled = keep.filled(owner, (start, end));
+        for range in &filled {
+            self.place(owner, *range, content, part(*range))?;
+        }
+        // A file that is there is as it is, for all who come later.
+        if self.filler.targets.iter().any(|t| t.shape.identical.contains(&owner)) {
+            return Ok(());
+        }
+        for (start, end) in cryo_format::ranges::without(&[(start, end)], &filled) {
+            keep.keep(owner, Piece { start, end, content, bytes: part((start, end)).map(Box::from) });
+        }
+        Ok(())
+    }
+
+    /// To its owner: a process, or an object.
+    fn place(&self, owner: u64, (start, end): (u64, u64), content: Content, bytes: Option<&[u8]>) -> Result<()> {
+        match self.filler.targets.iter().find(|t| t.process == owner) {
+            Some(target) => self.memory(target, start, end, content, bytes),
+            None => self.object(owner, start, bytes),
+        }
     }
 
     /// Into the host's memory; an extent may run over several mappings.

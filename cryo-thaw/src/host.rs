@@ -68,7 +68,7 @@ impl Executable {
     }
 
     /// Our descriptors for it, the best one first.
-    fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         self.original.iter().chain([&self.tiny]).map(AsRawFd::as_raw_fd)
     }
 

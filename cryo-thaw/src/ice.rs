@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use cryo_format::Profile;
 use cryo_format::chain::{self, Below};
@@ -26,6 +27,7 @@ use cryo_tracee::Arch;
 
 use crate::Result;
 use crate::error::{About, RefusalKind, refuse};
+use crate::kept_pages::KeptPages;
 use crate::options::Options;
 use crate::stdin::{Pipe, Stdin};
 
@@ -58,6 +60,13 @@ pub enum Pages {
         next: Option<(u64, Extents)>,
         /// The set that has some of the pages, which no pipe brings.
         below: Option<Box<Below>>,
+    },
+    /// In our own memory.
+    Kept {
+        /// They.
+        kept: Rc<KeptPages>,
+        /// As of a file.
+        done: HashSet<u64>,
     },
 }
 

@@ -53,7 +53,7 @@ pub fn ranges(ice: &Ice, pages: &Pages, id: u64, vmas: &[Vma], options: &Options
         Pages::File { image, .. } if image.below().is_some() => {
             Some("some of it is with a parent (cryo-inspect flatten joins them)")
         }
-        Pages::File { .. } => None,
+        Pages::File { .. } | Pages::Kept { .. } => None,
     };
     if let Some(why) = why {
         options.notes.add(format!("--lazy: all of it was filled before it ran: {why}"));

@@ -21,6 +21,7 @@ pub mod host;
 pub mod ice;
 mod identity;
 pub mod ids;
+mod kept_pages;
 mod lazy;
 mod nameless;
 pub mod notes;

@@ -11,7 +11,7 @@ use cryo_thaw::ice::Ice;
 use cryo_thaw::original;
 use cryo_thaw::pid_file::PidFile;
 use cryo_thaw::stand::{Stand, Voice, stand};
-use cryo_thaw::templates::{caller, holder};
+use cryo_thaw::templates::{How, caller, holder};
 use cryo_thaw::{FAILED, Kept, Notes, Options};
 use cryo_tracee::{namespace, report};
 
@@ -70,7 +70,8 @@ fn hold(ice: Ice, options: Options, name: &str, image: &Path) -> anyhow::Result<
 
 /// Starts a copy of a template, and stands before it as before a thawed program.
 fn copy(cli: &Cli, name: &str, pid_file: Option<PidFile>) -> anyhow::Result<i32> {
-    let mut copied = match caller::copy(name, cli.stopped, cli.detach)? {
+    let how = How { stopped: cli.stopped, detach: cli.detach, to_the_last: cli.wait == WaitArg::All };
+    let mut copied = match caller::copy(name, how)? {
         Ok(copied) => copied,
         Err(code) => return Ok(code),
     };

@@ -1,6 +1,7 @@
 //! The thaw itself, from the open set to the processes that go on.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use cryo_format::given;
 use cryo_tracee::FsRights;
@@ -54,7 +55,7 @@ pub(crate) fn births<'a>(
         ready: Ready::default(),
         zombies: BTreeMap::new(),
         stand_ins: Vec::new(),
-        executables: Vec::new(),
+        executables: Rc::default(),
         copy: None,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cryo_format::prim::Addr;
-use cryo_format::section::forked::Forked;
+use cryo_format::section::forked::ForkedRange;
 use cryo_format::section::objects::ObjectKind;
 use cryo_format::section::vmas::{Backing, Vma, alike};
 use cryo_tracee::{Host, fds};
@@ -23,7 +23,7 @@ impl Remapper<'_> {
         host: &mut Host,
         (parents, shaped): (&[Vma], &Shape),
         template: &Template<'_>,
-        forked: Option<&Forked>,
+        forked: &[ForkedRange],
     ) -> Result<Shape> {
         self.paths.rights.lend(host)?;
         let alike = alike(parents, template.vmas);
@@ -49,7 +49,6 @@ impl Remapper<'_> {
         for (start, end) in without(inherited.map(|v| (v.start.0, v.end.0)), alike.iter().map(|a| (a.start, a.end))) {
             batch.call(libc::SYS_munmap, &[start, end - start]);
         }
-        let forked = forked.map_or(&[][..], |f| &f.ranges);
         let private = alike.iter().filter(|a| a.is_private()).map(|a| (a.start, a.end));
         if let Some((start, end)) = without(forked.iter().map(|r| (r.start.0, r.end.0)), private).next() {
             return refuse(
@@ -90,6 +89,10 @@ impl Remapper<'_> {
             }
         }
         run(host, &mut batch, &mut advice)?;
+        // Who was born of its parent in this family has it from there.
+        for object in template.objects.iter().filter(|o| template.common.contains(&o.id)) {
+            mapper.whole(host, object)?;
+        }
         for fd in mapper.files.values().flatten() {
             host.call(libc::SYS_close, [*fd, 0, 0, 0, 0, 0]).doing(|| "mapping its memory".into())?;
         }

@@ -124,6 +124,7 @@ pub fn table<'a>(
         courier: None,
         base: u64::from(highest) + 1,
         inherited: HashMap::new(),
+        handed_down: HashMap::new(),
         made: HashMap::new(),
         closed: HashSet::new(),
         shared: HashMap::new(),
@@ -142,14 +143,22 @@ pub fn table<'a>(
     Ok(table)
 }
 
+/// What a host has that was open elsewhere, by the numbers there, and its own numbers.
+pub struct Lent<'a> {
+    /// Of who asked for the thaw.
+    pub callers: Vec<(u32, u64)>,
+    /// Of ours: what is executed in the family.
+    pub ours: &'a [(u32, u64)],
+}
+
 /// Brings back the descriptors of the root, but for what [`finish`] does, and makes the descriptions of all others, above all numbers: who is born
-/// later has them from its parent. `unlinked` are the host's descriptors for objects that were made already. Of what was open where the thaw was asked for
-/// the host has `lent` duplicates, by the numbers there; without them it has that from us, by its own numbers.
+/// later has them from its parent. `unlinked` are the host's descriptors for objects that were made already. Without what was `lent` it has all that we have
+/// open, by our numbers.
 pub fn restore(
     host: &mut Host,
     table: &mut Table<'_>,
     unlinked: &HashMap<u64, u64>,
-    lent: Option<&[(u32, u64)]>,
+    lent: Option<Lent<'_>>,
 ) -> Result<()> {
     // What mappings have made.
     for (object, fd) in unlinked {
@@ -159,22 +168,26 @@ pub fn restore(
     }
     let ours: HashSet<u64> = unlinked.keys().filter_map(|object| table.parked(*object, 0)).collect();
     // Above the image's numbers it is parked, all else closes.
-    let inherited = match lent {
-        Some(lent) => lent.to_vec(),
+    let Lent { callers, ours } = match lent {
+        Some(lent) => lent,
         None => {
             let all = proc::descriptors(host.pid())?.into_iter().filter(|fd| !ours.contains(&(*fd as u64)));
-            all.map(|fd| (fd as u32, fd as u64)).collect()
+            Lent { callers: all.map(|fd| (fd as u32, fd as u64)).collect(), ours: &[] }
         }
     };
     let mut batch = host.batch()?;
     let mut park = |at| batch.call(libc::SYS_fcntl, &[at, libc::F_DUPFD_CLOEXEC as u64, table.base]);
-    let parked: Vec<(u32, usize)> = inherited.into_iter().map(|(number, at)| (number, park(at))).collect();
+    let parked: Vec<(u32, usize)> = callers.iter().map(|(number, at)| (*number, park(*at))).collect();
+    let handed_down: Vec<(u32, usize)> = ours.iter().map(|(number, at)| (*number, park(*at))).collect();
     batch.call(libc::SYS_close_range, &[0, table.base - 1, 0]);
     let done = host.run(batch)?;
     let parking = || "parking what is inherited, and closing all else".into();
     done.all().doing(parking)?;
     for (number, call) in parked {
         table.inherited.insert(number, done.result(call).doing(parking)?);
+    }
+    for (number, call) in handed_down {
+        table.handed_down.insert(number, done.result(call).doing(parking)?);
     }
     if !table.is_alone() || !table.in_flight.is_empty() {
         make_all(host, table)?;

@@ -57,6 +57,8 @@ pub struct Table<'a> {
     pub(super) base: u64,
     /// The thawer's own descriptors, by their numbers, where they are parked.
     pub(super) inherited: HashMap<u32, u64>,
+    /// The same of what is executed in the family, if that is not among these.
+    pub(super) handed_down: HashMap<u32, u64>,
     /// Descriptions made so far, by id, and where they are.
     pub(super) made: HashMap<u64, u64>,
     /// The pids of all, and of zombies, by those that they had, when they are born.
@@ -196,6 +198,11 @@ impl<'a> Table<'a> {
     /// Where the thawer's own descriptor is parked.
     pub fn inherited(&self, fd: u32) -> Option<u64> {
         self.inherited.get(&fd).copied()
+    }
+
+    /// Where a descriptor of ours is parked that is executed in the family.
+    pub fn handed_down(&self, fd: u32) -> Option<u64> {
+        self.handed_down.get(&fd).copied().or_else(|| self.inherited(fd))
     }
 
     /// A further descriptor of a parked one's description.

@@ -9,14 +9,14 @@ use cryo_tracee::proc::{self, Status};
 use cryo_tracee::{fds, signals};
 
 use super::directory;
-use super::message::{self, Request};
+use super::message::{self, How, Request};
 use crate::Result;
 use crate::error::{About as _, RefusalKind, refuse};
 
 /// Asks template `name` for a copy. Returns it when it runs, or the exit status where its holder has said why it does not.
-pub fn copy(name: &str, stopped: bool, detach: bool) -> Result<std::result::Result<Namespace, i32>> {
+pub fn copy(name: &str, how: How) -> Result<std::result::Result<Namespace, i32>> {
     let stream = directory::connect(name)?;
-    message::send(&stream, &Request::Copy { stopped, detach, lent: fds::inherited()? })?;
+    message::send(&stream, &Request::Copy { how, lent: fds::inherited()? })?;
     let mut events = File::from(OwnedFd::from(stream));
     loop {
         // Who ends with our question unread resets the connection.
@@ -43,7 +43,7 @@ pub struct About {
     pub pid: i32,
     /// Copies made so far.
     pub copies: u64,
-    /// Memory that it has by itself, in KiB.
+    /// Memory that it takes by itself, in KiB: that of the process, and the pages that its holder keeps.
     pub memory: u64,
     /// The program's arguments.
     pub command: String,
@@ -63,8 +63,9 @@ fn about(name: String) -> Result<Option<About>> {
     let mut words = text.split_whitespace();
     let pid = words.next().and_then(|word| word.parse().ok());
     let copies = words.next().and_then(|word| word.parse().ok());
-    let (Some(pid), Some(copies)) = (pid, copies) else { return Ok(None) };
-    let memory = Status::of(pid)?.number("VmRSS").unwrap_or(0);
+    let kept = words.next().and_then(|word| word.parse().ok());
+    let (Some(pid), Some(copies), Some(kept)) = (pid, copies, kept) else { return Ok(None) };
+    let memory = Status::of(pid)?.number("VmRSS").unwrap_or(0).saturating_add(kept);
     let command = proc::bytes(pid, "cmdline")?;
     let command = String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ");
     Ok(Some(About { name, pid, copies, memory, command }))

@@ -1,6 +1,7 @@
-//! What fork(2) would not copy as a thaw brings it back. It is refused before there is a template.
+//! What a copy has by fork(2), and what it makes for itself as a thaw does; and of which set no template can be made.
 
-use cryo_format::section::family::Family;
+use std::collections::HashSet;
+
 use cryo_format::section::files::OpenFile;
 use cryo_format::section::mm::Mm;
 use cryo_format::section::objects::{Object, ObjectKind, Objects};
@@ -16,10 +17,6 @@ const INSTEAD: &str = "thaw the set itself, once for each copy (cryo-thaw NAME)"
 
 /// Refuses a set of which no template can be made.
 pub fn check(ice: &Ice) -> Result<()> {
-    let count = ice.processes().len() + ice.get::<Family>(0).map_or(0, |f| f.zombies.len());
-    if count > 1 {
-        return no(RefusalKind::Children, &format!("the set is of {count} processes, and a template is of one"));
-    }
     if let Some(behind) = clocks::behind(ice) {
         let behind = clocks::words(behind);
         return no(
@@ -29,15 +26,14 @@ pub fn check(ice: &Ice) -> Result<()> {
             ),
         );
     }
-    let (id, _) = ice.root()?;
-    let objects = &ice.need::<Objects>(0)?.objects;
-    let vmas = &ice.need::<Vmas>(id)?.vmas;
-    let of = |vma: &Vma| objects.iter().find(|o| o.id == vma.object);
-    for vma in vmas {
-        memory(vma, of(vma))?;
-    }
-    for object in objects {
-        file(ice, id, object)?;
+    for object in &ice.need::<Objects>(0)?.objects {
+        let path = &object.path;
+        if unlinked::is(object) && ice.all::<Mm>().any(|(_, mm)| mm.exe == object.id) {
+            return no(
+                RefusalKind::File,
+                &format!("the executable {path} has no name, and all copies would share one"),
+            );
+        }
     }
     Ok(())
 }
@@ -46,38 +42,22 @@ fn no<T>(kind: RefusalKind, what: &str) -> Result<T> {
     refuse(kind, format!("--hold: {what}: {INSTEAD}"))
 }
 
-/// A range of memory: each copy is to have its own, and all that the program had.
-fn memory(vma: &Vma, object: Option<&Object>) -> Result<()> {
-    let range = format!("memory {}-{}", vma.start, vma.end);
-    // A file that is mapped by several is one file for all copies, as it is for all thaws.
-    let own = vma.backing == Backing::SHARED && object.is_none_or(|o| o.kind != ObjectKind::FILE);
-    if own {
-        return no(RefusalKind::Shared, &format!("{range} is shared (MAP_SHARED), and all copies would share one"));
-    }
-    if vma.flags.has(VmFlags::HUGETLB) {
-        return no(RefusalKind::Memory, &format!("{range} is of huge TLB pages, and too few may be free for a copy"));
-    }
-    if vma.flags.has(VmFlags::DONTFORK) {
-        return no(RefusalKind::Memory, &format!("{range} has MADV_DONTFORK, and no fork has it"));
-    }
-    Ok(())
-}
-
-/// A file whose content is in the image: each thaw makes one.
-fn file(ice: &Ice, id: u64, object: &Object) -> Result<()> {
-    let (shm, nameless) = (posix_shm::is(object), unlinked::is(object));
-    // POSIX shared memory that is here is one for all.
-    if shm && posix_shm::is_gone(object) {
-        let path = &object.path;
-        return no(RefusalKind::Ipc, &format!("{path} (POSIX shared memory) is not here, and each thaw would make it"));
-    }
-    if nameless && ice.need::<Mm>(id)?.exe == object.id {
-        let path = &object.path;
-        return no(RefusalKind::File, &format!("its executable {path} has no name, and all copies would share one"));
-    }
-    if nameless && ice.all::<OpenFile>().any(|(_, file)| file.object == object.id) {
-        let path = &object.path;
-        return no(RefusalKind::File, &format!("{path} is open and has no name, and all copies would share one file"));
-    }
-    Ok(())
+/// The root's mappings that a copy has by fork(2) as a thaw brings them back. Not so: what is shared, which would be one for all copies (but for files with a
+/// name, which are one for all thaws, too); POSIX shared memory, which may be gone by then; files without a name that somebody may write to; huge TLB pages,
+/// of which nothing is reserved for a fork; and what no fork has.
+pub fn forkable(ice: &Ice) -> Result<Vec<Vma>> {
+    let objects = &ice.need::<Objects>(0)?.objects;
+    let object = |vma: &Vma| objects.iter().find(|o| o.id == vma.object);
+    let all = ice.all::<Vmas>().flat_map(|(_, v)| &v.vmas);
+    let shared = all.filter(|vma| vma.backing == Backing::SHARED).map(|vma| vma.object);
+    let written: HashSet<u64> = shared.chain(ice.all::<OpenFile>().map(|(_, file)| file.object)).collect();
+    let own = |vma: &Vma, object: Option<&Object>| {
+        vma.flags.has(VmFlags::HUGETLB)
+            || vma.flags.has(VmFlags::DONTFORK)
+            || vma.backing == Backing::SHARED && object.is_none_or(|o| o.kind != ObjectKind::FILE)
+            || object.is_some_and(posix_shm::is)
+            || object.is_some_and(|o| unlinked::is(o) && written.contains(&o.id))
+    };
+    let (root, _) = ice.root()?;
+    Ok(ice.need::<Vmas>(root)?.vmas.iter().filter(|vma| !own(vma, object(vma))).cloned().collect())
 }

@@ -1,5 +1,6 @@
 //! A template in our hands, and the making of copies.
 
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,34 +10,32 @@ use std::time::{Duration, Instant};
 use cryo_format::section::descriptors::{Descriptors, ThreadDescriptors};
 use cryo_format::section::scheduling::Scheduling;
 use cryo_format::section::terminal::Terminal;
-use cryo_format::section::vmas::Vmas;
 use cryo_tracee::proc::{self, Status};
 use cryo_tracee::{FsRights, Host, namespace};
 
 use super::together::Together;
-use super::{fit, huge};
-use crate::births::CopiedRoot;
+use super::{How, fit, huge};
+use crate::births::{CopiedRoot, HeldRoot};
 use crate::error::{About, Doing, RefusalKind, refuse};
-use crate::ice::Ice;
+use crate::ice::{Ice, Pages};
 use crate::ids::{self, Decision, Ids};
 use crate::options::{Options, Pid};
 use crate::prepared::{Prepared, prepare};
 use crate::ready::Ready;
-use crate::remap::Shape;
 use crate::restore::courier::Courier;
 use crate::restore::credentials;
-use crate::{Result, check, thaw};
+use crate::{Result, check, posix_shm, thaw};
 
 /// A process with the memory of the image. Dropping it ends it.
 pub struct Held {
     ice: Ice,
     options: Options,
     prepared: Prepared,
-    rights: [FsRights; 1],
+    rights: Vec<FsRights>,
     /// Decided when it was made; for each copy anew where that depends on who is there then.
     decision: Option<Decision>,
     host: Host,
-    shape: Shape,
+    root: HeldRoot,
     courier: Courier,
     /// This command, which is executed as the init of a copy's namespace.
     command: OwnedFd,
@@ -46,6 +45,7 @@ pub struct Held {
 pub struct Copied {
     ready: Ready,
     decision: Decision,
+    beside_us: bool,
 }
 
 impl Held {
@@ -62,22 +62,26 @@ impl Held {
         let anew = matches!(options.pid, Pid::Auto | Pid::Same) && ids::may_choose();
         let decision = if anew { None } else { Some(ids::decide(&ice, options.pid)?) };
         let mut pages = ice.pages.take();
-        let id = prepared.members[0].id;
-        let rights = [credentials::fs_rights(&ice, id, &options)?];
-        let (mut host, shape) = thaw::births(&ice, Ids::New, &options, &prepared, &rights).memory(&mut pages)?;
-        huge::join(&mut host, &ice.need::<Vmas>(id)?.vmas)?;
+        let rights = prepared.members.iter().map(|m| credentials::fs_rights(&ice, m.id, &options));
+        let rights = rights.collect::<Result<Vec<_>>>()?;
+        let vmas = fit::forkable(&ice)?;
+        let (mut host, root) =
+            thaw::births(&ice, Ids::New, &options, &prepared, &rights).hold_root(vmas, &mut pages)?;
+        huge::join(&mut host, &root.vmas)?;
         cryo_tracee::host::raise_file_limit(host.pid())?;
         let tables = ice.all::<Descriptors>().map(|(_, d)| &d.descriptors);
         let highest = tables.chain(ice.all::<ThreadDescriptors>().map(|(_, d)| &d.descriptors)).flat_map(|d| d.iter());
         let highest = highest.map(|d| d.fd).max().unwrap_or(0).max(2);
         let courier = Courier::between(&mut host, u64::from(highest) + 1)?;
         // What it has of ours is not for its copies, and who reads from our output waits for its end.
-        let own: Vec<u64> = shape.unlinked.values().copied().chain([courier.theirs()]).collect();
+        let handed_down = root.handed_down.iter().map(|(_, fd)| *fd);
+        let own: HashSet<u64> =
+            root.shape.unlinked.values().copied().chain(handed_down).chain([courier.theirs()]).collect();
         for fd in proc::descriptors(host.pid())?.into_iter().filter(|fd| !own.contains(&(*fd as u64))) {
             host.call(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0])?;
         }
         let command = File::open("/proc/self/exe").about(|| "opening this command".into())?.into();
-        Ok(Self { ice, options, prepared, rights, decision, host, shape, courier, command })
+        Ok(Self { ice, options, prepared, rights, decision, host, root, courier, command })
     }
 
     /// The pid of the process that holds the memory.
@@ -85,25 +89,28 @@ impl Held {
         self.host.pid()
     }
 
+    /// Memory of ours that it takes, besides.
+    pub fn kept(&self) -> u64 {
+        self.root.kept.bytes()
+    }
+
     /// Makes a copy, with what its caller has `lent`; if it is in a namespace of its own, that one's init tells `events` what becomes of it.
-    pub fn copy(
-        &mut self,
-        (stopped, detach): (bool, bool),
-        lent: &[(u32, OwnedFd)],
-        events: &UnixStream,
-    ) -> Result<Copied> {
-        let options = Options { stopped, detach, ..self.options.clone() };
+    pub fn copy(&mut self, how: How, lent: &[(u32, OwnedFd)], events: &UnixStream) -> Result<Copied> {
+        let options = Options { stopped: how.stopped, detach: how.detach, ..self.options.clone() };
         let decision = match &self.decision {
             Some(decision) => decision.clone(),
             None => ids::decide(&self.ice, options.pid)?,
         };
+        let shm = posix_shm::make(&mut self.ice, &self.rights[0], &options.notes)?;
+        self.prepared.named.extend(shm.files().map(|(object, _)| object));
         let together = Together::here(self.host.pid());
         let pid = self.prepared.members[0].process.pid as i32;
         let beside = libc::CLONE_PARENT as u64;
+        let beside_us = !how.to_the_last && !matches!(decision.ids, Ids::Namespace(_));
         let mut host = match decision.ids {
-            Ids::Same => self.host.fork(Some(pid), 0, beside)?,
-            Ids::New => self.host.fork(None, 0, beside)?,
-            Ids::Namespace(_) => self.in_namespace(pid, events, &together)?,
+            Ids::Same if beside_us => self.host.fork(Some(pid), 0, beside)?,
+            Ids::New if beside_us => self.host.fork(None, 0, beside)?,
+            ids => self.below_another(ids, pid, events, &together)?,
         };
         // No signal to a group of the holder's is for it, and none of its own for the holder.
         host.call(libc::SYS_setsid, [0; 6]).doing(|| "beginning its session".into())?;
@@ -112,25 +119,35 @@ impl Held {
         let lent = lent.iter().map(|(number, _)| *number).zip(given).collect();
         self.courier.leave(&mut host)?;
         let mut births = thaw::births(&self.ice, decision.ids, &options, &self.prepared, &self.rights);
-        births.copy = Some(CopiedRoot { host, shape: self.shape.in_common(), lent });
-        let ready = thaw::bring_back(births, &mut None)?;
+        births.ready.shm = Some(shm);
+        births.copy = Some(CopiedRoot { host, held: &self.root, lent });
+        let mut pages = Some(Pages::Kept { kept: self.root.kept.clone(), done: HashSet::new() });
+        let ready = thaw::bring_back(births, &mut pages)?;
         // An image that says nothing of processors leaves them as they are.
         if self.ice.get::<Scheduling>(self.prepared.members[0].id).is_none() {
             let hosts = ready.hosts.iter().flat_map(|(host, _)| host.threads());
             hosts.for_each(|thread| together.leaves(thread.tid()));
         }
-        Ok(Copied { ready, decision })
+        Ok(Copied { ready, decision, beside_us })
     }
 
-    /// A copy in a pid namespace of its own, with an init above it. The memory is copied once: init has it in common with the template until it executes its
-    /// own program. It runs at once, and ends with the copy.
-    fn in_namespace(&mut self, pid: i32, events: &UnixStream, together: &Together) -> Result<Host> {
-        let flags = namespace::flags() | libc::CLONE_VM | libc::CLONE_PARENT;
+    /// A copy with a process above it that is the parent of its orphans: the init of a pid namespace of its own, or without one a subreaper (prctl(2)). The
+    /// memory is copied once: that process has it in common with the template until it executes its own program. It runs at once, and ends with the copy's last
+    /// process.
+    fn below_another(&mut self, ids: Ids, pid: i32, events: &UnixStream, together: &Together) -> Result<Host> {
+        let in_namespace = matches!(ids, Ids::Namespace(_));
+        let name = if in_namespace { namespace::AS_INIT } else { namespace::AS_SUBREAPER };
+        let flags = if in_namespace { namespace::flags() } else { 0 } | libc::CLONE_VM | libc::CLONE_PARENT;
         let made = self.host.fork(None, 0, flags as u64);
-        let mut init = made.doing(|| "making a pid namespace for the copy".into())?;
-        namespace::map_ids(init.pid())?;
-        own_proc(&mut init)?;
-        let copy = init.fork(Some(pid), libc::SIGCHLD, 0)?;
+        let mut init = made.doing(|| "making a process above the copy".into())?;
+        if in_namespace {
+            namespace::map_ids(init.pid())?;
+            own_proc(&mut init)?;
+        } else {
+            init.call(libc::SYS_prctl, [libc::PR_SET_CHILD_SUBREAPER as u64, 1, 0, 0, 0, 0])?;
+        }
+        let copy = init.fork((ids != Ids::New).then_some(pid), libc::SIGCHLD, 0)?;
+        let pid = if in_namespace { pid } else { copy.pid() };
         let events = events.as_fd().try_clone_to_owned().about(|| "duplicating a socket".into())?;
         let events = self.courier.give(&mut init, &events)?;
         let command = self.courier.give(&mut init, &self.command)?;
@@ -140,16 +157,16 @@ impl Held {
         }
         init.call(libc::SYS_fcntl, [0, libc::F_SETFD as u64, 0, 0, 0, 0])?;
         match CString::new(pid.to_string()) {
-            Ok(pid) => init.exec(command, &[namespace::AS_INIT, &pid])?,
+            Ok(pid) => init.exec(command, &[name, &pid])?,
             Err(_) => return refuse(RefusalKind::Internal, "a pid with a NUL"),
         }
         let init = init.release();
         together.leaves(init);
-        // Who freezes the copy knows its init by that name.
+        // Who freezes the copy knows an init by that name.
         let deadline = Instant::now() + cryo_tracee::LIMIT;
-        while Status::of(init)?.name() != namespace::AS_INIT.to_bytes() {
+        while Status::of(init)?.name() != name.to_bytes() {
             if Instant::now() > deadline {
-                return refuse(RefusalKind::Internal, "the init of a copy's namespace does not begin");
+                return refuse(RefusalKind::Internal, "the process above a copy does not begin");
             }
             std::thread::sleep(Duration::from_micros(100));
         }
@@ -163,9 +180,9 @@ impl Copied {
         self.ready.pids().next().unwrap_or(0)
     }
 
-    /// Is it a child of ours? The init of its namespace is, where it has one of its own.
+    /// Is it a child of ours? Else who stands above it tells what becomes of it.
     pub fn is_child(&self) -> bool {
-        !matches!(self.decision.ids, Ids::Namespace(_))
+        self.beside_us
     }
 
     /// What is to be told of its ids when it runs.

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::directory::{self, Name};
 use super::held::Held;
-use super::message::{self, Request};
+use super::message::{self, How, Request};
 use crate::Result;
 use crate::error::About;
 use crate::ice::Ice;
@@ -116,16 +116,16 @@ impl Holder {
             return;
         }
         match message::receive(&caller) {
-            Ok(Some(Request::Copy { stopped, detach, lent })) => {
+            Ok(Some(Request::Copy { how, lent })) => {
                 if self.stand_for(&lent).is_ok() {
-                    self.copy(&caller, (stopped, detach), &lent, voice);
+                    self.copy(&caller, how, &lent, voice);
                 }
                 drop(lent);
                 let _ = self.stand_for(&[]);
             }
             Ok(Some(Request::About)) => {
-                let pid = self.held.as_ref().map_or(0, Held::pid);
-                let _ = writeln!(caller, "{pid} {}", self.made);
+                let (pid, kept) = self.held.as_ref().map_or((0, 0), |held| (held.pid(), held.kept() / 1024));
+                let _ = writeln!(caller, "{pid} {} {kept}", self.made);
             }
             Ok(Some(Request::End)) => self.end(),
             Ok(None) | Err(_) => {}
@@ -141,7 +141,7 @@ impl Holder {
         rustix::stdio::dup2_stderr(own(2)).about(about)
     }
 
-    fn copy(&mut self, caller: &UnixStream, how: (bool, bool), lent: &[(u32, OwnedFd)], voice: &dyn Voice) {
+    fn copy(&mut self, caller: &UnixStream, how: How, lent: &[(u32, OwnedFd)], voice: &dyn Voice) {
         let Some(held) = &mut self.held else { return };
         let Ok(answer) = caller.as_fd().try_clone_to_owned() else { return };
         let mut answer = File::from(answer);

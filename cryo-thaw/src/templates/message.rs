@@ -15,14 +15,23 @@ use crate::Result;
 use crate::error::{About, RefusalKind, refuse};
 use crate::restore::courier::MOST;
 
+/// What a copy is to be like.
+#[derive(Clone, Copy)]
+pub struct How {
+    /// It does not run yet.
+    pub stopped: bool,
+    /// Nobody waits for it.
+    pub detach: bool,
+    /// Its last process is waited for.
+    pub to_the_last: bool,
+}
+
 /// What can be asked.
 pub enum Request {
     /// A copy.
     Copy {
-        /// It does not run yet.
-        stopped: bool,
-        /// Nobody waits for it.
-        detach: bool,
+        /// What it is to be like.
+        how: How,
         /// What the caller has open, by the numbers there.
         lent: Vec<(u32, OwnedFd)>,
     },
@@ -36,7 +45,9 @@ pub enum Request {
 pub fn send(to: &UnixStream, request: &Request) -> Result<()> {
     let none = Vec::new();
     let (letter, flags, lent) = match request {
-        Request::Copy { stopped, detach, lent } => (b'C', u8::from(*stopped) | u8::from(*detach) << 1, lent),
+        Request::Copy { how, lent } => {
+            (b'C', u8::from(how.stopped) | u8::from(how.detach) << 1 | u8::from(how.to_the_last) << 2, lent)
+        }
         Request::About => (b'A', 0, &none),
         Request::End => (b'E', 0, &none),
     };
@@ -74,7 +85,10 @@ pub fn receive(from: &UnixStream) -> Result<Option<Request>> {
     let numbers = numbers.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word));
     let lent: Vec<(u32, OwnedFd)> = numbers.zip(fds).collect();
     Ok(match letter {
-        b'C' => Some(Request::Copy { stopped: flags & 1 != 0, detach: flags & 2 != 0, lent }),
+        b'C' => {
+            let how = How { stopped: flags & 1 != 0, detach: flags & 2 != 0, to_the_last: flags & 4 != 0 };
+            Some(Request::Copy { how, lent })
+        }
         b'A' => Some(Request::About),
         b'E' => Some(Request::End),
         _ => None,

@@ -6,7 +6,7 @@
 //! thaw inside, where it may choose ids, and then ends, so that the program becomes init's child. Init tells us over a pipe what happens.
 //!
 //! A copy of a template has no worker: its init is made by the template, makes the program, and then executes our own command to be what the others are
-//! ([`executed_as_init`]).
+//! ([`executed_as_init`]). Without a namespace such a process stands above a copy whose last process is waited for.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -455,15 +455,24 @@ fn be_init(
 /// The first argument of a command of ours that is executed to be the init of a copy's namespace.
 pub const AS_INIT: &CStr = c"cryo-init";
 
-/// Is that what this process was executed for? Then this is its exit status, when nothing is left in the namespace. Its second argument is the program's pid
-/// there, its standard input who wants to know what becomes of it.
+/// The same of one that is executed to be the parent of the orphans among a copy's processes (PR_SET_CHILD_SUBREAPER), where there is no namespace.
+pub const AS_SUBREAPER: &CStr = c"cryo-subreaper";
+
+/// Is either what this process was executed for? Then this is its exit status, when nothing is left of the copy. Its second argument is the program's pid as
+/// it sees it, its standard input who wants to know what becomes of it.
 pub fn executed_as_init() -> Option<i32> {
     let mut arguments = std::env::args_os();
-    if rustix::process::getpid() != rustix::process::Pid::INIT || arguments.next()?.as_bytes() != AS_INIT.to_bytes() {
+    let named = arguments.next()?;
+    let is = |name: &CStr| named.as_bytes() == name.to_bytes();
+    let name = if is(AS_INIT) && rustix::process::getpid() == rustix::process::Pid::INIT {
+        AS_INIT
+    } else if is(AS_SUBREAPER) && matches!(rustix::process::child_subreaper(), Ok(Some(_))) {
+        AS_SUBREAPER
+    } else {
         return None;
-    }
+    };
     let program = arguments.next()?.to_str()?.parse().ok()?;
-    let _ = rustix::thread::set_name(AS_INIT);
+    let _ = rustix::thread::set_name(name);
     let events = File::from(rustix::io::dup(rustix::stdio::stdin()).ok()?);
     let own = events.as_raw_fd();
     close_all_but([own, own]);
