@@ -189,6 +189,7 @@ types:
             '"SI321"': syscall_i386
             '"FORK1"': forked
             '"PRNT1"': parent_set
+            '"TCHD1"': touched
             '"EXTS1"': extents
             '"INDX1"': index
             '"END 1"': end
@@ -788,6 +789,14 @@ types:
     seq:
       - id: parent
         type: u8
+      - id: num_ranges
+        type: u8
+      - id: ranges
+        type: guard
+        repeat: expr
+        repeat-expr: num_ranges
+  touched:
+    seq:
       - id: num_ranges
         type: u8
       - id: ranges

@@ -12,11 +12,13 @@ use crate::header::{HEADER_LEN, Header, Profile, magic};
 use crate::index::{End, FOOTER_LEN, Footer, Index, IndexEntry};
 use crate::kind::Kind;
 use crate::order::Order;
+use crate::prim::Raw;
 use crate::read::Stream;
 pub use crate::read_at::{ReadAt, Sequential};
 use crate::root::RootHasher;
 use crate::rules::{Rule, Violation, ensure};
 use crate::section::extents::Extents;
+use crate::section::touched::Touched;
 use crate::section::{self, AnySection, Section};
 
 /// One file of a set, opened.
@@ -231,6 +233,21 @@ impl<R: ReadAt> Image<R> {
         // It stands right before the footer.
         let end = at.size()?.saturating_sub((FOOTER_LEN + CHUNK_HEADER_LEN + End::LEN) as u64);
         same.map_err(|v| at.broken(Some(Kind::END), end, v))
+    }
+
+    /// The root that the file would have without its hints (`TCHD`), which may have been added since others were told of it.
+    pub fn root_without_hints(&self) -> Result<Raw<32>> {
+        let mut root = RootHasher::new(&self.at().array(0)?);
+        for entry in self.chunks.iter().filter(|entry| entry.kind != Touched::KIND) {
+            let payload = if entry.kind == Kind::DATA { Vec::new() } else { self.payload(entry)? };
+            root.chunk(&entry.header(), &entry.header().to_bytes(), &payload);
+        }
+        Ok(root.finish())
+    }
+
+    /// Has the file any?
+    pub fn has_hints(&self) -> bool {
+        self.chunks.iter().any(|entry| entry.kind == Touched::KIND)
     }
 
     fn at(&self) -> At<'_, R> {

@@ -64,8 +64,8 @@ rules! {
     31 RESERVED "The reserved fields of a section are zero.";
     32 VALUE "A field whose values are listed has one of them.";
 
-    40 VMA_ORDER "Mappings, guards, forked ranges and ranges with a memory policy ascend, do not overlap and are not empty.";
-    41 VMA_ALIGN "Mappings, guards, forked ranges and ranges with a memory policy begin and end at page boundaries.";
+    40 VMA_ORDER "Mappings, guards, forked ranges and ranges with a memory policy ascend, do not overlap and are not empty; nor do and are touched ranges.";
+    41 VMA_ALIGN "Mappings, guards, forked and touched ranges and ranges with a memory policy begin and end at page boundaries.";
     42 EXTENT_ORDER "The extents of one owner ascend, do not overlap, are not empty and do not wrap around.";
     43 EXTENT_ALIGN "Extents begin at page boundaries.";
     44 DATA_FOLLOWS "A DATA chunk follows the EXTS of the same owner that announces it, with that many pages, and nothing but PAD stands between them.";

@@ -80,6 +80,7 @@ macro_rules! for_each_section {
             forked      Forked      b"FORK" 1 Freeze Process         CRITICAL;
             parent      ParentSet   b"PRNT" 1 Freeze Image           CRITICAL;
             extents     Extents     b"EXTS" 1 Freeze Memory          CRITICAL;
+            touched     Touched     b"TCHD" 1 Freeze Process         SAFE_TO_COPY;
         }
     };
 }

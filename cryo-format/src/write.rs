@@ -90,6 +90,17 @@ impl<W: Write> Writer<W> {
         self.chunk(kind, version, flags, owner, |out| out.extend_from_slice(payload))
     }
 
+    /// Copies a chunk of another file, with its payload as it is stored there.
+    pub fn copied(&mut self, chunk: &ChunkHeader, stored: &[u8]) -> Result<()> {
+        if chunk.kind != Kind::DATA {
+            return self.opaque(chunk.kind, chunk.version, chunk.flags, chunk.owner, stored);
+        }
+        if !chunk.is_compressed() {
+            self.align(self.header.page_size())?;
+        }
+        self.data(chunk, stored)
+    }
+
     /// Writes a batch of extents, and the pages that they refer to: at most 1 MiB, whole pages, straight from `data`.
     ///
     /// `digest` is [`crate::digest`] of `data`, or `None` where digests are switched off.
@@ -134,9 +145,14 @@ impl<W: Write> Writer<W> {
         } else {
             ChunkHeader::compressed(kind, STRUCTURAL_VERSION, flags, owner, data, len)
         };
-        self.index.push(IndexEntry::new(&header, self.offset));
+        self.data(&header, data)
+    }
+
+    /// A DATA chunk: its pages go out straight from the caller's memory.
+    fn data(&mut self, header: &ChunkHeader, data: &[u8]) -> Result<()> {
+        self.index.push(IndexEntry::new(header, self.offset));
         let bytes = header.to_bytes();
-        self.root.chunk(&header, &bytes, &[]);
+        self.root.chunk(header, &bytes, &[]);
         self.buffer.extend_from_slice(&bytes);
         self.chunks += 1;
         self.flush()?;

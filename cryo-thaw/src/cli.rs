@@ -63,6 +63,10 @@ pub struct Cli {
     /// As root: let it run at once, and fill its memory behind it; what it waits for comes first
     #[arg(long, conflicts_with_all = ["hold", "from"])]
     pub lazy: bool,
+    /// With --lazy: bring only what it touches until it has touched nothing for a second (30 at most), and write into NAME.freeze in which order that was: the
+    /// next --lazy thaw brings these pages first
+    #[arg(long, requires = "lazy")]
+    pub learn: bool,
     /// Leave it stopped (kill -CONT lets it go on; of a family each process, which are named)
     #[arg(long)]
     pub stopped: bool,

@@ -5,6 +5,7 @@
 
 mod filler;
 mod index;
+mod learn;
 mod space;
 
 use std::fs::File;
@@ -47,6 +48,14 @@ pub fn ranges(ice: &Ice, pages: &Pages, id: u64, vmas: &[Vma], options: &Options
     if options.lazy.is_none() {
         return Vec::new();
     }
+    let later = suited(ice, pages, id, vmas, options);
+    if later.is_empty() && options.learn.is_some() {
+        options.notes.add("--learn: nothing was learned, since all of it was filled before it ran");
+    }
+    later
+}
+
+fn suited(ice: &Ice, pages: &Pages, id: u64, vmas: &[Vma], options: &Options) -> Vec<Range> {
     let why = match pages {
         Pages::Pipe { .. } => Some("it comes down a pipe"),
         Pages::File { .. } if ice.processes().len() > 1 => Some("it is a family"),
@@ -99,7 +108,7 @@ pub fn start(
     let mut ready = background::start(|tell| {
         let kept = [faults.as_fd(), image.input().as_fd(), tell.as_fd()];
         match background::keep_only(&kept) {
-            Ok(()) => filler::run(pid, faults, &index, tell, say),
+            Ok(()) => filler::run((pid, id), faults, &index, tell, options),
             Err(e) => {
                 say(&e.to_string());
                 1

@@ -1,9 +1,10 @@
 //! `cryo-thaw`: brings a frozen program back to life.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use cryo_thaw::cli::{Cli, WaitArg};
 use cryo_thaw::foreground;
@@ -33,6 +34,7 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
         stopped: cli.stopped,
         detach: cli.detach,
         lazy: cli.lazy.then_some(say),
+        learn: cli.learn.then(|| learned(image)).transpose()?,
         ..cli.choices.options()
     };
     let ice = if image == Path::new("-") {
@@ -53,6 +55,12 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
     let announce = Box::new(|pid, words| announce(cli, pid_file.take(), pid, words));
     let to_the_last = cli.wait == WaitArg::All;
     Ok(stand(ice, Stand { options: &options, to_the_last, voice: &Words, announce, keep: None })?)
+}
+
+/// The .freeze that is written anew with what was learned.
+fn learned(image: &Path) -> anyhow::Result<PathBuf> {
+    let [.., (_, freeze)] = cryo_format::set::paths(image);
+    std::path::absolute(&freeze).with_context(|| freeze.display().to_string())
 }
 
 /// Holds a template, and prints what it is called.

@@ -139,6 +139,8 @@ pub struct Options {
     pub ignore_cpu: bool,
     /// It runs before all of its memory is there, and a process of ours fills behind it; who hears of it if that fails.
     pub lazy: Option<fn(&str)>,
+    /// With `lazy`: write into this .freeze in which order it touches its memory.
+    pub learn: Option<PathBuf>,
     /// It goes on watched: under this filter, traced by us, and as a child of our parent.
     pub watch: Option<Filter>,
 }

@@ -27,7 +27,7 @@ CRITICAL, SAFE_TO_COPY, ZSTD = 1, 2, 0x100
 SECTIONS = {
     "CPU ": ("frore", CRITICAL), "OBJS": ("frore", CRITICAL), "MM  ": ("frore", CRITICAL), "VMAS": ("frore", CRITICAL),
     "GARD": ("frore", CRITICAL), "MBND": ("frore", CRITICAL), "MPOL": ("frost", CRITICAL), "FS  ": ("frost", CRITICAL), "FDTT": ("frost", CRITICAL), "AIO ": ("frost", CRITICAL),
-    "FMLY": ("frost", CRITICAL), "FORK": ("freeze", CRITICAL), "PRNT": ("freeze", CRITICAL),
+    "FMLY": ("frost", CRITICAL), "FORK": ("freeze", CRITICAL), "PRNT": ("freeze", CRITICAL), "TCHD": ("freeze", SAFE_TO_COPY),
     "PROC": ("frost", CRITICAL), "THRD": ("frost", CRITICAL), "SIGA": ("frost", CRITICAL), "SIGP": ("frost", CRITICAL),
     "FDTB": ("frost", CRITICAL), "FILE": ("frost", CRITICAL), "OUTS": ("frost", CRITICAL), "NOTE": ("frost", SAFE_TO_COPY), "HIST": ("frost", SAFE_TO_COPY),
     "INET": ("frost", CRITICAL),
@@ -237,6 +237,12 @@ def forked(s):
     need(all(a.end <= b.start for a, b in pairwise(s.ranges)), 40, "ranges overlap")
 
 
+def touched(s):
+    need(all(r.start % 4096 == 0 and r.end % 4096 == 0 for r in s.ranges), 41, "ranges not aligned")
+    need(all(r.start < r.end for r in s.ranges), 40, "an empty range")
+    need(all(a.end <= b.start for a, b in pairwise(sorted(s.ranges, key=lambda r: r.start))), 40, "ranges overlap")
+
+
 def ldt(s):
     need(ascending(e.entry for e in s.entries), 63, "LDT entries not sorted")
     need(all(e.entry < 8192 and e.limit < 1 << 20 for e in s.entries), 32, "no such LDT entry")
@@ -329,6 +335,7 @@ RULES = {
     "GARD": guards,
     "FMLY": family,
     "FORK": forked,
+    "TCHD": touched,
     "PRNT": lambda s: need(ascending(h.owner for h in s.owners), 63, "owners not sorted"),
     "LDT ": ldt,
     "MBND": mbind,

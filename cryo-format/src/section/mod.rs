@@ -72,6 +72,7 @@ pub mod terminal;
 pub mod thread;
 pub mod timerfd;
 pub mod tls;
+pub mod touched;
 pub mod unix;
 pub mod unread;
 pub mod v1;

@@ -173,6 +173,7 @@ impl<'a> Relations<'a> {
                 AnySection::Guards(guards) => guards.check(page),
                 AnySection::Forked(forked) => forked.check(page),
                 AnySection::Mbind(ranges) => ranges.check(page),
+                AnySection::Touched(touched) => touched.check(page),
                 _ => Ok(()),
             };
             self.check((file, fact), result);

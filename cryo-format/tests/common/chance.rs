@@ -112,6 +112,15 @@ fn mend(section: &mut AnySection) {
                 at = g.end.0;
             }
         }
+        AnySection::Touched(s) => {
+            let mut at = 0;
+            for r in s.ranges.iter_mut() {
+                r.start = Addr(at + (r.start.0 % 1000) * PAGE as u64);
+                r.end = Addr(r.start.0 + (r.end.0 % 1000 + 1) * PAGE as u64);
+                at = r.end.0;
+            }
+            s.ranges.reverse();
+        }
         AnySection::Aio(s) => {
             let mut at = 0;
             for c in s.contexts.iter_mut() {

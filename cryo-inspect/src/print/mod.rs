@@ -74,6 +74,7 @@ mod terminal;
 mod thread;
 mod timerfd;
 mod tls;
+mod touched;
 mod unix;
 mod unknown;
 mod unread;

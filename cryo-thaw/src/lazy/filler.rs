@@ -10,15 +10,19 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use cryo_format::section::touched::Touched;
 use cryo_tracee::kill_on_close::BETWEEN;
 use cryo_tracee::page_faults::{Brought, Message, PageFaults};
 use cryo_tracee::{KillOnClose, background, fds, host, page_faults, signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::Range;
 use super::index::{Index, Reader};
+use super::learn::Learning;
 use super::space::Space;
 use crate::Result;
 use crate::error::About;
+use crate::options::Options;
 
 /// Bytes that are brought at once, between two looks at who waits.
 const STEP: u64 = 256 << 10;
@@ -28,11 +32,18 @@ const PAGE: u64 = 4096;
 /// How often the guard looks whether those who are left have ended.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Fills the memory of process `pid`, and tells when it has begun. Returns the exit code.
-pub fn run(pid: i32, faults: PageFaults, index: &Index<'_>, tell: File, say: fn(&str)) -> i32 {
+/// Fills the memory of process `pid`, which is `id` in the image, and tells when it has begun. Returns the exit code.
+pub fn run((pid, id): (i32, u64), faults: PageFaults, index: &Index<'_>, tell: File, options: &Options) -> i32 {
     let _ = rustix::thread::set_name(c"cryo-filler");
-    match Filler::begin(pid, faults, index, say).and_then(|filler| filler.fill(tell)) {
-        Ok(()) => 0,
+    let Some(say) = options.lazy else { return 1 };
+    let learning = options.learn.as_deref().map(Learning::begin);
+    match Filler::begin((pid, id), faults, index, (learning, say)).and_then(|filler| filler.fill(tell)) {
+        Ok(learned) => {
+            // All is there: what was learned is for others.
+            let written = learned.map(|learned| learned.write(index.image(), id));
+            written.into_iter().for_each(|written| say(&written.unwrap_or_else(|e| e.to_string())));
+            0
+        }
         Err(e) => {
             say(&format!("{e}: the program cannot go on without this part of its memory, and is ended"));
             1
@@ -49,10 +60,19 @@ struct Filler<'a> {
     own: OwnedFd,
     guard: OwnedFd,
     say: fn(&str),
+    /// What an earlier thaw touched, the first last.
+    first: Vec<Range>,
+    /// Is it to be learned?
+    learning: Option<Learning>,
 }
 
 impl<'a> Filler<'a> {
-    fn begin(pid: i32, faults: PageFaults, index: &'a Index<'a>, say: fn(&str)) -> Result<Self> {
+    fn begin(
+        (pid, id): (i32, u64),
+        faults: PageFaults,
+        index: &'a Index<'a>,
+        (learning, say): (Option<Learning>, fn(&str)),
+    ) -> Result<Self> {
         let _ = background::Signals::block()?;
         host::raise_file_limit(std::process::id() as i32)?;
         let faults = faults.above(BETWEEN)?;
@@ -60,15 +80,23 @@ impl<'a> Filler<'a> {
         let own = fds::pidfd(std::process::id() as i32)?;
         let guard = background::twin(|| guard(&own, &killing, say))?;
         let spaces = vec![Space::new(faults, index.ranges())];
-        Ok(Self { index, reader: Reader::default(), spaces, killing, own, guard, say })
+        // Damaged, it is no reason not to bring the pages.
+        let touched: Option<Touched> = index.image().get(id).ok().flatten();
+        let touched = touched.iter().flat_map(|touched| &touched.ranges).rev();
+        let first = touched.map(|r| (r.start.0, r.end.0)).collect();
+        Ok(Self { index, reader: Reader::default(), spaces, killing, own, guard, say, first, learning })
     }
 
-    fn fill(mut self, mut tell: File) -> Result<()> {
+    /// Returns what was learned.
+    fn fill(mut self, mut tell: File) -> Result<Option<Learning>> {
         tell.write_all(b"R").about(|| "telling that it is filled".into())?;
         drop(tell);
         while !self.spaces.is_empty() {
             for i in 0..self.spaces.len() {
                 self.hear(i)?;
+            }
+            if self.waits_for_touches() {
+                continue;
             }
             for i in (0..self.spaces.len()).rev() {
                 if !self.advance(i)? {
@@ -83,7 +111,24 @@ impl<'a> Filler<'a> {
                 self.guard = background::twin(|| guard(&self.own, &self.killing, self.say))?;
             }
         }
-        Ok(())
+        Ok(self.learning)
+    }
+
+    /// Is nothing to be brought now? While it is learned, that is so until somebody waits for a page.
+    fn waits_for_touches(&self) -> bool {
+        let Some(left) = self.learning.as_ref().map(Learning::left).filter(|left| !left.is_zero()) else {
+            return false;
+        };
+        if self.spaces.iter().any(|space| !space.waiting.is_empty()) {
+            return false;
+        }
+        let all = self.spaces.iter().map(|space| PollFd::new(&space.faults, PollFlags::IN));
+        let mut all: Vec<PollFd<'_>> = all.chain([PollFd::new(&self.guard, PollFlags::IN)]).collect();
+        let touched = poll(&mut all, Timespec::try_from(left).ok().as_ref()).is_ok_and(|n| n > 0);
+        // A guard that has ended is to be replaced, and memory that is gone to be found so.
+        touched
+            && all.iter().all(|one| (one.revents() - PollFlags::IN).is_empty())
+            && all.last().is_some_and(|guard| guard.revents().is_empty())
     }
 
     /// Reads what the program has done, and who waits.
@@ -107,8 +152,14 @@ impl<'a> Filler<'a> {
     fn advance(&mut self, i: usize) -> Result<bool> {
         let waiting = std::mem::take(&mut self.spaces[i].waiting);
         let waited_for = !waiting.is_empty();
+        let learns = self.learning.as_ref().is_some_and(|learning| !learning.left().is_zero());
         for at in waiting {
-            match self.bring(i, at, WAITED_FOR)? {
+            if let Some(learning) = self.learning.as_mut().filter(|_| learns && self.spaces[i].root)
+                && let Some((origin, _)) = self.spaces[i].at(at)
+            {
+                learning.touched((origin, origin + PAGE));
+            }
+            match self.bring(i, at, if learns { PAGE } else { WAITED_FOR })? {
                 Brought::Changing => self.spaces[i].waiting.push(at),
                 Brought::Ended => return Ok(false),
                 _ => {}
@@ -116,6 +167,15 @@ impl<'a> Filler<'a> {
         }
         if waited_for {
             return Ok(true);
+        }
+        let first = if self.spaces[i].root { self.first.pop() } else { None };
+        if let Some((start, end)) = first {
+            let Some(at) = self.spaces[i].next_in((start, end)) else { return Ok(true) };
+            let brought = self.bring(i, at, STEP.min(end - at))?;
+            // A part at a time: somebody may wait.
+            let next = self.spaces[i].next;
+            self.first.extend((at < next && next < end).then_some((next, end)));
+            return Ok(brought != Brought::Ended);
         }
         let Some(next) = self.spaces[i].next() else { return Ok(false) };
         Ok(self.bring(i, next, STEP)? != Brought::Ended)

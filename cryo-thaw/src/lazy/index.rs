@@ -66,6 +66,11 @@ impl<'a> Index<'a> {
         Ok(Self { image, verify, batches, pieces })
     }
 
+    /// The image.
+    pub fn image(&self) -> &'a Image<File> {
+        self.image
+    }
+
     /// All that there is, ascending.
     pub fn ranges(&self) -> impl Iterator<Item = Range> {
         self.pieces.iter().map(|p| (p.start, p.end))

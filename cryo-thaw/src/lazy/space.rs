@@ -53,6 +53,14 @@ impl Space {
         behind.or_else(|| self.missing.0.first_key_value()).map(|(start, _)| *start)
     }
 
+    /// The first missing page in a range of addresses.
+    pub fn next_in(&self, (start, end): Range) -> Option<u64> {
+        if self.at(start).is_some() {
+            return Some(start);
+        }
+        self.missing.0.range(start..end).next().map(|(start, _)| *start)
+    }
+
     /// These are there now, or nobody needs them any more.
     pub fn done(&mut self, range: Range) {
         self.missing.take(range);
