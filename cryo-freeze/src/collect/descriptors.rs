@@ -3,7 +3,6 @@
 //!
 //! To carry a further kind: a module with `fn collect(cx: &mut Cx, d: &Description) -> Result<bool>`, and its line in `COLLECTORS`.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cryo_format::section::descriptors::{Descriptor, Descriptors, ThreadDescriptors};
@@ -17,8 +16,8 @@ use super::objects::Objects;
 use super::parted::Parted;
 use super::socket_tables::SocketTables;
 use super::{
-    Collected, Held, Ids, RefusalKind, Scene, ancillary, epoll, eventfd, fanotify, fd, files, inotify, locks, mqueues,
-    outside, owners, parallel, pidfd, pipes, ptys, refuse, refused_fds, removed, sessions, shared_fds, signalfd,
+    Collected, Held, Ids, RefusalKind, Scene, ancillary, descriptions, epoll, eventfd, fanotify, fd, files, inotify,
+    locks, mqueues, outside, owners, pidfd, pipes, ptys, refuse, refused_fds, removed, sessions, shared_fds, signalfd,
     sockets, terminal, timerfd,
 };
 use crate::{Error, Refusal, Refusals, Result};
@@ -108,7 +107,7 @@ pub fn collect(
     let mut all = Vec::new();
     let mut by_rule = Vec::new();
     let tids: Vec<i32> = scenes.iter().chain(&own).chain([&us]).map(|s| s.live_tid).collect();
-    for mut group in descriptions(&tids, &fds)? {
+    for mut group in descriptions::group(&tids, &fds, &root.machine.descriptions)? {
         let asked: HashSet<i32> = group.iter().filter(|f| f.holder == 0 && rule(f).is_some()).map(|f| f.fd).collect();
         by_rule.extend(by_number(group.extract_if(.., |f| asked.contains(&f.fd))));
         if !group.is_empty() {
@@ -275,49 +274,4 @@ fn answers(refused: Vec<(i32, Refusal)>) -> Result<()> {
         if all.len() > MANY { " ..." } else { "" }
     );
     Err(Refusals { all, answer, add: Some("--fd outside=null") }.into())
-}
-
-/// Groups descriptors by their open file description, each group and the groups themselves by holder and number. kcmp(2) orders descriptions, so
-/// that sorting finds equal ones without comparing each with each; each part is sorted by a thread of ours, and the whole from these.
-fn descriptions<'f>(tids: &[i32], fds: &'f [Fd]) -> Result<Vec<Vec<&'f Fd>>> {
-    let mut sorted: Vec<(&Fd, _)> = fds.iter().map(|f| (f, f.looks())).collect();
-    sorted.sort_by_key(|(f, looks)| (*looks, f.holder, f.fd));
-    let mut groups: Vec<Vec<&Fd>> = Vec::new();
-    for alike in sorted.chunk_by(|a, b| a.1 == b.1) {
-        let alike: Vec<&Fd> = alike.iter().map(|(f, _)| *f).collect();
-        let parts = parallel::side_by_side(&alike, fd::PER_THREAD, |part| {
-            by_description(tids, part.to_vec()).map(|(part, _)| part)
-        })?;
-        let (whole, same) = by_description(tids, parts)?;
-        groups.extend(whole.chunk_by(|a, b| same.contains(&pair(a, b))).map(<[&Fd]>::to_vec));
-    }
-    groups.sort_by_key(|g| (g[0].holder, g[0].fd));
-    Ok(groups)
-}
-
-/// A descriptor by its holder and its number.
-type Place = (usize, i32);
-
-/// Pairs of descriptors, the lower first, that are of one description.
-type Same = HashSet<(Place, Place)>;
-
-fn pair(a: &Fd, b: &Fd) -> (Place, Place) {
-    let (a, b) = ((a.holder, a.fd), (b.holder, b.fd));
-    (a.min(b), a.max(b))
-}
-
-/// Sorts by description, then holder and number; and says which neighbours are of one description: to sort them it must have compared them.
-fn by_description<'f>(tids: &[i32], mut fds: Vec<&'f Fd>) -> Result<(Vec<&'f Fd>, Same)> {
-    let (mut error, mut same) = (None, HashSet::new());
-    fds.sort_by(|a, b| {
-        let order = cryo_tracee::fds::compare((tids[a.holder], a.fd), (tids[b.holder], b.fd)).unwrap_or_else(|e| {
-            error.get_or_insert(e);
-            Ordering::Equal
-        });
-        if order.is_eq() {
-            same.insert(pair(a, b));
-        }
-        order.then((a.holder, a.fd).cmp(&(b.holder, b.fd)))
-    });
-    error.map_or(Ok((fds, same)), |e| Err(e.into()))
 }

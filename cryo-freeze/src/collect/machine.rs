@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use cryo_tracee::{cpu, proc, sched, timens};
 
+use super::descriptions::Before;
 use super::other_holders::OtherHolders;
 use super::semundo::Lists;
 use crate::Result;
@@ -38,6 +39,8 @@ pub struct Machine {
     pub undo_lists: Lists,
     /// What other processes have open and mapped.
     pub others: OtherHolders,
+    /// Which descriptors of the processes were of one description.
+    pub descriptions: Before,
 }
 
 impl Machine {
@@ -56,6 +59,7 @@ impl Machine {
             clocks_ahead: timens::offsets_of(us)?,
             undo_lists,
             others: OtherHolders::look(pids, undo_lists),
+            descriptions: Before::look(pids),
         })
     }
 

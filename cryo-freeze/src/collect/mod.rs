@@ -16,6 +16,7 @@ mod content;
 pub mod cpu;
 pub mod credentials;
 pub mod description;
+pub mod descriptions;
 pub mod descriptors;
 pub mod epoll;
 pub mod eventfd;

@@ -5,13 +5,15 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
 use cryo_format::section::sessions::DevTty;
+use cryo_tracee::proc::FdDirs;
 use cryo_tracee::tty::{self, Number, Question};
 use cryo_tracee::{Family, fds, proc};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::Scene;
 use super::description::{Cx, Description, Fd};
+use super::fd::PER_THREAD;
 use super::termios::settings;
+use super::{Scene, parallel};
 use crate::Result;
 use crate::error::About;
 
@@ -91,8 +93,11 @@ fn key(index: u64) -> (u64, u64) {
 pub fn unread(family: &Family) -> Result<bool> {
     for process in &family.members {
         let pid = process.live_tid();
-        let is_master = |fd: &i32| proc::link(pid, &format!("fd/{fd}")).is_ok_and(|link| link.ends_with(b"/ptmx"));
-        let masters: Vec<i32> = proc::descriptors(pid)?.into_iter().filter(is_master).collect();
+        let dirs = FdDirs::open(pid)?;
+        let is_master = |fd: &i32| dirs.link(*fd).is_ok_and(|link| link.ends_with(b"/ptmx"));
+        let masters = parallel::side_by_side(&proc::descriptors(pid)?, PER_THREAD, |some| {
+            Ok(some.iter().copied().filter(is_master).collect())
+        })?;
         let pidfd = if masters.is_empty() { continue } else { fds::pidfd(pid)? };
         for fd in masters {
             let master = fds::take(&pidfd, fd)?;
