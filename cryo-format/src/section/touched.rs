@@ -34,7 +34,7 @@ impl Touched {
     pub fn check(&self, page: u64) -> Result<(), Violation> {
         let mut sorted: Vec<_> = self.ranges.iter().map(|r| (r.start, r.end)).collect();
         sorted.sort_unstable();
-        page_ranges(page, sorted.into_iter())
+        page_ranges(page, sorted)
     }
 }
 

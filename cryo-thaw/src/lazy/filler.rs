@@ -40,8 +40,9 @@ pub fn run((pid, id): (i32, u64), faults: PageFaults, index: &Index<'_>, tell: F
     match Filler::begin((pid, id), faults, index, (learning, say)).and_then(|filler| filler.fill(tell)) {
         Ok(learned) => {
             // All is there: what was learned is for others.
-            let written = learned.map(|learned| learned.write(index.image(), id));
-            written.into_iter().for_each(|written| say(&written.unwrap_or_else(|e| e.to_string())));
+            if let Some(learned) = learned {
+                say(&learned.write(index.image(), id).unwrap_or_else(|e| e.to_string()));
+            }
             0
         }
         Err(e) => {

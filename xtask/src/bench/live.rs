@@ -19,8 +19,17 @@ const ROWS: &[(&str, &str, &str, u32)] = &[
 
 const UPON: &str = "a set upon another, 1 GiB, 1 % changed";
 
-pub const HEAD: &[&str] =
-    &["it goes on", "usual: still ms", "whole ms", "live: still ms", "aimed at", "to begin ms", "whole ms", "CPU ms"];
+pub const HEAD: &[&str] = &[
+    "it goes on",
+    "usual: still ms",
+    "whole ms",
+    "live: still ms",
+    "aimed at",
+    "to begin ms",
+    "whole ms",
+    "CPU ms",
+    "peak MiB",
+];
 pub const UPON_HEAD: &[&str] =
     &["", "compared: ms", "MB", "watched: ms", "aimed at", "MB", "aimed at", "still ms", "to begin ms"];
 
@@ -37,14 +46,16 @@ pub fn rows(bench: &Bench, rounds: usize, only: &str) -> Result<Vec<Vec<String>>
     for (name, kind, mib, aim) in ROWS.iter().filter(|(name, ..)| name.contains(only)) {
         eprintln!("{name} ...");
         let subject = bench.subject(kind, mib)?;
-        let mut figures: [Vec<f64>; 6] = Default::default();
+        let mut figures: [Vec<f64>; 7] = Default::default();
         for round in 0..=rounds {
             let (usual, usual_still) = freeze(bench, &subject, "--no-live")?;
             let (live, live_still) = freeze(bench, &subject, "--live")?;
-            let now = [usual_still.still, usual.wall_ms, live_still.still, live_still.begun, live.wall_ms, live.cpu_ms];
+            let still = [usual_still.still, usual.wall_ms, live_still.still, live_still.begun];
+            // The copy that it makes is in its memory until it is written.
+            let now = still.into_iter().chain([live.wall_ms, live.cpu_ms, live.peak_kib as f64 / 1024.0]);
             figures.iter_mut().zip(now).filter(|_| round > 0).for_each(|(all, now)| all.push(now));
         }
-        let [usual_still, usual, still, begun, live, cpu] = figures.map(median);
+        let [usual_still, usual, still, begun, live, cpu, peak] = figures.map(median);
         table.push(vec![
             (*name).to_owned(),
             format!("{usual_still:.1}"),
@@ -54,6 +65,7 @@ pub fn rows(bench: &Bench, rounds: usize, only: &str) -> Result<Vec<Vec<String>>
             format!("{begun:.1}"),
             format!("{live:.0}"),
             format!("{cpu:.0}"),
+            format!("{peak:.0}"),
         ]);
     }
     Ok(table)

@@ -127,7 +127,7 @@ impl Bench {
             smaps_ms,
             stored,
             pss_kib,
-            freeze_peak_kib: freeze.peak_kib.max(live.peak_kib),
+            freeze_peak_kib: freeze.peak_kib,
             thaw_peak_kib: thaw.peak_kib,
         })
     }
