@@ -64,7 +64,7 @@ rules! {
     31 RESERVED "The reserved fields of a section are zero.";
     32 VALUE "A field whose values are listed has one of them.";
 
-    40 VMA_ORDER "Mappings, guards, forked ranges and ranges with a memory policy ascend, do not overlap and are not empty; nor do and are touched ranges.";
+    40 VMA_ORDER "Mappings, guards, forked ranges and ranges with a memory policy ascend, do not overlap and are not empty; touched ranges do so when they are sorted.";
     41 VMA_ALIGN "Mappings, guards, forked and touched ranges and ranges with a memory policy begin and end at page boundaries.";
     42 EXTENT_ORDER "The extents of one owner ascend, do not overlap, are not empty and do not wrap around.";
     43 EXTENT_ALIGN "Extents begin at page boundaries.";

@@ -74,10 +74,11 @@ pub struct Filler<'a> {
 
 /// Fills in those whose turn it is. When it returns, each of their checksums and digests was right.
 pub fn fill(pages: &mut Pages, filler: &Filler<'_>, turn: Turn) -> Result<()> {
+    if matches!(pages, Pages::Kept { kept, .. } if kept.is_empty()) {
+        return Ok(());
+    }
     let windows = if turn == Turn::Rest { windows(filler.targets.iter().map(|t| t.vmas)) } else { HashMap::new() };
-    // What was kept was drawn on when that was done.
-    let left = if matches!(pages, Pages::Kept { .. }) { u64::MAX } else { available() };
-    let work = Work { filler, windows, left: AtomicU64::new(left), elsewhere: Mutex::default() };
+    let work = Work { filler, windows, left: AtomicU64::new(available()), elsewhere: Mutex::default() };
     let below = match pages {
         Pages::File { image, done } => {
             from_file(image, done, &work, turn)?;
@@ -212,7 +213,7 @@ fn from_kept(kept: &KeptPages, done: &mut HashSet<u64>, filler: &Work<'_>, turn:
         Turn::Of(process) => vec![process],
         Turn::Rest => kept.owners().filter(|owner| !done.contains(owner)).collect(),
     };
-    let pieces: Vec<(u64, &Piece)> = owners.iter().flat_map(|o| kept.of(*o).iter().map(|piece| (*o, piece))).collect();
+    let pieces: Vec<(u64, &Piece)> = owners.iter().flat_map(|o| kept.of(*o).map(|piece| (*o, piece))).collect();
     done.extend(owners);
     spread(pieces.len(), &|i, _| {
         let (owner, piece) = pieces[i];

@@ -158,6 +158,24 @@ fn capable(of: u64) -> bool {
     Status::of(std::process::id() as i32).is_ok_and(|s| s.hex("CapEff") & of != 0)
 }
 
+/// Has a host keep the capabilities that it has in a user namespace of its own when it executes something (capabilities(7)).
+pub fn keep_capabilities(host: &mut Host) -> Result<()> {
+    let permitted = Status::of(host.pid())?.hex("CapPrm");
+    let words = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+    let (low, high) = (permitted as u32, (permitted >> 32) as u32);
+    let mut batch = host.batch()?;
+    // _LINUX_CAPABILITY_VERSION_3; effective, permitted, inheritable, of the lower 32 and then of the upper ones.
+    let header = batch.put(&words(&[0x2008_0522, 0]));
+    let sets = batch.put(&words(&[low, low, low, high, high, high]));
+    batch.call(libc::SYS_capset, &[header.addr, sets.addr]);
+    for capability in (0..u64::from(u64::BITS)).filter(|n| permitted >> n & 1 != 0) {
+        let raise = libc::PR_CAP_AMBIENT_RAISE as u64;
+        batch.call(libc::SYS_prctl, &[libc::PR_CAP_AMBIENT as u64, raise, capability, 0, 0]);
+    }
+    host.run(batch.continue_at_error())?;
+    Ok(())
+}
+
 /// In a namespace of its own the host could choose ids; the program shall not find itself with powers that it never had. (As root it had them.)
 pub fn drop_capabilities(host: &mut Host, i: usize) -> Result<()> {
     let status = Status::of(host.thread_at(i)?.tid())?;

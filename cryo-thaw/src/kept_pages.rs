@@ -1,6 +1,6 @@
 //! Pages in our own memory: what copies of a template are filled with, and no fork brings them (`templates`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::sync::{Mutex, PoisonError};
 
@@ -23,7 +23,7 @@ pub struct Piece {
 /// All that was kept, by owner.
 #[derive(Default)]
 pub struct KeptPages {
-    pieces: HashMap<u64, Vec<Piece>>,
+    pieces: HashMap<u64, BTreeMap<u64, Piece>>,
 }
 
 impl KeptPages {
@@ -33,13 +33,23 @@ impl KeptPages {
     }
 
     /// What an owner has.
-    pub fn of(&self, owner: u64) -> &[Piece] {
-        self.pieces.get(&owner).map_or(&[], Vec::as_slice)
+    pub fn of(&self, owner: u64) -> impl Iterator<Item = &Piece> {
+        self.pieces.get(&owner).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Is there nothing?
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
     }
 
     /// How much memory that is.
     pub fn bytes(&self) -> u64 {
-        self.pieces.values().flatten().filter_map(|piece| piece.bytes.as_ref()).map(|bytes| bytes.len() as u64).sum()
+        self.pieces
+            .values()
+            .flat_map(BTreeMap::values)
+            .filter_map(|piece| piece.bytes.as_ref())
+            .map(|bytes| bytes.len() as u64)
+            .sum()
     }
 }
 
@@ -64,7 +74,7 @@ impl Keep {
     /// Of pages of an owner those that are filled in.
     pub fn filled(&self, owner: u64, range: (u64, u64)) -> Vec<(u64, u64)> {
         if owner == self.process {
-            ranges::without(&[range], &ranges::without(&[range], &self.mapped))
+            ranges::in_all(&[&[range], &self.mapped])
         } else if self.files.contains(&owner) {
             vec![range]
         } else {
@@ -75,7 +85,8 @@ impl Keep {
     /// Keeps these.
     pub fn keep(&self, owner: u64, piece: Piece) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.pieces.entry(owner).or_default().push(piece);
+        // A filler that has begun anew keeps it once more.
+        kept.pieces.entry(owner).or_default().insert(piece.start, piece);
     }
 }
 

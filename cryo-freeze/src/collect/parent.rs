@@ -62,7 +62,8 @@ impl Parent {
         let at: PathBuf = std::path::absolute(&path).about(|| path.display().to_string())?;
         let section = ParentSet {
             set: set.freeze.header().set,
-            root: set.freeze.end().root,
+            // Hints may be added to it, or change.
+            root: if set.freeze.has_hints() { set.freeze.root_without_hints()? } else { set.freeze.end().root },
             depth: below + 1,
             reserved: 0,
             name: at.as_os_str().as_bytes().to_vec().into(),

@@ -82,7 +82,7 @@ impl<'a> Births<'a> {
             Some(copy) => {
                 self.executables = copy.held.executables.clone();
                 let (host, shape) = self.completed(copy.host, copy.held)?;
-                (host, shape, Some(Lent { callers: copy.lent, ours: &copy.held.handed_down }))
+                (host, shape, Some(Lent { callers: copy.lent, executables: &copy.held.handed_down }))
             }
             None => {
                 let (host, shape) = self.shaped(None)?;

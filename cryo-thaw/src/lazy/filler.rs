@@ -22,13 +22,13 @@ use super::learn::Learning;
 use super::space::Space;
 use crate::Result;
 use crate::error::About;
+use crate::fill::PAGE;
 use crate::options::Options;
 
 /// Bytes that are brought at once, between two looks at who waits.
 const STEP: u64 = 256 << 10;
 /// The same for who waits.
 const WAITED_FOR: u64 = 64 << 10;
-const PAGE: u64 = 4096;
 /// How often the guard looks whether those who are left have ended.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -155,19 +155,25 @@ impl<'a> Filler<'a> {
         let waited_for = !waiting.is_empty();
         let learns = self.learning.as_ref().is_some_and(|learning| !learning.left().is_zero());
         for at in waiting {
-            if let Some(learning) = self.learning.as_mut().filter(|_| learns && self.spaces[i].root)
-                && let Some((origin, _)) = self.spaces[i].at(at)
-            {
-                learning.touched((origin, origin + PAGE));
-            }
+            let stored = self.spaces[i].at(at);
             match self.bring(i, at, if learns { PAGE } else { WAITED_FOR })? {
                 Brought::Changing => self.spaces[i].waiting.push(at),
                 Brought::Ended => return Ok(false),
-                _ => {}
+                Brought::Bytes(_) => {
+                    if let Some(learning) = self.learning.as_mut().filter(|_| learns && self.spaces[i].root)
+                        && let Some((origin, _)) = stored
+                    {
+                        learning.touched((origin, origin + PAGE));
+                    }
+                }
+                Brought::There | Brought::Unmapped => {}
             }
         }
         if waited_for {
             return Ok(true);
+        }
+        if learns {
+            return Ok(!self.spaces[i].faults.is_over());
         }
         let first = if self.spaces[i].root { self.first.pop() } else { None };
         if let Some((start, end)) = first {

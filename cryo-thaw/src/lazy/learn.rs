@@ -11,6 +11,7 @@ use cryo_format::prim::Addr;
 use cryo_format::section::Section;
 use cryo_format::section::touched::{Touched, TouchedRange};
 use cryo_format::write::Writer;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::Range;
 use crate::Result;
@@ -52,16 +53,22 @@ impl Learning {
         if self.touched.len() >= MOST {
             return Duration::ZERO;
         }
-        QUIET.saturating_sub(self.last.elapsed()).min(LONGEST.saturating_sub(self.begun.elapsed()))
+        let left = LONGEST.saturating_sub(self.begun.elapsed());
+        // Until it runs nothing is touched.
+        if self.touched.is_empty() { left } else { QUIET.saturating_sub(self.last.elapsed()).min(left) }
     }
 
     /// Writes it into the set, of which `image` is the .freeze: into a file beside it, that then takes its name. Returns what there is to be said.
     pub fn write(&self, image: &Image<File>, process: u64) -> Result<String> {
-        let path = &self.path;
+        if self.touched.is_empty() {
+            return Ok("nothing was learned, since it has touched none of its memory".into());
+        }
+        // What the name leads to is replaced, not the name.
+        let path = &self.path.canonicalize().about(|| format!("looking for {}", self.path.display()))?;
         let about = || format!("writing what was learned into {}", path.display());
         let was = image.input().metadata().about(about)?;
         let beside = path.parent().unwrap_or(Path::new("/"));
-        let mut file = tempfile::NamedTempFile::new_in(beside).about(about)?;
+        let mut file = tempfile::Builder::new().prefix(".cryo-learn-").tempfile_in(beside).about(about)?;
         let mut writer = Writer::new(BufWriter::new(file.as_file_mut()), image.header())?;
         for chunk in image.chunks().iter().filter(|chunk| chunk.kind != Touched::KIND || chunk.owner != process) {
             writer.copied(&chunk.header(), &image.payload(chunk)?)?;
@@ -71,19 +78,23 @@ impl Learning {
         writer.section(process, &Touched { ranges: ranges.into() })?;
         writer.finish()?;
         let written = file.as_file();
-        if written.metadata().about(about)?.uid() != was.uid() {
+        let own = written.metadata().about(about)?;
+        if (own.uid(), own.gid()) != (was.uid(), was.gid()) {
             fchown(written, Some(was.uid()), Some(was.gid())).about(about)?;
         }
         written.set_permissions(std::fs::Permissions::from_mode(was.mode() & 0o7777)).about(about)?;
         written.sync_all().about(about)?;
-        let now = path.metadata().about(about)?;
-        if (now.dev(), now.ino()) != (was.dev(), was.ino()) {
+        // Both names change at once: whatever has come to this one meanwhile is not lost.
+        let exchange = || renameat_with(CWD, file.path(), CWD, path, RenameFlags::EXCHANGE);
+        exchange().about(about)?;
+        let before = file.path().symlink_metadata().about(about)?;
+        if (before.dev(), before.ino()) != (was.dev(), was.ino()) {
+            exchange().about(about)?;
             return refuse(
                 RefusalKind::File,
                 format!("{} was replaced meanwhile: what was learned is not in it", path.display()),
             );
         }
-        file.persist(path).map_err(|e| e.error).about(about)?;
         let bytes: u64 = self.touched.iter().map(|(start, end)| end - start).sum();
         Ok(format!(
             "{}: its next --lazy thaw begins with the {} KiB that were touched ({} ranges)",

@@ -82,6 +82,13 @@ impl Mapper<'_> {
         let access = self.access(object);
         let opened = match self.open(host, object, access)? {
             Ok(fd) => Some(fd),
+            // Pages that are the file's own were left out where its other mappings are.
+            Err(why) if self.identical.contains(&object.id) => {
+                return refuse(
+                    RefusalKind::File,
+                    format!("{}: it was mapped, and cannot be mapped once more: {why}", object.path),
+                );
+            }
             Err(why) => {
                 self.without(object, vma, access, &why)?;
                 None

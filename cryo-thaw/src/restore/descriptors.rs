@@ -148,7 +148,7 @@ pub struct Lent<'a> {
     /// Of who asked for the thaw.
     pub callers: Vec<(u32, u64)>,
     /// Of ours: what is executed in the family.
-    pub ours: &'a [(u32, u64)],
+    pub executables: &'a [(u32, u64)],
 }
 
 /// Brings back the descriptors of the root, but for what [`finish`] does, and makes the descriptions of all others, above all numbers: who is born
@@ -168,23 +168,27 @@ pub fn restore(
     }
     let ours: HashSet<u64> = unlinked.keys().filter_map(|object| table.parked(*object, 0)).collect();
     // Above the image's numbers it is parked, all else closes.
-    let Lent { callers, ours } = match lent {
+    let all_are_ours = lent.is_none();
+    let Lent { callers, executables } = match lent {
         Some(lent) => lent,
         None => {
             let all = proc::descriptors(host.pid())?.into_iter().filter(|fd| !ours.contains(&(*fd as u64)));
-            Lent { callers: all.map(|fd| (fd as u32, fd as u64)).collect(), ours: &[] }
+            Lent { callers: all.map(|fd| (fd as u32, fd as u64)).collect(), executables: &[] }
         }
     };
     let mut batch = host.batch()?;
     let mut park = |at| batch.call(libc::SYS_fcntl, &[at, libc::F_DUPFD_CLOEXEC as u64, table.base]);
     let parked: Vec<(u32, usize)> = callers.iter().map(|(number, at)| (*number, park(*at))).collect();
-    let handed_down: Vec<(u32, usize)> = ours.iter().map(|(number, at)| (*number, park(*at))).collect();
+    let handed_down: Vec<(u32, usize)> = executables.iter().map(|(number, at)| (*number, park(*at))).collect();
     batch.call(libc::SYS_close_range, &[0, table.base - 1, 0]);
     let done = host.run(batch)?;
     let parking = || "parking what is inherited, and closing all else".into();
     done.all().doing(parking)?;
     for (number, call) in parked {
         table.inherited.insert(number, done.result(call).doing(parking)?);
+    }
+    if all_are_ours {
+        table.handed_down.clone_from(&table.inherited);
     }
     for (number, call) in handed_down {
         table.handed_down.insert(number, done.result(call).doing(parking)?);

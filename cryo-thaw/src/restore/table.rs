@@ -57,7 +57,7 @@ pub struct Table<'a> {
     pub(super) base: u64,
     /// The thawer's own descriptors, by their numbers, where they are parked.
     pub(super) inherited: HashMap<u32, u64>,
-    /// The same of what is executed in the family, if that is not among these.
+    /// The same of what is executed in the family.
     pub(super) handed_down: HashMap<u32, u64>,
     /// Descriptions made so far, by id, and where they are.
     pub(super) made: HashMap<u64, u64>,
@@ -202,7 +202,7 @@ impl<'a> Table<'a> {
 
     /// Where a descriptor of ours is parked that is executed in the family.
     pub fn handed_down(&self, fd: u32) -> Option<u64> {
-        self.handed_down.get(&fd).copied().or_else(|| self.inherited(fd))
+        self.handed_down.get(&fd).copied()
     }
 
     /// A further descriptor of a parked one's description.

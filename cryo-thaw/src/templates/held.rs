@@ -31,13 +31,15 @@ pub struct Held {
     ice: Ice,
     options: Options,
     prepared: Prepared,
+    /// Objects whose files the person has named.
+    named: HashSet<u64>,
     rights: Vec<FsRights>,
     /// Decided when it was made; for each copy anew where that depends on who is there then.
     decision: Option<Decision>,
     host: Host,
     root: HeldRoot,
     courier: Courier,
-    /// This command, which is executed as the init of a copy's namespace.
+    /// This command, which is executed as the process above a copy.
     command: OwnedFd,
 }
 
@@ -81,7 +83,8 @@ impl Held {
             host.call(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0])?;
         }
         let command = File::open("/proc/self/exe").about(|| "opening this command".into())?.into();
-        Ok(Self { ice, options, prepared, rights, decision, host, root, courier, command })
+        let named = prepared.named.clone();
+        Ok(Self { ice, options, prepared, named, rights, decision, host, root, courier, command })
     }
 
     /// The pid of the process that holds the memory.
@@ -89,8 +92,8 @@ impl Held {
         self.host.pid()
     }
 
-    /// Memory of ours that it takes, besides.
-    pub fn kept(&self) -> u64 {
+    /// Bytes of our own memory that it takes besides.
+    pub fn kept_bytes(&self) -> u64 {
         self.root.kept.bytes()
     }
 
@@ -102,6 +105,8 @@ impl Held {
             None => ids::decide(&self.ice, options.pid)?,
         };
         let shm = posix_shm::make(&mut self.ice, &self.rights[0], &options.notes)?;
+        // What an earlier copy has made is by now like any other file.
+        self.prepared.named.clone_from(&self.named);
         self.prepared.named.extend(shm.files().map(|(object, _)| object));
         let together = Together::here(self.host.pid());
         let pid = self.prepared.members[0].process.pid as i32;
@@ -143,6 +148,9 @@ impl Held {
         if in_namespace {
             namespace::map_ids(init.pid())?;
             own_proc(&mut init)?;
+            if !rustix::process::geteuid().is_root() {
+                ids::keep_capabilities(&mut init)?;
+            }
         } else {
             init.call(libc::SYS_prctl, [libc::PR_SET_CHILD_SUBREAPER as u64, 1, 0, 0, 0, 0])?;
         }

@@ -124,7 +124,7 @@ impl Holder {
                 let _ = self.stand_for(&[]);
             }
             Ok(Some(Request::About)) => {
-                let (pid, kept) = self.held.as_ref().map_or((0, 0), |held| (held.pid(), held.kept() / 1024));
+                let (pid, kept) = self.held.as_ref().map_or((0, 0), |held| (held.pid(), held.kept_bytes() / 1024));
                 let _ = writeln!(caller, "{pid} {} {kept}", self.made);
             }
             Ok(Some(Request::End)) => self.end(),
