@@ -38,6 +38,8 @@ pub struct Held {
     decision: Option<Decision>,
     host: Host,
     root: HeldRoot,
+    /// First number above all of the image's.
+    base: u64,
     courier: Courier,
     /// This command, which is executed as the process above a copy.
     command: OwnedFd,
@@ -74,7 +76,8 @@ impl Held {
         let tables = ice.all::<Descriptors>().map(|(_, d)| &d.descriptors);
         let highest = tables.chain(ice.all::<ThreadDescriptors>().map(|(_, d)| &d.descriptors)).flat_map(|d| d.iter());
         let highest = highest.map(|d| d.fd).max().unwrap_or(0).max(2);
-        let courier = Courier::between(&mut host, u64::from(highest) + 1)?;
+        let base = u64::from(highest) + 1;
+        let courier = Courier::between(&mut host, base)?;
         // What it has of ours is not for its copies, and who reads from our output waits for its end.
         let handed_down = root.handed_down.iter().map(|(_, fd)| *fd);
         let own: HashSet<u64> =
@@ -84,7 +87,7 @@ impl Held {
         }
         let command = File::open("/proc/self/exe").about(|| "opening this command".into())?.into();
         let named = prepared.named.clone();
-        Ok(Self { ice, options, prepared, named, rights, decision, host, root, courier, command })
+        Ok(Self { ice, options, prepared, named, rights, decision, host, root, base, courier, command })
     }
 
     /// The pid of the process that holds the memory.
@@ -99,6 +102,17 @@ impl Held {
 
     /// Makes a copy, with what its caller has `lent`; if it is in a namespace of its own, that one's init tells `events` what becomes of it.
     pub fn copy(&mut self, how: How, lent: &[(u32, OwnedFd)], events: &UnixStream) -> Result<Copied> {
+        let made = self.make(how, lent, events);
+        // What was sent to the one that has failed, and not received, is not for the next.
+        if made.is_err()
+            && let Ok(courier) = Courier::between(&mut self.host, self.base)
+        {
+            let _ = std::mem::replace(&mut self.courier, courier).leave(&mut self.host);
+        }
+        made
+    }
+
+    fn make(&mut self, how: How, lent: &[(u32, OwnedFd)], events: &UnixStream) -> Result<Copied> {
         let options = Options { stopped: how.stopped, detach: how.detach, ..self.options.clone() };
         let decision = match &self.decision {
             Some(decision) => decision.clone(),
