@@ -2,18 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cryo_format::Profile;
-use cryo_format::header::{EM_386, EM_X86_64, Header};
-use cryo_format::prim::Raw;
 use cryo_format::section::files::OpenFile;
-use cryo_format::section::link::Link;
-use cryo_format::section::regs::RegsX86_64;
 use cryo_format::set;
-use cryo_format::write::Writer;
 use cryo_tracee::Family;
 use cryo_tracee::repair::{Keeper, Quiet};
 use cryo_tracee::signals::{Interruptible, Uninterrupted};
@@ -24,12 +17,13 @@ use crate::collect::parent::Parent;
 use crate::collect::{self, Collected, Contents, Held};
 use crate::collect::{RefusalKind, refuse};
 use crate::confirm::PIPE;
-use crate::error::{About, Error, Refusal, not_asked_to_end};
-use crate::live::{Begun, Live, Remembered, SetId, Smaps, Still, forecast};
+use crate::error::{Error, Refusal, not_asked_to_end};
+use crate::live::{Begun, Live, Remembered, Smaps, Still, forecast};
 use crate::options::{self, Afterwards, Children, Options};
-use crate::output::{self, OutputFiles};
-use crate::pages::{self, Parents, Run};
+use crate::output::OutputFiles;
+use crate::pages::{self, Run};
 use crate::tracer::{Traced, Tracer};
+use crate::write::Writing;
 
 /// So often who reads the master of a pseudo-terminal gets the time to read what is in it.
 const UNREAD: usize = 25;
@@ -153,43 +147,8 @@ fn attempt(
     let parent = traced.during(|| options.parent.as_deref().map(open).transpose())?;
     let owners = traced.during(|| parent.as_ref().map(Parent::owners).transpose())?.unwrap_or_default();
     let among = collect::family::check(pid, options.children, &options.also)?;
-    let (mut live, mut remarks) = (None, Vec::new());
-    let mut remembered = traced.take_remembered();
-    let is_since = |r: &Remembered| parent.as_ref().is_some_and(|parent| r.is_since(&parent.set()));
-    let is_known = remembered.as_ref().is_some_and(is_since);
-    let expected = match options.live {
-        options::Live::Always => true,
-        options::Live::Auto if options.afterwards == Afterwards::Run => {
-            let is_traced = traced.is_traced();
-            let why = traced.during(|| {
-                if is_known {
-                    None
-                } else if options.keep_watch && is_traced {
-                    forecast::lacks_memory(&among)
-                } else {
-                    forecast::why_not(&among, is_traced)
-                }
-            });
-            remarks.extend(why.iter().map(|why| format!("not live: {why}")));
-            why.is_none()
-        }
-        options::Live::Auto | options::Live::Never => false,
-    };
-    if !(is_known && expected) {
-        remembered.take().into_iter().for_each(Remembered::forget);
-    }
-    if options.keep_watch && !traced.is_traced() {
-        remarks.push("nothing is watched until the next freeze: that takes an overseer (overseer run)".into());
-    }
-    if expected {
-        traced.halt()?;
-        let seized = collect::family::seize(pid, options.children, &options.also);
-        match seized.and_then(|family| Live::begin(family, options, traced, remembered.take())).map_err(Failed::Live)? {
-            Begun::Live(begun) => live = Some(begun),
-            Begun::Not(why) => remarks.push(format!("not live: {why}")),
-        }
-        traced.attend();
-    }
+    let mut remarks = Vec::new();
+    let mut live = begin_live((pid, &among), options, traced, parent.as_ref(), &mut remarks)?;
     let mut machine = traced.during(|| Machine::look(&among))?;
     let left = if options.children == Children::Leave { collect::family::left_behind(pid) } else { Vec::new() };
     not_asked_to_end()?;
@@ -279,20 +238,15 @@ fn attempt(
         live.read_copies(&mut runs);
     }
     let members = frozen(&contents, &runs);
+    let writing = Writing { collected: &collected, runs: &runs, options, traced };
     let (path, set) = match (target, files) {
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
             let _interruptible = quiet.is_empty().then(Interruptible::begin);
-            let written = write(out, Ok, Ok, &collected, &runs, options, parents, traced)
-                .and_then(|(out, set)| traced.during(|| output::taken(out)).map(|()| set));
-            (None, Some(written.map_err(|e| e.if_full("standard output"))?))
+            (None, Some(writing.to_pipe(out, parents)?))
         }
         (Target::Name(name), Some(files)) => {
-            let frore = files.file(Profile::Frore)?;
-            let (frost, freeze) = (|_| files.file(Profile::Frost), |_| files.file(Profile::Freeze));
-            let written = write(frore, frost, freeze, &collected, &runs, options, parents, traced)
-                .and_then(|(_, set)| Ok((traced.during(|| files.commit())?, set)));
-            let (path, set) = written.map_err(|e| e.if_full(&name.display().to_string()))?;
+            let (path, set) = writing.to_files(files, name, parents)?;
             (Some(path), Some(set))
         }
         (Target::Name(_), None) => (None, None),
@@ -334,6 +288,58 @@ fn attempt(
     Ok(Frozen { path, members, notes: collected.notes(), remarks })
 }
 
+/// Begins a live freeze of a process and those that are frozen with it, if one is asked for or expected to help. If not it is in `remarks` why.
+fn begin_live(
+    (pid, among): (i32, &[i32]),
+    options: &Options,
+    traced: &Traced<'_>,
+    parent: Option<&Parent>,
+    remarks: &mut Vec<String>,
+) -> std::result::Result<Option<Live>, Failed> {
+    let mut remembered = traced.take_remembered();
+    let is_since = |r: &Remembered| parent.is_some_and(|parent| r.is_since(&parent.set()));
+    let is_known = remembered.as_ref().is_some_and(is_since);
+    let expected = match options.live {
+        options::Live::Always => true,
+        options::Live::Auto if options.afterwards == Afterwards::Run => {
+            let is_traced = traced.is_traced();
+            let why = traced.during(|| {
+                if is_known {
+                    None
+                } else if options.keep_watch && is_traced {
+                    forecast::lacks_memory(among)
+                } else {
+                    forecast::why_not(among, is_traced)
+                }
+            });
+            remarks.extend(why.iter().map(|why| format!("not live: {why}")));
+            why.is_none()
+        }
+        options::Live::Auto | options::Live::Never => false,
+    };
+    if !(is_known && expected) {
+        remembered.take().into_iter().for_each(Remembered::forget);
+    }
+    if options.keep_watch && !traced.is_traced() {
+        remarks.push("nothing is watched until the next freeze: that takes an overseer (overseer run)".into());
+    }
+    if !expected {
+        return Ok(None);
+    }
+    traced.halt()?;
+    let seized = collect::family::seize(pid, options.children, &options.also);
+    let begun = seized.and_then(|family| Live::begin(family, options, traced, remembered.take()));
+    let live = match begun.map_err(Failed::Live)? {
+        Begun::Live(live) => Some(live),
+        Begun::Not(why) => {
+            remarks.push(format!("not live: {why}"));
+            None
+        }
+    };
+    traced.attend();
+    Ok(live)
+}
+
 /// Stops the process, with its descendants if they shall be taken along.
 fn seize(pid: i32, options: &Options, traced: &Traced<'_>) -> Result<Family> {
     traced.halt()?;
@@ -364,55 +370,4 @@ fn frozen(contents: &Contents, runs: &[Run<'_>]) -> Vec<FrozenProcess> {
     let pages = |id| pages.get(id).copied().unwrap_or(0);
     let members = contents.members.iter();
     members.map(|m| FrozenProcess { pid: m.pid, comm: m.comm.clone(), pages: pages(&m.id) }).collect()
-}
-
-/// Writes the three files in their order; `frost` and `freeze` say where the next one goes. Returns that, and which set it is.
-#[allow(clippy::too_many_arguments)] // all of what a set is made of, at one place
-fn write<W: Write + Send>(
-    frore: W,
-    frost: impl FnOnce(W) -> Result<W> + Send,
-    freeze: impl FnOnce(W) -> Result<W> + Send,
-    collected: &Collected,
-    runs: &[Run<'_>],
-    options: &Options,
-    parents: Parents<'_>,
-    traced: &Traced<'_>,
-) -> Result<(W, SetId)> {
-    let set = set_id()?;
-    // That of its programs; a family with members of both has the larger one.
-    let x86_64 = collected.sections::<RegsX86_64>().next().is_some();
-    let machine = if x86_64 { EM_X86_64 } else { EM_386 };
-    let header = |profile| Header::new(profile, machine, pages::PAGE.trailing_zeros() as u8, set);
-
-    let writer = traced.during(|| -> Result<_> {
-        let mut writer = Writer::new(frore, &header(Profile::Frore))?;
-        collected.write(&mut writer)?;
-        let (out, frore_root) = writer.finish()?;
-
-        let mut writer = Writer::new(frost(out)?, &header(Profile::Frost))?;
-        collected.write(&mut writer)?;
-        let (out, frost_root) = writer.finish()?;
-
-        let mut writer = Writer::new(freeze(out)?, &header(Profile::Freeze))?;
-        writer.section(0, &Link { frore_set: set, frore_root, frost_root })?;
-        collected.write(&mut writer)?;
-        Ok(writer)
-    })?;
-    let writer = pages::stream(
-        writer,
-        runs,
-        pages::Treatment { digest: options.digests, compress: options.compress },
-        parents,
-        &options.progress,
-        traced,
-    )?;
-    let (out, root) = traced.during(|| writer.finish())?;
-    Ok((out, (set, root)))
-}
-
-/// 128 random bits.
-fn set_id() -> Result<Raw<16>> {
-    let mut id = [0; 16];
-    rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty()).about(|| "getting random bits".into())?;
-    Ok(Raw(id))
 }

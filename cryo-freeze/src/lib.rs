@@ -17,6 +17,7 @@ pub mod pages;
 pub mod progress;
 mod refused;
 mod tracer;
+mod write;
 
 pub use confirm::Confirm;
 pub use error::{Error, Refusal, RefusalKind, Refusals, Result, Untraceable};
