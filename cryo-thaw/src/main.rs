@@ -90,7 +90,9 @@ fn copy(cli: &Cli, name: &str, pid_file: Option<PidFile>) -> anyhow::Result<i32>
     }
     match cryo_tracee::foreground::wait_for_namespace(&mut copied, None) {
         Err(cryo_tracee::Error::Died(_)) => {
-            anyhow::bail!("the holder of template {name} has ended: the program may run on, its pid is {pid}")
+            anyhow::bail!(
+                "nobody tells of the copy any more (the holder of template {name} has ended, or the process above the copy): it may run on, its pid is {pid}"
+            )
         }
         Ok(code) if cli.wait == WaitArg::All => {
             cryo_tracee::foreground::wait_for_rest_of(&mut copied)?;
