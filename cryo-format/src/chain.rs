@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::header::Profile;
 use crate::image::{Image, ReadAt};
-use crate::prim::Raw;
 use crate::section::parent::ParentSet;
 
 /// The parent of a set.
@@ -43,10 +42,7 @@ pub fn find<R: ReadAt>(child: &str, parent: ParentSet, beside: &Path, open: Open
     for path in places.iter().filter(|path| path.exists()) {
         let mut image = open(path)?;
         image.expect(Profile::Freeze)?;
-        let is_root = |root: Raw<32>| root == parent.root;
-        let same = image.header().set == parent.set
-            && (is_root(image.end().root) || image.has_hints() && is_root(image.root_without_hints()?));
-        if !same {
+        if image.header().set != parent.set || image.root_as_parent()? != parent.root {
             other.get_or_insert_with(|| path.display().to_string());
             continue;
         }

@@ -219,8 +219,7 @@ impl<R: ReadAt> Image<R> {
             behind = entry.offset.saturating_add(header.span());
             let broken = |v| self.broken(entry, v);
             order.chunk(&header, entry.offset, &self.header).map_err(broken)?;
-            let payload = if entry.kind == Kind::DATA { Vec::new() } else { self.payload(entry)? };
-            root.chunk(&header, &header.to_bytes(), &payload);
+            let payload = self.hash(entry, &mut root)?;
             if entry.kind == Extents::KIND && entry.version == Extents::VERSION {
                 let extents = Extents::from_payload(&payload).map_err(broken)?;
                 order.extents(entry.owner, &extents, &self.header).map_err(broken)?;
@@ -235,19 +234,25 @@ impl<R: ReadAt> Image<R> {
         same.map_err(|v| at.broken(Some(Kind::END), end, v))
     }
 
-    /// The root that the file would have without its hints (`TCHD`), which may have been added since others were told of it.
-    pub fn root_without_hints(&self) -> Result<Raw<32>> {
+    /// The root by which sets that leave pages to this one know it: the one that it has, or would have, without hints (`TCHD`), which may be added at any time.
+    pub fn root_as_parent(&self) -> Result<Raw<32>> {
+        let is_hint = |entry: &IndexEntry| entry.kind == Touched::KIND;
+        if !self.chunks.iter().any(is_hint) {
+            return Ok(self.end.root);
+        }
         let mut root = RootHasher::new(&self.at().array(0)?);
-        for entry in self.chunks.iter().filter(|entry| entry.kind != Touched::KIND) {
-            let payload = if entry.kind == Kind::DATA { Vec::new() } else { self.payload(entry)? };
-            root.chunk(&entry.header(), &entry.header().to_bytes(), &payload);
+        for entry in self.chunks.iter().filter(|entry| !is_hint(entry)) {
+            self.hash(entry, &mut root)?;
         }
         Ok(root.finish())
     }
 
-    /// Has the file any?
-    pub fn has_hints(&self) -> bool {
-        self.chunks.iter().any(|entry| entry.kind == Touched::KIND)
+    /// Adds a chunk to a root, and returns its payload; of pages none is read.
+    fn hash(&self, entry: &IndexEntry, root: &mut RootHasher) -> Result<Vec<u8>> {
+        let header = entry.header();
+        let payload = if entry.kind == Kind::DATA { Vec::new() } else { self.payload(entry)? };
+        root.chunk(&header, &header.to_bytes(), &payload);
+        Ok(payload)
     }
 
     fn at(&self) -> At<'_, R> {

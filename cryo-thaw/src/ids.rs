@@ -17,7 +17,7 @@ use crate::Result;
 use crate::error::{Doing, RefusalKind, refuse};
 use crate::ice::Ice;
 use crate::options::Pid;
-use crate::restore::clocks;
+use crate::restore::{clocks, credentials};
 
 /// CAP_SYS_ADMIN.
 const ADMIN: u64 = 1 << 21;
@@ -161,17 +161,9 @@ fn capable(of: u64) -> bool {
 /// Has a host keep the capabilities that it has in a user namespace of its own when it executes something (capabilities(7)).
 pub fn keep_capabilities(host: &mut Host) -> Result<()> {
     let permitted = Status::of(host.pid())?.hex("CapPrm");
-    let words = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
-    let (low, high) = (permitted as u32, (permitted >> 32) as u32);
     let mut batch = host.batch()?;
-    // _LINUX_CAPABILITY_VERSION_3; effective, permitted, inheritable, of the lower 32 and then of the upper ones.
-    let header = batch.put(&words(&[0x2008_0522, 0]));
-    let sets = batch.put(&words(&[low, low, low, high, high, high]));
-    batch.call(libc::SYS_capset, &[header.addr, sets.addr]);
-    for capability in (0..u64::from(u64::BITS)).filter(|n| permitted >> n & 1 != 0) {
-        let raise = libc::PR_CAP_AMBIENT_RAISE as u64;
-        batch.call(libc::SYS_prctl, &[libc::PR_CAP_AMBIENT as u64, raise, capability, 0, 0]);
-    }
+    credentials::capset(&mut batch, [permitted; 3]);
+    credentials::raise_ambient(&mut batch, permitted);
     host.run(batch.continue_at_error())?;
     Ok(())
 }
@@ -185,8 +177,6 @@ pub fn drop_capabilities(host: &mut Host, i: usize) -> Result<()> {
     let mut remote = host.remote_at(i)?;
     let mut batch = remote.batch();
     batch.call(libc::SYS_prctl, &[libc::PR_CAP_AMBIENT as u64, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0, 0, 0]);
-    let header = batch.put(&[0x2008_0522_u32.to_le_bytes(), 0_u32.to_le_bytes()].concat());
-    let none = batch.space(24);
-    batch.call(libc::SYS_capset, &[header.addr, none.addr]);
+    credentials::capset(&mut batch, [0; 3]);
     remote.run(batch)?.all().doing(|| "giving up the capabilities that it never had".into())
 }

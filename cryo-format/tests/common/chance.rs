@@ -73,6 +73,16 @@ fn mend_socket(options: &mut List<SocketOption>, filter: &mut Blob) {
     *filter = filter[..filter.len() / 8 * 8].to_vec().into();
 }
 
+/// Makes ranges of pages ascend without overlap, each of some pages.
+fn ascending<'a>(ranges: impl Iterator<Item = (&'a mut Addr, &'a mut Addr)>) {
+    let mut at = 0;
+    for (start, end) in ranges {
+        *start = Addr(at + (start.0 % 1000) * PAGE as u64);
+        *end = Addr(start.0 + (end.0 % 1000 + 1) * PAGE as u64);
+        at = end.0;
+    }
+}
+
 /// Makes what chance gave keep the rules of its section.
 fn mend(section: &mut AnySection) {
     match section {
@@ -91,13 +101,8 @@ fn mend(section: &mut AnySection) {
             s.objects.dedup_by_key(|o| o.id);
         }
         AnySection::Vmas(s) => {
-            let mut at = 0;
-            for v in s.vmas.iter_mut() {
-                v.start = Addr(at + (v.start.0 % 1000) * PAGE as u64);
-                v.end = Addr(v.start.0 + (v.end.0 % 1000 + 1) * PAGE as u64);
-                v.object |= 1;
-                at = v.end.0;
-            }
+            ascending(s.vmas.iter_mut().map(|v| (&mut v.start, &mut v.end)));
+            s.vmas.iter_mut().for_each(|v| v.object |= 1);
         }
         AnySection::ParentSet(s) => {
             (s.depth, s.reserved) = (s.depth % 64 + 1, 0);
@@ -105,20 +110,10 @@ fn mend(section: &mut AnySection) {
             s.owners.dedup_by_key(|h| h.owner);
         }
         AnySection::Guards(s) => {
-            let mut at = 0;
-            for g in s.guards.iter_mut() {
-                g.start = Addr(at + (g.start.0 % 1000) * PAGE as u64);
-                g.end = Addr(g.start.0 + (g.end.0 % 1000 + 1) * PAGE as u64);
-                at = g.end.0;
-            }
+            ascending(s.guards.iter_mut().map(|g| (&mut g.start, &mut g.end)));
         }
         AnySection::Touched(s) => {
-            let mut at = 0;
-            for r in s.ranges.iter_mut() {
-                r.start = Addr(at + (r.start.0 % 1000) * PAGE as u64);
-                r.end = Addr(r.start.0 + (r.end.0 % 1000 + 1) * PAGE as u64);
-                at = r.end.0;
-            }
+            ascending(s.ranges.iter_mut().map(|r| (&mut r.start, &mut r.end)));
             s.ranges.reverse();
         }
         AnySection::Aio(s) => {
@@ -146,12 +141,7 @@ fn mend(section: &mut AnySection) {
         }
         AnySection::Forked(s) => {
             s.parent |= 1;
-            let mut at = 0;
-            for r in s.ranges.iter_mut() {
-                r.start = Addr(at + (r.start.0 % 1000) * PAGE as u64);
-                r.end = Addr(r.start.0 + (r.end.0 % 1000 + 1) * PAGE as u64);
-                at = r.end.0;
-            }
+            ascending(s.ranges.iter_mut().map(|r| (&mut r.start, &mut r.end)));
         }
         AnySection::Ldt(s) => {
             s.entries
@@ -161,12 +151,7 @@ fn mend(section: &mut AnySection) {
             s.entries.dedup_by_key(|e| e.entry);
         }
         AnySection::Mbind(s) => {
-            let mut at = 0;
-            for r in s.ranges.iter_mut() {
-                r.start = Addr(at + (r.start.0 % 1000) * PAGE as u64);
-                r.end = Addr(r.start.0 + (r.end.0 % 1000 + 1) * PAGE as u64);
-                at = r.end.0;
-            }
+            ascending(s.ranges.iter_mut().map(|r| (&mut r.start, &mut r.end)));
         }
         AnySection::Thread(s) => {
             s.process |= 1;

@@ -62,8 +62,7 @@ impl Parent {
         let at: PathBuf = std::path::absolute(&path).about(|| path.display().to_string())?;
         let section = ParentSet {
             set: set.freeze.header().set,
-            // Hints may be added to it, or change.
-            root: if set.freeze.has_hints() { set.freeze.root_without_hints()? } else { set.freeze.end().root },
+            root: set.freeze.root_as_parent()?,
             depth: below + 1,
             reserved: 0,
             name: at.as_os_str().as_bytes().to_vec().into(),

@@ -191,9 +191,7 @@ fn change(batch: &mut Batch, c: &Credentials, now: &Now, denied: bool) {
             // Inheritable ones may be taken only from what is there, ambient ones only from inheritable ones.
             capset(batch, [now.permitted, now.permitted, c.inheritable.0]);
             prctl(batch, &[libc::PR_CAP_AMBIENT as u64, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0, 0, 0]);
-            for n in members(c.ambient.0) {
-                prctl(batch, &[libc::PR_CAP_AMBIENT as u64, libc::PR_CAP_AMBIENT_RAISE as u64, n, 0, 0]);
-            }
+            raise_ambient(batch, c.ambient.0);
         }
         if privileged {
             for n in members(now.bounding & !c.bounding.0) {
@@ -215,8 +213,15 @@ fn members(set: u64) -> impl Iterator<Item = u64> {
     (0..64).filter(move |n| set >> n & 1 != 0)
 }
 
+/// What executes something keeps these (capabilities(7)). They are to be inheritable.
+pub fn raise_ambient(batch: &mut Batch, set: u64) {
+    for n in members(set) {
+        batch.call(libc::SYS_prctl, &[libc::PR_CAP_AMBIENT as u64, libc::PR_CAP_AMBIENT_RAISE as u64, n, 0, 0]);
+    }
+}
+
 /// capset(2), version 3: effective, permitted, inheritable; the lower halves, then the upper ones.
-fn capset(batch: &mut Batch, sets: [u64; 3]) {
+pub fn capset(batch: &mut Batch, sets: [u64; 3]) {
     let header = batch.put(&[0x2008_0522_u32, 0].map(u32::to_le_bytes).concat());
     let halves = [0, 32].map(|shift| sets.map(|set| ((set >> shift) as u32).to_le_bytes()).concat()).concat();
     let data = batch.put(&halves);
