@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use cryo_format::prim::Addr;
+use cryo_format::ranges::{joined, without};
 use cryo_format::section::forked::ForkedRange;
 use cryo_format::section::objects::ObjectKind;
 use cryo_format::section::vmas::{Backing, Vma, alike};
@@ -46,11 +47,14 @@ impl Remapper<'_> {
         let mut batch = host.batch()?;
         let mut advice = host.batch()?;
         let inherited = parents.iter().filter(|v| v.backing != Backing::SPECIAL);
-        for (start, end) in without(inherited.map(|v| (v.start.0, v.end.0)), alike.iter().map(|a| (a.start, a.end))) {
+        let inherited = joined(inherited.map(|v| (v.start.0, v.end.0)).collect());
+        let both = joined(alike.iter().map(|a| (a.start, a.end)).collect());
+        for (start, end) in without(&inherited, &both) {
             batch.call(libc::SYS_munmap, &[start, end - start]);
         }
-        let private = alike.iter().filter(|a| a.is_private()).map(|a| (a.start, a.end));
-        if let Some((start, end)) = without(forked.iter().map(|r| (r.start.0, r.end.0)), private).next() {
+        let private = joined(alike.iter().filter(|a| a.is_private()).map(|a| (a.start, a.end)).collect());
+        let forked = joined(forked.iter().map(|r| (r.start.0, r.end.0)).collect());
+        if let Some((start, end)) = without(&forked, &private).first() {
             return refuse(
                 RefusalKind::Image,
                 format!(
@@ -67,8 +71,7 @@ impl Remapper<'_> {
                 batch.call(libc::SYS_mprotect, &[a.start, len, a.own.prot.into()]);
             }
             if a.is_private() {
-                let kept = forked.iter().map(|r| (r.start.0, r.end.0));
-                for (start, end) in without([(a.start, a.end)].into_iter(), kept) {
+                for (start, end) in without(&[(a.start, a.end)], &forked) {
                     batch.call(libc::SYS_madvise, &[start, end - start, libc::MADV_DONTNEED as u64]);
                 }
             }
@@ -76,8 +79,8 @@ impl Remapper<'_> {
         // Some are mapped at once, where the parent's must be gone.
         run(host, &mut batch, &mut advice)?;
         for vma in template.vmas.iter().filter(|v| v.backing != Backing::SPECIAL) {
-            let kept = alike.iter().filter(|a| std::ptr::eq(a.own, vma)).map(|a| (a.start, a.end));
-            for (start, end) in without([(vma.start.0, vma.end.0)].into_iter(), kept) {
+            let kept = joined(alike.iter().filter(|a| std::ptr::eq(a.own, vma)).map(|a| (a.start, a.end)).collect());
+            for (start, end) in without(&[(vma.start.0, vma.end.0)], &kept) {
                 let offset = if vma.backing == Backing::ANONYMOUS { 0 } else { vma.offset + (start - vma.start.0) };
                 let fresh = Vma { start: Addr(start), end: Addr(end), offset, ..vma.clone() };
                 if !advice.has_room(vma.name.len()) {
@@ -113,45 +116,12 @@ fn copies(parents: &[Vma], shaped: &Shape) -> HashMap<u64, Option<u64>> {
     files.filter(|v| !shaped.identical.contains(&v.object)).map(|v| (v.object, None)).collect()
 }
 
-/// What is left of ascending ranges without others, ascending, too.
-fn without(
-    ranges: impl Iterator<Item = (u64, u64)>,
-    others: impl Iterator<Item = (u64, u64)>,
-) -> impl Iterator<Item = (u64, u64)> {
-    let others: Vec<(u64, u64)> = others.collect();
-    ranges.flat_map(move |(start, end)| {
-        let mut left = Vec::new();
-        let mut at = start;
-        let first = others.partition_point(|o| o.1 <= start);
-        for other in others[first..].iter().take_while(|o| o.0 < end) {
-            if at < other.0 {
-                left.push((at, other.0));
-            }
-            at = at.max(other.1);
-        }
-        if at < end {
-            left.push((at, end));
-        }
-        left
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn vma(start: u64, end: u64, backing: Backing, offset: u64) -> Vma {
         Vma { start: Addr(start), end: Addr(end), backing, offset, object: 1, ..Vma::default() }
-    }
-
-    #[test]
-    fn what_is_left_of_ranges() {
-        let left = |ranges: &[(u64, u64)], others: &[(u64, u64)]| -> Vec<(u64, u64)> {
-            without(ranges.iter().copied(), others.iter().copied()).collect()
-        };
-        assert_eq!(left(&[(0, 10)], &[]), [(0, 10)]);
-        assert_eq!(left(&[(0, 10), (20, 30)], &[(2, 4), (8, 22), (29, 40)]), [(0, 2), (4, 8), (22, 29)]);
-        assert_eq!(left(&[(0, 10)], &[(0, 10)]), []);
     }
 
     #[test]
