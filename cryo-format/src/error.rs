@@ -160,7 +160,7 @@ pub struct Mismatch {
 /// The way out where the right file stands under another name.
 fn belonging(found: Option<&str>, file: &str) -> String {
     match found {
-        Some(found) => format!("; {found} belongs to it: give it the name {file}"),
+        Some(found) => format!("; {found} belongs to it: cp {found} {file}"),
         None => ": the three files of one freeze stay together, under one name".to_owned(),
     }
 }

@@ -19,7 +19,7 @@ use crate::{Afterwards, Live, Options};
 )]
 pub struct Cli {
     /// The process to freeze, with its descendants
-    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(value_parser = pid)]
     pub pid: i32,
     /// Name of the three files, with or without an ending; a directory, DIR/, takes them by the pid [default: the pid]; `-` sends them down standard
     /// output
@@ -62,6 +62,12 @@ pub struct Cli {
     pub choices: Choices,
 }
 
+/// A pid, which is a number.
+fn pid(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|pid| *pid > 0);
+    number.ok_or_else(|| "a pid is a number above 0; pgrep NAME shows those of the programs with a name".to_owned())
+}
+
 impl Cli {
     /// What the library is to do; the progress is shown by whoever asks.
     pub fn options(&self) -> Options {
@@ -82,10 +88,9 @@ impl Cli {
         }
     }
 
-    /// What the template is to be called, if it shall be one.
-    pub fn template(&self) -> Option<String> {
-        let name = self.hold.as_ref()?;
-        Some(if name.is_empty() { self.pid.to_string() } else { name.clone() })
+    /// What the template is to be called, if it shall be one; empty where that is not said.
+    pub fn template(&self) -> Option<&str> {
+        self.hold.as_deref()
     }
 
     /// Name of the three files; none if the set goes down standard output, or into a template.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use cryo_tracee::proc::Status;
 pub use cryo_tracee::{Refusal, RefusalKind, Refusals};
 
 /// Result of this crate.
@@ -85,13 +86,35 @@ impl Error {
         }
     }
 
-    /// If there was no room for the set: where, and that nothing was lost. `object` is what was written.
+    /// If one of these processes has ended by now: that, and nothing of what could so not be read.
+    pub(crate) fn if_ended(self, pids: impl IntoIterator<Item = i32>) -> Self {
+        let ended = |pid: &i32| {
+            Status::of(*pid).ok().and_then(|s| Some(s.text("State")?.starts_with(['Z', 'X']))).unwrap_or(true)
+        };
+        match self {
+            Self::Tracee(_) | Self::Io { .. } => match pids.into_iter().find(ended) {
+                Some(pid) => {
+                    let text = format!("process {pid} has been killed meanwhile: nothing was frozen");
+                    Refusal::new(RefusalKind::NoProcess, text).into()
+                }
+                None => self,
+            },
+            other => other,
+        }
+    }
+
+    /// If there was no room for the set, or nobody to read it: where, and that nothing was lost. `object` is what was written.
     pub(crate) fn if_full(self, object: &str) -> Self {
         let (Self::Format(cryo_format::Error::Io { error, .. }) | Self::Io { error, .. }) = &self else { return self };
         match error.raw_os_error() {
             Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => Refusal::new(RefusalKind::Output, format!(
                 "{object}: {error}: nothing was frozen, the program goes on: make room there, or use -o NAME elsewhere"
             )).into(),
+            Some(libc::EPIPE) => Refusal::new(
+                RefusalKind::Output,
+                format!("{object}: its reader has gone: nothing was frozen, the program goes on"),
+            )
+            .into(),
             _ => self,
         }
     }

@@ -169,10 +169,11 @@ fn attempt(
     for child in left {
         collected.note(format!("child {child}"), "left behind (--only)");
     }
+    let pids: Vec<i32> = family.members.iter().map(cryo_tracee::Process::pid).collect();
     let done = collect::collect(&mut family, &mut machine, options, &mut collected, &mut held);
     // Declared after the family (both times), and so dropped before it: it must not run while a connection of its is quiet.
     let mut quiet = std::mem::take(&mut held.quiet);
-    let mut contents = done?;
+    let mut contents = done.map_err(|e| e.if_ended(pids.iter().copied()))?;
     let view = traced.view();
     collect::history::collect(&contents.members, &view.histories, &mut collected);
     collect::seen::translate(&view.ids, &mut collected);
@@ -239,14 +240,16 @@ fn attempt(
     }
     let members = frozen(&contents, &runs);
     let writing = Writing { collected: &collected, runs: &runs, options, traced };
+    let stands = family.is_some();
+    let unread = |e: Error| if stands { e.if_ended(pids.iter().copied()) } else { e };
     let (path, set) = match (target, files) {
         (Target::Pipe(out), _) => {
             // A reader may let us wait for ever. A quiet connection must not be left to itself; of all else the kernel takes care.
             let _interruptible = quiet.is_empty().then(Interruptible::begin);
-            (None, Some(writing.to_pipe(out, parents)?))
+            (None, Some(writing.to_pipe(out, parents).map_err(unread)?))
         }
         (Target::Name(name), Some(files)) => {
-            let (path, set) = writing.to_files(files, name, parents)?;
+            let (path, set) = writing.to_files(files, name, parents).map_err(unread)?;
             (Some(path), Some(set))
         }
         (Target::Name(_), None) => (None, None),

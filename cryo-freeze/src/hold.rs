@@ -20,10 +20,11 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Starts it; `name` is what the template is to be called, and it has these further options. What is returned last is where the set goes.
+    /// Starts it; `name` is what the template is to be called (empty: as the program's pid), and it has these further options. What is returned last is where the set goes.
     pub fn start(name: &str, options: &[OsString]) -> anyhow::Result<(Arc<Self>, File)> {
         let mut command = command();
-        command.arg(format!("--hold={name}")).args(options).arg("-").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(if name.is_empty() { "--hold".to_owned() } else { format!("--hold={name}") });
+        command.args(options).arg("-").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = signals::spawn(&mut command).context("starting cryo-thaw")?;
         let pipe = child.stdin.take().context("cryo-thaw has no standard input")?;
         Ok((Arc::new(Self { child: Mutex::new(child), name: OnceLock::new() }), OwnedFd::from(pipe).into()))

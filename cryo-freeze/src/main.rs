@@ -18,7 +18,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let progress = if report::is_wanted() { Progress::default() } else { progress_line::on_stderr() };
     let options = Options { progress, ..cli.options() };
     if let Some(name) = cli.template() {
-        return hold(cli, &name, options);
+        return hold(cli, name, options);
     }
     let Some(name) = cli.name() else {
         output::check_stdout()?;

@@ -4,7 +4,7 @@
 //! (NAME.frore.next, NAME.frost.next), the .freeze takes its name, and then they take theirs. Whoever reads in between, or after a
 //! freezer was killed there, finds the files that belong to the .freeze that is there ([`set::locate`]): the old set or the new one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, FileType, OpenOptions};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -92,6 +92,16 @@ pub fn recover(name: &Path) -> Result<()> {
 impl OutputFiles {
     /// Makes three empty files beside where NAME.frore, NAME.frost and NAME.freeze will be.
     pub fn create(name: &Path, force: bool) -> Result<Self> {
+        let special = |kind: FileType| kind.is_char_device() || kind.is_block_device() || kind.is_fifo();
+        if name.metadata().is_ok_and(|meta| special(meta.file_type())) {
+            let shown = name.display();
+            return refuse(
+                RefusalKind::Output,
+                format!(
+                    "{shown} is a device or a pipe: use -o NAME for three files, or -o - >{shown} for the set in one"
+                ),
+            );
+        }
         recover(name)?;
         let dir = directory(name);
         let paths = paths(name);
@@ -196,6 +206,11 @@ impl Part {
                     other => other.about(|| format!("creating {}", next.display()))?,
                 };
                 Self { path, file, named: true }
+            }
+            Err(e @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => {
+                let text =
+                    format!("{}: nothing can be written there ({e}): use -o NAME for another place", dir.display());
+                return refuse(RefusalKind::Output, text);
             }
             Err(e) => return Err(e).about(|| format!("writing into directory {}", dir.display())),
         };

@@ -15,18 +15,28 @@ pub fn explain(pid: i32, e: cryo_tracee::Error) -> Error {
     let (Ok(target), Ok(ours)) = (Status::of(pid), Status::of(std::process::id() as i32)) else { return e.into() };
     let comm = target.text("Name").unwrap_or("?").to_owned();
     let (why, text) = if let Some(tracer) = target.number("TracerPid").filter(|t| *t != 0) {
-        let freezer =
-            std::fs::read_to_string(format!("/proc/{tracer}/comm")).is_ok_and(|c| c.trim_end() == "cryo-freeze");
-        if freezer {
-            return Error::Untraceable {
-                why: Untraceable::Traced,
-                text: format!(
-                    "process {pid} ({comm}) is being frozen by pid {tracer} (cryo-freeze): wait for that, or end it (kill {tracer}), and the program \
-                     goes on"
-                ),
-            };
-        }
-        (Untraceable::Traced, format!("it is traced already, by {}: end that first", name(tracer as i32)))
+        let by = std::fs::read_to_string(format!("/proc/{tracer}/comm")).unwrap_or_default();
+        let text = match by.trim_end() {
+            "cryo-freeze" => {
+                return Error::Untraceable {
+                    why: Untraceable::Traced,
+                    text: format!(
+                        "process {pid} ({comm}) is being frozen by pid {tracer} (cryo-freeze): wait for that, or end it (kill {tracer}), and the program \
+                         goes on"
+                    ),
+                };
+            }
+            "overseer-keeper" => format!(
+                "it is watched by an overseer: name its pid, cryo-freeze {pid}, and pid {tracer} (overseer-keeper) freezes it; do not end that one, or the \
+                 program ends with it"
+            ),
+            "cryo-thaw" => format!(
+                "it is a template, held by pid {tracer} (cryo-thaw), or not thawed yet: cryo-thaw --from NAME makes a copy, which can be frozen \
+                 (cryo-thaw --templates lists the names)"
+            ),
+            _ => format!("it is traced already, by {}: end that first", name(tracer as i32)),
+        };
+        (Untraceable::Traced, text)
     } else if target.number("Kthread") == Some(1) || proc::link(pid, "exe").is_err() && target.text("VmSize").is_none()
     {
         match target.text("State") {

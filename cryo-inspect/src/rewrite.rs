@@ -78,7 +78,7 @@ impl Change for Same {
 pub fn write(ice: &Ice, name: &Path, change: &mut dyn Change, same_ids: bool) -> anyhow::Result<()> {
     let ids = if same_ids { None } else { Some([random()?, random()?]) };
     let image = |profile: Profile| -> anyhow::Result<&Image<Source>> {
-        let part = ice.part(profile).with_context(|| format!("the set has no .{profile}: it cannot be rewritten"))?;
+        let part = ice.part(profile).with_context(|| format!("there is no .{profile}, and all three are needed: name the set, NAME or NAME.freeze, and not one file of it"))?;
         part.image.as_ref().with_context(|| format!("{}: cannot be read at random", part.name))
     };
     let header = |profile: Profile| {

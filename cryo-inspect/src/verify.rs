@@ -1,5 +1,7 @@
 //! Every promise of the format, checked.
 
+mod parents;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -40,20 +42,23 @@ pub fn files(path: &Path, format: Format, out: &mut dyn Write) -> anyhow::Result
     missing.reverse();
     let mut report = Report::of(&opened)?;
     for file in &missing {
-        report.missing(&file.to_string_lossy());
+        report.missing(
+            &file.to_string_lossy(),
+            "is not there, so nothing could be said of it, nor whether the three belong together",
+        );
     }
-    let outcome = report.draw(format, out)?;
     // Of a set that was asked for by its name all three were asked for.
-    if is_name(path) && !missing.is_empty() {
-        out.flush()?;
-        anyhow::bail!("the set {} is not complete, and cannot be thawed", path.display());
-    }
-    Ok(outcome)
+    report.incomplete = is_name(path) && !missing.is_empty();
+    parents::verify(&opened, path.parent().unwrap_or(Path::new("")), &mut report)?;
+    report.draw(&path.display().to_string(), format, out)
 }
 
 /// What comes through a pipe: one file, or the files of a set.
 pub fn pipe(input: impl Read, format: Format, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    Report::of(&spool(input)?)?.draw(format, out)
+    let sources = spool(input)?;
+    let mut report = Report::of(&sources)?;
+    parents::verify(&sources, Path::new(""), &mut report)?;
+    report.draw("on standard input", format, out)
 }
 
 /// The files that `path` means.
@@ -69,6 +74,8 @@ struct Report {
     lines: Vec<String>,
     rows: Table,
     broken: bool,
+    /// Is something not there without which it does not thaw?
+    incomplete: bool,
 }
 
 impl Report {
@@ -82,7 +89,7 @@ impl Report {
             each.collect::<Result<Vec<_>, _>>()?.concat()
         };
         let rows = Table::new(&["file", "status", "offset", "rule", "what"]);
-        let mut report = Self { lines: Vec::new(), rows, broken: !findings.is_empty() };
+        let mut report = Self { lines: Vec::new(), rows, broken: !findings.is_empty(), incomplete: false };
         if findings.is_empty() {
             for source in sources {
                 report.fine(&harmless(&source.name), &what(source));
@@ -116,17 +123,21 @@ impl Report {
         self.row(&file, "broken", [f.offset.into(), f.rule.0.into()], &text);
     }
 
-    fn missing(&mut self, file: &str) {
-        let file = harmless(file);
-        let what = "is not there, so nothing could be said of it, nor whether the three belong together";
+    fn missing(&mut self, file: &str, what: &str) {
+        let (file, what) = (harmless(file), message(what));
         self.lines.push(format!("not verified: {file} {what}"));
-        self.row(&file, "missing", [Value::Null, Value::Null], what);
+        self.row(&file, "missing", [Value::Null, Value::Null], &what);
     }
 
-    fn draw(self, format: Format, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    /// Shows it; `set` is what was asked for.
+    fn draw(self, set: &str, format: Format, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         match format {
             Format::Table => self.lines.iter().try_for_each(|line| writeln!(out, "{line}"))?,
             _ => draw(&[Block::Table(self.rows)], format, out)?,
+        }
+        if self.incomplete {
+            out.flush()?;
+            anyhow::bail!("the set {set} is not complete, and cannot be thawed");
         }
         Ok(if self.broken { Outcome::Problems } else { Outcome::Good })
     }

@@ -131,7 +131,11 @@ fn image(ice: &Ice, _: &Options) -> Result<String> {
         );
     }
     let (processes, threads) = (ice.processes().len(), ice.all::<Thread>().count());
-    Ok(format!("{}, {}", counted(processes, "process", "processes"), counted(threads, "thread", "threads")))
+    Ok(format!(
+        "{}, {}; whether their pages are whole cryo-inspect verify says",
+        counted(processes, "process", "processes"),
+        counted(threads, "thread", "threads")
+    ))
 }
 
 fn descriptors(ice: &Ice, options: &Options) -> Result<String> {

@@ -18,7 +18,7 @@ pub struct Choices {
     /// TCP connections that were frozen with --tcp keep: they go on (as root), or the program finds them reset
     #[arg(long, value_enum, default_value_t = TcpArg::Keep)]
     tcp: TcpArg,
-    /// A file (or all below a directory) that is elsewhere now: descriptors, mappings and the working directory follow
+    /// A file (or all below a directory) that is elsewhere now: descriptors, mappings and the working directory follow. OLD=OLD: the one that stands there now is right
     #[arg(long, value_name = "OLD=NEW")]
     file_map: Vec<FileMap>,
     /// Whether time in the ice counts for timers

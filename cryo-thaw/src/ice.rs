@@ -81,6 +81,15 @@ impl Ice {
                     return refuse(RefusalKind::Image, given::unpack(path, program, "cryo-thaw"));
                 }
                 Given::Saved => return Self::saved(path, options),
+                Given::Other if path.is_dir() => {
+                    let name = path.display();
+                    return refuse(
+                        RefusalKind::Image,
+                        format!(
+                            "{name} is a directory: name a set in it, or, if an overseer keeps its sets there, type overseer resume {name}"
+                        ),
+                    );
+                }
                 Given::Other if path.exists() => {
                     let name = path.display();
                     return refuse(

@@ -50,7 +50,7 @@ pub fn ranges(ice: &Ice, pages: &Pages, id: u64, vmas: &[Vma], options: &Options
     }
     let later = suited(ice, pages, id, vmas, options);
     if later.is_empty() && options.learn.is_some() {
-        options.notes.add("--learn: nothing was learned, since all of it was filled before it ran");
+        options.notes.add("--learn: nothing was learned, since nothing was left to be filled later");
     }
     later
 }

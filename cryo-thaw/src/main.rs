@@ -12,7 +12,7 @@ use cryo_thaw::ice::Ice;
 use cryo_thaw::original;
 use cryo_thaw::pid_file::PidFile;
 use cryo_thaw::stand::{Stand, Voice, stand};
-use cryo_thaw::templates::{How, caller, holder};
+use cryo_thaw::templates::{Called, How, caller, holder};
 use cryo_thaw::{FAILED, Kept, Notes, Options};
 use cryo_tracee::{namespace, report};
 
@@ -65,9 +65,14 @@ fn learned(image: &Path) -> anyhow::Result<PathBuf> {
 
 /// Holds a template, and prints what it is called.
 fn hold(ice: Ice, options: Options, name: &str, image: &Path) -> anyhow::Result<i32> {
-    let stem = image.file_stem().and_then(|stem| stem.to_str()).filter(|stem| *stem != "-");
-    let name = if name.is_empty() { stem.unwrap_or("template") } else { name };
-    match holder::start(ice, options, name, &Words)? {
+    let called = if !name.is_empty() {
+        Called::Exactly(name.to_owned())
+    } else if image == Path::new("-") {
+        Called::After(ice.root()?.1.pid.to_string())
+    } else {
+        Called::After(image.file_stem().unwrap_or_default().to_string_lossy().into_owned())
+    };
+    match holder::start(ice, options, &called, &Words)? {
         Ok(name) => {
             writeln!(std::io::stdout(), "{name}")?;
             Ok(0)

@@ -11,6 +11,7 @@ mod template;
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use cryo_format::section::vmas::{Backing, VmFlags, Vma};
 use cryo_tracee::remote::SCRATCH;
@@ -178,6 +179,10 @@ impl Remapper<'_> {
         match overseer::remap(host, base, &takes, pidfd)? {
             Ok(()) => Ok(true),
             Err(_) if self.road == Road::Auto => Ok(false),
+            Err(_) if !Path::new("/dev/overseer").exists() => refuse(
+                RefusalKind::Memory,
+                "--remap overseer: the module overseer is not loaded, there is no /dev/overseer: use --remap inject",
+            ),
             Err(why) => refuse(
                 RefusalKind::Memory,
                 format!("/dev/overseer: {why} (the kernel's log says more): use --remap inject"),

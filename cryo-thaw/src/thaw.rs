@@ -78,7 +78,7 @@ pub(crate) fn bring_back(mut births: Births<'_>, pages: &mut Option<Pages>) -> R
             1 => format!("process {} was", one.process.pid),
             n => format!("{n} processes were"),
         };
-        options.notes.add(format!("{who} stopped at the freeze (a job-control stop), and so again: kill -CONT, or fg in the foreground, goes on"));
+        options.notes.add(format!("{who} stopped at the freeze (a job-control stop), and so again: kill -CONT, or fg in the foreground, lets it go on"));
     }
     births.ready.bound = Some(table.bound);
     Ok(births.ready)

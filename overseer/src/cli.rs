@@ -70,7 +70,7 @@ pub struct Attach {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit status: the program's own; 128+n if signal n ended it; --exit-code (85) if it was frozen and has \
-ended with that; 125 if nothing could be started, 127 if there is no such program.\n\nIn a batch queue, where the same line is started again and again until \
+ended with that; 125 if nothing could be started, 126 if the program cannot be executed, 127 if there is no such program; 2 for a mistake on the command line.\n\nIn a batch queue, where the same line is started again and again until \
 the program has ended:\n  overseer run --dir D --resume-if-any --freeze-on SIGTERM --exit-code 85 -- PROGRAM"
 )]
 pub struct Run {

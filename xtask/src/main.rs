@@ -47,7 +47,7 @@ enum Chore {
     },
     /// Test the kernel module /dev/overseer in QEMU, under each kernel that can be fetched (part of `test`)
     TestVm {
-        /// Thaw all programs by both roads, not a part of them: half an hour for each kernel
+        /// Thaw all programs by both roads, not a part of them: twenty minutes for each kernel
         #[arg(long)]
         all: bool,
         /// Instead, measure a thaw of 30,000 ranges by both roads

@@ -19,6 +19,14 @@ const MANY: usize = 50;
 
 /// What can be refused before anything stands still. Returns the processes that will be frozen, as far as they are there already.
 pub fn check(pid: i32, choice: Children, also: &Also) -> Result<Vec<i32>> {
+    // Many tools list threads like processes (htop, ps -L).
+    if let Some(process) = Status::of(pid).ok().and_then(|status| status.number("Tgid")).filter(|p| *p != pid as u64) {
+        let process = process as i32;
+        return refuse(
+            RefusalKind::Argument,
+            format!("{pid} is a thread of {}: type cryo-freeze {process}", name(process)),
+        );
+    }
     // A thread of the kernel, or somebody else's process: that is said first, by whoever tries to stop it.
     if choice == Children::Leave || proc::link(pid, "exe").is_err() {
         return Ok(vec![pid]);

@@ -36,6 +36,16 @@ impl Parent {
     /// Opens it with all that is below it. `output`: the .freeze that is about to be written.
     pub fn open(name: &Path, output: Option<&Path>) -> Result<Self> {
         let [.., (_, path)] = set::paths(name);
+        if !path.exists() && name.is_file() {
+            return refuse(
+                RefusalKind::Argument,
+                format!(
+                    "--parent {}: there is no {}: a set in one file, as it comes out of a pipe, cannot be a parent",
+                    name.display(),
+                    path.display()
+                ),
+            );
+        }
         let mut set = Set::open(&path)?;
         chain::attach(&mut set.freeze, path.parent().unwrap_or(Path::new("")), &|path| Image::open(path))?;
         set.freeze.check()?;

@@ -51,11 +51,12 @@ pub fn found(
         out.note(name, format!("{} shares its {what}: the image has a copy of its own (--shared copy)", other.name));
         return Ok(());
     }
-    let way = fd.map_or_else(String::new, |fd| format!(", or --fd {fd}=inherit|null|FILE"));
+    let way = fd.map_or_else(String::new, |fd| format!(" or --fd {fd}=inherit|null|FILE"));
     refuse(
         RefusalKind::Shared,
         format!(
-            "{name} of {}: {} shares its {what}, and neither would see what the other does after a thaw: end it first, use --shared copy{way}",
+            "{name} of {}: {} shares its {what}, and neither would see what the other does after a thaw: freeze both together, \
+             by the process from which they descend, or end that one first, or use --shared copy{way}",
             scene.name(),
             other.name
         ),

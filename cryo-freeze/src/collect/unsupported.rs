@@ -50,10 +50,10 @@ pub fn check(scene: &Scene<'_>) -> Result<()> {
                 ),
             );
         }
-        let what =
-            [("ss", "a shadow stack"), ("um", "registered with userfaultfd"), ("uw", "registered with userfaultfd")]
-                .into_iter()
-                .find(|(flag, _)| m.has(flag));
+        let userfaultfd = "registered with userfaultfd (a program thawed with --lazy is, until its cryo-filler has ended: try again then)";
+        let what = [("ss", "a shadow stack"), ("um", userfaultfd), ("uw", userfaultfd)]
+            .into_iter()
+            .find(|(flag, _)| m.has(flag));
         if let Some((_, what)) = what {
             return refuse(
                 RefusalKind::Memory,

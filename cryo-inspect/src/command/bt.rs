@@ -22,7 +22,7 @@ use crate::unwind::{Found, Frame, unwind};
 #[command(after_help = "Examples:
   cryo-inspect bt 4242.freeze
   cryo-inspect bt 4242.freeze --tid 4243
-  cryo-inspect bt 4242.freeze --format jsonl | jq -r 'select(.function | test(\"lock\"))'")]
+  cryo-inspect bt 4242.freeze --format jsonl | jq -r 'select(.function // \"\" | test(\"lock\"))'")]
 pub struct Bt {
     #[command(flatten)]
     look: Look,

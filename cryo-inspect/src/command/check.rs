@@ -17,8 +17,8 @@ use crate::block::{Blocks, Cell, Mark, Table};
 /// Will it thaw here? Each condition with yes, or no and what makes it yes
 ///
 /// The conditions are the thawer's own, from one list. At last it is tried: the processes are made with all that they had but the content of their
-/// memory, up to their first own instruction, and ended again; nothing is left behind, and what a thaw would refuse is refused. With the options of
-/// `cryo-thaw` it is asked whether it would thaw with these. Exit status: 0 it will, 1 it will not, 2 it could not be asked.
+/// memory, up to their first own instruction, and ended again; nothing is left behind, and what a thaw would refuse is refused. That content is not
+/// read here: whether it is whole `cryo-inspect verify` says. With the options of `cryo-thaw` it is asked whether it would thaw with these. Exit status: 0 it will, 1 it will not, 2 it could not be asked.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cryo-inspect check 4242.freeze
@@ -46,7 +46,8 @@ impl Check {
             if self.image == Path::new("-") { Ice::stdin_whole(&options) } else { Ice::open(&self.image, &options) };
         match opened {
             Ok(ice) => all(ice, &options, &mut answers),
-            Err(Error::Format(e)) => return Err(e.into()),
+            // Without its parent it does not thaw, and that can be mended.
+            Err(Error::Format(e)) if !matches!(e, cryo_format::Error::Parent { .. }) => return Err(e.into()),
             Err(e) => answers.add("image", Err(&e)),
         }
         if !answers.no {

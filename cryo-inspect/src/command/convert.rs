@@ -1,12 +1,12 @@
 //! `convert`: an image as another kind of file.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use super::{Opened, open};
+use super::{Opened, beside, keep, open};
 use crate::Outcome;
 use crate::convert::from_core;
 use crate::convert::to_core::{self, Extent};
@@ -66,13 +66,11 @@ impl Convert {
         let opened = Opened { ice, people };
         let cx = opened.process()?;
         let threads = opened.people.processes.get(&cx.owner).map_or(&[][..], Vec::as_slice);
-        let beside = self.output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let named = || self.output.display().to_string();
-        let mut file = tempfile::NamedTempFile::new_in(beside).with_context(named)?;
-        to_core::write(&cx, threads, self.extent, file.as_file_mut())?;
+        let mut file = beside(&self.output)?;
+        to_core::write(&cx, threads, self.extent, file.as_file_mut()).with_context(named)?;
         file.as_file().sync_all().with_context(named)?;
-        let kept = if self.force { file.persist(&self.output) } else { file.persist_noclobber(&self.output) };
-        kept.map_err(|e| e.error).with_context(|| format!("{} (--force replaces one that is there)", named()))?;
+        keep(file, &self.output, self.force)?;
         Ok(opened.outcome())
     }
 }

@@ -76,7 +76,12 @@ impl Extract {
             return Ok(opened.outcome());
         };
         let made = OpenOptions::new().write(true).create_new(true).open(path);
-        let mut file = made.with_context(|| format!("{}: cannot be made", path.display()))?;
+        let mut file = match made {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                bail!("{} is there already: choose another name", path.display())
+            }
+            made => made.with_context(|| path.display().to_string())?,
+        };
         let written = match self.content(&opened)? {
             // A file has holes where the object has them.
             Some(object) => sparse(&opened, object, &mut file),

@@ -8,7 +8,7 @@ use clap::Args;
 use cryo_format::section::AnySection;
 
 use crate::Outcome;
-use crate::ice::Ice;
+use crate::command::open;
 use crate::rewrite::{Change, write};
 
 /// Write a set anew with all its pages: what it has with a parent (cryo-freeze --parent) is taken from there
@@ -16,7 +16,7 @@ use crate::rewrite::{Change, write};
 #[command(after_help = "Examples:
   cryo-inspect flatten monday -o monday-whole && cryo-inspect verify monday-whole")]
 pub struct Flatten {
-    /// NAME or NAME.freeze
+    /// NAME or NAME.freeze, or the one file of `cryo-freeze -o - > FILE`; `-` is a set on standard input
     image: PathBuf,
     /// The new set is NAME.frore, NAME.frost and NAME.freeze, which must not be there yet
     #[arg(short, long, value_name = "NAME")]
@@ -39,7 +39,7 @@ impl Change for Whole {
 impl Flatten {
     /// Writes it.
     pub fn run(&self, _: &mut dyn Write) -> anyhow::Result<Outcome> {
-        let ice = Ice::open(&self.image)?;
+        let ice = open(&self.image)?;
         if let Some(problem) = ice.problems.first() {
             bail!("{problem}");
         }

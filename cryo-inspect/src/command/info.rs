@@ -9,6 +9,7 @@ use cryo_format::section::descriptors::Descriptors;
 use cryo_format::section::extents::Extents;
 use cryo_format::section::notes::Notes;
 use cryo_format::section::origin::Origin;
+use cryo_format::section::parent::ParentSet;
 use cryo_format::section::process::Process;
 use cryo_format::section::vmas::Vmas;
 
@@ -56,6 +57,12 @@ impl Info {
                 count(features.len() as u64, "set", "sets")
             );
             fields.add("needs", Cell::new(text, features));
+        }
+        if let Some(parent) = ice.get::<ParentSet>(0) {
+            fields.add(
+                "parent",
+                Cell::new(format!("{}, which has pages of it", shown(&parent.name)), shown(&parent.name)),
+            );
         }
         about.fields(fields);
         if let Some(notes) = ice.get::<Notes>(0).filter(|n| !n.notes.is_empty()) {

@@ -81,6 +81,33 @@ pub fn piped(image: &Path) -> anyhow::Result<Option<Box<dyn BufRead>>> {
     }
 }
 
+/// A pattern that is none. (The crate draws the place of the error, on lines of its own; the last one says what it is.)
+pub fn no_pattern(pattern: &str, e: &regex::Error) -> anyhow::Error {
+    let text = e.to_string();
+    let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    anyhow::anyhow!("the pattern {pattern}: {why}")
+}
+
+/// Gives a file that is complete its name.
+pub fn keep(file: tempfile::NamedTempFile, path: &Path, force: bool) -> anyhow::Result<()> {
+    let kept = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    match kept {
+        Ok(_) => Ok(()),
+        Err(e) if !force && e.error.kind() == io::ErrorKind::AlreadyExists && !path.is_dir() => {
+            anyhow::bail!("{} is there already: --force replaces it, or choose another name", path.display())
+        }
+        Err(e) => Err(e.error).with_context(|| path.display().to_string()),
+    }
+}
+
+/// A file without its name yet, beside where it will be.
+pub fn beside(path: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
+    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The crate's own error names the temporary file.
+    let made = tempfile::NamedTempFile::new_in(directory).map_err(|e| io::Error::from(e.kind()));
+    made.with_context(|| format!("{}: writing into directory {}", path.display(), directory.display()))
+}
+
 /// Opens what is given: a file, a set by its name, a set in one file, or `-`. Its pages can be read.
 pub fn open(image: &Path) -> anyhow::Result<Ice> {
     Ok(match piped(image)? {

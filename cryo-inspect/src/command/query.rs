@@ -79,7 +79,13 @@ impl Query {
         }
         out.flush()?;
         match opened.outcome() {
-            Outcome::Good if found.is_empty() => Ok(Outcome::Problems),
+            Outcome::Good if found.is_empty() => {
+                crate::say(&format!(
+                    "{}: nothing is there: cryo-inspect dump --format json shows all names",
+                    self.path
+                ));
+                Ok(Outcome::Problems)
+            }
             other => Ok(other),
         }
     }

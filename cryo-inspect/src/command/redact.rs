@@ -215,7 +215,8 @@ impl Redact {
     pub fn run(&self, _: &mut dyn Write) -> anyhow::Result<Outcome> {
         let ice = open(&self.image)?;
         ensure!(ice.problems.is_empty(), "{}: broken: cryo-inspect verify says where", self.image.display());
-        let pattern = |text: &String| RegexBuilder::new(text).unicode(false).build();
+        let pattern =
+            |text: &String| RegexBuilder::new(text).unicode(false).build().map_err(|e| super::no_pattern(text, &e));
         let patterns = self.pattern.iter().map(pattern).collect::<Result<Vec<_>, _>>()?;
         redact(&ice, &self.output, self.keep_heap, patterns)?;
         Ok(Outcome::Good)

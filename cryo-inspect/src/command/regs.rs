@@ -20,7 +20,7 @@ use crate::print::xstate::{Lane, lanes};
 #[command(after_help = "Examples:
   cryo-inspect regs 4242.freeze --tid 4243
   cryo-inspect regs 4242.freeze --lanes f64         vector registers as doubles
-  cryo-inspect regs 4242.freeze --format jsonl | jq -r .rip")]
+  cryo-inspect regs 4242.freeze --format jsonl | jq -r '.rip // empty'")]
 pub struct Regs {
     #[command(flatten)]
     look: Look,

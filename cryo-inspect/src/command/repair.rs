@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
+use cryo_format::set;
 
 use crate::Outcome;
 use crate::ice::{Ice, siblings};
@@ -27,7 +28,9 @@ impl Repair {
     pub fn run(&self, _: &mut dyn Write) -> anyhow::Result<Outcome> {
         let files = siblings(&self.image);
         if files.len() != 3 {
-            bail!("{}: the three files of a set are needed", self.image.display());
+            let lacks = set::paths(&self.image).into_iter().map(|(_, path)| path).find(|path| !path.exists());
+            let lacks = lacks.map_or_else(String::new, |path| format!(", and {} is not there", path.display()));
+            bail!("{}: the three files of a set are needed{lacks}", self.image.display());
         }
         let ice = Ice::scan(files.iter().map(|(_, path)| path.as_path()))?;
         write(&ice, &self.output, &mut Same, true)?;

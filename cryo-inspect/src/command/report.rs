@@ -1,14 +1,14 @@
 //! `report`: a page for a browser.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 
 use cryo_format::section::vmas::Vma;
 
-use super::{Opened, open};
+use super::{Opened, beside, keep, open};
 use crate::Outcome;
 use crate::block::{Blocks, Group};
 use crate::draw::html::{Bar, page};
@@ -49,11 +49,9 @@ impl Report {
         let opened = Opened { ice, people };
         let text = text(&opened)?;
         let named = || self.output.display().to_string();
-        let beside = self.output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(beside).with_context(named)?;
+        let mut file = beside(&self.output)?;
         file.write_all(text.as_bytes()).with_context(named)?;
-        let kept = if self.force { file.persist(&self.output) } else { file.persist_noclobber(&self.output) };
-        kept.map_err(|e| e.error).with_context(|| format!("{} (--force replaces one that is there)", named()))?;
+        keep(file, &self.output, self.force)?;
         Ok(opened.outcome())
     }
 }

@@ -86,7 +86,8 @@ impl What {
             return Ok(None);
         };
         anyhow::ensure!(!source.is_empty(), "nothing to search for");
-        Ok(Some(RegexBuilder::new(&source).unicode(false).dot_matches_new_line(true).build()?))
+        let built = RegexBuilder::new(&source).unicode(false).dot_matches_new_line(true).build();
+        Ok(Some(built.map_err(|e| super::no_pattern(&source, &e))?))
     }
 }
 

@@ -127,7 +127,15 @@ macro_rules! dispatch {
         pub fn descriptions() -> Vec<String> {
             use cryo_format::section::*;
             let all = [$((<$module::$ty as Section>::INFO.scope, <$module::$ty as Print>::TITLE)),*];
-            all.into_iter().filter(|(scope, _)| *scope == Scope::Description).map(|(_, title)| json::name(title)).collect()
+            let names = all.into_iter().filter(|(scope, _)| *scope == Scope::Description).map(|(_, title)| json::name(title));
+            // Two kinds may have one name: an end of a pipe, and what is in it.
+            let mut different: Vec<String> = Vec::new();
+            for name in names {
+                if !different.contains(&name) {
+                    different.push(name);
+                }
+            }
+            different
         }
 
         /// Owners whose sections a section shows within its own lines.

@@ -169,11 +169,12 @@ impl Mapper<'_> {
             return refuse(
                 RefusalKind::File,
                 format!(
-                    "{} (mapped at {}) is not here as it was frozen (size {}, build-id {}): bring it, or freeze with --files embed",
+                    "{} (mapped at {}) is not here as it was frozen (size {}, build-id {}), and its pages are not in the set (--files refer): bring it back, or use {}",
                     object.path,
                     vma.start,
                     object.size,
-                    cryo_format::prim::hex(&object.build_id)
+                    cryo_format::prim::hex(&object.build_id),
+                    file_map::advice(&object.path)
                 ),
             );
         }

@@ -39,6 +39,7 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
     let way = format!("use --fd {fd}=FILE|null");
     let mapped = table.options.mapped(path);
     let own = own_proc(table, path);
+    let in_image = path;
     let path = mapped.as_deref().or(own.as_deref()).unwrap_or(path);
     let shown = String::from_utf8_lossy(path).into_owned();
     let mut flags = 0;
@@ -56,7 +57,7 @@ pub fn find(host: &mut Host, table: &Table<'_>, fd: u32, path: &[u8]) -> Result<
         Ok(held) => Ok(Found::of(fd, path, mapped.is_some(), held)),
         Err(e) => refuse(
             RefusalKind::File,
-            format!("fd {fd}: {e}: bring the file back, or use {} or {}", file_map::advice(path), &way[4..]),
+            format!("fd {fd}: {e}: bring the file back, or use {} or {}", file_map::advice(in_image), &way[4..]),
         ),
     }
 }

@@ -55,11 +55,56 @@ impl Drop for Name {
     }
 }
 
-/// A socket under this name, or, where there is such a template, under the next one that is free: NAME-2, NAME-3. It is seen only when it listens.
-pub fn listen(wanted: &str) -> Result<(UnixListener, Name)> {
+/// What a template is to be called.
+#[derive(Clone, Debug)]
+pub enum Called {
+    /// So, or not at all: somebody has chosen it.
+    Exactly(String),
+    /// As that of which it is made; and where there is such a template, by the next name that is free: NAME-2, NAME-3.
+    After(String),
+}
+
+impl Called {
+    /// An error if it cannot be called so. It can be asked before there is a template.
+    pub fn check(&self) -> Result<()> {
+        let Self::Exactly(name) = self else { return Ok(()) };
+        if name.starts_with('.') || name.len() > LONGEST || !name.chars().all(fits) {
+            return refuse(
+                RefusalKind::Argument,
+                format!(
+                    "--hold={name}: a template's name has letters, digits, `-`, `_` and `.`, {LONGEST} at most, and begins with no `.`"
+                ),
+            );
+        }
+        if connect_to(&directory()?.join(name)).is_ok() { self.is_taken() } else { Ok(()) }
+    }
+
+    fn is_taken<T>(&self) -> Result<T> {
+        let (Self::Exactly(name) | Self::After(name)) = self;
+        refuse(
+            RefusalKind::Argument,
+            format!(
+                "there is a template {name} already: choose another name, or end that one (cryo-thaw --end {name})"
+            ),
+        )
+    }
+}
+
+/// What a template's name is made of.
+fn fits(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
+}
+
+/// A socket under this name. It is seen only when it listens.
+pub fn listen(called: &Called) -> Result<(UnixListener, Name)> {
+    called.check()?;
     let directory = directory()?;
-    let fits = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    let wanted: String = wanted.trim_start_matches('.').chars().map(fits).take(LONGEST).collect();
+    let wanted = match called {
+        Called::Exactly(name) => name.clone(),
+        Called::After(of) => {
+            of.trim_start_matches('.').chars().map(|c| if fits(c) { c } else { '_' }).take(LONGEST).collect()
+        }
+    };
     let wanted = if wanted.is_empty() { "template" } else { wanted.as_str() };
     let hidden = Name { path: directory.join(format!(".{}", std::process::id())), name: String::new() };
     let listener = UnixListener::bind(&hidden.path).about(|| format!("making the socket {}", hidden.path.display()))?;
@@ -69,6 +114,7 @@ pub fn listen(wanted: &str) -> Result<(UnixListener, Name)> {
         // One whose holder was killed has left its socket.
         let _ = connect_to(&path);
         match renameat_with(rustix::fs::CWD, &hidden.path, rustix::fs::CWD, &path, RenameFlags::NOREPLACE) {
+            Err(rustix::io::Errno::EXIST) if matches!(called, Called::Exactly(_)) => return called.is_taken(),
             Err(rustix::io::Errno::EXIST) => {}
             Err(e) => return Err(e).about(|| format!("naming the socket {}", path.display())),
             Ok(()) => return Ok((listener, Name { path, name })),

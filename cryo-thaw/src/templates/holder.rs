@@ -11,7 +11,7 @@ use cryo_tracee::background::{self, Signals};
 use cryo_tracee::namespace::{ENDED, Event, FAILED, READY, RUNS, STOPPED, tell};
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::directory::{self, Name};
+use super::directory::{self, Called, Name};
 use super::held::Held;
 use super::message::{self, How, Request};
 use crate::Result;
@@ -23,10 +23,16 @@ use crate::stand::Voice;
 /// How long one who asks may take to say what they want.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Starts the holder of a template of this set, whose name is to be `name`, and returns what it is called when it stands; or the exit status, if the
+/// Starts the holder of a template of this set, and returns what it is called when it stands; or the exit status, if the
 /// holder has complained.
-pub fn start(ice: Ice, options: Options, name: &str, voice: &dyn Voice) -> Result<std::result::Result<String, i32>> {
-    let mut told = background::start(|tell| match hold(ice, options, name, voice, tell) {
+pub fn start(
+    ice: Ice,
+    options: Options,
+    called: &Called,
+    voice: &dyn Voice,
+) -> Result<std::result::Result<String, i32>> {
+    called.check()?;
+    let mut told = background::start(|tell| match hold(ice, options, called, voice, tell) {
         Ok(()) => 0,
         Err(e) => voice.complain(e),
     })?;
@@ -35,10 +41,10 @@ pub fn start(ice: Ice, options: Options, name: &str, voice: &dyn Voice) -> Resul
     Ok(if name.is_empty() { Err(crate::FAILED) } else { Ok(name) })
 }
 
-fn hold(ice: Ice, options: Options, name: &str, voice: &dyn Voice, mut tell: File) -> Result<()> {
+fn hold(ice: Ice, options: Options, called: &Called, voice: &dyn Voice, mut tell: File) -> Result<()> {
     let signals = Signals::block()?;
     let held = Held::hold(ice, options)?;
-    let (listener, name) = directory::listen(name)?;
+    let (listener, name) = directory::listen(called)?;
     voice.notes();
     let null = File::options().read(true).write(true).open("/dev/null").about(|| "opening /dev/null".into())?;
     let mut holder = Holder { held: Some(held), name: Some(name), null, made: 0, copies: HashMap::new() };

@@ -17,4 +17,5 @@ mod huge;
 mod message;
 mod together;
 
+pub use directory::Called;
 pub use message::How;

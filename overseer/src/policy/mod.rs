@@ -13,14 +13,13 @@ pub mod shutdown;
 pub mod thaw;
 pub mod trigger;
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use cryo_format::Profile;
 use cryo_format::section::outside::FdRule;
+use cryo_format::set;
 use cryo_tracee::{foreground, proc, signals};
 
 use crate::cli::{Keeping, Receive, Resume, Run};
@@ -35,6 +34,7 @@ use trigger::Trigger;
 pub fn run(run: &Run) -> Result<i32> {
     let keeping = &run.keeping;
     has_place(keeping)?;
+    has_parent(keeping)?;
     let sets = keeping.dir.as_deref().map(|dir| Sets::open(dir, true)).transpose()?;
     tell_unready(keeping);
     signals::hold();
@@ -73,6 +73,7 @@ pub fn resume(resume: &Resume) -> Result<i32> {
     if single.is_some() {
         has_place(keeping)?;
     }
+    has_parent(keeping)?;
     let sets = if single.is_none() { Some(Sets::open(&resume.from, false)?) } else { None };
     let into = keeping.dir.as_deref().map(|dir| Sets::open(dir, true)).transpose()?;
     tell_unready(keeping);
@@ -91,10 +92,19 @@ pub fn resume(resume: &Resume) -> Result<i32> {
     Ok(stand_by(&mut watched, keeping, into.as_ref().or(sets.as_ref()), lock)?.ours)
 }
 
-/// The name of a set that is given by its .freeze, and not by a directory.
+/// The name of a set that is given by itself, NAME or NAME.freeze, and not by a directory.
 fn single(from: &Path) -> Option<PathBuf> {
-    (from.extension() == Some(OsStr::new(Profile::Freeze.extension())) && !from.is_dir())
-        .then(|| from.with_extension(""))
+    let [.., (_, freeze)] = set::paths(from);
+    (!from.is_dir() && (freeze == from || freeze.exists())).then(|| freeze.with_extension(""))
+}
+
+/// A parent that is not there would be missed at the first freeze only.
+fn has_parent(keeping: &Keeping) -> Result<()> {
+    let freeze = keeping.freezing.options().parent.map(|name| set::paths(&name)[2].1.clone());
+    match freeze.filter(|freeze| !freeze.exists()) {
+        Some(freeze) => bail!("--parent: there is no {}", freeze.display()),
+        None => Ok(()),
+    }
 }
 
 /// Is there a place for sets, if some are to be made?

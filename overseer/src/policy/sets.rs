@@ -25,6 +25,9 @@ pub struct Sets {
 impl Sets {
     /// Opens it; makes it if `make` says so.
     pub fn open(dir: &Path, make: bool) -> Result<Self> {
+        if dir.exists() && !dir.is_dir() {
+            bail!("{} is no directory", dir.display());
+        }
         if make {
             DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| dir.display().to_string())?;
         }

@@ -93,10 +93,14 @@ impl FromStr for Trigger {
                 .filter(|n| n.is_finite() && *n >= 0.0)
                 .ok_or_else(|| format!("{text:?}: a number is needed: 80{unit}"))
         };
+        let percent = |text: &str| match number(text, "%")? {
+            more if more > 100.0 => Err(format!("{text:?}: there are 100% of it, and never more")),
+            limit => Ok(limit),
+        };
         let signal = text.strip_prefix("SIG").unwrap_or(text);
         match text.split_once('=') {
-            Some(("memory", limit)) => number(limit, "%").map(Self::Memory),
-            Some(("pressure", limit)) => number(limit, "%").map(Self::Pressure),
+            Some(("memory", limit)) => percent(limit).map(Self::Memory),
+            Some(("pressure", limit)) => percent(limit).map(Self::Pressure),
             Some(("load", limit)) => number(limit, "").map(Self::Load),
             Some(("deadline", time)) => deadline(time, std::env::var(BATCH_END).ok().as_deref()).map(Self::Deadline),
             _ => match SIGNALS.iter().find(|(known, _)| *known == signal) {

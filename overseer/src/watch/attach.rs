@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 
 use anyhow::{Context, Result, bail};
 use cryo_freeze::keeper::Keeper;
+use cryo_tracee::family::children;
+use cryo_tracee::proc::Status;
 use cryo_tracee::{foreground, signals};
 use serde_json::{Value, json};
 
@@ -28,7 +30,13 @@ pub fn attach(pid: i32) -> Result<i32> {
     bail!("the keeper of process {pid} was killed, and the family with it")
 }
 
-/// Why a process has no lists.
+/// Why a process has no keeper.
 pub fn nobody(pid: i32) -> String {
-    format!("process {pid} is not watched by an overseer: start it with `overseer run -- PROGRAM`")
+    let Ok(status) = Status::of(pid) else { return format!("there is no process {pid}") };
+    let watched = |pid: &i32| Status::of(*pid).is_ok_and(|status| status.number("TracerPid").is_some_and(|t| t != 0));
+    let below = || children(pid).into_iter().flat_map(|child| std::iter::once(child).chain(children(child)));
+    match (status.name() == b"overseer").then(|| below().find(watched)).flatten() {
+        Some(program) => format!("process {pid} is the overseer itself: its program is process {program}"),
+        None => format!("process {pid} is not watched by an overseer: start it with `overseer run -- PROGRAM`"),
+    }
 }
