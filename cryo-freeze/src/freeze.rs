@@ -12,7 +12,9 @@ use cryo_tracee::repair::{Keeper, Quiet};
 use cryo_tracee::signals::{Interruptible, Uninterrupted};
 
 use crate::Result;
+use crate::collect::glance::{Glance, Place};
 use crate::collect::machine::Machine;
+use crate::collect::noticed::Noticed;
 use crate::collect::parent::Parent;
 use crate::collect::{self, Collected, Contents, Held};
 use crate::collect::{RefusalKind, refuse};
@@ -161,7 +163,8 @@ fn attempt(
         }
         live.round(traced).map_err(Failed::Live)?;
     }
-    let mut family = seize(pid, options, traced)?;
+    let (mut family, watches) = seize(pid, options, traced)?;
+    machine.noticed = Noticed::look(&watches);
     if let Some(live) = &mut live {
         held.no_copies = live.is_shorter(&family);
     }
@@ -343,25 +346,26 @@ fn begin_live(
     Ok(live)
 }
 
-/// Stops the process, with its descendants if they shall be taken along.
-fn seize(pid: i32, options: &Options, traced: &Traced<'_>) -> Result<Family> {
-    traced.halt()?;
-    let mut family = collect::family::seize(pid, options.children, &options.also)?;
-    // What was written to a terminal of theirs, and is not read yet, nobody could put back.
-    for _ in 0..UNREAD {
-        if !collect::ptys::unread(&family)? {
-            break;
+/// Stops the process, with its descendants if they shall be taken along; says what they watch files with, too.
+fn seize(pid: i32, options: &Options, traced: &Traced<'_>) -> Result<(Family, Vec<Place>)> {
+    let mut tries = 0;
+    let (family, glance) = loop {
+        traced.halt()?;
+        let family = collect::family::seize(pid, options.children, &options.also)?;
+        let glance = Glance::at(&family)?;
+        // What was written to a terminal of theirs, and is not read yet, nobody could put back.
+        if tries == UNREAD || !glance.unread()? {
+            break (family, glance);
         }
+        tries += 1;
         drop(family);
         traced.during(|| std::thread::sleep(Duration::from_millis(2)));
         not_asked_to_end()?;
-        traced.halt()?;
-        family = collect::family::seize(pid, options.children, &options.also)?;
-    }
+    };
     if options.afterwards != Afterwards::Run {
         collect::family::may_be_signalled(&family)?;
     }
-    Ok(family)
+    Ok((family, glance.watches))
 }
 
 /// The members, with the number of pages of each in `runs`.

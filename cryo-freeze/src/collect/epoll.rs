@@ -65,6 +65,9 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
             description,
         });
     }
+    if fds::epoll_polls_busily(&cx.take(f)?) {
+        cx.out.note(f.name(), "that it polls network devices busily (EPIOCSPARAMS) is not carried");
+    }
     cx.out.add(d.id, Epoll { open_flags: f.open_flags(), watches: watches.into() });
     Ok(true)
 }

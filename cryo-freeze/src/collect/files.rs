@@ -38,6 +38,16 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
     if !f.link.starts_with(b"/") || !(kind.is_file() || kind.is_dir() || opened_again || held) {
         return Ok(false);
     }
+    if is_pressure(&f.link) && f.open_flags().0 & libc::O_ACCMODE as u64 != libc::O_RDONLY as u64 {
+        return refuse(
+            RefusalKind::File,
+            format!(
+                "{} may have a trigger (what was written to it says when poll(2) is to return), which nobody can read: use --fd {}=null|FILE",
+                f.name(),
+                f.fd
+            ),
+        );
+    }
     let named = named(f, cx.of(f).live_tid);
     let other = if named || f.meta.nlink() == 0 { None } else { other_name(f)? };
     let (path, object) = if let Some(other) = &other {
@@ -85,6 +95,11 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<bool> {
         },
     );
     Ok(true)
+}
+
+/// A file of pressure stall information, of the machine or of a control group (Documentation/accounting/psi.rst).
+fn is_pressure(path: &[u8]) -> bool {
+    path.starts_with(b"/proc/pressure/") || path.starts_with(b"/sys/fs/cgroup/") && path.ends_with(b".pressure")
 }
 
 /// Is it /dev/console or a virtual terminal, held open as a device? Not as the terminal that the process runs on, which becomes the thawer's: its
@@ -190,18 +205,30 @@ fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
         None => (ObjectKind::DELETED, bare),
     };
     let path = format!("/proc/{}/fd/{}", cx.of(f).live_tid, f.fd);
-    let file = match unnoticed(&path) {
-        // Whoever has it open may read it, whatever its mode says by now (gunicorn's workers tell that they live by changing it).
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => copy(&cx.take(f)?.into(), &f.meta),
-        opened => opened,
+    let own =
+        |cx: &Cx<'_>| -> Result<File> { copy(&cx.take(f)?.into(), &f.meta).about(|| format!("reading {}", f.name())) };
+    let file = if cx.machine.noticed.is(Path::new(OsStr::from_bytes(bare)), &f.meta) && is_readable(f) {
+        Ok(own(cx)?)
+    } else {
+        match opened(&path) {
+            // Whoever has it open may read it, whatever its mode says by now (gunicorn's workers tell that they live by changing it).
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(own(cx)?),
+            opened => opened,
+        }
     };
     let file = file.about(|| format!("reading the file without a name under {}", f.name()))?;
-    let seals = rustix::fs::fcntl_get_seals(&file).map_or(0, |s| s.bits());
-    if fds::write_hint(&file) != 0 {
+    // What is read may be a copy, which has none of these.
+    let taken = File::from(cx.take(f)?);
+    let seals = rustix::fs::fcntl_get_seals(&taken).map_or(0, |s| s.bits());
+    if fds::write_hint(&taken) != 0 {
         cx.out.note(f.name(), "how long its content is expected to live (F_SET_RW_HINT) is not carried");
     }
     let object = cx.objects.unlinked(kind, name, &f.meta, file, seals, cx.ids)?;
     Ok((name, object))
+}
+
+fn is_readable(f: &Fd) -> bool {
+    f.open_flags().0 & libc::O_ACCMODE as u64 != libc::O_WRONLY as u64
 }
 
 /// A copy of what the program's own descriptor shows, whose offset stays where it is.
@@ -222,7 +249,7 @@ fn copy(from: &File, meta: &Metadata) -> std::io::Result<File> {
 }
 
 /// Opened for reading so that the time of its last access stays, where that is allowed (to its owner).
-fn unnoticed(path: &str) -> std::io::Result<File> {
+fn opened(path: &str) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     File::options().read(true).custom_flags(libc::O_NOATIME).open(path).or_else(|_| File::open(path))
 }

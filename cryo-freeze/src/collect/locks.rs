@@ -1,8 +1,12 @@
 //! `LOCK`: locks on files, and leases.
 
+use std::os::unix::fs::MetadataExt;
+
 use cryo_format::section::locks::{FLOCK, Lock, Locks, OFD, POSIX};
 
 use super::description::{Cx, Description, Fd};
+use super::objects::makedev;
+use super::{RefusalKind, Scene, refuse};
 use crate::Result;
 
 const UNLOCKED: u32 = libc::F_UNLCK as u32;
@@ -13,6 +17,19 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     // fdinfo shows the description's own, and of POSIX locks those of the table that is looked at.
     for one in d.fds.chunk_by(|a, b| a.holder == b.holder) {
         of_table(cx, one[0], &mut locks, one[0].holder == d.first().holder);
+    }
+    // It would be given to a file that only one has open, and a mapping is another one.
+    let meta = &d.first().meta;
+    let maps = |scene: &Scene<'_>| scene.maps.iter().any(|m| m.ino == meta.ino() && makedev(m) == meta.dev());
+    if locks.lease == libc::F_WRLCK as u32 && cx.scenes.iter().any(maps) {
+        return refuse(
+            RefusalKind::File,
+            format!(
+                "{}: it has a lease for writing (F_SETLEASE) on a file that is mapped, too, and both could not be had again: use --fd {}=null|FILE",
+                d.first().name(),
+                d.first().fd
+            ),
+        );
     }
     if locks.lease != UNLOCKED || !locks.locks.is_empty() {
         cx.out.add(d.id, locks);

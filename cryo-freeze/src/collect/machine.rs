@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use cryo_tracee::{cpu, proc, sched, timens};
 
 use super::descriptions::Before;
+use super::noticed::Noticed;
 use super::other_holders::OtherHolders;
 use super::semundo::Lists;
 use crate::Result;
@@ -41,6 +42,8 @@ pub struct Machine {
     pub others: OtherHolders,
     /// Which descriptors of the processes were of one description.
     pub descriptions: Before,
+    /// Which files are not to be opened; known when the processes stand still.
+    pub noticed: Noticed,
 }
 
 impl Machine {
@@ -60,6 +63,7 @@ impl Machine {
             undo_lists,
             others: OtherHolders::look(pids, undo_lists),
             descriptions: Before::look(pids),
+            noticed: Noticed::default(),
         })
     }
 

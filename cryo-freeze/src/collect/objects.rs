@@ -16,6 +16,7 @@ use cryo_tracee::elf::{build_id, build_id_of};
 use cryo_tracee::proc::{self, Mapping, Present};
 
 use super::content::{Content, PageSource, Part};
+use super::noticed::Noticed;
 use super::{Collected, Ids, RefusalKind, Scene, anon_inodes, guards, inodes, refuse, shared, sysv};
 use crate::Result;
 use crate::error::About;
@@ -23,6 +24,9 @@ use crate::options::Files;
 use crate::pages::PAGE;
 
 mod embedded;
+
+/// Bytes of a mapped file in which its build-id is looked for, where the file itself is not read.
+const HEAD: u64 = 64 << 10;
 
 /// What is under a mapping.
 pub enum Place {
@@ -70,7 +74,8 @@ pub struct Objects {
     processes: Vec<u64>,
 }
 
-fn makedev(m: &Mapping) -> u64 {
+/// The device of a mapped file.
+pub fn makedev(m: &Mapping) -> u64 {
     rustix::fs::makedev(m.dev.0, m.dev.1)
 }
 
@@ -143,12 +148,13 @@ impl Objects {
     fn make(&mut self, scene: &Scene<'_>, m: &Mapping, key: Key, ids: &mut Ids) -> Result<u64> {
         let id = ids.fresh();
         let mut path = m.path.clone();
-        let mut live = open_identical(&path, m);
+        let noticed = &scene.machine.noticed;
+        let mut live = open_identical(&path, m, noticed);
         if live.is_none()
             && kind_of(&path) == ObjectKind::DELETED
             && let Some(other) = inodes::other_name(&path, |meta| is_mapped(meta, m))
         {
-            live = open_identical(&other, m);
+            live = open_identical(&other, m, noticed);
             path = other;
         }
         let bare = path.strip_suffix(b" (deleted)").unwrap_or(&path).to_vec();
@@ -164,6 +170,11 @@ impl Objects {
                     object.digest = hash(&file, &path)?;
                 }
                 self.files.insert(id, file);
+            } else if m.offset == 0 {
+                // What it says of itself stands at its beginning.
+                let mut head = vec![0; (m.end - m.start).min(HEAD) as usize];
+                let read = Memory::open(scene.live_tid).and_then(|memory| memory.read(m.start, &mut head));
+                object.build_id = read.map(|()| build_id(&head)).unwrap_or_default().into();
             }
         } else {
             object.kind = kind_of(&path);
@@ -220,12 +231,12 @@ impl Objects {
     pub fn private(&mut self, scene: &Scene<'_>, m: &Mapping, id: u64) -> Result<()> {
         let written: Vec<Present> = self.present(scene, m.start, m.end).into_iter().filter(|p| !p.file).collect();
         let file = self.files.get(&id).and_then(|f| f.try_clone().ok());
-        let size = self.get(id).map_or(0, |o| o.size);
+        let (size, known) = self.get(id).map_or((0, false), |o| (o.size, o.kind == ObjectKind::FILE));
         let embed = !self.refer || file.is_none();
         let mut runs = Vec::new();
         let mut file_pages = |from: u64, to: u64| {
             // A page wholly behind the end of the file does not exist: touching it is SIGBUS.
-            let to = if file.is_some() {
+            let to = if file.is_some() || known {
                 to.min(m.start + size.saturating_sub(m.offset).next_multiple_of(PAGE))
             } else {
                 to
@@ -393,14 +404,14 @@ fn kind_of(path: &[u8]) -> ObjectKind {
     }
 }
 
-/// The file at `path`, if it is still the one that is mapped; opened if we may read it.
-fn open_identical(path: &[u8], m: &Mapping) -> Option<(Option<File>, Metadata)> {
+/// The file at `path`, if it is still the one that is mapped; opened if we may read it, and nobody notices.
+fn open_identical(path: &[u8], m: &Mapping, noticed: &Noticed) -> Option<(Option<File>, Metadata)> {
     let path = Path::new(std::ffi::OsStr::from_bytes(path));
     let meta = path.metadata().ok()?;
     if !is_mapped(&meta, m) {
         return None;
     }
-    let file = File::open(path).ok();
+    let file = if noticed.is(path, &meta) { None } else { File::open(path).ok() };
     Some((file, meta))
 }
 

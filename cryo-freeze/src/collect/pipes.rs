@@ -63,12 +63,18 @@ fn inside<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<Option<u64>> {
         return Ok(None);
     }
     let reader = ends.iter().find(|e| reads(e));
-    let packets = ends.iter().any(|e| writes(e) && e.first().info.flags() & libc::O_DIRECT as u64 != 0);
+    let packet_mode = ends.iter().any(|e| writes(e) && e.first().info.flags() & libc::O_DIRECT as u64 != 0);
     let taken = cx.take(reader.unwrap_or(&d).first())?;
     let capacity = rustix::pipe::fcntl_getpipe_size(&taken).about(|| format!("asking for the size of {}", f.name()))?;
     let content = match reader {
         Some(_) => content(&taken, capacity, &f.name())?,
         None => Vec::new(),
+    };
+    // Its writer may have left packet mode since, or be gone.
+    let packets = match &content[..] {
+        [] => packet_mode,
+        [_] => is_packet(&taken, capacity, &f.name())?,
+        _ => true,
     };
     let mut pipe =
         Pipe { capacity: capacity as u32, packets: packets.into(), content: content.into(), ..Pipe::default() };
@@ -93,14 +99,37 @@ pub fn waiting(from: &OwnedFd, name: &str) -> Result<Vec<u8>> {
     Ok(content(from, capacity, name)?.iter().flat_map(|piece| piece.iter().copied()).collect())
 }
 
+/// Is the first piece in a pipe a packet? What is not read of one is lost.
+fn is_packet(from: &OwnedFd, capacity: usize, name: &str) -> Result<bool> {
+    let about = || format!("reading what is in {name}");
+    let (out, waiting) = copied(from, capacity, name)?;
+    rustix::io::read(&out, &mut [0; 1]).about(about)?;
+    Ok((rustix::io::ioctl_fionread(&out).about(about)? as usize) + 1 < waiting)
+}
+
 /// The bytes in a pipe, one entry for each read(2). tee(2) leaves them where they are.
 fn content(from: &OwnedFd, capacity: usize, name: &str) -> Result<Vec<Blob>> {
     let about = || format!("reading what is in {name}");
-    let waiting = rustix::io::ioctl_fionread(from).about(about)? as usize;
-    if waiting == 0 {
-        return Ok(Vec::new());
+    let (out, waiting) = copied(from, capacity, name)?;
+    let mut all = Vec::new();
+    let mut buf = vec![0; waiting];
+    while waiting != 0 {
+        match rustix::io::read(&out, &mut buf[..]).about(about)? {
+            0 => break,
+            n => all.push(buf[..n].to_vec().into()),
+        }
     }
+    Ok(all)
+}
+
+/// What is in a pipe, in one of ours that nobody writes to, and how many bytes that is.
+fn copied(from: &OwnedFd, capacity: usize, name: &str) -> Result<(OwnedFd, usize)> {
+    let about = || format!("reading what is in {name}");
+    let waiting = rustix::io::ioctl_fionread(from).about(about)? as usize;
     let (out, into) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).about(about)?;
+    if waiting == 0 {
+        return Ok((out, 0));
+    }
     // As many places as it has itself. Where that is forbidden, fewer may do.
     let _ = rustix::pipe::fcntl_setpipe_size(&into, capacity);
     let copied = rustix::pipe::tee(from, &into, capacity, SpliceFlags::NONBLOCK).about(about)?;
@@ -112,13 +141,5 @@ fn content(from: &OwnedFd, capacity: usize, name: &str) -> Result<Vec<Blob>> {
             ),
         );
     }
-    drop(into);
-    let mut all = Vec::new();
-    let mut buf = vec![0; waiting];
-    loop {
-        match rustix::io::read(&out, &mut buf[..]).about(about)? {
-            0 => return Ok(all),
-            n => all.push(buf[..n].to_vec().into()),
-        }
-    }
+    Ok((out, waiting))
 }

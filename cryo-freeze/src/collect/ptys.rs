@@ -5,15 +5,12 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use cryo_format::section::ptys::{Pty, PtyEnd, PtyFlags};
 use cryo_format::section::sessions::DevTty;
-use cryo_tracee::proc::FdDirs;
 use cryo_tracee::tty::{self, Number, Question};
-use cryo_tracee::{Family, fds, proc};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use super::Scene;
 use super::description::{Cx, Description, Fd};
-use super::fd::PER_THREAD;
 use super::termios::settings;
-use super::{Scene, parallel};
 use crate::Result;
 use crate::error::About;
 
@@ -87,26 +84,6 @@ pub fn id(cx: &Cx<'_>, index: u64) -> Option<u64> {
 /// No file has this device.
 fn key(index: u64) -> (u64, u64) {
     (u64::MAX, index)
-}
-
-/// Do the processes, which stand still, have the master of a pseudo-terminal in which something is still to be read?
-pub fn unread(family: &Family) -> Result<bool> {
-    for process in &family.members {
-        let pid = process.live_tid();
-        let dirs = FdDirs::open(pid)?;
-        let is_master = |fd: &i32| dirs.link(*fd).is_ok_and(|link| link.ends_with(b"/ptmx"));
-        let masters = parallel::side_by_side(&proc::descriptors(pid)?, PER_THREAD, |some| {
-            Ok(some.iter().copied().filter(is_master).collect())
-        })?;
-        let pidfd = if masters.is_empty() { continue } else { fds::pidfd(pid)? };
-        for fd in masters {
-            let master = fds::take(&pidfd, fd)?;
-            if rustix::io::ioctl_fionread(master).is_ok_and(|waiting| waiting > 0) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
 }
 
 /// Adds an end, and with the first end of a pseudo-terminal that itself.

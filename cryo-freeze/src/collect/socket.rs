@@ -84,6 +84,14 @@ pub fn packets_wait(cx: &mut Cx<'_>, s: &Socket<'_>, events: i16) {
     }
 }
 
+/// TCP_MAXSEG, and the sizes that can be set (TCP_MIN_MSS and MAX_TCP_WINDOW in include/net/tcp.h).
+const MAXSEG: (u32, u32) = (libc::IPPROTO_TCP as u32, libc::TCP_MAXSEG as u32);
+const SEGMENT: std::ops::RangeInclusive<u32> = 88..=32767;
+
+fn number(value: &[u8]) -> u32 {
+    value.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
 /// Options that are not as a fresh socket has them, but for those in `except`.
 pub fn options(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result<List<SocketOption>> {
     let key = (s.family, s.kind, s.protocol);
@@ -91,7 +99,8 @@ pub fn options(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(unknown) => {
             let fresh = sockets::socket(s.family, s.kind, s.protocol)?;
-            let values = levels(s).filter_map(|o| Some((o, sockets::option(&fresh, o.0, o.1).ok()?)));
+            let all = levels(s).chain(not_carried(s).map(|o| (o.0, o.1)));
+            let values = all.filter_map(|o| Some((o, sockets::option(&fresh, o.0, o.1).ok()?)));
             unknown.insert(values.collect())
         }
     };
@@ -105,12 +114,53 @@ pub fn options(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result
     let mut changed = Vec::new();
     for o in levels(s).filter(|o| !skip(o)) {
         let Some(usual) = fresh.get(&o) else { continue };
-        let value = sockets::option(&s.fd, o.0, o.1)?;
+        let value = match sockets::option(&s.fd, o.0, o.1) {
+            Err(e) if e.errno() == Some(libc::ENODEV) => {
+                return refuse(
+                    RefusalKind::Socket,
+                    format!("{} is bound to a network device that is not there any more: {}", s.name(), way(s)),
+                );
+            }
+            value => value?,
+        };
+        // With IP_OPTIONS the kernel makes it less than it takes.
+        if o == MAXSEG && !SEGMENT.contains(&number(&value)) {
+            continue;
+        }
         if value != *usual {
             changed.push(SocketOption { level: o.0, name: o.1, value: value.into() });
         }
     }
+    for (level, name, what) in not_carried(s) {
+        let set = sockets::option(&s.fd, level, name).ok().filter(|value| fresh.get(&(level, name)) != Some(value));
+        if set.is_some() && fresh.contains_key(&(level, name)) {
+            cx.out.note(s.name(), format!("its option {what} is not carried"));
+        }
+    }
     Ok(changed.into())
+}
+
+/// Options that are seen, and that the format has no place for: level, number, name.
+#[rustfmt::skip]
+const NOT_CARRIED: [(i32, u32, &str); 17] = [
+    (libc::SOL_SOCKET, 1, "SO_DEBUG"), (libc::SOL_SOCKET, 65, "SO_TIMESTAMPING_NEW"), (libc::SOL_SOCKET, 74, "SO_TXREHASH"),
+    (libc::IPPROTO_TCP, 44, "TCP_RTO_MAX_MS"), (libc::IPPROTO_TCP, 45, "TCP_RTO_MIN_US"), (libc::IPPROTO_TCP, 46, "TCP_DELACK_MAX_US"),
+    (libc::IPPROTO_IPV6, 2, "IPV6_2292PKTINFO"), (libc::IPPROTO_IPV6, 3, "IPV6_2292HOPOPTS"), (libc::IPPROTO_IPV6, 4, "IPV6_2292DSTOPTS"),
+    (libc::IPPROTO_IPV6, 5, "IPV6_2292RTHDR"), (libc::IPPROTO_IPV6, 8, "IPV6_2292HOPLIMIT"), (libc::IPPROTO_IPV6, 11, "IPV6_FLOWINFO"),
+    (libc::IPPROTO_IPV6, 30, "IPV6_ROUTER_ALERT_ISOLATE"), (libc::IPPROTO_IPV6, 31, "IPV6_RECVERR_RFC4884"),
+    (libc::IPPROTO_IPV6, 54, "IPV6_HOPOPTS"), (libc::IPPROTO_IPV6, 55, "IPV6_RTHDRDSTOPTS"), (libc::IPPROTO_IPV6, 59, "IPV6_DSTOPTS"),
+];
+
+/// Those that a socket of its kind may have.
+fn not_carried(s: &Socket<'_>) -> impl Iterator<Item = (u32, u32, &'static str)> + use<> {
+    let (family, kind) = (s.family as i32, s.kind as i32);
+    let inet = matches!(family, libc::AF_INET | libc::AF_INET6);
+    let may = move |level: i32| match level {
+        libc::IPPROTO_TCP => inet && kind == libc::SOCK_STREAM,
+        libc::IPPROTO_IPV6 => family == libc::AF_INET6,
+        _ => inet,
+    };
+    NOT_CARRIED.into_iter().filter(move |o| may(o.0)).map(|o| (o.0 as u32, o.1, o.2))
 }
 
 /// The options that a socket of its kind may have.
@@ -118,13 +168,15 @@ fn levels(s: &Socket<'_>) -> impl Iterator<Item = (u32, u32)> + use<> {
     let (family, kind) = (s.family as i32, s.kind as i32);
     let inet = matches!(family, libc::AF_INET | libc::AF_INET6);
     // Streams have values for multicast, which mean nothing and differ.
-    let multicast = move |name: u32| matches!(name, 17..=19 | 29 | 32..=34 | 49) && kind == libc::SOCK_STREAM;
+    let stream = kind == libc::SOCK_STREAM;
+    let multicast = move |name: u32| stream && matches!(name, 32..=34 | 49);
+    let multicast_v6 = move |name: u32| stream && matches!(name, 17..=19 | 29);
     OPTIONS.iter().map(|o| (o.0, o.1)).filter(move |(level, name)| match *level as i32 {
         libc::SOL_SOCKET => true,
         libc::IPPROTO_IP if matches!(name, 3 | 5 | 22) => family == libc::AF_INET && kind == libc::SOCK_RAW,
         libc::IPPROTO_IP => inet && !multicast(*name),
         libc::IPPROTO_IPV6 if matches!(name, 7 | 36) => family == libc::AF_INET6 && kind == libc::SOCK_RAW,
-        libc::IPPROTO_IPV6 => family == libc::AF_INET6 && (!multicast(*name) || *name >= 32),
+        libc::IPPROTO_IPV6 => family == libc::AF_INET6 && !multicast_v6(*name),
         SOL_RAW => family == libc::AF_INET && kind == libc::SOCK_RAW,
         libc::IPPROTO_ICMPV6 => family == libc::AF_INET6 && kind == libc::SOCK_RAW,
         libc::SOL_PACKET => family == libc::AF_PACKET,

@@ -80,7 +80,9 @@ fn some(host: &mut Host, table: &mut Table<'_>, files: &[Plain<'_>], park: bool)
     let mut opened = Vec::new();
     for (plain, found, call) in opens {
         if let Some(at) = there(done.result(call), plain)? {
-            files::changed(&table.options.notes, plain.fd, plain.file, &found, table.paths.same_machine);
+            if plain.file.mode & libc::S_IFMT == libc::S_IFREG {
+                files::changed(&table.options.notes, plain.fd, plain.file, &found, table.paths.same_machine);
+            }
             opened.push((plain, at));
         }
     }

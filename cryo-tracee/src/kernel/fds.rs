@@ -191,6 +191,17 @@ pub fn write_hint(file: &std::fs::File) -> u64 {
     hint
 }
 
+/// Has an epoll set parameters for busy polling (ioctl_eventpoll(2), Linux 6.9)? No where the kernel has none.
+pub fn epoll_polls_busily(set: &OwnedFd) -> bool {
+    /// `_IOR(0x8a, 2, struct epoll_params)`, linux/eventpoll.h.
+    const EPIOCGPARAMS: libc::c_ulong = 0x8008_8a02;
+    // busy_poll_usecs, busy_poll_budget, prefer_busy_poll, padding.
+    let mut params = [0_u8; 8];
+    // SAFETY: the kernel writes these eight bytes, or fails.
+    let got = unsafe { libc::ioctl(set.as_raw_fd(), EPIOCGPARAMS, params.as_mut_ptr()) };
+    got == 0 && params != [0; 8]
+}
+
 /// open_by_handle_at(2) with O_PATH: what a file handle of the file system under `mount` refers to. Needs CAP_DAC_READ_SEARCH.
 pub fn open_by_handle(mount: &std::fs::File, kind: i32, handle: &[u8]) -> Result<OwnedFd> {
     let mut words = vec![handle.len() as u32, kind as u32];
