@@ -68,7 +68,9 @@ impl Convert {
         let threads = opened.people.processes.get(&cx.owner).map_or(&[][..], Vec::as_slice);
         let named = || self.output.display().to_string();
         let mut file = beside(&self.output)?;
-        to_core::write(&cx, threads, self.extent, file.as_file_mut()).with_context(named)?;
+        let written = to_core::write(&cx, threads, self.extent, file.as_file_mut());
+        // A full disk, say; what is wrong with the image names itself.
+        written.map_err(|e| if e.is::<std::io::Error>() { e.context(named()) } else { e })?;
         file.as_file().sync_all().with_context(named)?;
         keep(file, &self.output, self.force)?;
         Ok(opened.outcome())
