@@ -89,7 +89,7 @@ impl Report {
             each.collect::<Result<Vec<_>, _>>()?.concat()
         };
         let rows = Table::new(&["file", "status", "offset", "rule", "what"]);
-        let mut report = Self { lines: Vec::new(), rows, broken: !findings.is_empty(), incomplete: false };
+        let mut report = Self { lines: Vec::new(), rows, broken: false, incomplete: false };
         if findings.is_empty() {
             for source in sources {
                 report.fine(&harmless(&source.name), &what(source));
@@ -118,6 +118,7 @@ impl Report {
     }
 
     fn broken(&mut self, f: &Finding) {
+        self.broken = true;
         let (file, text) = (harmless(&f.file), message(&f.message));
         self.lines.push(format!("{file}: offset {:#x}: rule {}: {text}", f.offset, f.rule.0));
         self.row(&file, "broken", [f.offset.into(), f.rule.0.into()], &text);
