@@ -5,10 +5,9 @@ use cryo_format::section::netlink::Netlink;
 use cryo_tracee::sockets as kernel;
 
 use super::description::Cx;
-use super::socket::{self, Socket, way};
+use super::socket::{self, Socket, in_list, way};
 use super::{RefusalKind, refuse};
 use crate::Result;
-use crate::error::About;
 
 const SOL_NETLINK: u32 = libc::SOL_NETLINK as u32;
 const NETLINK_LIST_MEMBERSHIPS: u32 = 9;
@@ -57,11 +56,14 @@ fn groups(s: &Socket<'_>) -> Result<List<u32>> {
 /// Is a list under way to it, of which more comes as it reads? (/proc/net/netlink: column 7, the last one is the inode.)
 fn dumps(cx: &Cx<'_>, s: &Socket<'_>, port: u32) -> Result<bool> {
     let path = format!("/proc/{}/net/netlink", cx.of(s.d.first()).live_tid);
-    let text = std::fs::read_to_string(&path).about(|| format!("reading {path}"))?;
     let ino = s.ino().to_string();
-    let own = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).find(|l| l.last() == Some(&ino.as_str()));
-    match own {
-        Some(columns) => Ok(columns.get(6) != Some(&"0")),
+    let dumps = |text: &str| {
+        let mut lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let own = lines.find(|columns| columns.last() == Some(&ino.as_str()))?;
+        Some(own.get(6) != Some(&"0"))
+    };
+    match in_list(&path, dumps)? {
+        Some(dumps) => Ok(dumps),
         // One that is not bound is in no list, and nobody has asked through it.
         None if port == 0 => Ok(false),
         None => refuse(

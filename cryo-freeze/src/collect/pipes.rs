@@ -109,17 +109,18 @@ fn is_packet(from: &OwnedFd, capacity: usize, name: &str) -> Result<bool> {
 
 /// The bytes in a pipe, one entry for each read(2). tee(2) leaves them where they are.
 fn content(from: &OwnedFd, capacity: usize, name: &str) -> Result<Vec<Blob>> {
-    let about = || format!("reading what is in {name}");
     let (out, waiting) = copied(from, capacity, name)?;
     let mut all = Vec::new();
+    if waiting == 0 {
+        return Ok(all);
+    }
     let mut buf = vec![0; waiting];
-    while waiting != 0 {
-        match rustix::io::read(&out, &mut buf[..]).about(about)? {
-            0 => break,
+    loop {
+        match rustix::io::read(&out, &mut buf[..]).about(|| format!("reading what is in {name}"))? {
+            0 => return Ok(all),
             n => all.push(buf[..n].to_vec().into()),
         }
     }
-    Ok(all)
 }
 
 /// What is in a pipe, in one of ours that nobody writes to, and how many bytes that is.

@@ -9,10 +9,9 @@ use cryo_tracee::{sock_diag, sockets as kernel};
 
 use super::description::Cx;
 use super::inet_socket;
-use super::socket::{self, Socket, way};
+use super::socket::{self, Socket, in_list, way};
 use super::{RefusalKind, refuse};
 use crate::Result;
-use crate::error::About;
 
 const IPV6_ROUTER_ALERT: u32 = 22;
 /// TCP_ESTABLISHED, which a connected one is in.
@@ -69,9 +68,8 @@ fn connected(cx: &Cx<'_>, s: &Socket<'_>, file: &str) -> Result<(bool, InetAddre
         return Ok((true, InetAddress::from_sockaddr(&remote)));
     }
     let path = format!("/proc/{}/net/{file}", cx.of(s.d.first()).live_tid);
-    let text = fs::read_to_string(&path).about(|| format!("reading {path}"))?;
-    match listed(&text, s.ino()) {
-        Some((remote, state)) if state == CONNECTED => Ok((true, remote)),
+    match in_list(&path, |text| listed(text, s.ino()).map(|(remote, state)| (remote, state == CONNECTED)))? {
+        Some((remote, true)) => Ok((true, remote)),
         Some(_) => Ok((false, InetAddress::default())),
         None => refuse(
             RefusalKind::Namespace,

@@ -11,6 +11,7 @@ use cryo_tracee::sockets;
 use super::description::{Cx, Description};
 use super::{RefusalKind, refuse};
 use crate::Result;
+use crate::error::About;
 
 const SOL_SOCKET: u32 = libc::SOL_SOCKET as u32;
 const SO_BUF_LOCK: u32 = 72;
@@ -72,6 +73,18 @@ pub fn may_make(s: &Socket<'_>) -> Result<()> {
         ),
         made => Ok(made.map(drop)?),
     }
+}
+
+/// What a list of sockets below /proc/PID/net says of one that is in it. It is looked at more than once before it counts as missing: between two read(2) the
+/// kernel knows its place in the list by a number only, and passes one over where others' are closed meanwhile.
+pub fn in_list<T>(path: &str, find: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+    for _ in 0..20 {
+        let text = std::fs::read_to_string(path).about(|| format!("reading {path}"))?;
+        if let Some(found) = find(&text) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// Notes packets that wait, and an error in front of them. They cannot be put back into one socket alone.
