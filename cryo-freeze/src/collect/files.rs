@@ -205,18 +205,16 @@ fn unlinked<'f>(cx: &mut Cx<'_>, f: &'f Fd) -> Result<(&'f [u8], u64)> {
         None => (ObjectKind::DELETED, bare),
     };
     let path = format!("/proc/{}/fd/{}", cx.of(f).live_tid, f.fd);
-    let own =
-        |cx: &Cx<'_>| -> Result<File> { copy(&cx.take(f)?.into(), &f.meta).about(|| format!("reading {}", f.name())) };
+    let own = || copy(&cx.take(f)?.into(), &f.meta).about(|| format!("reading {}", f.name()));
     let file = if cx.machine.noticed.is(Path::new(OsStr::from_bytes(bare)), &f.meta) && is_readable(f) {
-        Ok(own(cx)?)
+        own()?
     } else {
         match opened(&path) {
             // Whoever has it open may read it, whatever its mode says by now (gunicorn's workers tell that they live by changing it).
-            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(own(cx)?),
-            opened => opened,
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => own()?,
+            opened => opened.about(|| format!("reading the file without a name under {}", f.name()))?,
         }
     };
-    let file = file.about(|| format!("reading the file without a name under {}", f.name()))?;
     // What is read may be a copy, which has none of these.
     let taken = File::from(cx.take(f)?);
     let seals = rustix::fs::fcntl_get_seals(&taken).map_or(0, |s| s.bits());

@@ -1,11 +1,9 @@
 //! `LOCK`: locks on files, and leases.
 
-use std::os::unix::fs::MetadataExt;
-
 use cryo_format::section::locks::{FLOCK, Lock, Locks, OFD, POSIX};
 
 use super::description::{Cx, Description, Fd};
-use super::objects::makedev;
+use super::objects::is_mapped;
 use super::{RefusalKind, Scene, refuse};
 use crate::Result;
 
@@ -20,7 +18,7 @@ pub fn collect<'c>(cx: &mut Cx<'c>, d: &'c Description<'c>) -> Result<()> {
     }
     // It would be given to a file that only one has open, and a mapping is another one.
     let meta = &d.first().meta;
-    let maps = |scene: &Scene<'_>| scene.maps.iter().any(|m| m.ino == meta.ino() && makedev(m) == meta.dev());
+    let maps = |scene: &Scene<'_>| scene.maps.iter().any(|m| is_mapped(meta, m));
     if locks.lease == libc::F_WRLCK as u32 && cx.scenes.iter().any(maps) {
         return refuse(
             RefusalKind::File,

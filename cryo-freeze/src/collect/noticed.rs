@@ -52,13 +52,18 @@ impl Noticed {
 
     /// Would it be noticed if the file at this path were opened?
     pub fn is(&self, path: &Path, meta: &Metadata) -> bool {
-        let inode = |meta: &Metadata| (meta.dev(), meta.ino());
-        self.leased.contains(&inode(meta))
+        has(&self.leased, meta)
             || self.devices.contains(&meta.dev())
-            || self.watched.contains(&inode(meta))
+            || has(&self.watched, meta)
             || !self.watched.is_empty()
-                && path.parent().and_then(|dir| dir.metadata().ok()).is_some_and(|d| self.watched.contains(&inode(&d)))
+                && path.parent().and_then(|dir| dir.metadata().ok()).is_some_and(|dir| has(&self.watched, &dir))
     }
+}
+
+/// File systems with devices of their own (btrfs, overlayfs: major 0) show another number there than stat(2) gives.
+fn has(inodes: &HashSet<Inode>, meta: &Metadata) -> bool {
+    let is = |(dev, ino): &Inode| *ino == meta.ino() && (*dev == meta.dev() || rustix::fs::major(*dev) == 0);
+    inodes.iter().any(is)
 }
 
 /// The inodes with leases: `1: LEASE  ACTIVE    WRITE 4242 fe:00:10018862 0 EOF` (proc_locks(5)).

@@ -74,8 +74,7 @@ pub struct Objects {
     processes: Vec<u64>,
 }
 
-/// The device of a mapped file.
-pub fn makedev(m: &Mapping) -> u64 {
+fn makedev(m: &Mapping) -> u64 {
     rustix::fs::makedev(m.dev.0, m.dev.1)
 }
 
@@ -416,7 +415,7 @@ fn open_identical(path: &[u8], m: &Mapping, noticed: &Noticed) -> Option<(Option
 }
 
 /// Is it the file that is mapped?
-fn is_mapped(meta: &Metadata, m: &Mapping) -> bool {
+pub fn is_mapped(meta: &Metadata, m: &Mapping) -> bool {
     // File systems with devices of their own (btrfs, overlayfs: major 0) show another number in maps than stat gives.
     let same_device = meta.dev() == makedev(m) || m.dev.0 == 0;
     meta.ino() == m.ino && same_device && meta.is_file()

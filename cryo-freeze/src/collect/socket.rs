@@ -145,8 +145,8 @@ pub fn options(cx: &mut Cx<'_>, s: &Socket<'_>, except: &[(u32, u32)]) -> Result
         }
     }
     for (level, name, what) in not_carried(s) {
-        let set = sockets::option(&s.fd, level, name).ok().filter(|value| fresh.get(&(level, name)) != Some(value));
-        if set.is_some() && fresh.contains_key(&(level, name)) {
+        let Some(usual) = fresh.get(&(level, name)) else { continue };
+        if sockets::option(&s.fd, level, name).is_ok_and(|value| value != *usual) {
             cx.out.note(s.name(), format!("its option {what} is not carried"));
         }
     }

@@ -95,9 +95,8 @@ fn fits(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
 
-/// A socket under this name. It is seen only when it listens.
+/// A socket under this name, which was [checked](Called::check). It is seen only when it listens.
 pub fn listen(called: &Called) -> Result<(UnixListener, Name)> {
-    called.check()?;
     let directory = directory()?;
     let wanted = match called {
         Called::Exactly(name) => name.clone(),
